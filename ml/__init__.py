@@ -1,0 +1,1 @@
+"""Loan decisions without the web: products, training, bundles and scoring. Knows no Flask and no SQL."""

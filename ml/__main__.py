@@ -1,0 +1,169 @@
+"""The command line: python -m ml train | evaluate | verify."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ml.assemble import Origin, assemble
+from ml.bundle import Bundle, InvalidBundle, read_bundle, replay
+from ml.evaluate import evaluate
+from ml.product import PRODUCTS, InvalidProduct, read_product
+from ml.train import (
+    DEFAULT,
+    FOLDS,
+    METRICS,
+    SEED,
+    THOROUGH,
+    InvalidData,
+    read_rows,
+    threshold_for,
+    train,
+)
+
+console = Console(stderr=True)
+
+
+def main() -> int:
+    """Run one command and return its exit code: 2, with one line on the error stream, for what cannot be done."""
+    parser = argparse.ArgumentParser(prog="python -m ml", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _train_options(commands.add_parser("train", help="compare the candidates and write a bundle"))
+    judge = commands.add_parser(
+        "evaluate", help="decide the rows of a CSV file, print figures as JSON"
+    )
+    judge.add_argument("--bundle", type=Path, required=True, metavar="DIR")
+    judge.add_argument("--data", type=Path, required=True, metavar="CSV")
+    judge.set_defaults(run=_evaluate)
+    verify = commands.add_parser(
+        "verify", help="check a bundle's hashes, versions and known answers"
+    )
+    verify.add_argument("--bundle", type=Path, required=True, metavar="DIR")
+    verify.set_defaults(run=_verify)
+    options = parser.parse_args()
+    try:
+        options.run(options)
+    except (InvalidBundle, InvalidData, InvalidProduct) as error:
+        print(f"python -m ml: {error}", file=sys.stderr)  # noqa: T201 - a command's own words
+        return 2
+    return 0
+
+
+def _train_options(parser: argparse.ArgumentParser) -> None:
+    shipped = ", ".join(sorted(p.stem for p in PRODUCTS.glob("*.toml")))
+    parser.add_argument(
+        "--product", default="consumer_credit", help=f"a shipped one ({shipped}) or a TOML file"
+    )
+    parser.add_argument("--data", type=Path, metavar="CSV", help="default: the product's own rows")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: models/PRODUCT")
+    parser.add_argument(
+        "--cost-ratio",
+        type=_positive,
+        metavar="R",
+        help="what a bad loan costs, over a good one lost; default: the product's",
+    )
+    parser.add_argument(
+        "--threshold", type=_share, metavar="P", help="grant from here; default: by the cost ratio"
+    )
+    parser.add_argument("--seed", type=_seed, default=SEED, help=f"default: {SEED}")
+    parser.add_argument(
+        "--thorough", action="store_true", help="more repeats and finer grids; takes long"
+    )
+    parser.set_defaults(run=_train)
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError
+    return number
+
+
+def _share(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1:
+        raise ValueError
+    return number
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**32:
+        raise ValueError
+    return number
+
+
+def _train(options: argparse.Namespace) -> None:
+    product = read_product(options.product)
+    file = options.data or product.data_file
+    data = read_rows(product, file)
+    ratio = options.cost_ratio or product.cost_ratio
+    threshold = options.threshold or threshold_for(ratio)
+    effort = THOROUGH if options.thorough else DEFAULT
+    console.print(f"{product.label.en}: {len(data[1]):,} rows, {data[1].mean():.1%} of them good")
+    trained = train(
+        product, data, threshold=threshold, effort=effort, seed=options.seed, progress=_progress
+    )
+    source = Path(options.product)
+    definition = source if source.suffix == ".toml" else PRODUCTS / f"{product.name}.toml"
+    origin = Origin(
+        definition=definition.read_bytes(),
+        data_file=file,
+        rows=len(data[1]),
+        good=int(data[1].sum()),
+        seed=options.seed,
+        effort=effort,
+        cost_ratio=ratio,
+        threshold=threshold,
+        by_hand=options.threshold is not None,
+    )
+    bundle = assemble(options.out or Path("models") / product.name, product, trained, origin)
+    _report(bundle, folds=FOLDS * effort.repeats)
+
+
+def _progress(tasks: Iterable[Any], total: int) -> Iterator[Any]:
+    columns = (TextColumn("comparing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        yield from bar.track(tasks, total=total)
+
+
+def _report(bundle: Bundle, *, folds: int) -> None:
+    manifest = bundle.manifest
+    table = Table(title=f"Nested cross-validation, {folds} outer folds: mean ± standard deviation")
+    table.add_column("candidate")
+    for metric in METRICS:
+        table.add_column(metric.replace("_", " "), justify="right")
+    for row in manifest["table"]:
+        style = "bold" if row["name"] == manifest["champion"] else ""
+        cells = [f"{row[m]['mean']:.4f} ± {row[m]['sd']:.4f}" for m in METRICS]
+        table.add_row(row["label"], *cells, style=style)
+    console.print(table)
+    console.print(manifest["rule"])
+    console.print(manifest["reason"])
+    if manifest["scorer"] == "pipeline":
+        console.print(
+            "This champion has no array form: the service will run its scikit-learn pipeline."
+        )
+    console.print(f"Threshold {manifest['threshold']:.4g} ({manifest['threshold_from']}).")
+    console.print(f"Written to {bundle.directory}, version {bundle.version}.")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    found = evaluate(read_bundle(options.bundle), options.data)
+    print(json.dumps(found))  # noqa: T201 - the command's answer
+
+
+def _verify(options: argparse.Namespace) -> None:
+    bundle = read_bundle(options.bundle)
+    replay(bundle)
+    print(f"{bundle.directory}: {bundle.version} is whole and gives its known answers")  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

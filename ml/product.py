@@ -1,0 +1,224 @@
+"""A product: what is lent and which fields an application for it has, read from one TOML file."""
+
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field as Bounded,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+PRODUCTS = Path(__file__).parent / "products"
+DATA = Path(__file__).parent / "data"
+LANGUAGES = ("en", "fr")
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+
+class InvalidProduct(Exception):
+    """A product file that cannot be used; the message says where and why in one line."""
+
+
+class _Stated(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Text(_Stated):
+    """Words for people, in every language the desk speaks."""
+
+    en: str
+    fr: str
+
+    def in_language(self, language: str) -> str:
+        """Return the words in a language, given by its two-letter code; English for any other."""
+        return self.fr if language == "fr" else self.en
+
+
+class Group(_Stated):
+    """Fields that a clerk asks about together."""
+
+    name: Name
+    label: Text
+
+
+class Choice(_Stated):
+    """One of the values that a choice field may take."""
+
+    value: Name
+    label: Text
+
+
+class Field(_Stated):
+    """One question of an application, with all that is known about its answer."""
+
+    name: Name
+    kind: Literal["integer", "choice", "flag"]
+    label: Text
+    help: Text | None = None
+    group: Name | None = None
+    unit: Text | None = None
+    minimum: int | None = None
+    maximum: int | None = None
+    at_most: Name | None = None  # another field, whose value this one must not pass
+    choices: tuple[Choice, ...] = ()
+    optional: bool = False
+    changeable: bool = False  # the applicant could ask for another value
+    audit: bool = False  # protected: never asked with the application, never scored
+    transform: Literal["log", "sqrt"] | None = None
+
+    @model_validator(mode="after")
+    def _kind_has_what_it_needs(self) -> Self:
+        bounded = self.minimum is not None and self.maximum is not None
+        if (self.kind == "integer") != bounded:
+            raise ValueError("an integer field, and no other, states minimum and maximum")
+        if (self.kind == "choice") != bool(self.choices):
+            raise ValueError("a choice field, and no other, lists its choices")
+        if not self.audit and self.group is None:
+            raise ValueError("a field that is asked names its group")
+        if self.transform == "sqrt" and (self.minimum or 0) < 0:
+            raise ValueError("the square root needs a minimum of 0 or more")
+        return self
+
+
+class Ratio(_Stated):
+    """A quantity computed from fields: ``sum`` of weighted fields, times ``times``, over ``over``."""
+
+    name: Name
+    label: Text
+    sum: dict[Name, float]
+    times: tuple[Name, ...] = ()
+    over: tuple[Name, ...] = ()
+    minimum: float  # the value is clipped to these bounds before it is normalised
+    maximum: float
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the fields it is computed from."""
+        return tuple(dict.fromkeys((*self.sum, *self.times, *self.over)))
+
+
+class Product(_Stated):
+    """What is lent: its fields, its data and what a wrong decision costs."""
+
+    name: Name
+    label: Text
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    data: str
+    target: Name
+    amount: Name
+    cost_ratio: Annotated[float, Bounded(gt=0)]  # a bad loan granted : a good one refused
+    groups: tuple[Group, ...]
+    fields: tuple[Field, ...]
+    ratios: tuple[Ratio, ...] = ()
+
+    @cached_property
+    def inputs(self) -> tuple[Field, ...]:
+        """The fields of an application, in the order they are asked; no protected one is among them."""
+        return tuple(f for f in self.fields if not f.audit)
+
+    @cached_property
+    def audits(self) -> tuple[Field, ...]:
+        """The protected fields."""
+        return tuple(f for f in self.fields if f.audit)
+
+    @cached_property
+    def by_name(self) -> dict[str, Field]:
+        """Every field of an application by its name."""
+        return {f.name: f for f in self.inputs}
+
+    @property
+    def data_file(self) -> Path:
+        """Where the rows lie from which the product's default model is trained."""
+        return DATA / self.data
+
+    def fields_of(self, group: Group) -> list[Field]:
+        """Return the fields that are asked together under a group."""
+        return [f for f in self.inputs if f.group == group.name]
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        names = [f.name for f in self.fields] + [r.name for r in self.ratios]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"said twice: {', '.join(twice)}")
+        integers = {f.name for f in self.inputs if f.kind == "integer"}
+        groups = {g.name for g in self.groups}
+        for where, name in self._references():
+            if name not in integers:
+                raise ValueError(
+                    f"{where} names {name}, which is no integer field of an application"
+                )
+        for field in self.inputs:
+            if field.group not in groups:
+                raise ValueError(f"{field.name} names an unknown group, {field.group}")
+        if self.by_name[self.amount].optional:
+            raise ValueError(f"the amount, {self.amount}, cannot be optional")
+        return self
+
+    def _references(self) -> list[tuple[str, str]]:
+        limits = [(f.name, f.at_most) for f in self.inputs if f.at_most is not None]
+        terms = [(r.name, n) for r in self.ratios for n in r.inputs]
+        return [("amount", self.amount), *limits, *terms]
+
+
+def parse_product(text: str, *, source: str) -> Product:
+    """Read a product from the text of its TOML file.
+
+    Parameters
+    ----------
+    text : str
+        The whole file.
+    source : str
+        What to call it in an error.
+
+    Returns
+    -------
+    Product
+
+    Raises
+    ------
+    InvalidProduct
+        The text is no TOML, or what it says does not hold together.
+    """
+    try:
+        return Product.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidProduct(f"{source}: not TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidProduct(f"{source}: {where + ': ' if where else ''}{first['msg']}") from error
+
+
+def read_product(name_or_file: str | Path) -> Product:
+    """Read a product by its name among those shipped, or from a TOML file of one's own.
+
+    Parameters
+    ----------
+    name_or_file : str or Path
+        ``consumer_credit``, say, or a path that ends in ``.toml``.
+
+    Returns
+    -------
+    Product
+
+    Raises
+    ------
+    InvalidProduct
+        There is no such file, or it cannot be used.
+    """
+    path = Path(name_or_file)
+    if path.suffix != ".toml":
+        path = PRODUCTS / f"{name_or_file}.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        shipped = ", ".join(sorted(p.stem for p in PRODUCTS.glob("*.toml")))
+        raise InvalidProduct(f"{path}: {error.strerror} (shipped: {shipped})") from error
+    return parse_product(text, source=str(path))
