@@ -1,1 +1,1 @@
-"""Loan decisions without the web: products, training, bundles and scoring. Knows no Flask and no SQL."""
+"""Loan decisions without the web: products, training, bundles and scoring; no Flask, no SQL."""

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ml.assemble import Origin, assemble
-from ml.bundle import Bundle, InvalidBundle, read_bundle, replay
+from ml.bundle import Bundle, InvalidBundle, read_bundle, refuse_foreign, replay
 from ml.evaluate import evaluate
 from ml.product import PRODUCTS, InvalidProduct, read_product
 from ml.train import (
@@ -28,10 +29,17 @@ from ml.train import (
 )
 
 console = Console(stderr=True)
+SEEDS = 2**32  # what NumPy takes: 32 bits
 
 
 def main() -> int:
-    """Run one command and return its exit code: 2, with one line on the error stream, for what cannot be done."""
+    """Run one command.
+
+    Returns
+    -------
+    int
+        The exit code: 2, with one line on the error stream, for what cannot be done.
+    """
     parser = argparse.ArgumentParser(prog="python -m ml", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _train_options(commands.add_parser("train", help="compare the candidates and write a bundle"))
@@ -79,30 +87,38 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise ValueError
+    number = _number(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return number
 
 
 def _share(text: str) -> float:
-    number = float(text)
+    number = _number(text)
     if not 0 < number < 1:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
     return number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan  # fails every comparison
 
 
 def _seed(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 2**32:
-        raise ValueError
-    return number
+    if not (text.isascii() and text.isdigit()) or int(text) >= SEEDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {SEEDS - 1}")
+    return int(text)
 
 
 def _train(options: argparse.Namespace) -> None:
     product = read_product(options.product)
     file = options.data or product.data_file
     data = read_rows(product, file)
+    out = options.out or Path("models") / product.name
+    refuse_foreign(out)  # now, and not after minutes of training
     ratio = options.cost_ratio or product.cost_ratio
     threshold = options.threshold or threshold_for(ratio)
     effort = THOROUGH if options.thorough else DEFAULT
@@ -123,7 +139,7 @@ def _train(options: argparse.Namespace) -> None:
         threshold=threshold,
         by_hand=options.threshold is not None,
     )
-    bundle = assemble(options.out or Path("models") / product.name, product, trained, origin)
+    bundle = assemble(out, product, trained, origin)
     _report(bundle, folds=FOLDS * effort.repeats)
 
 

@@ -1,4 +1,4 @@
-"""An application: the answers to a product's questions, checked by one set of rules whatever they came in."""
+"""An application: the answers to a product's questions, checked by one set of rules."""
 
 import re
 from collections.abc import Mapping
@@ -21,9 +21,11 @@ from ml.product import Field, Product, Text
 Value = int | str | None
 Application = dict[str, Value]
 
-# Thousands may be set apart by a space of any width, a comma or an apostrophe; no number needs more digits.
-_INTEGER = re.compile(r"[+-]?([0-9]{1,18}|[0-9]{1,3}(?:[ ,'\u2019\u00a0\u202f][0-9]{3}){1,5})")
-_SEPARATORS = str.maketrans("", "", " ,'\u2019\u00a0\u202f")
+# A space of any width, a comma or an apostrophe may set thousands apart. No number needs more
+# digits than here.
+_SEPARATORS = " ,'\u2019\u00a0\u2009\u202f"
+_INTEGER = re.compile(rf"[+-]?([0-9]{{1,18}}|[0-9]{{1,3}}(?:[{_SEPARATORS}][0-9]{{3}}){{1,5}})")
+_JOINED = str.maketrans("", "", _SEPARATORS)
 
 MESSAGES = {
     "required": Text(en="Enter a value.", fr="Indiquez une valeur."),
@@ -67,7 +69,19 @@ class MalformedApplication(Exception):
 
 
 def format_integer(number: int, language: str) -> str:
-    """Write a whole number with its thousands set apart as readers of the language expect."""
+    """Write a whole number with its thousands set apart as readers of the language expect.
+
+    Parameters
+    ----------
+    number : int
+    language : str
+        Its two-letter code.
+
+    Returns
+    -------
+    str
+        With narrow no-break spaces in French, with commas in any other language.
+    """
     english = f"{number:,}"
     return english.replace(",", "\u202f") if language == "fr" else english
 
@@ -86,7 +100,7 @@ def parse_integer(text: str) -> int | None:
         None where the text is no whole number; a decimal part is never cut off or guessed at.
     """
     text = text.strip()
-    return int(text.translate(_SEPARATORS)) if _INTEGER.fullmatch(text) else None
+    return int(text.translate(_JOINED)) if _INTEGER.fullmatch(text) else None
 
 
 class Rules:
@@ -157,7 +171,7 @@ class Rules:
             raise self._invalid(error) from None
 
     def check_text(self, texts: Mapping[str, str]) -> Application:
-        """Check an application that was typed: every value a text, an empty one where none was given.
+        """Check an application that was typed: every value a text, empty where none was given.
 
         Parameters
         ----------
@@ -188,7 +202,8 @@ class Rules:
         return {f.name: getattr(model, f.name) for f in self.product.inputs}
 
     def _invalid(self, error: ValidationError) -> InvalidApplication:
-        details = {str(e["loc"][0]): e for e in error.errors(include_url=False)}
+        # A name that is no Unicode, such as a lone surrogate, has no place that could be told.
+        details = {str(e["loc"][0]) if e["loc"] else "": e for e in error.errors(include_url=False)}
         order = {f.name: i for i, f in enumerate(self.product.inputs)}
         names = sorted(details, key=lambda name: (order.get(name, len(order)), name))
         return InvalidApplication([self._explain(name, details[name]) for name in names])

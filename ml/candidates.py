@@ -22,21 +22,24 @@ from ml.product import Product, Ratio
 SVC_KERNELS = ("svc_rbf", "svc_linear")
 
 
-class Columns(TransformerMixin, BaseEstimator):
+class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     """The columns of a model from the raw fields of applications; it learns nothing.
 
     Parameters
     ----------
     numbers : sequence of (name, transform)
-        Fields that hold numbers. ``"log"`` is sign(x)·log(1+|x|), ``"sqrt"`` the square root, None the value.
+        Fields that hold numbers. ``"log"`` is sign(x)·log(1+|x|), ``"sqrt"`` the square root,
+        None the value.
     ratios : sequence of (name, sum, times, over, minimum, maximum)
-        Quantities computed from fields. Missing or zero divisors give a missing value, never an infinite one.
+        Quantities computed from fields. Missing or zero divisors give a missing value, never an
+        infinite one.
     choices : sequence of str
         Fields that hold one of several words.
 
     Notes
     -----
-    It holds plain tuples and no `Product`, so that an old model can be opened whatever a product looks like by then.
+    It holds plain tuples and no `Product`, so that an old model can be opened whatever a product
+    looks like by then.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class Columns(TransformerMixin, BaseEstimator):
         self.ratios = ratios
         self.choices = choices
 
-    def fit(self, X: pd.DataFrame, y: object = None) -> Self:  # noqa: N803, ARG002 - scikit-learn's names
+    def fit(self, X: pd.DataFrame, y: object = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Learn nothing.
 
         Parameters
@@ -160,7 +163,8 @@ def preparation(product: Product, *, splines: bool) -> ColumnTransformer:
     ----------
     product : Product
     splines : bool
-        Whether each normalised number is spread over a B-spline basis, so that a linear model can bend.
+        Whether each normalised number is spread over a B-spline basis, so that a linear model
+        can bend.
 
     Returns
     -------
@@ -206,7 +210,8 @@ def candidates(product: Product, *, seed: int) -> list[Candidate]:
     Returns
     -------
     list of Candidate
-        The two SVCs first. The linear ones see splines of the numbers; the others bend by themselves.
+        The two SVCs first. The linear ones see splines of the numbers; the others bend by
+        themselves.
     """
 
     def pipeline(classifier: BaseEstimator, *, splines: bool = False) -> Pipeline:

@@ -1,4 +1,4 @@
-"""The arithmetic from raw fields to a model's columns, in NumPy alone; training and scoring both use it."""
+"""The arithmetic from raw fields to a model's columns, in NumPy alone, for training and scoring."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,9 +16,11 @@ def transformed(values: np.ndarray, transform: str | None) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n_samples,)
+        ``"log"`` is sign(x)·log(1+|x|), ``"sqrt"`` the square root, None the values themselves.
     """
     if transform == "log":
-        return np.sign(values) * np.log1p(np.abs(values))
+        logarithm: np.ndarray = np.sign(values) * np.log1p(np.abs(values))
+        return logarithm
     return np.sqrt(values) if transform == "sqrt" else values
 
 

@@ -20,9 +20,9 @@ def evaluate(bundle: Bundle, file: Path) -> dict[str, float | int | None]:
     Returns
     -------
     dict of str to float, int or None
-        ``n``, ``accuracy``, ``balanced_accuracy``, ``roc_auc``, ``brier``, ``recall_refused`` (of the bad rows, the
-        share refused), ``grant_rate`` and ``threshold``. None where a figure needs good and bad rows and the file
-        has not both.
+        ``n``, ``accuracy``, ``balanced_accuracy``, ``roc_auc``, ``brier``, ``recall_refused`` (of
+        the bad rows, the share refused), ``grant_rate`` and ``threshold``. None where a figure
+        needs good and bad rows and the file has not both.
 
     Raises
     ------

@@ -43,8 +43,8 @@ def export_scorer(model: Pipeline) -> bytes:
     Returns
     -------
     bytes
-        Of an ``.npz`` file without pickles. It holds the whole model if that is an SVC or logistic regression,
-        else only its normalisation, with the kind ``pipeline``.
+        Of an ``.npz`` file without pickles. It holds the whole model if that is an SVC or logistic
+        regression, else only its normalisation, with the kind ``pipeline``.
     """
     columns: Columns = model.named_steps["columns"]
     calibrated = model.named_steps["calibrated"].calibrated_classifiers_[0]
@@ -98,9 +98,10 @@ def _curves(
     spline: Any,  # noqa: ANN401 - a fitted SplineTransformer, which scikit-learn does not type
     coefficients: np.ndarray,
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
-    """Return each number's share of the margin as a piecewise polynomial, and the weights of what is no number.
+    """Return each number's share of the margin as a piecewise polynomial, and the other weights.
 
-    Between two knots a sum of B-splines is one polynomial: its coefficients are the derivatives at the left knot.
+    Between two knots a sum of B-splines is one polynomial: its coefficients are the derivatives at
+    the left knot, over factorials (de Boor, "A practical guide to splines", 1978).
     """
     degree, curves, at = spline.degree, [], 0
     for basis in spline.bsplines_:

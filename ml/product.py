@@ -19,6 +19,7 @@ DATA = Path(__file__).parent / "data"
 LANGUAGES = ("en", "fr")
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Finite = Annotated[float, Bounded(allow_inf_nan=False)]
 
 
 class InvalidProduct(Exception):
@@ -36,7 +37,18 @@ class Text(_Stated):
     fr: str
 
     def in_language(self, language: str) -> str:
-        """Return the words in a language, given by its two-letter code; English for any other."""
+        """Return the words in a language.
+
+        Parameters
+        ----------
+        language : str
+            Its two-letter code.
+
+        Returns
+        -------
+        str
+            English for a language that is none of `LANGUAGES`.
+        """
         return self.fr if language == "fr" else self.en
 
 
@@ -74,33 +86,50 @@ class Field(_Stated):
 
     @model_validator(mode="after")
     def _kind_has_what_it_needs(self) -> Self:
-        bounded = self.minimum is not None and self.maximum is not None
-        if (self.kind == "integer") != bounded:
+        bounds = [bound for bound in (self.minimum, self.maximum) if bound is not None]
+        if len(bounds) != (2 if self.kind == "integer" else 0):
             raise ValueError("an integer field, and no other, states minimum and maximum")
+        if bounds != sorted(bounds):
+            raise ValueError("the minimum is above the maximum")
+        if self.kind != "integer" and (self.at_most or self.transform):
+            raise ValueError("an integer field, and no other, has at_most or a transform")
         if (self.kind == "choice") != bool(self.choices):
             raise ValueError("a choice field, and no other, lists its choices")
+        _refuse_twice([c.value for c in self.choices])
+        return self
+
+    @model_validator(mode="after")
+    def _use_agrees(self) -> Self:
         if not self.audit and self.group is None:
             raise ValueError("a field that is asked names its group")
         if self.transform == "sqrt" and (self.minimum or 0) < 0:
             raise ValueError("the square root needs a minimum of 0 or more")
+        if hasattr(BaseModel, self.name):
+            raise ValueError(f"{self.name} cannot be a field's name: the checks use it themselves")
         return self
 
 
 class Ratio(_Stated):
-    """A quantity computed from fields: ``sum`` of weighted fields, times ``times``, over ``over``."""
+    """A quantity computed from fields: a weighted ``sum``, times ``times``, over ``over``."""
 
     name: Name
     label: Text
-    sum: dict[Name, float]
+    sum: Annotated[dict[Name, Finite], Bounded(min_length=1)]
     times: tuple[Name, ...] = ()
     over: tuple[Name, ...] = ()
-    minimum: float  # the value is clipped to these bounds before it is normalised
-    maximum: float
+    minimum: Finite  # the value is clipped to these bounds before it is normalised
+    maximum: Finite
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """The names of the fields it is computed from."""
         return tuple(dict.fromkeys((*self.sum, *self.times, *self.over)))
+
+    @model_validator(mode="after")
+    def _bounds_agree(self) -> Self:
+        if self.minimum >= self.maximum:
+            raise ValueError("the minimum is not below the maximum")
+        return self
 
 
 class Product(_Stated):
@@ -112,14 +141,14 @@ class Product(_Stated):
     data: str
     target: Name
     amount: Name
-    cost_ratio: Annotated[float, Bounded(gt=0)]  # a bad loan granted : a good one refused
+    cost_ratio: Annotated[Finite, Bounded(gt=0)]  # a bad loan granted : a good one refused
     groups: tuple[Group, ...]
     fields: tuple[Field, ...]
     ratios: tuple[Ratio, ...] = ()
 
     @cached_property
     def inputs(self) -> tuple[Field, ...]:
-        """The fields of an application, in the order they are asked; no protected one is among them."""
+        """The fields of an application, in the order they are asked; no protected one."""
         return tuple(f for f in self.fields if not f.audit)
 
     @cached_property
@@ -138,15 +167,22 @@ class Product(_Stated):
         return DATA / self.data
 
     def fields_of(self, group: Group) -> list[Field]:
-        """Return the fields that are asked together under a group."""
+        """Return the fields that are asked together under a group.
+
+        Parameters
+        ----------
+        group : Group
+
+        Returns
+        -------
+        list of Field
+        """
         return [f for f in self.inputs if f.group == group.name]
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
-        names = [f.name for f in self.fields] + [r.name for r in self.ratios]
-        twice = sorted({n for n in names if names.count(n) > 1})
-        if twice:
-            raise ValueError(f"said twice: {', '.join(twice)}")
+        _refuse_twice([self.target, *(f.name for f in self.fields), *(r.name for r in self.ratios)])
+        _refuse_twice([g.name for g in self.groups])
         integers = {f.name for f in self.inputs if f.kind == "integer"}
         groups = {g.name for g in self.groups}
         for where, name in self._references():
@@ -159,12 +195,21 @@ class Product(_Stated):
                 raise ValueError(f"{field.name} names an unknown group, {field.group}")
         if self.by_name[self.amount].optional:
             raise ValueError(f"the amount, {self.amount}, cannot be optional")
+        for field in self.inputs:
+            if field.at_most and self.by_name[field.at_most].at_most:
+                raise ValueError(f"{field.name} is limited by {field.at_most}, itself limited")
         return self
 
     def _references(self) -> list[tuple[str, str]]:
         limits = [(f.name, f.at_most) for f in self.inputs if f.at_most is not None]
         terms = [(r.name, n) for r in self.ratios for n in r.inputs]
         return [("amount", self.amount), *limits, *terms]
+
+
+def _refuse_twice(names: list[str]) -> None:
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise ValueError(f"said twice: {', '.join(twice)}")
 
 
 def parse_product(text: str, *, source: str) -> Product:
@@ -221,4 +266,6 @@ def read_product(name_or_file: str | Path) -> Product:
     except OSError as error:
         shipped = ", ".join(sorted(p.stem for p in PRODUCTS.glob("*.toml")))
         raise InvalidProduct(f"{path}: {error.strerror} (shipped: {shipped})") from error
+    except UnicodeDecodeError as error:
+        raise InvalidProduct(f"{path}: not UTF-8") from error
     return parse_product(text, source=str(path))

@@ -4,8 +4,8 @@ import io
 import json
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -13,8 +13,16 @@ from ml.application import Application
 from ml.columns import ratio, transformed
 
 Normalised = dict[str, float | list[int]]
-# Rows at a time, so that the kernel's intermediate matrix stays in a processor's cache.
+# Rows at a time, so that the kernel's intermediate matrix stays small: 14 MB for 1,700 vectors.
+# Measured, with one thread and with two: 64 to 2,048 rows differ by a factor of two at most.
 CHUNK = 1024
+
+
+class Frame(Protocol):
+    """Columns by name: a DataFrame or a mapping."""
+
+    def __getitem__(self, name: str, /) -> Any:  # noqa: ANN401 - any array_like
+        """Return a column."""
 
 
 class Score(NamedTuple):
@@ -25,8 +33,8 @@ class Score(NamedTuple):
     probability : float
         Calibrated, of being good.
     normalised : dict of str to float or list of int
-        What the model saw of each field: standard deviations from the training mean (a missing value stands
-        at the median), and for a choice one 0 or 1 for each of its words.
+        What the model saw of each field: standard deviations from the training mean (a missing
+        value stands at the median), and for a choice one 0 or 1 for each of its words.
     """
 
     probability: float
@@ -41,8 +49,8 @@ class Scorer:
     content : bytes
         Of a bundle's ``scorer.npz``; nothing in it is unpickled.
     pipeline : callable, optional
-        From raw fields to probabilities; asked where the arrays hold no model, which is so for every champion but
-        the SVCs and logistic regression.
+        From raw fields to probabilities; asked where the arrays hold no model, which is so for
+        every champion but the SVCs and logistic regression.
 
     Attributes
     ----------
@@ -54,7 +62,7 @@ class Scorer:
         self,
         content: bytes,
         *,
-        pipeline: Callable[[Mapping[str, Any]], np.ndarray] | None = None,
+        pipeline: Callable[[Frame], np.ndarray] | None = None,
     ) -> None:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             self._arrays: dict[str, np.ndarray] = {name: arrays[name] for name in arrays.files}
@@ -102,8 +110,9 @@ class Scorer:
         words: list[int] = []
         for name, values, fill in self._choices:
             word = fill if application[name] is None else application[name]
-            normalised[name] = [int(word == value) for value in values]
-            words += normalised[name]
+            places = [int(word == value) for value in values]
+            normalised[name] = places
+            words += places
         if self.kind == "pipeline":
             probability = float(self._by_pipeline({n: [v] for n, v in application.items()})[0])
         elif self.kind == "linear":
@@ -113,7 +122,7 @@ class Scorer:
             probability = self._calibrate_one(float(self._kernel_margin(row)[0]))
         return Score(probability, normalised)
 
-    def score_many(self, frame: Mapping[str, Any]) -> np.ndarray:
+    def score_many(self, frame: Frame) -> np.ndarray:
         """Score many applications.
 
         Parameters
@@ -147,7 +156,7 @@ class Scorer:
             )
         return self._calibrate_many(margin)
 
-    def _by_pipeline(self, frame: Mapping[str, Any]) -> np.ndarray:
+    def _by_pipeline(self, frame: Frame) -> np.ndarray:
         if self._pipeline is None:  # pragma: no cover - the constructor refuses this
             raise ValueError("no pipeline")
         return self._pipeline(frame)
@@ -155,8 +164,7 @@ class Scorer:
     def _scale_one(self, application: Application) -> list[float]:
         columns: dict[str, float] = {}
         for name, transform in self._transforms.items():
-            value = application[name]
-            columns[name] = math.nan if value is None else _transform_one(float(value), transform)
+            columns[name] = _transform_one(_number(application[name]), transform)
         for name, terms, times, over, low, high in self._ratios:
             columns[name] = _ratio_one(application, (terms, times, over, low, high))
         scaled = []
@@ -176,7 +184,7 @@ class Scorer:
         return scaled
 
     def _linear_one(self, scaled: list[float], rest: list[float]) -> float:
-        margin = self._intercept
+        margin: float = self._intercept
         for value, (breaks, pieces) in zip(scaled, self._curves, strict=False):
             inside = min(max(value, breaks[0]), breaks[-1])
             at = min(bisect_right(breaks, inside), len(pieces)) - 1
@@ -184,8 +192,9 @@ class Scorer:
             for coefficient in pieces[at]:
                 total = total * step + coefficient
             margin += total
-        plain = [*scaled[len(self._curves) :], *rest]
-        return margin + sum(w * v for w, v in zip(self._weights, plain, strict=True))
+        for weight, value in zip(self._weights, [*scaled[len(self._curves) :], *rest], strict=True):
+            margin += weight * value
+        return margin
 
     def _linear_many(
         self, scaled: list[np.ndarray], absent: list[np.ndarray], codes: list[np.ndarray]
@@ -221,7 +230,8 @@ class Scorer:
         kernel += self._lengths
         kernel -= self._gamma * np.einsum("ij,ij->i", matrix, matrix)[:, None]
         np.exp(kernel, out=kernel)
-        return kernel @ self._arrays["dual"] + float(self._arrays["intercept"])
+        margin: np.ndarray = kernel @ self._arrays["dual"] + float(self._arrays["intercept"])
+        return margin
 
     def _calibrate_one(self, margin: float) -> float:
         a, b = self._calibration
@@ -235,7 +245,8 @@ class Scorer:
         a, b = self._calibration
         exponent = a * margin + b
         inverse = np.exp(-np.abs(exponent))
-        return np.where(exponent < 0, 1.0, inverse) / (1 + inverse)
+        probability: np.ndarray = np.where(exponent < 0, 1.0, inverse) / (1 + inverse)
+        return probability
 
 
 def _transform_one(value: float, transform: str | None) -> float:

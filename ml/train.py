@@ -1,8 +1,8 @@
-"""Training: compare the candidates, choose one by a stated rule, calibrate it, and fit it on every row."""
+"""Training: compare the candidates, choose one by a stated rule, calibrate and fit it."""
 
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,14 @@ from sklearn.pipeline import Pipeline
 from ml.candidates import SVC_KERNELS, Candidate, candidates, columns_of
 from ml.product import Product
 
-FOLDS = 5
+FOLDS = 5  # enough to choose among models (Breiman and Spector 1992)
 SEED = 0
 METRICS = ("accuracy", "balanced_accuracy", "roc_auc", "pr_auc_refused", "brier")
 RULE = (
-    "Of the two SVCs the one with the higher mean ROC-AUC decides, unless another candidate's mean accuracy is "
-    "better than its by more than one standard error of the paired difference over the folds, corrected for their "
-    "overlap (Nadeau and Bengio 2003); then the most accurate of those does."
+    "Of the two SVCs the one with the higher mean ROC-AUC decides, unless another candidate's mean "
+    "accuracy is better than its by more than one standard error of the paired difference over the "
+    "folds, corrected for their overlap "
+    "(Nadeau and Bengio 2003); then the most accurate of those does."
 )
 
 
@@ -98,7 +99,8 @@ def threshold_for(cost_ratio: float) -> float:
     Returns
     -------
     float
-        r / (1 + r): grant when p·1 ≥ (1 − p)·r (Elkan 2001, "The foundations of cost-sensitive learning").
+        r / (1 + r): grant when p·1 ≥ (1 − p)·r (Elkan 2001, "The foundations of cost-sensitive
+        learning").
     """
     return cost_ratio / (1 + cost_ratio)
 
@@ -122,21 +124,25 @@ def read_rows(product: Product, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
     Raises
     ------
     InvalidData
-        The file cannot be read, lacks a column, or holds a value that is none of the field's.
+        The file cannot be read, lacks a column, has no rows, or holds a word or an infinity where
+        a number belongs.
     """
     try:
         frame = pd.read_csv(file)
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InvalidData(f"{file}: {error}") from error
+    except OSError as error:
+        raise InvalidData(f"{file}: {error.strerror or error}") from error
+    except ValueError as error:  # what pandas and the codecs raise for a file that is no such CSV
+        raise InvalidData(f"{file}: {' '.join(str(error).split())}") from error
     wanted = [*(f.name for f in product.inputs), product.target]
     absent = [name for name in wanted if name not in frame]
     if absent:
         raise InvalidData(f"{file}: no column {', '.join(absent)}")
     if frame.empty:
         raise InvalidData(f"{file}: no rows")
-    for field in product.inputs:
-        if field.kind != "choice" and not pd.api.types.is_numeric_dtype(frame[field.name]):
-            raise InvalidData(f"{file}: column {field.name} holds something that is no number")
+    for name in (f.name for f in product.inputs if f.kind != "choice"):
+        numeric = pd.api.types.is_numeric_dtype(frame[name])
+        if not numeric or np.isinf(frame[name].to_numpy(dtype=np.float64)).any():
+            raise InvalidData(f"{file}: column {name} holds something that is no number")
     good = frame[product.target]
     if not good.isin([0, 1]).all():
         raise InvalidData(f"{file}: column {product.target} must be 0 or 1 in every row")
@@ -288,9 +294,10 @@ def train(
     threshold: float,
     effort: Effort = DEFAULT,
     seed: int = SEED,
+    competing: Sequence[Candidate] = (),
     progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda tasks, _: tasks,
 ) -> Trained:
-    """Compare every candidate by nested cross-validation, choose one, and fit all of them on every row.
+    """Compare the candidates by nested cross-validation, choose one, fit all on every row.
 
     Parameters
     ----------
@@ -302,6 +309,8 @@ def train(
     effort : Effort
     seed : int
         Of the folds and of every model.
+    competing : sequence of Candidate
+        Both SVCs and any others; empty for all of `ml.candidates.candidates`.
     progress : callable
         Is given the finished tasks as they come and their total; shows them and hands them on.
 
@@ -312,12 +321,15 @@ def train(
     Raises
     ------
     InvalidData
-        One of the two classes has fewer rows than the folds need.
+        One of the two classes has fewer rows than the folds need, or a field has no value at all.
     """
     fields, good = data
     if np.bincount(good, minlength=2).min() < FOLDS**2:
         raise InvalidData(f"at least {FOLDS**2} good and {FOLDS**2} bad rows are needed")
-    competing = candidates(product, seed=seed)
+    empty = [str(name) for name in fields if fields[name].isna().all()]
+    if empty:
+        raise InvalidData(f"no row has a value for {', '.join(empty)}")
+    competing = competing or candidates(product, seed=seed)
     outer = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=effort.repeats, random_state=seed)
     splits = list(outer.split(fields, good))
     options = {"effort": effort, "seed": seed, "threshold": threshold}
@@ -336,7 +348,7 @@ def train(
 
 
 def _table(
-    competing: list[Candidate], folds: dict[str, list[dict[str, float]]]
+    competing: Sequence[Candidate], folds: dict[str, list[dict[str, float]]]
 ) -> list[dict[str, Any]]:
     rows = []
     for candidate in competing:

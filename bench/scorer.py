@@ -1,0 +1,92 @@
+"""The Scorer against the scikit-learn pipeline it was exported from: python -m bench.scorer."""
+
+import argparse
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from ml.bundle import CHAMPION, read_bundle
+from ml.examples import examples
+from ml.export import export_scorer, kind_of
+from ml.scorer import Scorer
+
+ONE_BY_ONE = 200  # applications in a round of single scores
+ROWS = 100_000
+CHUNK = 10_000  # rows at a time through the pipeline, as a nightly job would send them
+ROUNDS = 5  # the fastest counts: the others had to share the processor
+CHALLENGER = "challengers/svc_rbf.joblib"
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def race(mine: Callable[[], Any], theirs: Callable[[], Any], *, rounds: int) -> tuple[float, float]:
+    """Time both in turn, so that whatever else the machine does falls on both."""
+    times = [(seconds(mine), seconds(theirs)) for _ in range(rounds)]
+    return min(t for t, _ in times), min(t for _, t in times)
+
+
+def compare(label: str, model: Any, applications: list[dict[str, Any]], rounds: int) -> list[str]:
+    def pipeline(frame: Any) -> np.ndarray:
+        return model.predict_proba(pd.DataFrame(frame))[:, 1]
+
+    scorer = Scorer(export_scorer(model), pipeline=pipeline)
+    frame = pd.DataFrame(applications)
+    some, few = applications[:ONE_BY_ONE], applications[: ONE_BY_ONE // 10]
+
+    def in_chunks() -> np.ndarray:
+        return np.concatenate([pipeline(frame[i : i + CHUNK]) for i in range(0, len(frame), CHUNK)])
+
+    difference = np.abs(scorer.score_many(frame) - in_chunks()).max()
+    mine, theirs = race(
+        lambda: [scorer.score(a) for a in some],
+        lambda: [pipeline([a]) for a in few],
+        rounds=rounds,
+    )
+    mine, theirs = mine / len(some), theirs / len(few)
+    batch, chunks = race(lambda: scorer.score_many(frame), in_chunks, rounds=rounds)
+    name = f"{label} ({kind_of(model)})"
+    return [
+        f"| {name} | one application | {mine * 1e6:,.0f} µs | {theirs * 1e6:,.0f} µs "
+        f"| {theirs / mine:,.0f} × | {difference:.1e} |",
+        f"| {name} | {len(frame):,} rows | {batch:.3f} s | {chunks:.3f} s "
+        f"| {chunks / batch:.1f} × | {difference:.1e} |",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.scorer", description=__doc__)
+    parser.add_argument("--bundle", type=Path, default=Path("models/consumer_credit"))
+    parser.add_argument("--rows", type=int, default=ROWS, help=f"default: {ROWS}")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default: {ROUNDS}")
+    options = parser.parse_args()
+    bundle = read_bundle(options.bundle)  # so every hash fits before a model is unpickled
+    applications = examples(bundle.product, count=options.rows, seed=0, unseen=True)
+    models = {
+        CHAMPION: f"champion, {bundle.manifest['champion']}",
+        CHALLENGER: "challenger, svc_rbf",
+    }
+    print(f"{bundle.version}, fastest of {options.rounds} rounds, in turn, one thread each")
+    print()
+    print("| model | work | Scorer | pipeline | ratio | largest difference |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    for file, label in models.items():
+        if file in bundle.manifest["files"]:
+            model = joblib.load(io.BytesIO((bundle.directory / file).read_bytes()))
+            with threadpool_limits(limits=1):  # as in a service with a process for each core
+                lines = compare(label, model, applications, options.rounds)
+            print("\n".join(lines), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""gunicorn's settings, and what happens before, between and after its workers."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from ml.bundle import InvalidBundle, read_bundle
+from webapp.config import Config, InvalidSetting
+
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+_own_metrics = None
+
+
+def _stop(reason):
+    on_exit(None)
+    print(f"loan desk: {reason}", file=sys.stderr)
+    sys.exit(2)
+
+
+def on_exit(server):
+    """Remove the metrics folder that this start made."""
+    if _own_metrics:
+        shutil.rmtree(_own_metrics, ignore_errors=True)
+
+
+try:
+    settings = Config.from_environment()
+except InvalidSetting as error:
+    _stop(error)
+
+wsgi_app = "webapp:create_app()"
+bind = settings.bind
+workers = settings.workers
+threads = settings.threads
+worker_class = "gthread"
+loglevel = settings.log_level
+control_socket_disable = True  # a socket in the home folder, which a read-only container has not
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # heartbeats never wait for a disk
+graceful_timeout = 30
+
+# The workers' arithmetic is small; threads of BLAS would only fight over the processors.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Set before the workers import prometheus_client, which looks once. A folder of this start's own is removed again.
+if not os.environ.get(METRICS):
+    _own_metrics = os.environ[METRICS] = tempfile.mkdtemp(prefix="loan-desk-metrics-")
+
+
+def on_starting(server):
+    """Refuse to start on a bundle that must not decide; empty the metrics folder."""
+    folder = Path(os.environ[METRICS])
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.glob("*.db"):
+        file.unlink()
+    try:
+        bundle = read_bundle(settings.bundle)
+    except InvalidBundle as error:
+        _stop(error)
+    _replay_once(bundle.digest)
+
+
+def _replay_once(digest):
+    """Compare pipeline, arrays and known answers in a process of its own, the first time a bundle is seen here."""
+    seen = settings.instance / "replayed" / digest
+    if seen.exists():
+        return
+    command = [sys.executable, "-m", "ml", "verify", "--bundle", str(settings.bundle)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    if checked.returncode:
+        _stop((checked.stderr.strip() or "the bundle's check failed").splitlines()[-1])
+    seen.parent.mkdir(parents=True, exist_ok=True)
+    seen.touch()
+
+
+def when_ready(server):
+    """Say where to go."""
+    host, _, port = settings.bind.rpartition(":")
+    shown = "127.0.0.1" if host in ("", "0.0.0.0", "[::]") else host
+    print(f"\n  Loan Desk is at http://{shown}:{port}\n", flush=True)
+
+
+def child_exit(server, worker):
+    """Forget the gauges of a worker that is gone; what it counted stays counted."""
+    for file in Path(os.environ[METRICS]).glob(f"gauge_*_{worker.pid}.db"):
+        file.unlink(missing_ok=True)

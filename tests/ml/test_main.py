@@ -1,0 +1,150 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ml.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ("train", "evaluate", "verify")
+KEYS = {
+    "n",
+    "accuracy",
+    "balanced_accuracy",
+    "roc_auc",
+    "brier",
+    "recall_refused",
+    "grant_rate",
+    "threshold",
+}
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command line; return its exit code and the lines of its two streams."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["python -m ml", *map(str, arguments)])
+        try:
+            code = main()
+        except SystemExit as stopped:  # argparse leaves this way
+            code = stopped.code
+        out, errors = capsys.readouterr()
+        return code, out.splitlines(), errors.splitlines()
+
+    return run
+
+
+def test_help_lists_every_command():
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "ml", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.startswith("usage: python -m ml")
+    assert done.stderr == ""
+    assert all(f"\n    {command} " in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command(run, command):
+    code, out, errors = run(command, "--help")
+    assert code == 0
+    assert out[0].startswith(f"usage: python -m ml {command}")
+    assert errors == []
+
+
+def test_command_missing_or_unknown(run):
+    for arguments in [(), ("deploy",), ("train", "--faster")]:
+        code, out, errors = run(*arguments)
+        assert (code, out) == (2, [])
+        assert errors[-1].startswith("python -m ml")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--cost-ratio", "abc", "'abc' is not a number above 0"),
+        ("--cost-ratio", "0", "'0' is not a number above 0"),
+        ("--cost-ratio", "inf", "'inf' is not a number above 0"),
+        ("--cost-ratio", "nan", "'nan' is not a number above 0"),
+        ("--threshold", "much", "'much' is not a number between 0 and 1"),
+        ("--threshold", "1", "'1' is not a number between 0 and 1"),
+        ("--seed", "x", "'x' is not a whole number from 0 to 4294967295"),
+        ("--seed", "1.5", "'1.5' is not a whole number"),
+        ("--seed", "4294967296", "'4294967296' is not a whole number"),
+    ],
+)
+def test_train_wrong_option_says_what_is_wanted(run, option, value, words):
+    code, out, errors = run("train", f"{option}={value}")
+    assert (code, out) == (2, [])
+    assert f"error: argument {option}: {words}" in errors[-1]
+
+
+def test_train_missing_data(run, tmp_path):
+    missing = tmp_path / "missing.csv"
+    code, out, errors = run("train", "--data", missing)
+    assert (code, out) == (2, [])
+    assert errors == [f"python -m ml: {missing}: No such file or directory"]
+
+
+def test_train_unknown_product(run):
+    code, out, errors = run("train", "--product", "yacht")
+    assert (code, out, len(errors)) == (2, [], 1)
+    assert "shipped: consumer_credit, mortgage" in errors[0]
+
+
+def test_train_refuses_a_place_that_is_taken_before_it_starts(run, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    code, out, errors = run("train", "--out", tmp_path)
+    assert (code, out) == (2, [])
+    assert errors == [
+        f"python -m ml: {tmp_path}: holds something else than a bundle; nothing was written"
+    ]
+
+
+def test_train_too_few_rows(run, product, tmp_path):
+    few = tmp_path / "few.csv"
+    pd.read_csv(product.data_file).head(40).to_csv(few, index=False)
+    code, out, errors = run("train", "--data", few, "--out", tmp_path / "out")
+    assert (code, out) == (2, [])
+    assert errors[-1] == "python -m ml: at least 25 good and 25 bad rows are needed"
+    assert not (tmp_path / "out").exists()
+
+
+def test_evaluate_prints_one_json_object(run, bundle, product):
+    code, out, errors = run("evaluate", "--bundle", bundle.directory, "--data", product.data_file)
+    assert (code, errors, len(out)) == (0, [], 1)
+    found = json.loads(out[0])
+    assert set(found) == KEYS
+    assert found["n"] == 3561
+
+
+@pytest.mark.parametrize("only", [0, 1])
+def test_evaluate_single_class_prints_null(run, bundle, product, tmp_path, only):
+    file = tmp_path / "one.csv"
+    rows = pd.read_csv(product.data_file).query("eligible == @only").head(20)
+    rows.to_csv(file, index=False)
+    code, out, errors = run("evaluate", "--bundle", bundle.directory, "--data", file)
+    assert (code, errors) == (0, [])
+    found = json.loads(out[0])
+    assert set(found) == KEYS
+    assert found["roc_auc"] is None
+
+
+def test_evaluate_missing_bundle_or_data(run, bundle, product, tmp_path):
+    for directory, file in [(tmp_path, product.data_file), (bundle.directory, tmp_path / "a.csv")]:
+        code, out, errors = run("evaluate", "--bundle", directory, "--data", file)
+        assert (code, out, len(errors)) == (2, [], 1)
+
+
+def test_verify_whole_bundle(run, bundle):
+    code, out, errors = run("verify", "--bundle", bundle.directory)
+    assert (code, len(out), errors) == (0, 1, [])
+    assert bundle.version in out[0]

@@ -1,0 +1,197 @@
+import csv
+import re
+
+import pytest
+
+from ml.candidates import columns_of
+from ml.product import DATA, PRODUCTS, InvalidProduct, Product, parse_product, read_product
+
+SHIPPED = sorted(path.stem for path in PRODUCTS.glob("*.toml"))
+TEXT = (PRODUCTS / "consumer_credit.toml").read_text(encoding="utf-8")
+
+
+def dictionary(product: Product) -> dict[str, str]:
+    """The rows of the data dictionary that are the product's, by column; as the text of a row."""
+    rows = {}
+    section = ""
+    for line in (DATA / "DATA.md").read_text(encoding="utf-8").splitlines():
+        section = line if line.startswith("## ") else section
+        row = re.match(r"\| `(\w+)` \|(.*)", line)
+        if row and product.data.removesuffix(".csv") in section:
+            rows[row[1]] = row[2]
+    return rows
+
+
+def header(product: Product) -> list[str]:
+    with product.data_file.open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file))
+
+
+def number(text: str) -> int:
+    return int(text.replace("−", "-").replace(",", ""))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_product_shipped_loads(name):
+    product = read_product(name)
+    assert product.name == name
+    assert product.data_file.is_file()
+    assert {field.group for field in product.inputs} == {group.name for group in product.groups}
+    assert all(product.fields_of(group) for group in product.groups)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_product_columns_are_those_of_its_data(name):
+    product = read_product(name)
+    assert {field.name for field in product.fields} | {product.target} == set(header(product))
+    assert set(dictionary(product)) == set(header(product))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_product_ranges_are_those_of_the_data_dictionary(name):
+    product = read_product(name)
+    stated = 0
+    for field in product.fields:
+        row = dictionary(product)[field.name]
+        ranges = re.search(r"\| (−?[\d,]+) – (−?[\d,]+)(?:,| \|)", row)
+        if field.kind == "integer":
+            assert ranges, field.name
+            assert (field.minimum, field.maximum) == (number(ranges[1]), number(ranges[2]))
+            stated += 1
+    assert stated > 0
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_product_choices_are_those_of_the_data_dictionary(name):
+    product = read_product(name)
+    for field in product.fields:
+        words = re.findall(r"`(\w+)`", dictionary(product)[field.name])
+        if field.kind == "choice":
+            assert [choice.value for choice in field.choices] == words
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_product_field_is_optional_where_the_data_dictionary_counts_missing_values(name):
+    product = read_product(name)
+    for field in product.fields:
+        missing = dictionary(product)[field.name].rstrip(" |").split("|")[-2].strip()
+        assert field.optional == missing.isdigit(), field.name
+
+
+def test_product_limit_is_that_of_the_data_dictionary(product):
+    limited = {field.name: field.at_most for field in product.fields if field.at_most}
+    assert limited == {"loan_amount": "purchase_price"}
+    assert "≤ `purchase_price`" in dictionary(product)["loan_amount"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_product_audit_columns_are_all_protected(name):
+    product = read_product(name)
+    protected = {column for column in header(product) if column.startswith("audit_")}
+    assert protected
+    assert {field.name for field in product.audits} == protected
+    assert not protected & {field.name for field in product.inputs}
+    assert not protected & set(product.by_name)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_product_audit_columns_are_in_no_model(name):
+    product = read_product(name)
+    columns = columns_of(product)
+    seen = {n for n, _ in columns.numbers} | set(columns.choices)
+    for ratio, terms, times, over, _, _ in columns.ratios:
+        seen |= {ratio, *(n for n, _ in terms), *times, *over}
+    assert not [column for column in seen if column.startswith("audit_")]
+    assert product.target not in seen
+
+
+def test_product_words_fall_back_to_english(product):
+    assert product.label.in_language("fr") == product.label.fr
+    assert product.label.in_language("en") == product.label.en
+    assert product.label.in_language("de") == product.label.en
+
+
+LIMITED = 'at_most = "purchase_price"\n'
+SQRT = 'minimum = 0\nmaximum = 50\ntransform = "sqrt"'
+INVALID = {
+    "no TOML": ("name =", "not TOML"),
+    "unknown key": ('colour = "red"\n' + TEXT, "colour"),
+    "no target": (TEXT.replace('target = "eligible"\n', ""), "target: Field required"),
+    "target is a field": (TEXT.replace('target = "eligible"', 'target = "assets"'), "said twice"),
+    "name with a space": (TEXT.replace('name = "work"', 'name = "my work"'), "groups.1.name"),
+    "currency": (TEXT.replace('"EUR"\ndata', '"euro"\ndata'), "currency"),
+    "cost ratio 0": (TEXT.replace("cost_ratio = 1.0", "cost_ratio = 0"), "cost_ratio"),
+    "cost ratio infinite": (TEXT.replace("cost_ratio = 1.0", "cost_ratio = inf"), "cost_ratio"),
+    "field twice": (TEXT.replace('"years_in_job"', '"assets"'), "said twice: assets"),
+    "group twice": (TEXT.replace('name = "work"', 'name = "means"'), "said twice: means"),
+    "choice twice": (TEXT.replace('"temporary"', '"permanent"'), "said twice: permanent"),
+    "unknown group": (TEXT.replace('name = "work"', 'name = "job"'), "unknown group, work"),
+    "no group": (TEXT.replace('group = "work"\n', "", 1), "names its group"),
+    "no maximum": (TEXT.replace("maximum = 72\n", ""), "states minimum and maximum"),
+    "bounds of a choice": (
+        TEXT.replace('kind = "choice"\n', 'kind = "choice"\nminimum = 1\n', 1),
+        "states minimum and maximum",
+    ),
+    "bounds crossed": (TEXT.replace("minimum = 6\n", "minimum = 73\n"), "above the maximum"),
+    "choices of an integer": (
+        TEXT.replace(
+            "maximum = 72\n", 'maximum = 72\nchoices = [{value="a",label={en="",fr=""}}]\n'
+        ),
+        "lists its choices",
+    ),
+    "choice without choices": (
+        TEXT.replace('kind = "flag"', 'kind = "choice"'),
+        "lists its choices",
+    ),
+    "square root of a negative": (
+        TEXT.replace(SQRT, SQRT.replace("minimum = 0", "minimum = -1")),
+        "square root",
+    ),
+    "transform of a flag": (
+        TEXT.replace('kind = "flag"\n', 'kind = "flag"\ntransform = "log"\n'),
+        "has at_most or a transform",
+    ),
+    "field named as a method": (TEXT.replace('"years_in_job"', '"model_dump"'), "model_dump"),
+    "limit unknown": (TEXT.replace(LIMITED, 'at_most = "wealth"\n'), "loan_amount"),
+    "limit protected": (TEXT.replace(LIMITED, 'at_most = "audit_age"\n'), "audit_age"),
+    "limit limited": (TEXT.replace(LIMITED, 'at_most = "loan_amount"\n'), "itself limited"),
+    "amount unknown": (TEXT.replace('amount = "loan_amount"', 'amount = "sum"'), "amount"),
+    "amount optional": (TEXT.replace('"loan_amount"\ncost', '"assets"\ncost'), "optional"),
+    "ratio of a protected field": (
+        TEXT.replace("sum = { loan_amount = 1 }", "sum = { audit_age = 1 }"),
+        "audit_age",
+    ),
+    "ratio of nothing": (TEXT.replace("sum = { loan_amount = 1 }", "sum = {}"), "ratios.0.sum"),
+    "ratio clipped to nothing": (TEXT.replace("maximum = 1.0", "maximum = 0.0"), "not below"),
+    "label in one language": (TEXT.replace(', fr = "Durée"', ""), "fr"),
+}
+
+
+@pytest.mark.parametrize("case", INVALID)
+def test_product_invalid_gives_one_line(case):
+    text, words = INVALID[case]
+    assert text != TEXT
+    with pytest.raises(InvalidProduct) as raised:
+        parse_product(text, source="bank.toml")
+    message = str(raised.value)
+    assert message.startswith("bank.toml: ")
+    assert words in message
+    assert "\n" not in message
+
+
+def test_product_file_of_ones_own_is_read(tmp_path):
+    file = tmp_path / "bank.toml"
+    file.write_text(TEXT.replace('name = "consumer_credit"', 'name = "bank"'), encoding="utf-8")
+    assert read_product(file).name == "bank"
+
+
+def test_product_unknown_name_lists_the_shipped_ones():
+    with pytest.raises(InvalidProduct, match=r"No such file.*consumer_credit, mortgage"):
+        read_product("yacht")
+
+
+def test_product_file_not_utf8_gives_one_line(tmp_path):
+    file = tmp_path / "bank.toml"
+    file.write_bytes(TEXT.encode("utf-16"))
+    with pytest.raises(InvalidProduct, match="not UTF-8"):
+        read_product(file)

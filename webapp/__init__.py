@@ -1,0 +1,53 @@
+"""The web application: create_app is the only wiring."""
+
+import logging
+
+from flask import Flask
+
+from webapp.config import ROOT, Config
+
+VERSION = "0.1.0"
+BODY_LIMIT = 64 * 1024  # bytes; an application takes less than one thousand
+
+
+def create_app(config: Config | None = None) -> Flask:
+    from webapp import cli, errors, extensions, language, security, views  # noqa: PLC0415 - they need this module
+    from webapp.database import engine_options, prepare_sqlite  # noqa: PLC0415
+    from webapp.metrics import metrics  # noqa: PLC0415
+
+    config = config or Config.from_environment()
+    app = Flask(
+        __name__,
+        instance_path=str(config.instance.resolve()),
+        template_folder=str(ROOT / "templates"),
+        static_folder=str(ROOT / "static"),
+    )
+    config.instance.mkdir(parents=True, exist_ok=True)
+    app.config.from_mapping(
+        SECRET_KEY=config.secret(),
+        MAX_CONTENT_LENGTH=BODY_LIMIT,
+        MAX_FORM_MEMORY_SIZE=BODY_LIMIT,
+        SQLALCHEMY_DATABASE_URI=config.database,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(config.database),
+        BOOTSTRAP_SERVE_LOCAL=True,
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a form may lie open over lunch
+        WTF_CSRF_SSL_STRICT=config.https,
+        **language.settings(config),
+        **security.settings(config),
+    )
+    app.extensions["settings"] = config
+    logging.getLogger("webapp").setLevel(config.log_level.upper())
+    metrics.init_app(app)
+    extensions.db.init_app(app)
+    if config.database.startswith("sqlite"):
+        with app.app_context():
+            prepare_sqlite(extensions.db.engine)
+    extensions.migrate.init_app(app, extensions.db, directory=str(ROOT / "migrations"))
+    extensions.bootstrap.init_app(app)
+    extensions.model.init_app(app, config)
+    language.init_app(app)
+    security.init_app(app)
+    errors.init_app(app)
+    views.init_app(app)
+    cli.init_app(app)
+    return app

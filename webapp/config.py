@@ -1,0 +1,120 @@
+"""Every setting: its LOAN_ variable, its default and its meaning."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+ROOT = Path(__file__).parent.parent
+
+
+class InvalidSetting(Exception):
+    """A setting that cannot be used; the message names it."""
+
+
+def setting(default: str, meaning: str) -> Any:  # noqa: ANN401 - as dataclasses.field
+    return field(metadata={"default": default, "meaning": meaning})
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings, read once. `LOAN_BUNDLE` is the variable of `bundle`, and so on."""
+
+    instance: Path = setting("instance", "Folder for what the service keeps: SQLite, its secret.")
+    database_url: str = setting(
+        "", "PostgreSQL as `postgresql://user:password@host/name`; empty: SQLite in the instance folder."
+    )
+    bundle: Path = setting("models/consumer_credit", "Folder of the model that decides.")
+    secret_key: str = setting(
+        "", "Signs sessions; empty: made once and kept in the instance folder. Replicas need the same one."
+    )
+    https: bool = setting("no", "`yes` where people reach the desk by HTTPS: cookies are sent over it alone.")
+    language: str = setting("en", "`en` or `fr`, for those whose browser asks for neither.")
+    timezone: str = setting("Europe/Paris", "In which times are shown; they are stored in UTC.")
+    bind: str = setting("127.0.0.1:5000", "Address and port to serve on.")
+    workers: int = setting("2", "Processes that answer requests.")
+    threads: int = setting("4", "Threads of each process.")
+    log_level: str = setting("info", "`debug`, `info`, `warning` or `error`.")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        known = {variable(f.name) for f in fields(cls)}
+        strange = sorted(n for n in environment if n.startswith("LOAN_") and n not in known)
+        if strange:
+            raise InvalidSetting(f"{', '.join(strange)}: no such setting")
+        return cls(**{f.name: _read(f, environment) for f in fields(cls)})
+
+    @property
+    def database(self) -> str:
+        """The database's address with its driver, as SQLAlchemy wants it."""
+        if not self.database_url:
+            return f"sqlite:///{self.instance.resolve() / 'loan_desk.db'}"
+        scheme, _, rest = self.database_url.partition("://")
+        return f"postgresql+psycopg://{rest}" if scheme in ("postgres", "postgresql") else self.database_url
+
+    def secret(self) -> str:
+        """Return the key that signs sessions, made on the first call where none is set."""
+        if self.secret_key:
+            return self.secret_key
+        self.instance.mkdir(parents=True, exist_ok=True)
+        file = self.instance / "secret_key"
+        try:
+            # Whole under a name of its own first: another process must never read half a key.
+            new = file.with_suffix(f".{secrets.token_hex(4)}")
+            new.touch(mode=0o600)
+            new.write_text(secrets.token_urlsafe(48))
+            os.link(new, file)
+        except FileExistsError:
+            pass
+        finally:
+            new.unlink(missing_ok=True)
+        return file.read_text()
+
+
+def variable(name: str) -> str:
+    return f"LOAN_{name.upper()}"
+
+
+def _read(f: Any, environment: Mapping[str, str]) -> object:  # noqa: ANN401 - a dataclass field
+    text = environment.get(variable(f.name), f.metadata["default"]).strip()
+    try:
+        return _CHECKS.get(f.name, _KINDS[f.type])(text)
+    except (ValueError, KeyError, OSError):
+        raise InvalidSetting(f"{variable(f.name)}: {text!r} cannot be used. {f.metadata['meaning']}") from None
+
+
+def _yes_or_no(text: str) -> bool:
+    return {"yes": True, "no": False}[text.lower()]
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _timezone(text: str) -> str:
+    return ZoneInfo(text).key
+
+
+def _one_of(*words: str) -> Any:  # noqa: ANN401 - a check
+    return lambda text: {word: word for word in words}[text.lower()]
+
+
+def _key(text: str) -> str:
+    if text and len(text) < 32:
+        raise ValueError
+    return text
+
+
+_KINDS: dict[Any, Any] = {Path: Path, str: str, bool: _yes_or_no, int: _positive}
+_CHECKS: dict[str, Any] = {
+    "timezone": _timezone,
+    "language": _one_of("en", "fr"),
+    "log_level": _one_of("debug", "info", "warning", "error"),
+    "secret_key": _key,
+}

@@ -1,0 +1,56 @@
+"""How the two databases are opened: drivers, durability, timeouts, and the transactions that write."""
+
+import logging
+import sqlite3
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+
+log = logging.getLogger(__name__)
+
+# https://sqlite.org/wal.html, "The WAL-reset bug": versions below can corrupt a WAL database under several writers.
+SAFE_WAL = (3, 51, 3)
+BUSY_MILLISECONDS = 10_000
+PG_OPTIONS = "-c statement_timeout=10000 -c lock_timeout=5000 -c timezone=UTC"
+# Given to a connection whose transaction will write: SQLite then waits for its turn at the start, where waiting
+# is possible, and not at the first write, where a reader that has fallen behind can only fail.
+WRITING = {"writing": True}
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    if url.startswith("sqlite"):
+        return {"module": sqlite_module()}
+    return {
+        "pool_pre_ping": True,
+        "connect_args": {"connect_timeout": 5, "options": PG_OPTIONS},
+    }
+
+
+def sqlite_module() -> ModuleType:
+    """Return the newest SQLite at hand; never use two of them on one file."""
+    try:
+        import pysqlite3  # noqa: PLC0415 - not every platform has it
+    except ImportError:
+        return sqlite3
+    return pysqlite3  # type: ignore[no-any-return]
+
+
+def prepare_sqlite(engine: Engine) -> None:
+    """Make every connection durable and every transaction begin as it must."""
+    module = sqlite_module()
+    wal = module.sqlite_version_info >= SAFE_WAL
+    log.info("SQLite %s, journal %s", module.sqlite_version, "WAL" if wal else "TRUNCATE")
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's
+        connection.isolation_level = None  # the driver begins nothing by itself
+        connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+        connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'TRUNCATE'}")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writing = connection.get_execution_options().get("writing")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -1,0 +1,111 @@
+"""HTML pages and problem+json (RFC 9457) from the same errors."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, jsonify, render_template, request
+from flask_babel import gettext as _, lazy_gettext
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+
+from ml.application import InvalidApplication, MalformedApplication
+from webapp.extensions import ModelUnavailable
+from webapp.language import words
+
+log = logging.getLogger(__name__)
+
+INVALID = "urn:loan-desk:problem:invalid-application"
+PROBLEM = "application/problem+json"
+
+EXPLANATIONS = {
+    HTTPStatus.BAD_REQUEST: lazy_gettext("The request could not be understood."),
+    HTTPStatus.UNAUTHORIZED: lazy_gettext("Send a valid API key as “Authorization: Bearer KEY”."),
+    HTTPStatus.FORBIDDEN: lazy_gettext("You may not do this."),
+    HTTPStatus.NOT_FOUND: lazy_gettext("There is nothing at this address."),
+    HTTPStatus.METHOD_NOT_ALLOWED: lazy_gettext("This address does not take requests of this kind."),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: lazy_gettext("What was sent is too large."),
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: lazy_gettext("Send the application as application/json."),
+    HTTPStatus.INTERNAL_SERVER_ERROR: lazy_gettext("Something went wrong on our side."),
+    HTTPStatus.SERVICE_UNAVAILABLE: lazy_gettext(
+        "The desk cannot decide at the moment; nothing was stored. Try again shortly."
+    ),
+}
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(HTTPException, _answer)
+    app.register_error_handler(CSRFError, _expired)
+    app.register_error_handler(InvalidApplication, _invalid)
+    app.register_error_handler(MalformedApplication, _malformed)
+    app.register_error_handler(ModelUnavailable, _unavailable)
+    app.register_error_handler(OperationalError, _unavailable)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def problem(status: int, *, detail: str, **more: Any) -> Response:  # noqa: ANN401 - extension members
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    response = jsonify({**body, **more})
+    response.status_code = status
+    response.content_type = PROBLEM
+    return response
+
+
+def _wants_json() -> bool:
+    return request.path.startswith("/api/")
+
+
+def _answer(error: HTTPException) -> Response:
+    status = error.code or 500
+    if status < 400:
+        return Response.force_type(error.get_response())  # a redirect
+    explanation = str(EXPLANATIONS.get(HTTPStatus(status), error.description))
+    if _wants_json():
+        response = problem(status, detail=explanation)
+    else:
+        page = render_template("errors/error.html", status=status, explanation=explanation)
+        response = Response(page, status)
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers[name] = value
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _expired(error: CSRFError) -> Response:
+    log.info("refused a form without a valid token: %s", error.description)
+    explanation = _("This form has expired or came from elsewhere. Go back, reload the page and send it again.")
+    return Response(render_template("errors/error.html", status=400, explanation=explanation), 400)
+
+
+def _invalid(error: InvalidApplication) -> Response:
+    errors = [
+        {"field": e.field, "code": e.code, "detail": words(e.message), "pointer": _pointer(e.field)}
+        for e in error.errors
+    ]
+    detail = _("Some fields are wrong.")
+    return problem(422, detail=detail, type=INVALID, title=_("Invalid application"), errors=errors)
+
+
+def _pointer(field: str) -> str:
+    return "/" + field.replace("~", "~0").replace("/", "~1")
+
+
+def _malformed(error: MalformedApplication) -> Response:
+    log.info("refused a body: %s", error)
+    return problem(400, detail=_("The body is not a JSON object in UTF-8."))
+
+
+def _unavailable(error: ModelUnavailable | DBAPIError) -> Response:
+    # The driver's words alone: SQLAlchemy's would repeat what the statement was to store.
+    log.error("cannot decide: %s", getattr(error, "orig", error))
+    return _answer(ServiceUnavailable())
+
+
+def _unexpected(error: Exception) -> Response:
+    if isinstance(error, DBAPIError):
+        error.hide_parameters = True
+    log.error("unexpected: %s", type(error).__name__, exc_info=error)
+    return _answer(InternalServerError())

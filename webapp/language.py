@@ -1,0 +1,65 @@
+"""Which language and which time zone a person reads, and how numbers, shares and moments look in them."""
+
+from datetime import datetime
+from typing import Any
+
+from babel.numbers import format_decimal, format_percent
+from flask import Flask, request
+from flask_babel import format_datetime, get_locale
+
+from ml.application import format_integer
+from ml.product import LANGUAGES, Text
+from webapp.config import Config
+from webapp.extensions import babel
+
+COOKIE = "language"
+
+
+def settings(config: Config) -> dict[str, Any]:
+    return {
+        "BABEL_DEFAULT_LOCALE": config.language,
+        "BABEL_DEFAULT_TIMEZONE": config.timezone,
+        "BABEL_TRANSLATION_DIRECTORIES": "translations",
+    }
+
+
+def init_app(app: Flask) -> None:
+    babel.init_app(app, locale_selector=_chosen)
+    app.jinja_env.filters |= {
+        "words": words,
+        "integer": integer,
+        "share": share,
+        "decimal": decimal,
+        "moment": moment,
+    }
+    app.context_processor(lambda: {"language": current(), "languages": LANGUAGES})
+
+
+def current() -> str:
+    locale = get_locale()
+    return str(locale.language) if locale else LANGUAGES[0]
+
+
+def words(text: Text) -> str:
+    return text.in_language(current())
+
+
+def integer(number: int) -> str:
+    return format_integer(number, current())
+
+
+def share(number: float) -> str:
+    return format_percent(number, format="0.0\xa0%" if current() == "fr" else "0.0%", locale=current())
+
+
+def decimal(number: float) -> str:
+    return format_decimal(number, format="0.000", locale=current())
+
+
+def moment(when: datetime) -> str:
+    return format_datetime(when, "medium")
+
+
+def _chosen() -> str | None:
+    cookie = request.cookies.get(COOKIE)
+    return cookie if cookie in LANGUAGES else request.accept_languages.best_match(LANGUAGES)

@@ -1,0 +1,152 @@
+"""Every metric's name and labels. Decisions are counted in the database at each scrape, all else in the processes."""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from flask import Flask
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from prometheus_flask_exporter import PrometheusMetrics
+from prometheus_flask_exporter.multiprocess import GunicornInternalPrometheusMetrics
+
+log = logging.getLogger(__name__)
+
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name; set means several processes
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SHARES = [i / 20 for i in range(1, 20)]
+SCORING_SECONDS = (0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.005, 0.02, 0.1)
+WRITING_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5)
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
+
+DecisionCounts = list[tuple[tuple[str, str, str, str], int]]
+
+
+class Metrics:
+    """The service's metrics; one object a process, with a registry for each application."""
+
+    def init_app(self, app: Flask) -> None:
+        self.registry = CollectorRegistry()
+        kind = GunicornInternalPrometheusMetrics if os.environ.get(DIRECTORY) else PrometheusMetrics
+        # /metrics is a route of ours: in this mode the exporter's own would drop every collector but its files.
+        exporter = kind.for_app_factory(path=None, group_by="url_rule", registry=self.registry)
+        exporter.init_app(app)
+        self.probability = Histogram(
+            "loan_decision_probability",
+            "Probability of being good, of each decision.",
+            ["product", "model"],
+            buckets=SHARES,
+            registry=self.registry,
+        )
+        self.scoring = Histogram(
+            "loan_scoring_seconds",
+            "Time taken to score one application.",
+            buckets=SCORING_SECONDS,
+            registry=self.registry,
+        )
+        self.writing = Histogram(
+            "loan_decision_write_seconds",
+            "Time taken to write one decision, until it is on disk.",
+            buckets=WRITING_SECONDS,
+            registry=self.registry,
+        )
+        app.wsgi_app = _known_methods(app.wsgi_app)  # type: ignore[method-assign]
+
+    def render(self, *, counts: DecisionCounts | None, info: dict[str, dict[str, str]]) -> bytes:
+        """Return all metrics as text; counts is None where the database does not answer."""
+        registry = CollectorRegistry()
+        if os.environ.get(DIRECTORY):
+            registry.register(_Files(os.environ[DIRECTORY]))
+        else:
+            registry.register(_Others(self.registry))
+        registry.register(_Facts(counts, info))
+        return generate_latest(registry)
+
+
+class _Others(Collector):
+    """What another registry holds."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterable[Metric]:
+        return self._registry.collect()
+
+
+class _Files(MultiProcessCollector):
+    """The processes' metrics files; one that cannot be read is left out and counted, and the others still tell."""
+
+    def __init__(self, directory: str) -> None:
+        super().__init__(None, path=directory)
+        self._directory = Path(directory)
+
+    def collect(self) -> Iterator[Metric]:
+        files = sorted(str(f) for f in self._directory.glob("*.db"))
+        unreadable = 0
+        try:
+            merged = list(self.merge(files, accumulate=True))
+        except Exception:  # a file cut short or overwritten can break its reader in any way
+            readable = [f for f in files if self._readable(f)]
+            unreadable = len(files) - len(readable)
+            merged = list(self.merge(readable, accumulate=True))
+        yield from merged
+        yield GaugeMetricFamily(
+            "loan_metrics_files_unreadable",
+            "Metrics files of processes that the last scrape had to leave out.",
+            value=unreadable,
+        )
+
+    def _readable(self, file: str) -> bool:
+        try:
+            list(self.merge([file], accumulate=True))
+        except Exception as error:
+            log.warning("metrics file %s cannot be read: %r", Path(file).name, error)
+            return False
+        return True
+
+
+class _Facts(Collector):
+    """What is known at the moment of a scrape."""
+
+    def __init__(self, counts: DecisionCounts | None, info: dict[str, dict[str, str]]) -> None:
+        self._counts = counts
+        self._info = info
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "loan_database_up",
+            "1 if the database answered this scrape.",
+            value=self._counts is not None,
+        )
+        if self._counts is not None:
+            decisions = CounterMetricFamily(
+                "loan_decisions",
+                "Decisions in the database.",
+                labels=["product", "decision", "channel", "model"],
+            )
+            for labels, count in self._counts:
+                decisions.add_metric(labels, count)
+            yield decisions
+        for name, labels in self._info.items():
+            family = GaugeMetricFamily(
+                f"loan_{name}_info", f"Facts about the {name}; always 1.", labels=list(labels)
+            )
+            family.add_metric(list(labels.values()), 1)
+            yield family
+
+
+def _known_methods(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """Give every method that a client invents one name: it becomes a label."""
+
+    def known(environ: dict[str, object], start_response: object) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] not in METHODS:
+            environ["REQUEST_METHOD"] = "OTHER"
+        return application(environ, start_response)
+
+    return known
+
+
+metrics = Metrics()

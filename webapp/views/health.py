@@ -1,0 +1,56 @@
+"""What machines ask: is the process up, can it decide, and what has it counted."""
+
+from flask import Blueprint, Response, jsonify
+from sqlalchemy.exc import DBAPIError
+
+from webapp import VERSION, services
+from webapp.extensions import ModelUnavailable, model
+from webapp.metrics import CONTENT_TYPE, DecisionCounts, metrics
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/healthz")
+def healthz() -> Response:
+    return jsonify(status="up")
+
+
+@blueprint.get("/readyz")
+def readyz() -> tuple[Response, int]:
+    state = {"database": _database_answers(), "bundle": _bundle_verified()}
+    return jsonify(state), 200 if all(state.values()) else 503
+
+
+@blueprint.get("/metrics")
+def metrics_page() -> Response:
+    info = {"build": {"version": VERSION}}
+    if _bundle_verified():
+        bundle = model.bundle
+        info["model"] = {
+            "product": bundle.product.name,
+            "model": bundle.version,
+            "champion": str(bundle.manifest["champion"]),
+        }
+    return Response(metrics.render(counts=_counts(), info=info), content_type=CONTENT_TYPE)
+
+
+def _counts() -> DecisionCounts | None:
+    try:
+        return services.count_decisions()
+    except DBAPIError:
+        return None
+
+
+def _database_answers() -> bool:
+    try:
+        services.check_database()
+    except DBAPIError:
+        return False
+    return True
+
+
+def _bundle_verified() -> bool:
+    try:
+        return bool(model.bundle)
+    except ModelUnavailable:
+        return False
