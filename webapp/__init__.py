@@ -35,7 +35,7 @@ def create_app(config: Config | None = None) -> Flask:
         **language.settings(config),
         **security.settings(config),
     )
-    app.extensions["settings"] = config
+    app.json.sort_keys = False  # type: ignore[attr-defined]
     logging.getLogger("webapp").setLevel(config.log_level.upper())
     metrics.init_app(app)
     extensions.db.init_app(app)
