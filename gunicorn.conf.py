@@ -40,12 +40,15 @@ threads = settings.threads
 worker_class = "gthread"
 loglevel = settings.log_level
 control_socket_disable = True  # a socket in the home folder, which a read-only container has not
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # heartbeats never wait for a disk
+worker_tmp_dir = (
+    "/dev/shm" if Path("/dev/shm").is_dir() else None
+)  # heartbeats never wait for a disk
 graceful_timeout = 30
 
 # The workers' arithmetic is small; threads of BLAS would only fight over the processors.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# Set before the workers import prometheus_client, which looks once. A folder of this start's own is removed again.
+# Set before the workers import prometheus_client, which looks once. A folder of this start's own
+# is removed again.
 if not os.environ.get(METRICS):
     _own_metrics = os.environ[METRICS] = tempfile.mkdtemp(prefix="loan-desk-metrics-")
 
@@ -64,7 +67,7 @@ def on_starting(server):
 
 
 def _replay_once(digest):
-    """Compare pipeline, arrays and known answers in a process of its own, the first time a bundle is seen here."""
+    """Replay the known answers in a process of its own, the first time a bundle is seen here."""
     seen = settings.instance / "replayed" / digest
     if seen.exists():
         return

@@ -1,4 +1,4 @@
-"""Parts that every test may ask for: a small bundle, both databases, the application, a real server."""
+"""Parts that every test may ask for: a bundle, both databases, the application, a real server."""
 
 import os
 import re
@@ -128,7 +128,7 @@ def new_postgresql_database(postgresql: str) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The setting of an empty database, once of each kind; empty means SQLite in the instance folder."""
+    """The setting of an empty database, once of each kind; empty means SQLite."""
     if request.param == "sqlite":
         return ""
     address: str = request.getfixturevalue("new_postgresql_database")
@@ -165,7 +165,11 @@ class CheckedClient(FlaskClient):
 
     def open(self, *args, **kwargs):
         response = super().open(*args, **kwargs)
-        if response.mimetype == "text/html" and response.data and response.status_code not in (302, 303):
+        if (
+            response.mimetype == "text/html"
+            and response.data
+            and response.status_code not in (302, 303)
+        ):
             html5lib.HTMLParser(strict=True).parse(response.data)
         return response
 

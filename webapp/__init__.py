@@ -6,7 +6,6 @@ from flask import Flask
 
 from webapp.config import ROOT, Config
 
-VERSION = "0.1.0"
 BODY_LIMIT = 64 * 1024  # bytes; an application takes less than one thousand
 
 

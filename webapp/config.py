@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 ROOT = Path(__file__).parent.parent
+VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 class InvalidSetting(Exception):
@@ -25,13 +27,17 @@ class Config:
 
     instance: Path = setting("instance", "Folder for what the service keeps: SQLite, its secret.")
     database_url: str = setting(
-        "", "PostgreSQL as `postgresql://user:password@host/name`; empty: SQLite in the instance folder."
+        "",
+        "PostgreSQL as `postgresql://user:password@host/name`; empty: SQLite in the instance.",
     )
     bundle: Path = setting("models/consumer_credit", "Folder of the model that decides.")
     secret_key: str = setting(
-        "", "Signs sessions; empty: made once and kept in the instance folder. Replicas need the same one."
+        "",
+        "Signs sessions; empty: made once and kept in the instance. Replicas need the same.",
     )
-    https: bool = setting("no", "`yes` where people reach the desk by HTTPS: cookies are sent over it alone.")
+    https: bool = setting(
+        "no", "`yes` where people reach the desk by HTTPS: cookies are sent over it alone."
+    )
     language: str = setting("en", "`en` or `fr`, for those whose browser asks for neither.")
     timezone: str = setting("Europe/Paris", "In which times are shown; they are stored in UTC.")
     bind: str = setting("127.0.0.1:5000", "Address and port to serve on.")
@@ -45,7 +51,8 @@ class Config:
         strange = sorted(n for n in environment if n.startswith("LOAN_") and n not in known)
         if strange:
             raise InvalidSetting(f"{', '.join(strange)}: no such setting")
-        return cls(**{f.name: _read(f, environment) for f in fields(cls)})
+        read: dict[str, Any] = {f.name: _read(f, environment) for f in fields(cls)}
+        return cls(**read)
 
     @property
     def database(self) -> str:
@@ -53,7 +60,11 @@ class Config:
         if not self.database_url:
             return f"sqlite:///{self.instance.resolve() / 'loan_desk.db'}"
         scheme, _, rest = self.database_url.partition("://")
-        return f"postgresql+psycopg://{rest}" if scheme in ("postgres", "postgresql") else self.database_url
+        return (
+            f"postgresql+psycopg://{rest}"
+            if scheme in ("postgres", "postgresql")
+            else self.database_url
+        )
 
     def secret(self) -> str:
         """Return the key that signs sessions, made on the first call where none is set."""
@@ -83,7 +94,9 @@ def _read(f: Any, environment: Mapping[str, str]) -> object:  # noqa: ANN401 - a
     try:
         return _CHECKS.get(f.name, _KINDS[f.type])(text)
     except (ValueError, KeyError, OSError):
-        raise InvalidSetting(f"{variable(f.name)}: {text!r} cannot be used. {f.metadata['meaning']}") from None
+        raise InvalidSetting(
+            f"{variable(f.name)}: {text!r} cannot be used. {f.metadata['meaning']}"
+        ) from None
 
 
 def _yes_or_no(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""How the two databases are opened: drivers, durability, timeouts, and the transactions that write."""
+"""How the two databases are opened: drivers, durability, timeouts, transactions that write."""
 
 import logging
 import sqlite3
@@ -9,12 +9,14 @@ from sqlalchemy import Connection, Engine, event
 
 log = logging.getLogger(__name__)
 
-# https://sqlite.org/wal.html, "The WAL-reset bug": versions below can corrupt a WAL database under several writers.
+# https://sqlite.org/wal.html, "The WAL-reset bug": versions below can corrupt a WAL database
+# under several writers.
 SAFE_WAL = (3, 51, 3)
 BUSY_MILLISECONDS = 10_000
 PG_OPTIONS = "-c statement_timeout=10000 -c lock_timeout=5000 -c timezone=UTC"
-# Given to a connection whose transaction will write: SQLite then waits for its turn at the start, where waiting
-# is possible, and not at the first write, where a reader that has fallen behind can only fail.
+# Given to a connection whose transaction will write: SQLite then waits for its turn at the start,
+# where waiting is possible, and not at the first write, where a reader that has fallen behind can
+# only fail.
 WRITING = {"writing": True}
 
 

@@ -9,6 +9,7 @@ from flask_babel import gettext as _, lazy_gettext
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+from werkzeug.wrappers import Response as BaseResponse
 
 from ml.application import InvalidApplication, MalformedApplication
 from webapp.extensions import ModelUnavailable
@@ -24,7 +25,9 @@ EXPLANATIONS = {
     HTTPStatus.UNAUTHORIZED: lazy_gettext("Send a valid API key as “Authorization: Bearer KEY”."),
     HTTPStatus.FORBIDDEN: lazy_gettext("You may not do this."),
     HTTPStatus.NOT_FOUND: lazy_gettext("There is nothing at this address."),
-    HTTPStatus.METHOD_NOT_ALLOWED: lazy_gettext("This address does not take requests of this kind."),
+    HTTPStatus.METHOD_NOT_ALLOWED: lazy_gettext(
+        "This address does not take requests of this kind."
+    ),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: lazy_gettext("What was sent is too large."),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: lazy_gettext("Send the application as application/json."),
     HTTPStatus.INTERNAL_SERVER_ERROR: lazy_gettext("Something went wrong on our side."),
@@ -45,7 +48,12 @@ def init_app(app: Flask) -> None:
 
 
 def problem(status: int, *, detail: str, **more: Any) -> Response:  # noqa: ANN401 - extension members
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
     response = jsonify({**body, **more})
     response.status_code = status
     response.content_type = PROBLEM
@@ -56,10 +64,10 @@ def _wants_json() -> bool:
     return request.path.startswith("/api/")
 
 
-def _answer(error: HTTPException) -> Response:
+def _answer(error: HTTPException) -> BaseResponse:
     status = error.code or 500
     if status < 400:
-        return Response.force_type(error.get_response())  # a redirect
+        return error.get_response()  # a redirect
     explanation = str(EXPLANATIONS.get(HTTPStatus(status), error.description))
     if _wants_json():
         response = problem(status, detail=explanation)
@@ -76,7 +84,9 @@ def _answer(error: HTTPException) -> Response:
 
 def _expired(error: CSRFError) -> Response:
     log.info("refused a form without a valid token: %s", error.description)
-    explanation = _("This form has expired or came from elsewhere. Go back, reload the page and send it again.")
+    explanation = _(
+        "This form has expired or came from elsewhere. Go back, reload the page and send it again."
+    )
     return Response(render_template("errors/error.html", status=400, explanation=explanation), 400)
 
 
@@ -98,13 +108,13 @@ def _malformed(error: MalformedApplication) -> Response:
     return problem(400, detail=_("The body is not a JSON object in UTF-8."))
 
 
-def _unavailable(error: ModelUnavailable | DBAPIError) -> Response:
+def _unavailable(error: ModelUnavailable | DBAPIError) -> BaseResponse:
     # The driver's words alone: SQLAlchemy's would repeat what the statement was to store.
     log.error("cannot decide: %s", getattr(error, "orig", error))
     return _answer(ServiceUnavailable())
 
 
-def _unexpected(error: Exception) -> Response:
+def _unexpected(error: Exception) -> BaseResponse:
     if isinstance(error, DBAPIError):
         error.hide_parameters = True
     log.error("unexpected: %s", type(error).__name__, exc_info=error)

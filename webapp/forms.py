@@ -5,7 +5,8 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_wtf import FlaskForm
-from wtforms import Field as FormField, HiddenField, RadioField, SelectField, StringField
+from wtforms import HiddenField, RadioField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice
 
 from ml.application import Application, InvalidApplication, Rules, format_integer
 from ml.product import Field, Product
@@ -17,9 +18,6 @@ class ApplicationForm(FlaskForm):  # type: ignore[misc]
 
     submission = HiddenField(default=lambda: secrets.token_hex(16))
 
-    def field(self, field: Field) -> FormField:
-        return self[field.name]
-
     def read(self, rules: Rules) -> Application | None:
         """Return the application, or None with each error beside its field."""
         if not self.validate_on_submit():
@@ -29,9 +27,8 @@ class ApplicationForm(FlaskForm):  # type: ignore[misc]
             return rules.check_text(texts)
         except InvalidApplication as invalid:
             for error in invalid.errors:
-                message = words(error.message)
-                if error.code == "choice" or error.code == "flag":
-                    message = _("Choose one of the answers.")
+                typed = rules.product.by_name[error.field].kind == "integer"
+                message = words(error.message) if typed else _("Choose one of the answers.")
                 self[error.field].errors = [message]
             return None
 
@@ -47,22 +44,28 @@ def _form_field(field: Field) -> Any:  # noqa: ANN401 - an unbound field of WTFo
     if not field.optional:
         about["aria-required"] = "true"
     if field.kind == "flag":
-        answers = [("0", _("No")), ("1", _("Yes"))]
+        answers = [SelectChoice("0", _("No")), SelectChoice("1", _("Yes"))]
         if field.optional:
-            answers.insert(0, ("", _("Not known")))
+            answers.insert(0, SelectChoice("", _("Not known")))
         return RadioField(label, choices=answers, validate_choice=False)
     if field.kind == "choice":
         empty = _("Not known") if field.optional else _("Choose…")
-        answers = [("", empty), *((c.value, words(c.label)) for c in field.choices)]
+        given = [SelectChoice(c.value, words(c.label)) for c in field.choices]
+        answers = [SelectChoice("", empty), *given]
         return SelectField(label, choices=answers, validate_choice=False, render_kw=about)
     signed = field.minimum is not None and field.minimum < 0
     return StringField(
         label,
-        render_kw={**about, "inputmode": "text" if signed else "numeric", "autocomplete": "off", "maxlength": 24},
+        render_kw={
+            **about,
+            "inputmode": "text" if signed else "numeric",
+            "autocomplete": "off",
+            "maxlength": 24,
+        },
     )
 
 
 def bounds(field: Field) -> str:
     """Say between which numbers an integer field lies."""
     low, high = (format_integer(n or 0, current()) for n in (field.minimum, field.maximum))
-    return _("%(low)s to %(high)s", low=low, high=high)
+    return str(_("%(low)s to %(high)s", low=low, high=high))

@@ -1,4 +1,4 @@
-"""Which language and which time zone a person reads, and how numbers, shares and moments look in them."""
+"""Which language a person reads, and how numbers, shares and moments look in it."""
 
 from datetime import datetime
 from typing import Any
@@ -49,7 +49,9 @@ def integer(number: int) -> str:
 
 
 def share(number: float) -> str:
-    return format_percent(number, format="0.0\xa0%" if current() == "fr" else "0.0%", locale=current())
+    return format_percent(
+        number, format="0.0\xa0%" if current() == "fr" else "0.0%", locale=current()
+    )
 
 
 def decimal(number: float) -> str:
@@ -57,7 +59,7 @@ def decimal(number: float) -> str:
 
 
 def moment(when: datetime) -> str:
-    return format_datetime(when, "medium")
+    return str(format_datetime(when, "d MMM y, HH:mm:ss"))
 
 
 def _chosen() -> str | None:

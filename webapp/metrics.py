@@ -1,4 +1,7 @@
-"""Every metric's name and labels. Decisions are counted in the database at each scrape, all else in the processes."""
+"""Every metric's name and labels.
+
+Decisions are counted in the database at each scrape, all else in the processes.
+"""
 
 import logging
 import os
@@ -31,7 +34,7 @@ class Metrics:
     def init_app(self, app: Flask) -> None:
         self.registry = CollectorRegistry()
         kind = GunicornInternalPrometheusMetrics if os.environ.get(DIRECTORY) else PrometheusMetrics
-        # /metrics is a route of ours: in this mode the exporter's own would drop every collector but its files.
+        # /metrics is a route of ours: the exporter's own would drop every collector but the files.
         exporter = kind.for_app_factory(path=None, group_by="url_rule", registry=self.registry)
         exporter.init_app(app)
         self.probability = Histogram(
@@ -76,22 +79,21 @@ class _Others(Collector):
         return self._registry.collect()
 
 
-class _Files(MultiProcessCollector):
-    """The processes' metrics files; one that cannot be read is left out and counted, and the others still tell."""
+class _Files(Collector):
+    """The processes' metrics files; one that cannot be read is left out, and counted."""
 
     def __init__(self, directory: str) -> None:
-        super().__init__(None, path=directory)
         self._directory = Path(directory)
 
     def collect(self) -> Iterator[Metric]:
         files = sorted(str(f) for f in self._directory.glob("*.db"))
         unreadable = 0
         try:
-            merged = list(self.merge(files, accumulate=True))
+            merged = _merge(files)
         except Exception:  # a file cut short or overwritten can break its reader in any way
             readable = [f for f in files if self._readable(f)]
             unreadable = len(files) - len(readable)
-            merged = list(self.merge(readable, accumulate=True))
+            merged = _merge(readable)
         yield from merged
         yield GaugeMetricFamily(
             "loan_metrics_files_unreadable",
@@ -101,11 +103,15 @@ class _Files(MultiProcessCollector):
 
     def _readable(self, file: str) -> bool:
         try:
-            list(self.merge([file], accumulate=True))
+            _merge([file])
         except Exception as error:
             log.warning("metrics file %s cannot be read: %r", Path(file).name, error)
             return False
         return True
+
+
+def _merge(files: list[str]) -> list[Metric]:
+    return list(MultiProcessCollector.merge(files, accumulate=True))  # type: ignore[no-untyped-call]
 
 
 class _Facts(Collector):
@@ -130,11 +136,11 @@ class _Facts(Collector):
             for labels, count in self._counts:
                 decisions.add_metric(labels, count)
             yield decisions
-        for name, labels in self._info.items():
+        for name, facts in self._info.items():
             family = GaugeMetricFamily(
-                f"loan_{name}_info", f"Facts about the {name}; always 1.", labels=list(labels)
+                f"loan_{name}_info", f"Facts about the {name}; always 1.", labels=list(facts)
             )
-            family.add_metric(list(labels.values()), 1)
+            family.add_metric(list(facts.values()), 1)
             yield family
 
 

@@ -31,10 +31,10 @@ class Instant(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return value if value is None else value.astimezone(UTC)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ANN401, ARG002
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ANN401
         if value is None:
             return None
         moment: datetime = value if value.tzinfo else value.replace(tzinfo=UTC)
@@ -45,7 +45,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class User(db.Model, UserMixin):  # type: ignore[misc]
+class User(db.Model, UserMixin):  # type: ignore[misc, name-defined]
     __tablename__ = "users"
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -55,8 +55,8 @@ class User(db.Model, UserMixin):  # type: ignore[misc]
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(Instant, default=now)
 
-    # Flask-Security asks for it; there is one role so far, which is to be a user.
-    roles: tuple[()] = ()
+    # Flask-Security asks for it; there are no roles.
+    roles = ()  # type: ignore[assignment]
 
 
 class ApiKey(db.Model):  # type: ignore[misc, name-defined]
@@ -64,7 +64,9 @@ class ApiKey(db.Model):  # type: ignore[misc, name-defined]
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(64), unique=True)
-    digest: Mapped[str] = mapped_column(String(64), unique=True)  # SHA-256; the key itself is not kept
+    digest: Mapped[str] = mapped_column(
+        String(64), unique=True
+    )  # SHA-256; the key itself is not kept
     created_at: Mapped[datetime] = mapped_column(Instant, default=now)
     revoked_at: Mapped[datetime | None] = mapped_column(Instant)
 
@@ -119,7 +121,8 @@ class Decision(db.Model):  # type: ignore[misc, name-defined]
 class DecisionCount(Base):
     """How many decisions there are of each kind, kept equal to the table by its trigger.
 
-    The rows of a kind are spread over slots, so that writers on PostgreSQL seldom wait for one another; their sum counts.
+    The rows of a kind are spread over slots, so that writers on PostgreSQL seldom wait for one
+    another; their sum counts.
     """
 
     __tablename__ = "decision_counts"

@@ -1,10 +1,10 @@
-"""Who may do what: default deny, sign-in, API keys, and the headers that put the browser on our side."""
+"""Who may do what: default deny, sign-in, API keys, and headers that bind the browser."""
 
 from datetime import timedelta
 from typing import Any
 
 from flask import Flask, Response, abort, g, redirect, request, url_for
-from flask_security import SQLAlchemyUserDatastore, current_user
+from flask_security import RoleMixin, SQLAlchemyUserDatastore, current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from webapp import services
@@ -28,16 +28,12 @@ PUBLIC = frozenset(
 API = "api."
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; font-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+        "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
-
-
-class _Datastore(SQLAlchemyUserDatastore):  # type: ignore[misc]
-    """Users alone: there are no roles yet."""
 
 
 def settings(config: Config) -> dict[str, Any]:
@@ -46,9 +42,12 @@ def settings(config: Config) -> dict[str, Any]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
+        "SECURITY_JOIN_USER_ROLES": False,  # there are none
         "SECURITY_USERNAME_ENABLE": True,
         "SECURITY_USERNAME_MIN_LENGTH": 2,
-        "SECURITY_USER_IDENTITY_ATTRIBUTES": [{"username": {"mapper": str, "case_insensitive": False}}],
+        "SECURITY_USER_IDENTITY_ATTRIBUTES": [
+            {"username": {"mapper": str, "case_insensitive": False}}
+        ],
         "SECURITY_PASSWORD_HASH": "argon2",
         "SECURITY_PASSWORD_SCHEMES": ["argon2"],
         "SECURITY_PASSWORD_SINGLE_HASH": True,
@@ -60,12 +59,17 @@ def settings(config: Config) -> dict[str, Any]:
         "SECURITY_FLASH_MESSAGES": True,
         "SECURITY_CLI_USERS_NAME": False,  # our own command does less and says more
         "SECURITY_CLI_ROLES_NAME": False,
+        "SECURITY_FRESHNESS": timedelta(-1),  # no page asks for the password again
+        "SECURITY_STATIC_FOLDER": None,
     }
 
 
 def init_app(app: Flask) -> None:
     csrf.init_app(app)
-    security.init_app(app, _Datastore(db, User, None))
+    security.init_app(app, SQLAlchemyUserDatastore(db, User, RoleMixin))
+    # Flask-Security would also take tokens from any address's query, and they never expire:
+    # only a session signs in.
+    app.login_manager.request_loader(lambda _: None)  # type: ignore[attr-defined]
     app.before_request(_require_operator)
     app.after_request(_add_headers)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from flask_security import SQLAlchemyUserDatastore, hash_password
+from flask_security import hash_password
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
@@ -71,7 +71,8 @@ def decide(
 ) -> Decision:
     """Score an application and store the decision; when this returns, it is on disk.
 
-    The same submission of the same application by the same operator gives the decision that is there already.
+    The same submission of the same application by the same operator gives the decision that is
+    there already.
     """
     bundle = model.bundle
     with metrics.scoring.time():
@@ -106,7 +107,7 @@ def decide(
 
 
 def _submission(token: str, application: Application, operator: Operator) -> str:
-    # With the values in it, a form that is gone back to, changed and sent again is a new application.
+    # With the values in it, a form gone back to, changed and sent again is a new application.
     said = json.dumps([operator.kind, operator.id, token, application], sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()
 
@@ -124,7 +125,7 @@ def find_decision(number: int) -> Decision | None:
 
 
 def list_decisions(*, before: int | None = None, after: int | None = None) -> Page:
-    """Return the decisions just older than one, just newer than one, or the newest; the cost is that of one page."""
+    """Return the decisions just older or newer than one, or the newest, at the cost of a page."""
     query = select(Decision).limit(PAGE + 1)
     if after is not None:
         found = list(db.session.scalars(query.where(Decision.id > after).order_by(Decision.id)))
@@ -139,7 +140,10 @@ def list_decisions(*, before: int | None = None, after: int | None = None) -> Pa
 
 
 def count_decisions() -> list[tuple[tuple[str, str, str, str], int]]:
-    """Return how many decisions there are by product, decision, channel and model; the cost does not grow with them."""
+    """Return how many decisions there are by product, decision, channel and model.
+
+    The cost does not grow with them.
+    """
     c = DecisionCount
     kind = (c.product, c.granted, c.channel, c.model)
     rows = db.session.execute(select(*kind, func.sum(c.count)).group_by(*kind))
@@ -150,35 +154,32 @@ def count_decisions() -> list[tuple[tuple[str, str, str, str], int]]:
 
 
 def create_user(username: str, password: str) -> None:
-    store: SQLAlchemyUserDatastore = security.datastore
     try:
         with _writing():
-            store.create_user(username=username, password=hash_password(password))
+            security.datastore.create_user(username=username, password=hash_password(password))
     except IntegrityError:
         raise NameTaken(f"there is a user {username} already") from None
 
 
 def set_password(username: str, password: str) -> None:
     """Set a user's password; every session of theirs ends."""
-    store: SQLAlchemyUserDatastore = security.datastore
     digest = hash_password(password)
     with _writing():
         user = db.session.scalar(select(User).filter_by(username=username))
         if user is None:
             raise NotFound(f"there is no user {username}")
         user.password = digest
-        store.set_uniquifier(user)
+        security.datastore.set_uniquifier(user)
 
 
 def create_first_user(username: str, password: str) -> bool:
     """Create a user if there is none at all, and say whether that was so."""
     digest = hash_password(password)
-    store: SQLAlchemyUserDatastore = security.datastore
     try:
         with _writing():
             if db.session.scalar(select(User.id).limit(1)) is not None:
                 return False
-            store.create_user(username=username, password=digest)
+            security.datastore.create_user(username=username, password=digest)
     except IntegrityError:  # another replica was first
         return False
     return True

@@ -9,4 +9,6 @@ from webapp.views import api, applications, decisions, health, language
 def init_app(app: Flask) -> None:
     for module in (applications, decisions, language, health, api):
         app.register_blueprint(module.blueprint)
-    csrf.exempt(api.blueprint)  # it takes a key in a header, which no other site can make a browser send
+    csrf.exempt(
+        api.blueprint
+    )  # it takes a key in a header, which no other site can make a browser send

@@ -73,7 +73,7 @@ def _row(field: Field | None, name: str, value: Value, normalised: float | list[
 
 def _entered(field: Field, value: Value) -> str:
     if field.kind == "flag":
-        return _("Yes") if value else _("No")
+        return str(_("Yes") if value else _("No"))
     if isinstance(value, int):
         return integer(value)
     return next((words(c.label) for c in field.choices if c.value == value), str(value))

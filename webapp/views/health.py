@@ -3,7 +3,8 @@
 from flask import Blueprint, Response, jsonify
 from sqlalchemy.exc import DBAPIError
 
-from webapp import VERSION, services
+from webapp import services
+from webapp.config import VERSION
 from webapp.extensions import ModelUnavailable, model
 from webapp.metrics import CONTENT_TYPE, DecisionCounts, metrics
 

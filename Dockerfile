@@ -1,0 +1,30 @@
+# The service in one image: built and trained in the first stage, run by nobody in particular in the second.
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /venv
+WORKDIR /app
+COPY requirements.lock .
+RUN /venv/bin/pip install --quiet --require-hashes -r requirements.lock \
+ # What is only for those who change a library takes a third of the space.
+ && find /venv -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} + \
+ && find /venv -name '*.pyi' -delete \
+ && /venv/bin/pip uninstall --quiet --yes setuptools pip
+COPY ml ml
+ARG PRODUCT=consumer_credit
+RUN /venv/bin/python -m ml train --product "$PRODUCT" --out models/product
+COPY . .
+RUN /venv/bin/pybabel -q compile -d webapp/translations
+
+FROM python:3.11-slim-bookworm
+RUN useradd --system --uid 10001 --no-create-home desk && mkdir -p /app/instance && chown desk /app/instance
+COPY --from=build /venv /venv
+COPY --from=build /app /app
+WORKDIR /app
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    LOAN_BIND=0.0.0.0:5000 LOAN_BUNDLE=/app/models/product LOAN_INSTANCE=/app/instance
+USER 10001
+VOLUME /app/instance
+EXPOSE 5000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:5000/readyz', timeout=4)"]
+CMD ["sh", "-c", "flask --app webapp prepare && exec gunicorn"]

