@@ -29,10 +29,9 @@ FOLDS = 5  # enough to choose among models (Breiman and Spector 1992)
 SEED = 0
 METRICS = ("accuracy", "balanced_accuracy", "roc_auc", "pr_auc_refused", "brier")
 RULE = (
-    "Of the two SVCs the one with the higher mean ROC-AUC decides, unless another candidate's mean "
-    "accuracy is better than its by more than one standard error of the paired difference over the "
-    "folds, corrected for their overlap "
-    "(Nadeau and Bengio 2003); then the most accurate of those does."
+    "The SVC with the higher mean accuracy decides, unless another candidate's mean accuracy is "
+    "better than its by more than one standard error of the paired difference over the folds, "
+    "corrected for their overlap (Nadeau and Bengio 2003); then the most accurate of those does."
 )
 
 
@@ -263,7 +262,7 @@ def choose(folds: dict[str, list[dict[str, float]]]) -> tuple[str, str]:
     def mean(name: str, metric: str) -> float:
         return float(np.mean([f[metric] for f in folds[name]]))
 
-    svc = max(SVC_KERNELS, key=lambda name: mean(name, "roc_auc"))
+    svc = max(SVC_KERNELS, key=lambda name: mean(name, "accuracy"))
     better = {}
     for name in folds:
         if name in SVC_KERNELS:

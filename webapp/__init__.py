@@ -34,7 +34,6 @@ def create_app(config: Config | None = None) -> Flask:
         **language.settings(config),
         **security.settings(config),
     )
-    app.json.sort_keys = False  # type: ignore[attr-defined]
     logging.getLogger("webapp").setLevel(config.log_level.upper())
     metrics.init_app(app)
     extensions.db.init_app(app)
@@ -45,7 +44,8 @@ def create_app(config: Config | None = None) -> Flask:
     extensions.bootstrap.init_app(app)
     extensions.model.init_app(app, config)
     language.init_app(app)
-    security.init_app(app)
+    security.init_app(app)  # puts a JSON writer of its own in place
+    app.json.sort_keys = False  # type: ignore[attr-defined]
     errors.init_app(app)
     views.init_app(app)
     cli.init_app(app)

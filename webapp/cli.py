@@ -27,8 +27,8 @@ def init_app(app: Flask) -> None:
 
 def _checked(name: str) -> str:
     name = name.strip()
-    if not 2 <= len(name) <= 64 or not name.isprintable():
-        raise click.ClickException("a name has 2 to 64 printable characters")
+    if not 1 <= len(name) <= 64 or not name.isprintable():
+        raise click.ClickException("a name has 1 to 64 printable characters")
     return name
 
 

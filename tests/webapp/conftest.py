@@ -128,7 +128,9 @@ def operator(app: Flask, query: Query) -> Operator:
 def sign_in() -> Callable[..., FlaskClient]:
     """Let somebody sign in with a browser, the clerk unless told otherwise, and return it."""
 
-    def enter(browser: FlaskClient, username: str = "clerk", password: str = PASSWORD) -> FlaskClient:
+    def enter(
+        browser: FlaskClient, username: str = "clerk", password: str = PASSWORD
+    ) -> FlaskClient:
         token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', browser.get("/login").text)[1]
         form = {"username": username, "password": password, "csrf_token": token}
         assert browser.post("/login", data=form).status_code == 302

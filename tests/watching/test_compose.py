@@ -1,0 +1,143 @@
+"""The containers, and what must agree between compose, Prometheus, Grafana and the IDE."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from webapp.config import Config
+
+ROOT = Path(__file__).parent.parent.parent
+SETTING = re.compile(r"\$\{(\w+):-([^}]*)\}")
+PINNED = re.compile(r":v?\d+\.\d+(\.\d+)?(-\w+)?$")
+SERVICES = {"web", "db", "prometheus", "grafana"}
+
+
+def defaults(text: str) -> str:
+    """Fill in what compose takes where there is no .env."""
+    return SETTING.sub(lambda found: found[2], text)
+
+
+def read_commented(file: Path):
+    """Read JSON in which whole lines may be comments."""
+    lines = file.read_text().splitlines()
+    return json.loads("\n".join(line for line in lines if not line.lstrip().startswith("//")))
+
+
+@pytest.fixture(scope="session")
+def scraped():
+    return yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text())
+
+
+def test_services_are_the_four(compose):
+    assert set(compose["services"]) == SERVICES
+
+
+def test_images_are_pinned_or_built_here(compose):
+    for name, service in compose["services"].items():
+        assert "build" in service or PINNED.search(service["image"]), name
+    assert compose["services"]["web"]["image"] == "receive_loan_from_bank"
+
+
+def test_services_have_a_health_check_and_come_back(compose):
+    for name, service in compose["services"].items():
+        image = (ROOT / "Dockerfile").read_text() if "build" in service else ""
+        assert "healthcheck" in service or "HEALTHCHECK" in image, name
+        assert service["restart"] == "unless-stopped", name
+
+
+def test_data_is_in_named_volumes(compose):
+    named = set()
+    for name, service in compose["services"].items():
+        kept = [v.split(":") for v in service["volumes"] if not v.startswith(".")]
+        assert kept, name
+        named |= {volume for volume, _ in kept}
+    assert named == set(compose["volumes"])
+
+
+def test_files_that_are_mounted_exist_and_are_read_only(compose):
+    for service in compose["services"].values():
+        for volume in service["volumes"]:
+            if volume.startswith("."):
+                source, _, mode = volume.split(":")
+                assert (ROOT / source).exists(), source
+                assert mode == "ro", volume
+
+
+def test_only_the_desk_is_reached_from_other_machines(compose):
+    for name, service in compose["services"].items():
+        published = [defaults(port) for port in service["ports"]]
+        assert len(published) == 1
+        assert published[0].startswith("127.0.0.1:") == (name != "web"), name
+    assert defaults(compose["services"]["web"]["ports"][0]) == "5000:5000"
+    assert defaults(compose["services"]["grafana"]["ports"][0]) == "127.0.0.1:3000:3000"
+
+
+def test_prometheus_and_grafana_start_without_the_web_container(compose):
+    services = compose["services"]
+
+    def brought(name: str) -> set[str]:
+        needed = set(services[name].get("depends_on", {}))
+        return {name}.union(*(brought(other) for other in needed))
+
+    assert brought("prometheus") | brought("grafana") == SERVICES - {"web"}
+
+
+def test_grafana_opens_on_a_dashboard_that_is_there(compose):
+    grafana = compose["services"]["grafana"]
+    mounted = {v.split(":")[1]: v.split(":")[0] for v in grafana["volumes"]}
+    home = Path(grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert (ROOT / mounted[str(home.parent)] / home.name).is_file()
+    provider = yaml.safe_load((ROOT / "grafana/provisioning/dashboards/loan-desk.yml").read_text())
+    assert [p["options"]["path"] for p in provider["providers"]] == [str(home.parent)]
+    assert all(p["allowUiUpdates"] is False for p in provider["providers"])
+
+
+def test_settings_of_compose_are_those_of_the_example():
+    named = {}
+    for name, value in SETTING.findall((ROOT / "docker-compose.yml").read_text()):
+        assert named.setdefault(name, value) == value, f"{name} has two defaults"
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    assert example == named
+    # An IDE hands .env to the service as well, which refuses a LOAN_ setting that it does not know.
+    assert not [name for name in example if name.startswith("LOAN_")]
+
+
+def test_service_accepts_the_settings_it_is_given(compose):
+    settings = compose["services"]["web"]["environment"]
+    config = Config.from_environment({k: defaults(v) for k, v in settings.items()})
+    assert config.database == "postgresql+psycopg://loan_desk:loan_desk@db:5432/loan_desk"
+
+
+def test_ide_starts_the_service_on_the_database_and_port_that_are_watched(compose, scraped):
+    launch = read_commented(ROOT / ".vscode/launch.json")["configurations"]
+    tasks = {t["label"]: t for t in read_commented(ROOT / ".vscode/tasks.json")["tasks"]}
+    desk, tests = launch
+    assert (desk["module"], tests["module"]) == ("gunicorn", "pytest")
+    config = Config.from_environment(desk["env"])
+    published = defaults(compose["services"]["db"]["ports"][0]).rpartition(":")[0]
+    inside = compose["services"]["web"]["environment"]["LOAN_DATABASE_URL"]
+    assert config.database_url == defaults(inside).replace("db:5432", published)
+    prepare = tasks[desk["preLaunchTask"]]
+    assert prepare["options"]["env"]["LOAN_DATABASE_URL"] == config.database_url
+    host, _, port = config.bind.rpartition(":")
+    assert host == "0.0.0.0"
+    assert (
+        f"host.docker.internal:{port}"
+        in scraped["scrape_configs"][0]["static_configs"][0]["targets"]
+    )
+    assert "host.docker.internal:host-gateway" in compose["services"]["prometheus"]["extra_hosts"]
+
+
+def test_data_sources_are_the_containers(compose, datasources, scraped):
+    database, prometheus = datasources["loan-desk-postgresql"], datasources["loan-desk-prometheus"]
+    assert all(source["editable"] is False for source in datasources.values())
+    assert prometheus["url"] == "http://prometheus:9090"
+    assert prometheus["jsonData"]["timeInterval"] == scraped["global"]["scrape_interval"]
+    assert (database["url"], database["user"]) == ("db:5432", "grafana")
+    password = database["secureJsonData"]["password"].removeprefix("$")
+    given = compose["services"]
+    assert given["grafana"]["environment"][password] == given["db"]["environment"][password]

@@ -1,0 +1,226 @@
+"""Every PromQL query of every panel, answered by a real Prometheus that scrapes the running service."""
+
+import json
+import re
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from math import isnan
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
+
+import psycopg
+import pytest
+import yaml
+
+from ml.examples import examples
+
+CONFIGURATION = Path(__file__).parent.parent.parent / "prometheus/prometheus.yml"
+PROMETHEUS = "loan-desk-prometheus"
+INSTALL = "apt-get install prometheus"
+WINDOW = "5s"  # what $__rate_interval comes to where scrapes are a second apart
+PATIENCE = 40  # seconds
+NAME = re.compile(r"\b(?:flask|loan)_\w+")
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """A running Prometheus."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def query(self, expression: str, **more: float) -> list[dict[str, Any]]:
+        """Return the series that an expression has now, or at the time given."""
+        body = urlencode({"query": expression.replace("$__rate_interval", WINDOW), **more}).encode()
+        with urllib.request.urlopen(f"{self.url}/api/v1/query", body, timeout=10) as response:
+            result: list[dict[str, Any]] = json.load(response)["data"]["result"]
+        return result
+
+    def value(self, expression: str) -> float | None:
+        """Return the one number that an expression has, or None."""
+        found = self.query(expression)
+        assert len(found) <= 1, expression
+        return float(found[0]["value"][1]) if found else None
+
+    def until(self, true: Callable[[], Any], doing: Callable[[], None] = lambda: None) -> Any:
+        """Ask, and do something meanwhile, until the answer is true; return it."""
+        end = time.monotonic() + PATIENCE
+        while not (answer := true()):
+            assert time.monotonic() < end, "waited too long"
+            doing()
+            with suppress(subprocess.TimeoutExpired):
+                raise AssertionError(f"Prometheus ended: {self.process.wait(0.3)}")
+        return answer
+
+
+@pytest.fixture
+def watch(need, tmp_path) -> Callable[..., Any]:
+    """Start Prometheus as it is configured, but for its targets and a shorter interval."""
+    program = need("prometheus", INSTALL)
+
+    @contextmanager
+    def start(targets: list[str]) -> Iterator[Watcher]:
+        configuration = yaml.safe_load(CONFIGURATION.read_text())
+        configuration["global"]["scrape_interval"] = "1s"
+        for job in configuration["scrape_configs"]:
+            job["static_configs"][0]["targets"] = targets
+        file = tmp_path / "prometheus.yml"
+        file.write_text(yaml.safe_dump(configuration))
+        url = f"127.0.0.1:{_free_port()}"
+        storage = tmp_path / "prometheus"
+        command = [program, f"--config.file={file}", f"--storage.tsdb.path={storage}"]
+        with (tmp_path / "prometheus.log").open("w") as log:
+            process = subprocess.Popen(
+                [*command, f"--web.listen-address={url}"], stdout=log, stderr=log, cwd=tmp_path
+            )
+        watcher = Watcher(f"http://{url}", process)
+        try:
+            watcher.until(lambda: _answers(f"{watcher.url}/-/ready"))
+            yield watcher
+        finally:
+            process.terminate()
+            process.wait(30)
+
+    return start
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except URLError:
+        return False
+
+
+def _ask(url: str, key: str, application: dict[str, Any]) -> int:
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(application).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return int(response.status)
+    except HTTPError as error:
+        with error:
+            return error.code
+
+
+@pytest.fixture
+def expressions(queries) -> dict[str, list[str]]:
+    """The panels' PromQL by title."""
+    found: dict[str, list[str]] = {}
+    for panel, target in queries:
+        if target["datasource"]["uid"] == PROMETHEUS:
+            found.setdefault(panel["title"], []).append(target["expr"])
+    return found
+
+
+def test_panels_of_a_service_that_runs_and_then_ends(serve, watch, database, product, expressions):
+    sent = []
+    applications = examples(product, count=8, seed=11)
+    with watch([]) as idle:
+        assert idle.query(expressions["Service"][0]) == []  # which the panel calls not watched
+    with serve(database.desk) as server:
+        key = server.flask("api-keys", "create", "core-banking")
+        place = server.url.removeprefix("http://")
+        # Both addresses of the one service answer, as where web and the host's port are the same; a third does not.
+        alias = place.replace("127.0.0.1", "localhost")
+
+        def use_it() -> None:
+            url = f"{server.url}/api/v1/decisions"
+            sent.extend(_ask(url, key, application) for application in applications)
+            sent.append(_ask(url, "wrong", applications[0]))
+            assert _answers(f"{server.url}/login")
+
+        with watch([place, alias, f"127.0.0.1:{_free_port()}"]) as watcher:
+            _check_while_it_runs(watcher, use_it, expressions)
+            assert set(sent) == {201, 401}
+            _check_counts(watcher, sent.count(201), database)
+            _check_names(server.url, expressions)
+            server.process.terminate()
+            server.process.wait(30)
+            _check_after_its_end(watcher, expressions)
+
+
+def _check_while_it_runs(watcher, use_it, expressions):
+    service, errors, away = expressions["Service"][0], *expressions["Errors"]
+    seen = 'rate(flask_http_request_duration_seconds_count{url_rule!~"/metrics|/.+z"}[$__rate_interval])'
+    each = f"sum by (instance) ({seen})"
+    alike = f"count({each} > 0.7 * scalar(max({each}))) == 2"  # both addresses have seen as much
+    refused = watcher.until(lambda: watcher.value(alike) and watcher.value(away), use_it)
+    now = time.time()
+    answers = {t: [watcher.query(e, time=now) for e in es] for t, es in expressions.items()}
+    assert [title for title, series in answers.items() if not all(series)] == []
+    assert watcher.value(service) == 1
+    assert watcher.value(expressions["Database"][0]) == 1
+    assert 0 < refused < 0.5
+    assert watcher.value(errors) == 0  # not "no data"
+
+    rates = {
+        s["metric"]["url_rule"]: float(s["value"][1]) for s in answers["Request rate by route"][0]
+    }
+    assert rates["/api/v1/decisions"] > 0
+    assert rates["/login"] > 0
+    assert not {"/metrics", "/healthz", "/readyz"} & set(rates)
+    # Two addresses of one service: what both have seen counts once.
+    twice = float(watcher.query(f"sum({seen})", time=now)[0]["value"][1])
+    assert 0.4 * twice < sum(rates.values()) < 0.8 * twice
+
+    latency = answers["95th percentile of latency by route"][0]
+    seconds = {s["metric"]["url_rule"]: float(s["value"][1]) for s in latency}
+    assert 0 < seconds["/api/v1/decisions"] < 10
+
+
+def _check_counts(watcher, decided, database):
+    """What the service counts for Prometheus is what Grafana counts in the database."""
+    total = "sum(max without (instance) (loan_decisions_total))"
+    watcher.until(lambda: watcher.value(total) == decided)
+    with psycopg.connect(database.grafana) as connection:
+        assert connection.execute("SELECT count(*) FROM v_decisions").fetchone() == (decided,)
+
+
+def _check_names(url, expressions):
+    named = {name for es in expressions.values() for e in es for name in NAME.findall(e)}
+    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as response:
+        known = set(NAME.findall(response.read().decode()))
+    assert named
+    assert named - known == set()
+
+
+def _check_after_its_end(watcher, expressions):
+    watcher.until(lambda: watcher.value(expressions["Service"][0]) == 0)
+    assert watcher.value(expressions["Database"][0]) is None  # which the panel calls unknown
+    watcher.until(lambda: not any(_shown(watcher, e) for e in expressions["Errors"]))
+
+
+def _shown(watcher, expression):
+    value = watcher.value(expression)
+    return value is not None and not isnan(value)
+
+
+def test_every_query_counts_the_service_alone_and_each_replica_once(expressions):
+    for title, several in expressions.items():
+        for expression in several:
+            names = NAME.findall(expression) + re.findall(r"\bup\b", expression)
+            assert expression.count('job="loan-desk"') == len(names), title
+            once = re.findall(r"max without \(instance\) \((?:rate\()?(?:flask|loan)_", expression)
+            assert len(once) == len(NAME.findall(expression)), title
+
+
+def test_configuration_is_valid(need):
+    promtool = need("promtool", INSTALL)
+    done = subprocess.run(
+        [promtool, "check", "config", CONFIGURATION], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
