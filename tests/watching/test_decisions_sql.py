@@ -27,7 +27,7 @@ MACRO = re.compile(r"\$(__\w+)\(([^)]*)\)")  # as Grafana reads them
 def expand(
     query: str, start: datetime, end: datetime, products: Sequence[str] | None, every: str
 ) -> str:
-    """Write out a query as Grafana does; no products means All, which stands for the variable's own text."""
+    """Write out a query as Grafana does; no products means All, which has a text of its own."""
 
     def macro(found: re.Match[str]) -> str:
         name, arguments = found[1], [a.strip() for a in found[2].split(",")]
@@ -80,7 +80,7 @@ def panels(queries, dashboards, database) -> Panels:
 
 @pytest.fixture
 def decided(client, api_key, product, database):
-    """A database with decisions that the service made, and older ones of other products and channels."""
+    """A database with decisions that the service made, and older ones of other kinds."""
     for application in examples(product, count=SENT, seed=7):
         headers = {"Authorization": f"Bearer {api_key}"}
         assert (
@@ -89,8 +89,8 @@ def decided(client, api_key, product, database):
     with psycopg.connect(database.desk) as connection:
         seeded = connection.execute(
             """
-            INSERT INTO decisions (created_at, channel, user_id, api_key_id, product, model, probability,
-                                   threshold, granted, amount, inputs, normalised)
+            INSERT INTO decisions (created_at, channel, user_id, api_key_id, product, model,
+                                   probability, threshold, granted, amount, inputs, normalised)
             SELECT %(last)s - n * interval '3 hours', CASE WHEN desk THEN 'desk' ELSE 'api' END,
                    CASE WHEN desk THEN (SELECT min(id) FROM users) END,
                    CASE WHEN NOT desk THEN (SELECT min(id) FROM api_keys) END,
@@ -105,7 +105,7 @@ def decided(client, api_key, product, database):
 
 
 def count(database, start, end, products, by: str) -> dict[Any, tuple[int, int]]:
-    """Count the decisions from their table, by a route of its own: granted and refused for each kind."""
+    """Count the granted and the refused of each kind from the table, by a way of its own."""
     with psycopg.connect(database.desk) as connection:
         rows = connection.execute(
             "SELECT created_at, product, channel, granted FROM decisions"

@@ -1,4 +1,4 @@
-"""Every PromQL query of every panel, answered by a real Prometheus that scrapes the running service."""
+"""Every PromQL query of every panel, answered by a real Prometheus that scrapes the service."""
 
 import json
 import re
@@ -134,7 +134,7 @@ def test_panels_of_a_service_that_runs_and_then_ends(serve, watch, database, pro
     with serve(database.desk) as server:
         key = server.flask("api-keys", "create", "core-banking")
         place = server.url.removeprefix("http://")
-        # Both addresses of the one service answer, as where web and the host's port are the same; a third does not.
+        # Two addresses reach the one service, as where the container's port is the host's.
         alias = place.replace("127.0.0.1", "localhost")
 
         def use_it() -> None:
@@ -155,7 +155,8 @@ def test_panels_of_a_service_that_runs_and_then_ends(serve, watch, database, pro
 
 def _check_while_it_runs(watcher, use_it, expressions):
     service, errors, away = expressions["Service"][0], *expressions["Errors"]
-    seen = 'rate(flask_http_request_duration_seconds_count{url_rule!~"/metrics|/.+z"}[$__rate_interval])'
+    counter = "flask_http_request_duration_seconds_count"
+    seen = f'rate({counter}{{url_rule!~"/metrics|/.+z"}}[$__rate_interval])'
     each = f"sum by (instance) ({seen})"
     alike = f"count({each} > 0.7 * scalar(max({each}))) == 2"  # both addresses have seen as much
     refused = watcher.until(lambda: watcher.value(alike) and watcher.value(away), use_it)
