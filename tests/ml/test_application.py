@@ -1,3 +1,5 @@
+"""What ml/application.py promises."""
+
 import csv
 import json
 

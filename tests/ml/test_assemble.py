@@ -1,3 +1,5 @@
+"""What ml/assemble.py promises."""
+
 import dataclasses
 
 import pandas as pd

@@ -1,3 +1,5 @@
+"""What ml/bundle.py promises."""
+
 import dataclasses
 import hashlib
 import io

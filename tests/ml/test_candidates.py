@@ -1,3 +1,5 @@
+"""What ml/candidates.py promises."""
+
 import numpy as np
 import pytest
 from sklearn.base import clone

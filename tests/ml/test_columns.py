@@ -1,3 +1,5 @@
+"""What ml/columns.py promises."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""What ml/evaluate.py promises."""
+
 import numpy as np
 import pandas as pd
 import pytest

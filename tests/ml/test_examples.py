@@ -1,3 +1,5 @@
+"""What ml/examples.py promises."""
+
 import pytest
 
 from ml.application import Rules

@@ -1,3 +1,5 @@
+"""What ml/export.py promises."""
+
 import io
 
 import numpy as np

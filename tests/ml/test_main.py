@@ -1,3 +1,5 @@
+"""What ml/__main__.py promises."""
+
 import json
 import subprocess
 import sys

@@ -1,3 +1,5 @@
+"""What ml/product.py promises."""
+
 import csv
 import re
 

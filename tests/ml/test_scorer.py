@@ -1,3 +1,5 @@
+"""What ml/scorer.py promises."""
+
 import dataclasses
 import io
 import json

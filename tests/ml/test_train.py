@@ -1,3 +1,5 @@
+"""What ml/train.py promises."""
+
 import dataclasses
 import math
 

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, abort, g, jsonify, request, url_for
 
 from webapp import services
 from webapp.extensions import model
-from webapp.models import LAST_ID, Decision
+from webapp.models import Decision
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -18,7 +18,7 @@ def create() -> tuple[Response, int, dict[str, str]]:
     return jsonify(_body(decision)), 201, {"Location": url_for("api.show", number=decision.id)}
 
 
-@blueprint.get(f"/decisions/<int(max={LAST_ID}):number>")
+@blueprint.get("/decisions/<id:number>")
 def show(number: int) -> Response:
     decision = services.find_decision(number)
     if decision is None:

@@ -32,7 +32,7 @@ def index() -> str:
     return render_template("decisions/index.html", page=page, product=model.bundle.product)
 
 
-@blueprint.get(f"/decisions/<int(max={LAST_ID}):number>")
+@blueprint.get("/decisions/<id:number>")
 def show(number: int) -> str:
     decision = services.find_decision(number)
     if decision is None:

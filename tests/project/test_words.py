@@ -1,0 +1,121 @@
+"""What the project says of itself is true: settings, translations, docs, files."""
+
+import ast
+import io
+import re
+import subprocess
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+from ml.product import read_product
+from webapp.config import Config, variable
+
+ROOT = Path(__file__).parent.parent.parent
+TRACKED = [
+    ROOT / name
+    for name in subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+]
+CODE = [f for f in TRACKED if f.suffix == ".py" and f.is_file()]
+
+
+def test_every_setting_is_documented():
+    table = (ROOT / "docs/settings.md").read_text()
+    expected = []
+    for field in fields(Config):
+        default = field.metadata["default"]
+        shown = f"`{default}`" if default else ""
+        meaning = field.metadata["meaning"]
+        expected.append(f"| `{variable(field.name)}` | {shown} | {meaning} |")
+    assert re.findall(r"^\| `LOAN_.*$", table, flags=re.M) == expected
+
+
+def test_every_message_is_in_french():
+    said = Catalog()
+    methods = [("webapp/**.py", "python"), ("templates/**.html", "jinja2")]
+    keywords = {"_": None, "gettext": None, "lazy_gettext": None, "ngettext": (1, 2)}
+    for _, _, message, _, _ in extract_from_dir(ROOT, methods, keywords=keywords):
+        said.add(message)
+    file = ROOT / "webapp/translations/fr/LC_MESSAGES/messages.po"
+    french = read_po(io.BytesIO(file.read_bytes()), locale="fr")
+    wanted = {message.id for message in said if message.id}
+    assert len(wanted) > 50
+    there = {m.id for m in french if m.id and not m.fuzzy and m.string and all(m.string)}
+    assert wanted - there == set()
+    assert {m.id for m in french if m.id} - wanted == set()
+
+
+def test_api_docs_state_the_product_s_own_bounds():
+    text = (ROOT / "docs/api.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", text, flags=re.M))
+    product = read_product("consumer_credit")
+    assert list(rows) == list(product.by_name)
+    for name, field in product.by_name.items():
+        if field.kind == "integer":
+            assert rows[name].startswith(f"{field.minimum} to {field.maximum}"), name
+        elif field.kind == "choice":
+            assert re.findall(r"`(\w+)`", rows[name]) == [c.value for c in field.choices]
+        optional = re.search(rf"^\| `{name}` \|[^|]*\| optional \|", text, flags=re.M)
+        assert bool(optional) == field.optional, name
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.fr.md"])
+def test_readme_s_links_and_targets_exist(readme):
+    text = (ROOT / readme).read_text()
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / link).exists(), link
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^make (\w+)", text, flags=re.M):
+        assert re.search(rf"^{target}:", makefile, flags=re.M), target
+
+
+def test_make_help_lists_every_target():
+    makefile = (ROOT / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, flags=re.M)[1].split()
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "help"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert {line.split()[0] for line in shown.splitlines()} == set(phony) - {"translations"}
+
+
+@pytest.mark.parametrize("file", CODE, ids=lambda f: str(f.relative_to(ROOT)))
+def test_module_begins_with_what_it_owns(file):
+    assert ast.get_docstring(ast.parse(file.read_text()))
+
+
+def test_nothing_is_left_undone_and_no_registry_is_named():
+    undone = "|".join(("TO" + "DO", "FIX" + "ME"))
+    hosts = "|".join((r"pypi\.or" + "g", "python" + "hosted", r"registry\.npm" + "js"))
+    for file in TRACKED:
+        if file.is_file() and file.suffix not in (".png", ".csv"):
+            found = re.search(rf"\b({undone})\b|{hosts}", file.read_text())
+            assert not found, (file, found)
+
+
+def test_templates_and_static_files_named_are_there():
+    for file in (ROOT / "templates").rglob("*.html"):
+        text = file.read_text()
+        for name in re.findall(r"url_for\('static', filename='([^']+)'\)", text):
+            assert (ROOT / "static" / name).is_file(), (file, name)
+        for name in re.findall(r'{% extends "([^"]+)"', text):
+            assert (ROOT / "templates" / name).is_file(), (file, name)
+
+
+def test_shipped_data_carries_its_notices():
+    notice = (ROOT / "ml/data/NOTICE.md").read_text()
+    assert "modeldata authors" in notice
+    assert "Tetsu Haruyama" in notice
