@@ -33,7 +33,10 @@ class Metrics:
 
     def init_app(self, app: Flask) -> None:
         self.registry = CollectorRegistry()
-        kind = GunicornInternalPrometheusMetrics if os.environ.get(DIRECTORY) else PrometheusMetrics
+        kind = PrometheusMetrics
+        if os.environ.get(DIRECTORY):
+            Path(os.environ[DIRECTORY]).mkdir(parents=True, exist_ok=True)  # commands come first
+            kind = GunicornInternalPrometheusMetrics
         # /metrics is a route of ours: the exporter's own would drop every collector but the files.
         exporter = kind.for_app_factory(path=None, group_by="url_rule", registry=self.registry)
         exporter.init_app(app)

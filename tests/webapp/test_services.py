@@ -241,7 +241,7 @@ def test_api_key_revoked(app, query):
 def test_check_database_without_tables(app, query_at, config):
     with app.app_context():
         services.check_database()
-        query_at(config.database_url or config.instance, "DROP TABLE decision_counts")
         db.session.rollback()
+        query_at(config.database_url or config.instance, "DROP TABLE decision_counts")
         with pytest.raises(DBAPIError):
             services.check_database()
