@@ -21,7 +21,7 @@ def create_app(config: Config | None = None) -> Flask:
         template_folder=str(ROOT / "templates"),
         static_folder=str(ROOT / "static"),
     )
-    config.instance.mkdir(parents=True, exist_ok=True)
+    config.folder()
     app.config.from_mapping(
         SECRET_KEY=config.secret(),
         MAX_CONTENT_LENGTH=BODY_LIMIT,

@@ -14,6 +14,7 @@ from webapp import services
 from webapp.services import NameTaken, NotFound
 
 FIRST_USER = "admin"
+OUTDATED = " (is it up to date? flask --app webapp prepare)"
 T = TypeVar("T")
 
 users = AppGroup("users", help="The people who sign in.")
@@ -36,9 +37,9 @@ def _checked(name: str) -> str:
 @with_appcontext
 def prepare() -> None:
     """Bring the database up to date and create the first user."""
-    upgrade()
+    _try(upgrade, hint="")
     password = secrets.token_urlsafe(12)
-    if services.create_first_user(FIRST_USER, password):
+    if _try(lambda: services.create_first_user(FIRST_USER, password), hint=""):
         click.echo(f"\n  First start: sign in as {FIRST_USER} with the password {password}")
         click.echo("  It is shown this once.\n")
     else:
@@ -86,7 +87,7 @@ def list_api_keys() -> None:
         click.echo(f"{key.name}\tcreated {key.created_at:%Y-%m-%d}\t{state}")
 
 
-def _try(act: Callable[[], T]) -> T:
+def _try(act: Callable[[], T], *, hint: str = OUTDATED) -> T:
     """Turn what cannot be done into one clear line."""
     try:
         return act()
@@ -95,6 +96,4 @@ def _try(act: Callable[[], T]) -> T:
     except DBAPIError as error:
         current_app.logger.debug("database", exc_info=error)
         words = str(error.orig).splitlines()[0]
-        raise click.ClickException(
-            f"the database: {words} (is it up to date? flask --app webapp prepare)"
-        ) from None
+        raise click.ClickException(f"the database: {words}{hint}") from None

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
+from click import ClickException
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
 ROOT = Path(__file__).parent.parent
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
-class InvalidSetting(Exception):
-    """A setting that cannot be used; the message names it."""
+class InvalidSetting(ClickException):
+    """A setting that cannot be used; the message names it. A command shows it as one line."""
 
 
 def setting(default: str, meaning: str) -> Any:  # noqa: ANN401 - as dataclasses.field
@@ -59,19 +63,21 @@ class Config:
         """The database's address with its driver, as SQLAlchemy wants it."""
         if not self.database_url:
             return f"sqlite:///{self.instance.resolve() / 'loan_desk.db'}"
-        scheme, _, rest = self.database_url.partition("://")
-        return (
-            f"postgresql+psycopg://{rest}"
-            if scheme in ("postgres", "postgresql")
-            else self.database_url
-        )
+        return f"postgresql+psycopg://{self.database_url.partition('://')[2]}"
+
+    def folder(self) -> Path:
+        """Return the instance folder, made where it is not there."""
+        try:
+            self.instance.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidSetting(f"LOAN_INSTANCE: {self.instance}: {error.strerror}") from None
+        return self.instance
 
     def secret(self) -> str:
         """Return the key that signs sessions, made on the first call where none is set."""
         if self.secret_key:
             return self.secret_key
-        self.instance.mkdir(parents=True, exist_ok=True)
-        file = self.instance / "secret_key"
+        file = self.folder() / "secret_key"
         try:
             # Whole under a name of its own first: another process must never read half a key.
             new = file.with_suffix(f".{secrets.token_hex(4)}")
@@ -90,12 +96,13 @@ def variable(name: str) -> str:
 
 
 def _read(f: Any, environment: Mapping[str, str]) -> object:  # noqa: ANN401 - a dataclass field
-    text = environment.get(variable(f.name), f.metadata["default"]).strip()
+    text = environment.get(variable(f.name), "").strip() or f.metadata["default"]
     try:
         return _CHECKS.get(f.name, _KINDS[f.type])(text)
     except (ValueError, KeyError, OSError):
+        shown = "this value" if f.name in _SECRET else repr(text)
         raise InvalidSetting(
-            f"{variable(f.name)}: {text!r} cannot be used. {f.metadata['meaning']}"
+            f"{variable(f.name)}: {shown} cannot be used. {f.metadata['meaning']}"
         ) from None
 
 
@@ -108,6 +115,24 @@ def _positive(text: str) -> int:
     if number < 1:
         raise ValueError
     return number
+
+
+def _database_url(text: str) -> str:
+    if text and text.partition("://")[0] not in ("postgres", "postgresql", "postgresql+psycopg"):
+        raise ValueError
+    try:
+        if text:
+            make_url(text)
+    except ArgumentError as error:
+        raise ValueError from error
+    return text
+
+
+def _bind(text: str) -> str:
+    _, colon, port = text.rpartition(":")
+    if not colon or not 0 <= int(port) <= 65535:
+        raise ValueError
+    return text
 
 
 def _timezone(text: str) -> str:
@@ -125,7 +150,10 @@ def _key(text: str) -> str:
 
 
 _KINDS: dict[Any, Any] = {Path: Path, str: str, bool: _yes_or_no, int: _positive}
+_SECRET = ("secret_key", "database_url")  # the second holds a password
 _CHECKS: dict[str, Any] = {
+    "database_url": _database_url,
+    "bind": _bind,
     "timezone": _timezone,
     "language": _one_of("en", "fr"),
     "log_level": _one_of("debug", "info", "warning", "error"),

@@ -1,10 +1,11 @@
 """HTML pages and problem+json (RFC 9457) from the same errors."""
 
 import logging
+import traceback
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Response, current_app, g, jsonify, render_template, request
 from flask_babel import gettext as _, lazy_gettext
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -69,6 +70,8 @@ def _answer(error: HTTPException) -> BaseResponse:
     if status < 400:
         return error.get_response()  # a redirect
     explanation = str(EXPLANATIONS.get(HTTPStatus(status), error.description))
+    if status >= 500:  # the database may be what failed, and a page asks it for the user's name
+        g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]
     if _wants_json():
         response = problem(status, detail=explanation)
     else:
@@ -109,13 +112,18 @@ def _malformed(error: MalformedApplication) -> Response:
 
 
 def _unavailable(error: ModelUnavailable | DBAPIError) -> BaseResponse:
-    # The driver's words alone: SQLAlchemy's would repeat what the statement was to store.
-    log.error("cannot decide: %s", getattr(error, "orig", error))
+    # The driver's first line alone: SQLAlchemy's words, and the driver's others, would repeat
+    # what the statement was to store.
+    log.error("cannot decide: %s", str(getattr(error, "orig", error)).partition("\n")[0])
     return _answer(ServiceUnavailable())
 
 
 def _unexpected(error: Exception) -> BaseResponse:
     if isinstance(error, DBAPIError):
-        error.hide_parameters = True
-    log.error("unexpected: %s", type(error).__name__, exc_info=error)
+        # PostgreSQL's words hold the whole row that it refuses.
+        code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", "")
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("unexpected: %s %s\n%s", type(error).__name__, code, where)
+    else:
+        log.error("unexpected: %s", type(error).__name__, exc_info=error)
     return _answer(InternalServerError())

@@ -64,4 +64,7 @@ def moment(when: datetime) -> str:
 
 def _chosen() -> str | None:
     cookie = request.cookies.get(COOKIE)
-    return cookie if cookie in LANGUAGES else request.accept_languages.best_match(LANGUAGES)
+    if cookie in LANGUAGES:
+        return cookie
+    asked = (tag.partition("-")[0].lower() for tag in request.accept_languages.values())
+    return next((code for code in asked if code in LANGUAGES), None)

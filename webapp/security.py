@@ -70,6 +70,8 @@ def init_app(app: Flask) -> None:
     # Flask-Security would also take tokens from any address's query, and they never expire:
     # only a session signs in.
     app.login_manager.request_loader(lambda _: None)  # type: ignore[attr-defined]
+    # Nor does anybody have a role, for which the user would be read with every file and probe.
+    security.principal.identity_loaders.clear()
     app.before_request(_require_operator)
     app.after_request(_add_headers)
 

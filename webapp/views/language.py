@@ -30,7 +30,10 @@ def choose(code: str) -> Response:
 
 def _back() -> str:
     """Return where the person came from, if that is a page of ours."""
-    came = urlsplit(request.referrer or "")
+    try:
+        came = urlsplit(request.referrer or "")
+    except ValueError:
+        return url_for("applications.home")
     if came.netloc != request.host or not came.path.startswith("/") or came.path.startswith("//"):
         return url_for("applications.home")
     return came.path + (f"?{came.query}" if came.query else "")

@@ -1,0 +1,178 @@
+"""How the databases are opened."""
+
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from sqlalchemy import event
+
+from webapp import create_app, services
+from webapp.database import SAFE_WAL, sqlite_module
+from webapp.extensions import db
+
+ROOT = Path(__file__).parents[2]
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+THREADS, EACH = 8, 25
+
+
+def said(statement):
+    with db.engine.connect() as connection:
+        return connection.exec_driver_sql(statement).scalar()
+
+
+@ON_SQLITE
+def test_sqlite_keeps_its_word(app):
+    module = sqlite_module()
+    assert module.__name__ == "pysqlite3"
+    assert module.sqlite_version_info >= SAFE_WAL
+    with app.app_context():
+        assert db.engine.dialect.dbapi is module
+        assert said("SELECT sqlite_version()") == module.sqlite_version
+        assert said("PRAGMA journal_mode") == "wal"
+        assert said("PRAGMA synchronous") == 2
+        assert said("PRAGMA foreign_keys") == 1
+        assert said("PRAGMA busy_timeout") == 10_000
+
+
+@ON_SQLITE
+def test_sqlite_writes_begin_at_once(app, operator, granted):
+    statements = []
+    with app.app_context():
+
+        @event.listens_for(db.engine, "before_cursor_execute")
+        def note(connection, cursor, statement, parameters, context, executemany):
+            statements.append(
+                statement.partition(" ")[0] if "BEGIN" not in statement else statement
+            )
+
+        services.decide(granted, operator=operator, channel="desk")
+        assert statements[0] == "BEGIN IMMEDIATE"
+        assert "INSERT" in statements
+        statements.clear()
+        db.session.remove()
+        services.list_decisions()
+        assert statements[0] == "BEGIN"
+
+
+@ON_SQLITE
+def test_sqlite_reader_does_not_wait_for_a_writer(app, config, granted, operator):
+    with app.app_context():
+        services.decide(granted, operator=operator, channel="desk")
+        db.session.remove()
+        file = config.instance / "loan_desk.db"
+        with closing(sqlite_module().connect(file, isolation_level=None)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            assert len(services.list_decisions().decisions) == 1
+
+
+def test_two_starts_on_one_database(app, config, operator, granted, query):
+    """Two processes' worth of engines write in turn."""
+    apps = [app, create_app(config)]
+    for i in range(6):
+        with apps[i % 2].app_context():
+            services.decide(granted, operator=operator, channel="desk")
+    with apps[1].app_context():
+        db.session.remove()
+        db.engine.dispose()
+    assert query("SELECT count(*) FROM decisions") == [(6,)]
+
+
+def test_many_writers_at_once_all_succeed(app, operator, applications, query):
+    start = Barrier(THREADS)
+
+    def write(i):
+        start.wait(30)
+        for j in range(EACH):
+            with app.app_context():
+                services.list_decisions()  # reads first, as a request does
+                given = applications[(i + j) % len(applications)]
+                services.decide(given, operator=operator, channel="desk")
+        return EACH
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        assert sum(pool.map(write, range(THREADS))) == THREADS * EACH
+    assert query("SELECT count(*) FROM decisions") == [(THREADS * EACH,)]
+    assert query("SELECT sum(count) FROM decision_counts") == [(THREADS * EACH,)]
+
+
+@ON_POSTGRESQL
+def test_postgresql_waits_for_nothing_forever(app):
+    with app.app_context():
+        assert db.engine.dialect.driver == "psycopg"
+        assert said("SHOW statement_timeout") == "10s"
+        assert said("SHOW lock_timeout") == "5s"
+        assert said("SHOW timezone") == "UTC"
+        assert said("SHOW synchronous_commit") == "on"
+        with db.engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert driver.info.get_parameters()["connect_timeout"] == "5"
+
+
+@ON_POSTGRESQL
+def test_postgresql_restarted_meanwhile(app, signed_in, query):
+    assert signed_in.get("/decisions").status_code == 200
+    ended = query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    assert ended
+    assert signed_in.get("/decisions").status_code == 200
+
+
+@ON_POSTGRESQL
+def test_postgresql_by_its_short_name(config):
+    short = config.database_url.replace("postgresql://", "postgres://")
+    app = create_app(replace(config, database_url=short))
+    with app.app_context():
+        assert said("SELECT 1") == 1
+        db.engine.dispose()
+
+
+def test_sqlite_without_pysqlite3(tmp_path):
+    code = """
+import sys
+sys.modules["pysqlite3"] = None
+import logging
+logging.basicConfig(level=logging.DEBUG)
+from flask_migrate import upgrade
+from webapp import create_app, services
+from webapp.extensions import db
+app = create_app()
+with app.app_context():
+    upgrade()
+    services.create_user("clerk", "correct horse battery")
+    with db.engine.connect() as connection:
+        for name in ("journal_mode", "synchronous", "foreign_keys"):
+            print(connection.exec_driver_sql(f"PRAGMA {name}").scalar())
+"""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("LOAN_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**clean, "LOAN_INSTANCE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    wal = sqlite3.sqlite_version_info >= SAFE_WAL
+    assert done.stdout.split() == ["wal" if wal else "truncate", "2", "1"]
+    assert f"SQLite {sqlite3.sqlite_version}, journal {'WAL' if wal else 'TRUNCATE'}" in done.stderr
+
+
+@ON_SQLITE
+def test_log_says_which_sqlite(config, caplog):
+    with caplog.at_level(logging.DEBUG, logger="webapp"):
+        app = create_app(config)
+    with app.app_context():
+        db.engine.dispose()
+    assert f"SQLite {sqlite_module().sqlite_version}, journal WAL" in caplog.text

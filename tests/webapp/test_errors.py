@@ -1,0 +1,115 @@
+"""Errors, as pages and as problem+json."""
+
+import logging
+
+import pytest
+from werkzeug.exceptions import default_exceptions
+
+from webapp.errors import EXPLANATIONS
+from webapp.extensions import db
+
+ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def test_page_says_it_in_both_languages(client):
+    english = client.get("/nowhere")
+    french = client.get("/nowhere", headers={"Accept-Language": "fr"})
+    assert english.status_code == french.status_code == 404
+    assert english.mimetype == french.mimetype == "text/html"
+    assert "There is nothing at this address." in english.text
+    assert '<html lang="fr">' in french.text
+    assert "There is nothing at this address." not in french.text
+
+
+@ON_ONE
+def test_problem_says_it_in_both_languages(client):
+    english = client.get("/api/nowhere").json["detail"]
+    french = client.get("/api/nowhere", headers={"Accept-Language": "fr"}).json["detail"]
+    assert english != french
+
+
+@ON_ONE
+def test_page_escapes_the_address(client):
+    assert "<script>" not in client.get("/<script>alert(1)</script>").text
+
+
+@ON_ONE
+def test_method_not_allowed(client):
+    answer = client.delete("/login", headers={"X-CSRFToken": "x"})
+    assert answer.status_code in (400, 405)
+    answer = client.open("/login", method="BREW")
+    assert answer.status_code == 405
+    assert "POST" in answer.headers["Allow"]
+
+
+@ON_ONE
+def test_every_explanation_is_a_page(app, client):
+    for status in EXPLANATIONS:
+        with app.test_request_context("/"):
+            answer = app.make_response(app.handle_user_exception(default_exceptions[status]()))
+        assert answer.status_code == status
+        assert str(EXPLANATIONS[status]) in answer.get_data(as_text=True)
+
+
+@ON_ONE
+def test_unexpected(app, post, signed_in, granted, caplog):
+    held = app.extensions["model"]
+    for name in ("bundle", "rules"):
+        held.pop(name, None)
+    held["directory"] = None  # nobody thought of this
+    with caplog.at_level(logging.DEBUG):
+        answers = [signed_in.get("/decisions"), post(granted)]
+    assert [a.status_code for a in answers] == [500, 500]
+    assert [a.mimetype for a in answers] == ["text/html", "application/problem+json"]
+    for answer in answers:
+        assert "Something went wrong on our side." in answer.text
+        for word in ("Traceback", "NoneType", "TypeError"):
+            assert word not in answer.text
+    logged = [r for r in caplog.records if r.name == "webapp.errors"]
+    assert [r.exc_info[0] for r in logged] == [TypeError, TypeError]
+
+
+def test_database_refuses_a_row(app, post, granted, query_at, config, caplog):
+    """What was to be stored is not in the log, though the database's words would repeat it."""
+    where = config.database_url or config.instance
+    if config.database_url:
+        query_at(where, "ALTER TABLE decisions ADD CHECK (amount < 0)")
+    else:
+        trigger = "BEFORE INSERT ON decisions BEGIN SELECT RAISE(ABORT, 'no'); END"
+        query_at(where, f"CREATE TRIGGER refuse {trigger}")
+    application = {**granted, "purchase_price": 98_765, "loan_amount": 43_210}
+    with caplog.at_level(logging.DEBUG):
+        answer = post(application)
+    assert answer.status_code == 500
+    assert answer.mimetype == "application/problem+json"
+    assert "unexpected: IntegrityError" in caplog.text
+    assert "services.py" in caplog.text
+    for value in ("98765", "43210"):
+        assert value not in caplog.text
+        assert value not in answer.text
+
+
+def test_database_away(app, post, signed_in, granted, query_at, config, caplog):
+    with app.app_context():
+        db.engine.dispose()
+    where = config.database_url
+    if where:
+        name = where.partition("?")[0].rpartition("/")[2]
+        other = where.replace(f"/{name}?", "/postgres?")
+        query_at(other, f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
+    else:
+        file = config.instance / "loan_desk.db"
+        for part in config.instance.glob("loan_desk.db*"):
+            part.unlink()
+        file.mkdir()
+    answers = [post(granted), signed_in.get("/decisions"), signed_in.get("/readyz")]
+    assert [a.status_code for a in answers] == [503, 503, 503]
+    assert answers[0].mimetype == "application/problem+json"
+    assert answers[1].mimetype == "text/html"
+    assert answers[2].json["database"] is False
+    assert signed_in.get("/healthz").status_code == 200
+    assert "loan_database_up 0.0" in signed_in.get("/metrics").text
+    if where:
+        query_at(other, f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
+    else:
+        file.rmdir()

@@ -1,0 +1,108 @@
+"""The migrations, from nothing to the models and back, however many start at once."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from flask_migrate import current, downgrade, upgrade
+from sqlalchemy import inspect
+
+from webapp import create_app, services
+from webapp.extensions import db
+
+ROOT = Path(__file__).parents[2]
+TABLES = {"users", "api_keys", "decisions", "decision_counts"}
+STARTS = 6
+
+
+@pytest.fixture
+def empty(config):
+    """The application on a database without tables."""
+    app = create_app(config)
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+def there():
+    """What the database holds: tables, views, and all that the migrations make beside them."""
+    found = inspect(db.engine)
+    with db.engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            statement = (
+                "SELECT name FROM sqlite_schema WHERE type IN ('trigger', 'index') AND sql <> ''"
+            )
+        else:
+            statement = (
+                "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal "
+                "UNION SELECT proname FROM pg_proc WHERE proname LIKE 'decisions%' "
+                "UNION SELECT indexname FROM pg_indexes WHERE schemaname = 'public'"
+            )
+        more = set(connection.exec_driver_sql(statement).scalars())
+    return set(found.get_table_names()) | set(found.get_view_names()), more
+
+
+def test_upgrade_equals_the_models(empty):
+    upgrade()
+    tables, _ = there()
+    assert tables >= {*TABLES, "v_decisions"}
+    with db.engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, db.metadata) == []
+
+
+def test_downgrade_leaves_nothing_and_upgrade_makes_it_again(empty):
+    upgrade()
+    services.create_user("clerk", "correct horse battery")
+    first = there()
+    db.session.remove()
+    downgrade(revision="base")
+    assert there()[0] == {"alembic_version"}
+    assert not {name for name in there()[1] if "alembic" not in name}
+    upgrade()
+    assert there() == first
+    upgrade()  # once more changes nothing
+    assert there() == first
+
+
+def test_upgrade_that_fails_leaves_nothing(empty, query_at, config):
+    where = config.database_url or config.instance
+    with db.engine.connect():
+        pass  # makes SQLite's file
+    query_at(where, "CREATE VIEW v_decisions AS SELECT 1")  # the migration's last step must fail
+    with pytest.raises(Exception, match="v_decisions"):
+        upgrade()
+    assert there()[0] & TABLES == set()
+    query_at(where, "DROP VIEW v_decisions")
+    upgrade()
+    assert there()[0] >= TABLES
+
+
+def test_current_says_the_head(empty, capsys):
+    upgrade()
+    capsys.readouterr()
+    current()
+    assert "(head)" in capsys.readouterr().out
+
+
+def test_prepare_at_once_many_times(config, query):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("LOAN_")}
+    environment = {
+        **clean,
+        "LOAN_INSTANCE": str(config.instance),
+        "LOAN_DATABASE_URL": config.database_url,
+    }
+    command = [sys.executable, "-m", "flask", "--app", "webapp", "prepare"]
+    run = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    starts = [subprocess.Popen(command, cwd=ROOT, env=environment, **run) for _ in range(STARTS)]
+    said = [start.communicate(timeout=120) for start in starts]
+    assert [start.returncode for start in starts] == [0] * STARTS, said
+    assert sum("First start" in out for out, _ in said) == 1
+    assert [errors for _, errors in said] == [""] * STARTS
+    assert query("SELECT username FROM users") == [("admin",)]
