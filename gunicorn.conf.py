@@ -9,11 +9,10 @@ from pathlib import Path
 
 from ml.bundle import InvalidBundle, read_bundle
 from webapp.config import Config, InvalidSetting
+from webapp.database import sqlite_journal
 
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
-
-
-_own_metrics = None
+OWN = "loan-desk-metrics-"  # how the name of a folder begins that a start made for itself
 
 
 def _stop(reason):
@@ -24,8 +23,9 @@ def _stop(reason):
 
 def on_exit(server):
     """Remove the metrics folder that this start made."""
-    if _own_metrics:
-        shutil.rmtree(_own_metrics, ignore_errors=True)
+    folder = os.environ.get(METRICS, "")
+    if Path(folder).name.startswith(OWN):  # asked of the name, which outlives a reload
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 try:
@@ -50,7 +50,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Set before the workers import prometheus_client, which looks once. A folder of this start's own
 # is removed again.
 if not os.environ.get(METRICS):
-    _own_metrics = os.environ[METRICS] = tempfile.mkdtemp(prefix="loan-desk-metrics-")
+    os.environ[METRICS] = tempfile.mkdtemp(prefix=OWN)
 
 
 def on_starting(server):
@@ -81,6 +81,8 @@ def _replay_once(digest):
 
 def when_ready(server):
     """Say where to go."""
+    if settings.database.startswith("sqlite"):
+        server.log.info("SQLite %s, journal %s", *sqlite_journal())
     host, _, port = settings.bind.rpartition(":")
     shown = "127.0.0.1" if host in ("", "0.0.0.0", "[::]") else host
     print(f"\n  Loan Desk is at http://{shown}:{port}\n", flush=True)

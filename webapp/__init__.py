@@ -1,7 +1,5 @@
 """The web application: create_app is the only wiring."""
 
-import logging
-
 from flask import Flask
 
 from webapp.config import ROOT, Config
@@ -34,7 +32,7 @@ def create_app(config: Config | None = None) -> Flask:
         **language.settings(config),
         **security.settings(config),
     )
-    logging.getLogger("webapp").setLevel(config.log_level.upper())
+    app.logger.setLevel(config.log_level.upper())  # with Flask's handler, where none is set up
     metrics.init_app(app)
     extensions.db.init_app(app)
     if config.database.startswith("sqlite"):

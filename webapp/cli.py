@@ -11,7 +11,7 @@ from flask_migrate import upgrade
 from sqlalchemy.exc import DBAPIError
 
 from webapp import services
-from webapp.services import NameTaken, NotFound
+from webapp.services import NameRefused, NameTaken, NotFound
 
 FIRST_USER = "admin"
 OUTDATED = " (is it up to date? flask --app webapp prepare)"
@@ -91,7 +91,7 @@ def _try(act: Callable[[], T], *, hint: str = OUTDATED) -> T:
     """Turn what cannot be done into one clear line."""
     try:
         return act()
-    except (NameTaken, NotFound) as error:
+    except (NameRefused, NameTaken, NotFound) as error:
         raise click.ClickException(str(error)) from None
     except DBAPIError as error:
         current_app.logger.debug("database", exc_info=error)

@@ -38,17 +38,24 @@ def sqlite_module() -> ModuleType:
     return pysqlite3  # type: ignore[no-any-return]
 
 
-def prepare_sqlite(engine: Engine) -> None:
-    """Make every connection durable and every transaction begin as it must."""
+def sqlite_journal() -> tuple[str, str]:
+    """Return SQLite's version and the journal that is safe under several writers with it."""
     module = sqlite_module()
     wal = module.sqlite_version_info >= SAFE_WAL
-    log.info("SQLite %s, journal %s", module.sqlite_version, "WAL" if wal else "TRUNCATE")
+    return module.sqlite_version, "WAL" if wal else "TRUNCATE"
+
+
+def prepare_sqlite(engine: Engine) -> None:
+    """Make every connection durable and every transaction begin as it must."""
+    version, journal = sqlite_journal()
+    level = logging.DEBUG if journal == "WAL" else logging.INFO  # the second is slower
+    log.log(level, "SQLite %s, journal %s", version, journal)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's
         connection.isolation_level = None  # the driver begins nothing by itself
         connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
-        connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'TRUNCATE'}")
+        connection.execute(f"PRAGMA journal_mode={journal}")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
 

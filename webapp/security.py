@@ -44,7 +44,10 @@ def settings(config: Config) -> dict[str, Any]:
         "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
         "SECURITY_JOIN_USER_ROLES": False,  # there are none
         "SECURITY_USERNAME_ENABLE": True,
-        "SECURITY_USERNAME_MIN_LENGTH": 2,
+        "SECURITY_USERNAME_MIN_LENGTH": 1,
+        "SECURITY_USERNAME_MAX_LENGTH": 64,
+        "SECURITY_USERNAME_ALLOWED_CHARS": None,
+        "SECURITY_INPUT_NORMALIZE_FORM": "NFC",
         "SECURITY_USER_IDENTITY_ATTRIBUTES": [
             {"username": {"mapper": str, "case_insensitive": False}}
         ],

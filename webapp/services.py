@@ -27,6 +27,10 @@ class NameTaken(Exception):
     """There is a user or an API key of that name already."""
 
 
+class NameRefused(Exception):
+    """Nobody could sign in by this name."""
+
+
 class NotFound(Exception):
     """There is no user or API key of that name."""
 
@@ -154,6 +158,7 @@ def count_decisions() -> list[tuple[tuple[str, str, str, str], int]]:
 
 
 def create_user(username: str, password: str) -> None:
+    username = _as_signed_in(username)
     try:
         with _writing():
             security.datastore.create_user(username=username, password=hash_password(password))
@@ -165,11 +170,20 @@ def set_password(username: str, password: str) -> None:
     """Set a user's password; every session of theirs ends."""
     digest = hash_password(password)
     with _writing():
-        user = db.session.scalar(select(User).filter_by(username=username))
+        name = _as_signed_in(username)
+        user = db.session.scalar(select(User).filter_by(username=name))
         if user is None:
             raise NotFound(f"there is no user {username}")
         user.password = digest
         security.datastore.set_uniquifier(user)
+
+
+def _as_signed_in(username: str) -> str:
+    """Return a name as the sign-in form will read it, which normalises and may refuse it."""
+    read: str | None = security.username_util.normalize(username)
+    if not read:
+        raise NameRefused(f"{username!r} cannot be a user's name")
+    return read
 
 
 def create_first_user(username: str, password: str) -> bool:

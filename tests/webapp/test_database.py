@@ -141,8 +141,6 @@ def test_sqlite_without_pysqlite3(tmp_path):
     code = """
 import sys
 sys.modules["pysqlite3"] = None
-import logging
-logging.basicConfig(level=logging.DEBUG)
 from flask_migrate import upgrade
 from webapp import create_app, services
 from webapp.extensions import db
@@ -172,7 +170,7 @@ with app.app_context():
 @ON_SQLITE
 def test_log_says_which_sqlite(config, caplog):
     with caplog.at_level(logging.DEBUG, logger="webapp"):
-        app = create_app(config)
+        app = create_app(replace(config, log_level="debug"))
     with app.app_context():
         db.engine.dispose()
     assert f"SQLite {sqlite_module().sqlite_version}, journal WAL" in caplog.text

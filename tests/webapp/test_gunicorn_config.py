@@ -4,13 +4,16 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from ml.bundle import MANIFEST, SEAL, write_bundle
+from ml.examples import examples
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -102,20 +105,34 @@ def test_second_start_does_not_open_the_pipeline_again(serve, tmp_path):
 
 
 def test_workers_load_neither_scikit_learn_nor_pandas(serve, product):
+    application = json.dumps(examples(product, count=1, seed=1)[0]).encode()
     with serve() as server:
+        headers = {
+            "Authorization": f"Bearer {server.flask('api-keys', 'create', 'load')}",
+            "Content-Type": "application/json",
+        }
+        request = urllib.request.Request(f"{server.url}/api/v1/decisions", application, headers)
+        for _ in range(20):
+            urllib.request.urlopen(request, timeout=30).close()
         children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
         workers = children.read_text().split()
         assert len(workers) == 2
         for pid in workers:
             mapped = Path(f"/proc/{pid}/maps").read_text()
             assert "numpy" in mapped
-            for library in ("sklearn", "pandas", "scipy"):
+            for library in ("sklearn", "pandas", "scipy", "joblib"):
                 assert f"site-packages/{library}/" not in mapped
 
 
 def test_metrics_folder_of_a_start_is_removed_at_its_end(serve, tmp_path):
     folder = tmp_path / "temporary"
     folder.mkdir()
-    with serve(TMPDIR=str(folder)):
-        assert list(folder.glob("loan-desk-metrics-*/*.db"))
+    with serve(TMPDIR=str(folder)) as server:
+        (made,) = folder.glob("loan-desk-metrics-*")
+        assert list(made.glob("*.db"))
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+        first = set(children.read_text().split())
+        server.process.send_signal(signal.SIGHUP)  # new workers, the settings read again
+        while first & set(children.read_text().split()):
+            urllib.request.urlopen(f"{server.url}/healthz", timeout=30).close()
     assert list(folder.iterdir()) == []

@@ -1,6 +1,22 @@
 """The machine's questions."""
 
-import urllib.request
+import pytest
+from sqlalchemy import event
+
+from webapp.config import VERSION
+from webapp.extensions import db
+from webapp.metrics import CONTENT_TYPE
+
+ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def without_bundle(app, tmp_path):
+    """Let the process have no bundle that may decide."""
+    held = app.extensions["model"]
+    for name in ("bundle", "rules"):
+        held.pop(name, None)
+    held["directory"] = tmp_path / "nowhere"
 
 
 def test_readyz_on_both_databases(client):
@@ -9,6 +25,50 @@ def test_readyz_on_both_databases(client):
     assert answer.json == {"database": True, "bundle": True}
 
 
-def test_served_by_two_workers(serve, database_url):
-    with serve(database_url) as server, urllib.request.urlopen(f"{server.url}/healthz") as answer:
-        assert answer.status == 200
+@ON_ONE
+def test_readyz_without_bundle(without_bundle, client):
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json == {"database": True, "bundle": False}
+    assert client.get("/healthz").status_code == 200
+
+
+def test_readyz_not_prepared(app, client, query_at, config):
+    query_at(config.database_url or config.instance, "DROP TABLE decision_counts")
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json == {"database": False, "bundle": True}
+
+
+@ON_ONE
+def test_healthz_asks_nothing(app, client):
+    statements = []
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
+        answer = client.get("/healthz")
+    assert answer.status_code == 200
+    assert answer.json == {"status": "up"}
+    assert statements == []
+
+
+@ON_ONE
+def test_metrics_page_in_one_process(post, client, granted, bundle):
+    post(granted)
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.content_type == CONTENT_TYPE
+    kind = f'product="{bundle.product.name}",decision="granted"'.split(",")
+    [line] = [x for x in answer.text.splitlines() if x.startswith("loan_decisions_total")]
+    assert all(part in line for part in kind)
+    assert line.endswith(" 1.0")
+    assert f'loan_build_info{{version="{VERSION}"}} 1.0' in answer.text
+    assert f'model="{bundle.version}"' in answer.text
+    assert "loan_database_up 1.0" in answer.text
+
+
+@ON_ONE
+def test_metrics_page_without_bundle(without_bundle, client):
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert "loan_model_info" not in answer.text
+    assert "loan_build_info" in answer.text
