@@ -16,14 +16,13 @@ from ml.assemble import Origin, assemble
 from ml.bundle import Bundle, InvalidBundle, read_bundle, refuse_foreign, replay
 from ml.evaluate import evaluate
 from ml.product import PRODUCTS, InvalidProduct, read_product
+from ml.rows import InvalidData, read_rows
 from ml.train import (
     DEFAULT,
     FOLDS,
     METRICS,
     SEED,
     THOROUGH,
-    InvalidData,
-    read_rows,
     threshold_for,
     train,
 )

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from ml.bundle import Bundle
-from ml.train import figures, read_rows
+from ml.rows import read_rows
+from ml.train import figures
 
 
 def evaluate(bundle: Bundle, file: Path) -> dict[str, float | int | None]:

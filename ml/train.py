@@ -4,7 +4,6 @@ import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from sklearn.pipeline import Pipeline
 
 from ml.candidates import SVC_KERNELS, Candidate, candidates, columns_of
 from ml.product import Product
+from ml.rows import InvalidData
 
 FOLDS = 5  # enough to choose among models (Breiman and Spector 1992)
 SEED = 0
@@ -34,10 +34,6 @@ RULE = (
     "times the root of 1/n + 1/(k - 1) in k-fold cross-validation, since folds share their "
     "training rows (Nadeau and Bengio 2003). Then the most accurate candidate does."
 )
-
-
-class InvalidData(Exception):
-    """Rows that cannot be used; the message says which file and why in one line."""
 
 
 @dataclass(frozen=True)
@@ -103,50 +99,6 @@ def threshold_for(cost_ratio: float) -> float:
         learning").
     """
     return cost_ratio / (1 + cost_ratio)
-
-
-def read_rows(product: Product, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
-    """Read the rows of a product's CSV file.
-
-    Parameters
-    ----------
-    product : Product
-    file : Path
-        With a header; an empty cell is a missing value.
-
-    Returns
-    -------
-    fields : DataFrame of shape (n_samples, n_fields)
-        The fields of an application alone: no protected column, no target.
-    good : ndarray of shape (n_samples,)
-        1 for good, 0 for bad.
-
-    Raises
-    ------
-    InvalidData
-        The file cannot be read, lacks a column, has no rows, or holds a word or an infinity where
-        a number belongs.
-    """
-    try:
-        frame = pd.read_csv(file)
-    except OSError as error:
-        raise InvalidData(f"{file}: {error.strerror or error}") from error
-    except ValueError as error:  # what pandas and the codecs raise for a file that is no such CSV
-        raise InvalidData(f"{file}: {' '.join(str(error).split())}") from error
-    wanted = [*(f.name for f in product.inputs), product.target]
-    absent = [name for name in wanted if name not in frame]
-    if absent:
-        raise InvalidData(f"{file}: no column {', '.join(absent)}")
-    if frame.empty:
-        raise InvalidData(f"{file}: no rows")
-    for name in (f.name for f in product.inputs if f.kind != "choice"):
-        numeric = pd.api.types.is_numeric_dtype(frame[name])
-        if not numeric or np.isinf(frame[name].to_numpy(dtype=np.float64)).any():
-            raise InvalidData(f"{file}: column {name} holds something that is no number")
-    good = frame[product.target]
-    if not good.isin([0, 1]).all():
-        raise InvalidData(f"{file}: column {product.target} must be 0 or 1 in every row")
-    return frame[[f.name for f in product.inputs]], good.to_numpy(dtype=np.int64)
 
 
 def figures(good: np.ndarray, probability: np.ndarray, *, threshold: float) -> dict[str, float]:

@@ -29,7 +29,8 @@ from ml.assemble import Origin, assemble
 from ml.bundle import Bundle
 from ml.candidates import SVC_KERNELS, candidates
 from ml.product import PRODUCTS, Product, read_product
-from ml.train import DEFAULT, METRICS, SEED, Trained, fit, read_rows, threshold_for
+from ml.rows import read_rows
+from ml.train import DEFAULT, METRICS, SEED, Trained, fit, threshold_for
 from webapp import create_app, services
 from webapp.config import Config
 from webapp.extensions import db

@@ -5,6 +5,7 @@ Decisions are counted in the database at each scrape, all else in the processes.
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -114,6 +115,11 @@ class _Files(Collector):
 
 
 def _merge(files: list[str]) -> list[Metric]:
+    for file in files:
+        with Path(file).open("rb") as content:
+            # Its length stands first; below zero the library takes the file for an empty one.
+            if int.from_bytes(content.read(4), sys.byteorder, signed=True) < 0:
+                raise ValueError("a length below zero")
     return list(MultiProcessCollector.merge(files, accumulate=True))  # type: ignore[no-untyped-call]
 
 

@@ -9,7 +9,8 @@ from ml.assemble import KNOWN_ANSWERS, assemble
 from ml.bundle import InvalidBundle, read_bundle
 from ml.candidates import candidates
 from ml.examples import UNSEEN
-from ml.train import DEFAULT, RULE, SEED, fit, read_rows
+from ml.rows import read_rows
+from ml.train import DEFAULT, RULE, SEED, fit
 
 
 def test_two_trainings_with_one_seed_decide_alike(tmp_path, product, bundle, trained, origin):

@@ -6,7 +6,8 @@ from sklearn.base import clone
 
 from ml.candidates import SVC_KERNELS, candidates, columns_of, preparation
 from ml.product import PRODUCTS, read_product
-from ml.train import SEED, read_rows
+from ml.rows import read_rows
+from ml.train import SEED
 
 SHIPPED = sorted(path.stem for path in PRODUCTS.glob("*.toml"))
 

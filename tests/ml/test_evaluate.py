@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from ml.evaluate import evaluate
-from ml.train import InvalidData, figures, read_rows
+from ml.rows import InvalidData, read_rows
+from ml.train import figures
 
 KEYS = [
     "n",

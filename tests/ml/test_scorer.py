@@ -18,8 +18,9 @@ from ml.candidates import candidates, columns_of
 from ml.examples import examples
 from ml.export import export_scorer, kind_of
 from ml.product import read_product
+from ml.rows import read_rows
 from ml.scorer import Scorer
-from ml.train import DEFAULT, SEED, fit, read_rows
+from ml.train import DEFAULT, SEED, fit
 
 ROOT = Path(__file__).parents[2]
 ROWS = 400

@@ -1,0 +1,56 @@
+"""The rows of a product's CSV file, checked before anything is learned from or judged by them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ml.product import Product
+
+
+class InvalidData(Exception):
+    """Rows that cannot be used; the message says which file and why in one line."""
+
+
+def read_rows(product: Product, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
+    """Read the rows of a product's CSV file.
+
+    Parameters
+    ----------
+    product : Product
+    file : Path
+        With a header; an empty cell is a missing value.
+
+    Returns
+    -------
+    fields : DataFrame of shape (n_samples, n_fields)
+        The fields of an application alone: no protected column, no target.
+    good : ndarray of shape (n_samples,)
+        1 for good, 0 for bad.
+
+    Raises
+    ------
+    InvalidData
+        The file cannot be read, lacks a column, has no rows, or holds a word or an infinity where
+        a number belongs.
+    """
+    try:
+        frame = pd.read_csv(file)
+    except OSError as error:
+        raise InvalidData(f"{file}: {error.strerror or error}") from error
+    except ValueError as error:  # what pandas and the codecs raise for a file that is no such CSV
+        raise InvalidData(f"{file}: {' '.join(str(error).split())}") from error
+    wanted = [*(f.name for f in product.inputs), product.target]
+    absent = [name for name in wanted if name not in frame]
+    if absent:
+        raise InvalidData(f"{file}: no column {', '.join(absent)}")
+    if frame.empty:
+        raise InvalidData(f"{file}: no rows")
+    for name in (f.name for f in product.inputs if f.kind != "choice"):
+        numeric = pd.api.types.is_numeric_dtype(frame[name])
+        if not numeric or np.isinf(frame[name].to_numpy(dtype=np.float64)).any():
+            raise InvalidData(f"{file}: column {name} holds something that is no number")
+    good = frame[product.target]
+    if not good.isin([0, 1]).all():
+        raise InvalidData(f"{file}: column {product.target} must be 0 or 1 in every row")
+    return frame[[f.name for f in product.inputs]], good.to_numpy(dtype=np.int64)
