@@ -82,7 +82,10 @@ class Config:
             # Whole under a name of its own first: another process must never read half a key.
             new = file.with_suffix(f".{secrets.token_hex(4)}")
             new.touch(mode=0o600)
-            new.write_text(secrets.token_urlsafe(48))
+            with new.open("w") as kept:
+                kept.write(secrets.token_urlsafe(48))
+                kept.flush()
+                os.fsync(kept.fileno())  # a power cut must not leave an empty key
             os.link(new, file)
         except FileExistsError:
             pass

@@ -60,6 +60,8 @@ class Model:
         if "rules" in held:
             return
         with self._lock:
+            if "rules" in held:  # another thread was first
+                return
             try:
                 bundle = read_bundle(held["directory"])
             except InvalidBundle as error:
