@@ -7,6 +7,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+# The workers' arithmetic is small; threads of BLAS would only fight over the processors. NumPy
+# looks when it is imported, which the next line does.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from ml.bundle import InvalidBundle, read_bundle
 from webapp.config import Config, InvalidSetting
 from webapp.database import sqlite_journal
@@ -45,8 +49,6 @@ worker_tmp_dir = (
 )  # heartbeats never wait for a disk
 graceful_timeout = 30
 
-# The workers' arithmetic is small; threads of BLAS would only fight over the processors.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Set before the workers import prometheus_client, which looks once. A folder of this start's own
 # is removed again.
 if not os.environ.get(METRICS):

@@ -32,7 +32,7 @@ def init_app(app: Flask) -> None:
         "decimal": decimal,
         "moment": moment,
     }
-    app.context_processor(lambda: {"language": current(), "languages": LANGUAGES})
+    app.context_processor(lambda: {"language": current()})
 
 
 def current() -> str:
