@@ -34,8 +34,9 @@ contracts: $(VENV)/dev ## who may import whom
 train: $(VENV)/run ## train a product's model anew: make train PRODUCT=mortgage
 	@$(BIN)/python -m ml train --product $(PRODUCT)
 
-bench: $(VENV)/run models/$(PRODUCT)/manifest.json ## measure the Scorer against the pipeline
+bench: $(VENV)/run models/$(PRODUCT)/manifest.json ## measure scoring against the pipeline, reasons against shap
 	@$(BIN)/python -m bench.scorer --bundle models/$(PRODUCT)
+	@$(BIN)/python -m bench.reasons --bundle models/$(PRODUCT)
 
 lock: $(VENV)/dev ## compile the lock files from pyproject.toml
 	@$(LOCK) pyproject.toml -o requirements.lock

@@ -11,11 +11,15 @@ from pathlib import Path
 # looks when it is imported, which the next line does.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from ml.bundle import InvalidBundle, read_bundle
-from webapp.config import Config, InvalidSetting
+from ml.bundle import read_bundle
+from ml.manifest import InvalidBundle
+from ml.write import keep_bundle
+from webapp.config import Config, InvalidSetting, check_challenger
 from webapp.database import sqlite_journal
 
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
+NICE = 10  # of the challenger: whoever decides goes first
+END_SECONDS = 3  # that the challenger gets to end by itself
 OWN = "loan-desk-metrics-"  # how the name of a folder begins that a start made for itself
 
 
@@ -26,10 +30,23 @@ def _stop(reason):
 
 
 def on_exit(server):
-    """Remove the metrics folder that this start made."""
+    """End the challenger, and remove the metrics folder that this start made."""
+    _end_challenger(server)
     folder = os.environ.get(METRICS, "")
     if Path(folder).name.startswith(OWN):  # asked of the name, which outlives a reload
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_challenger(server):
+    process = getattr(server, "challenger", None)
+    if process is None:
+        return
+    process.terminate()  # does nothing where gunicorn, which waits for every child, saw it end
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 try:
@@ -63,13 +80,18 @@ def on_starting(server):
         file.unlink()
     try:
         bundle = read_bundle(settings.bundle)
-    except InvalidBundle as error:
+        if settings.challenger:
+            check_challenger(settings.challenger, there=bundle.challengers)
+    except (InvalidBundle, InvalidSetting) as error:
         _stop(error)
     _replay_once(bundle.digest)
 
 
 def _replay_once(digest):
-    """Replay the known answers in a process of its own, the first time a bundle is seen here."""
+    """Replay the known answers in a process of its own, the first time a bundle is seen here.
+
+    A copy of it stays, so that its decisions can be computed again when another one decides.
+    """
     seen = settings.instance / "replayed" / digest
     if seen.exists():
         return
@@ -77,17 +99,40 @@ def _replay_once(digest):
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     if checked.returncode:
         _stop((checked.stderr.strip() or "the bundle's check failed").splitlines()[-1])
+    keep_bundle(settings.bundle, settings.kept)
     seen.parent.mkdir(parents=True, exist_ok=True)
     seen.touch()
 
 
 def when_ready(server):
-    """Say where to go."""
+    """Say where to go, and let the challenger begin."""
     if settings.database.startswith("sqlite"):
         server.log.info("SQLite %s, journal %s", *sqlite_journal())
     host, _, port = settings.bind.rpartition(":")
     shown = "127.0.0.1" if host in ("", "0.0.0.0", "[::]") else host
     print(f"\n  Loan Desk is at http://{shown}:{port}\n", flush=True)
+    _start_challenger(server)
+
+
+def on_reload(server):
+    """Let a challenger with the bundle of now take the place of the one before."""
+    _end_challenger(server)
+    _start_challenger(server)
+
+
+def _start_challenger(server):
+    if not settings.challenger:
+        return
+    command = [sys.executable, "-m", "flask", "--app", "webapp", "challenger", "run"]
+    # Without the metrics folder: what it counts would be added to what the workers count.
+    environment = {name: value for name, value in os.environ.items() if name != METRICS}
+    # Kept with the server, which outlives a reload.
+    server.challenger = subprocess.Popen(
+        [*command, "--parent", str(os.getpid())],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        preexec_fn=lambda: os.nice(NICE),
+    )
 
 
 def child_exit(server, worker):

@@ -2,8 +2,6 @@
 
 import argparse
 import io
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,11 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from ml.bundle import CHAMPION, read_bundle
+from bench.race import race
+from ml.bundle import read_bundle
 from ml.examples import examples
 from ml.export import export_scorer, kind_of
+from ml.manifest import CHAMPION
 from ml.scorer import Scorer
 
 ONE_BY_ONE = 200  # applications in a round of single scores
@@ -22,18 +22,6 @@ ROWS = 100_000
 CHUNK = 10_000  # rows at a time through the pipeline, as a nightly job would send them
 ROUNDS = 5  # the fastest counts: the others had to share the processor
 CHALLENGER = "challengers/svc_rbf.joblib"
-
-
-def seconds(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def race(mine: Callable[[], Any], theirs: Callable[[], Any], *, rounds: int) -> tuple[float, float]:
-    """Time both in turn, so that whatever else the machine does falls on both."""
-    times = [(seconds(mine), seconds(theirs)) for _ in range(rounds)]
-    return min(t for t, _ in times), min(t for _, t in times)
 
 
 def compare(label: str, model: Any, applications: list[dict[str, Any]], rounds: int) -> list[str]:
@@ -53,14 +41,14 @@ def compare(label: str, model: Any, applications: list[dict[str, Any]], rounds: 
         lambda: [pipeline([a]) for a in few],
         rounds=rounds,
     )
-    mine, theirs = mine / len(some), theirs / len(few)
+    one, other = mine.fastest / len(some), theirs.fastest / len(few)
     batch, chunks = race(lambda: scorer.score_many(frame), in_chunks, rounds=rounds)
     name = f"{label} ({kind_of(model)})"
     return [
-        f"| {name} | one application | {mine * 1e6:,.0f} µs | {theirs * 1e6:,.0f} µs "
-        f"| {theirs / mine:,.0f} × | {difference:.1e} |",
-        f"| {name} | {len(frame):,} rows | {batch:.3f} s | {chunks:.3f} s "
-        f"| {chunks / batch:.1f} × | {difference:.1e} |",
+        f"| {name} | one application | {one * 1e6:,.0f} µs | {other * 1e6:,.0f} µs "
+        f"| {other / one:,.0f} × | {difference:.1e} |",
+        f"| {name} | {len(frame):,} rows | {batch.fastest:.3f} s | {chunks.fastest:.3f} s "
+        f"| {chunks.fastest / batch.fastest:.1f} × | {difference:.1e} |",
     ]
 
 

@@ -1,31 +1,32 @@
-"""The command line: python -m ml train | evaluate | verify."""
+"""The command line: python -m ml train | evaluate | audit | card | verify."""
 
 import argparse
+import hashlib
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ml.assemble import Origin, assemble
-from ml.bundle import Bundle, InvalidBundle, read_bundle, refuse_foreign, replay
+from ml.bundle import Bundle, read_bundle, replay
+from ml.card import model_card
 from ml.evaluate import evaluate
-from ml.product import PRODUCTS, InvalidProduct, read_product
-from ml.rows import InvalidData, read_rows
-from ml.train import (
-    DEFAULT,
-    FOLDS,
-    METRICS,
-    SEED,
-    THOROUGH,
-    threshold_for,
-    train,
-)
+from ml.evidence import METRICS, threshold_for
+from ml.fairness import as_text, audit
+from ml.manifest import InvalidBundle
+from ml.markdown import as_markdown
+from ml.product import PRODUCTS, Fairness, InvalidProduct, read_product
+from ml.rows import InvalidData, read_protected, read_rows
+from ml.train import DEFAULT, FOLDS, SEED, THOROUGH, train
+from ml.wording import LANGUAGES
+from ml.write import refuse_foreign
 
 console = Console(stderr=True)
 SEEDS = 2**32  # what NumPy takes: 32 bits
@@ -48,6 +49,12 @@ def main() -> int:
     judge.add_argument("--bundle", type=Path, required=True, metavar="DIR")
     judge.add_argument("--data", type=Path, required=True, metavar="CSV")
     judge.set_defaults(run=_evaluate)
+    _audit_options(commands.add_parser("audit", help="compare decisions between protected groups"))
+    card = commands.add_parser("card", help="print a bundle's model card as Markdown")
+    card.add_argument("--bundle", type=Path, required=True, metavar="DIR")
+    card.add_argument("--language", choices=LANGUAGES, default=LANGUAGES[0])
+    card.add_argument("--json", action="store_true", help="in every language, as one JSON object")
+    card.set_defaults(run=_card)
     verify = commands.add_parser(
         "verify", help="check a bundle's hashes, versions and known answers"
     )
@@ -83,6 +90,38 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
         "--thorough", action="store_true", help="more repeats and finer grids; takes long"
     )
     parser.set_defaults(run=_train)
+
+
+def _audit_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--bundle", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="CSV",
+        help="whose rows to decide; default: the audit made at training, on rows left out of it",
+    )
+    parser.add_argument("--json", action="store_true", help="all figures, as one JSON object")
+    for name, metavar, words in (
+        ("grant_ratio", "R", "least ratio of two groups' grant rates"),
+        ("difference", "D", "largest difference in equal opportunity"),
+        ("smallest_group", "N", "rows, and good rows, from which a group is assessed"),
+    ):
+        option = f"--{name.replace('_', '-')}"
+        said = f"{words}; default: the product's"
+        parser.add_argument(option, type=_limit(name), metavar=metavar, help=said)
+    parser.set_defaults(run=_audit)
+
+
+def _limit(name: str) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            limit: float = getattr(Fairness.model_validate({name: text}), name)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise argparse.ArgumentTypeError(f"{text!r}: {reason}") from error
+        return limit
+
+    return read
 
 
 def _positive(text: str) -> float:
@@ -130,8 +169,8 @@ def _train(options: argparse.Namespace) -> None:
     origin = Origin(
         definition=definition.read_bytes(),
         data_file=file,
-        rows=len(data[1]),
-        good=int(data[1].sum()),
+        data=data,
+        protected=read_protected(product, file),
         seed=options.seed,
         effort=effort,
         cost_ratio=ratio,
@@ -159,8 +198,8 @@ def _report(bundle: Bundle, *, folds: int) -> None:
         cells = [f"{row[m]['mean']:.4f} ± {row[m]['sd']:.4f}" for m in METRICS]
         table.add_row(row["label"], *cells, style=style)
     console.print(table)
-    console.print(manifest["rule"])
-    console.print(manifest["reason"])
+    console.print(manifest["rule"]["en"])
+    console.print(manifest["reason"]["en"])
     if manifest["scorer"] == "pipeline":
         console.print(
             "This champion has no array form: the service will run its scikit-learn pipeline."
@@ -172,6 +211,35 @@ def _report(bundle: Bundle, *, folds: int) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     found = evaluate(read_bundle(options.bundle), options.data)
     print(json.dumps(found))  # noqa: T201 - the command's answer
+
+
+def _audit(options: argparse.Namespace) -> None:
+    bundle = read_bundle(options.bundle)
+    given = {name: getattr(options, name) for name in Fairness.model_fields}
+    limits = {name: limit for name, limit in given.items() if limit is not None}
+    if options.data is None and limits:
+        raise InvalidData("other limits need --data: the audit made at training is as it is")
+    found = bundle.card["fairness"] if options.data is None else _judged(bundle, options, limits)
+    print(json.dumps(found) if options.json else as_text(found))  # noqa: T201 - the command's answer
+
+
+def _judged(
+    bundle: Bundle, options: argparse.Namespace, limits: dict[str, float]
+) -> dict[str, Any]:
+    fields, good = read_rows(bundle.product, options.data)
+    protected = read_protected(bundle.product, options.data)
+    granted = bundle.scorer.score_many(fields) >= bundle.threshold
+    digest = hashlib.sha256(options.data.read_bytes()).hexdigest()
+    if digest == bundle.manifest["data"]["sha256"]:
+        console.print("These rows trained the model: what is found on them flatters it.")
+    set_by_hand = bundle.product.fairness.model_copy(update=limits)
+    return audit(bundle.product, protected, good=good, granted=granted, limits=set_by_hand)
+
+
+def _card(options: argparse.Namespace) -> None:
+    card = model_card(read_bundle(options.bundle))
+    text = json.dumps(card) if options.json else as_markdown(card, options.language)
+    print(text)  # noqa: T201 - the command's answer
 
 
 def _verify(options: argparse.Namespace) -> None:

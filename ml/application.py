@@ -1,7 +1,7 @@
 """An application: the answers to a product's questions, checked by one set of rules."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -16,7 +16,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from ml.product import Field, Product, Text
+from ml.product import Field, Product
+from ml.wording import LANGUAGES, Text
 
 Value = int | str | None
 Application = dict[str, Value]
@@ -101,6 +102,21 @@ def parse_integer(text: str) -> int | None:
     """
     text = text.strip()
     return int(text.translate(_JOINED)) if _INTEGER.fullmatch(text) else None
+
+
+def as_columns(applications: Sequence[Application]) -> dict[str, list[Value]]:
+    """Return applications as columns.
+
+    Parameters
+    ----------
+    applications : sequence of Application
+        At least one.
+
+    Returns
+    -------
+    dict of str to list
+    """
+    return {name: [a[name] for a in applications] for name in applications[0]}
 
 
 class Rules:
@@ -215,7 +231,7 @@ class Rules:
         code = _code(field, detail)
         words = {
             language: getattr(MESSAGES[code], language).format(**self._facts(field, language))
-            for language in Text.model_fields
+            for language in LANGUAGES
         }
         return FieldError(name, code, Text(**words))
 

@@ -12,14 +12,35 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
+from sklearn.pipeline import Pipeline
 
-from ml.bundle import ARRAYS, CHAMPION, PRODUCT, Bundle, read_bundle, replay, write_bundle
+from ml.application import Application
+from ml.bundle import Bundle, load_pipeline, read_bundle, replay
+from ml.choice import RULE
+from ml.evidence import evidence
 from ml.examples import examples
 from ml.export import export_scorer, kind_of
+from ml.fairness import audit
+from ml.manifest import (
+    ARRAYS,
+    BACKGROUND,
+    CARD,
+    CHAMPION,
+    FAMILIAR,
+    PRODUCT,
+    challenger_files,
+)
+from ml.plots import draw
 from ml.product import Product
-from ml.train import RULE, Effort, Trained
+from ml.reasons import Explainer
+from ml.reference import background, familiar, ranges
+from ml.scorer import Scorer
+from ml.train import Effort, Trained
+from ml.wording import LANGUAGES
+from ml.write import write_bundle
 
 KNOWN_ANSWERS = 20  # an optional field is missing in one of them with probability .99
+KNOWN_SHARES = 3  # of them; those of a model without a closed form take seconds each
 
 
 @dataclass(frozen=True)
@@ -32,8 +53,10 @@ class Origin:
         Of the product's TOML file.
     data_file : Path
         The rows it was trained on.
-    rows, good : int
-        How many, and how many of them are good.
+    data : (DataFrame of shape (n_samples, n_fields), ndarray of shape (n_samples,))
+        Their raw fields, and 1 for good or 0 for bad.
+    protected : DataFrame of shape (n_samples, n_attributes)
+        Their protected attributes, for the audit alone.
     seed : int
     effort : Effort
     cost_ratio : float
@@ -46,8 +69,8 @@ class Origin:
 
     definition: bytes
     data_file: Path
-    rows: int
-    good: int
+    data: tuple[pd.DataFrame, np.ndarray]
+    protected: pd.DataFrame
     seed: int
     effort: Effort
     cost_ratio: float
@@ -73,24 +96,23 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
     ------
     InvalidBundle
         It cannot be written there, or does not give its known answers.
+    InvalidData
+        No row reaches the threshold.
     """
     champion = trained.models[trained.champion]
-    files = {
-        PRODUCT: origin.definition,
-        ARRAYS: export_scorer(champion),
-        **{
-            CHAMPION if name == trained.champion else f"challengers/{name}.joblib": _dumped(model)
-            for name, model in trained.models.items()
-        },
-    }
-    applications = examples(product, count=KNOWN_ANSWERS, seed=0, unseen=True)
-    answers = champion.predict_proba(pd.DataFrame(applications))[:, 1].tolist()
+    files = {PRODUCT: origin.definition, **_models(trained)}
+    scorer = Scorer(files[ARRAYS], pipeline=load_pipeline(files[CHAMPION]))
+    fields, good = origin.data
+    compared = background(fields, scorer.score_many(fields), threshold=origin.threshold)
+    files[BACKGROUND] = _json(compared)
+    files[FAMILIAR] = familiar(scorer.matrix(fields), seed=origin.seed)
+    files |= _evidence(product, trained, origin)
     manifest = {
         "product": product.name,
         "champion": trained.champion,
         "scorer": kind_of(champion),
-        "rule": RULE,
-        "reason": trained.reason,
+        "rule": RULE.model_dump(),
+        "reason": trained.reason.model_dump(),
         "table": trained.table,
         "settings": trained.settings,
         "threshold": origin.threshold,
@@ -103,12 +125,11 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
         "data": {
             "file": origin.data_file.name,
             "sha256": hashlib.sha256(origin.data_file.read_bytes()).hexdigest(),
-            "rows": origin.rows,
-            "good": origin.good,
+            "rows": len(good),
+            "good": int(good.sum()),
         },
-        "known_answers": [
-            {"application": a, "probability": p} for a, p in zip(applications, answers, strict=True)
-        ],
+        "ranges": ranges(product, fields),
+        "known_answers": _known_answers(product, champion, Explainer(product, scorer, compared)),
     }
     manifest["version"] = f"{trained.champion}-{_fingerprint(manifest, files)}"
     manifest["trained_at"] = datetime.now(UTC).isoformat(timespec="seconds")
@@ -118,6 +139,57 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
     return bundle
 
 
+def _models(trained: Trained) -> dict[str, bytes]:
+    files = {}
+    for name, model in trained.models.items():
+        pickle, arrays = (CHAMPION, ARRAYS) if name == trained.champion else challenger_files(name)
+        files[pickle], files[arrays] = _dumped(model), export_scorer(model)
+    return files
+
+
+def _evidence(product: Product, trained: Trained, origin: Origin) -> dict[str, bytes]:
+    """Return the model card's content and its plots."""
+    good, probability = origin.data[1], trained.out_of_fold
+    found = evidence(
+        good=good,
+        probability=probability,
+        threshold=origin.threshold,
+        cost_ratio=origin.cost_ratio,
+    )
+    importance = [
+        {**row, "label": product.by_name[row["field"]].label.model_dump()}
+        for row in trained.importance
+    ]
+    granted = (probability >= origin.threshold).astype(int)
+    fairness = audit(product, origin.protected, good=good, granted=granted)
+    card = {"evidence": found, "importance": importance, "fairness": fairness}
+    files = {CARD: _json(card)}
+    for language in LANGUAGES:
+        files |= draw(found, importance, language)
+    return files
+
+
+def _known_answers(
+    product: Product, champion: Pipeline, explainer: Explainer
+) -> list[dict[str, Any]]:
+    applications = examples(product, count=KNOWN_ANSWERS, seed=0, unseen=True)
+    answers = champion.predict_proba(pd.DataFrame(applications))[:, 1].tolist()
+    known: list[dict[str, Any]] = [
+        {"application": a, "probability": p} for a, p in zip(applications, answers, strict=True)
+    ]
+    for one in known[:KNOWN_SHARES]:
+        one["shares"] = _shares(explainer, one["application"])
+    return known
+
+
+def _shares(explainer: Explainer, application: Application) -> dict[str, float]:
+    return {r.field: r.share for r in explainer.explain(application, granted=False).reasons}
+
+
+def _json(content: object) -> bytes:
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1).encode() + b"\n"
+
+
 def _dumped(model: object) -> bytes:
     content = io.BytesIO()
     joblib.dump(model, content, compress=3)
@@ -125,12 +197,13 @@ def _dumped(model: object) -> bytes:
 
 
 def _fingerprint(manifest: dict[str, Any], files: Mapping[str, bytes]) -> str:
-    """Hash what decides: two trainings that decide alike have one version."""
+    """Hash what decides and explains: two trainings that do both alike have one version."""
     said = {k: manifest[k] for k in ("product", "champion", "threshold", "known_answers")}
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
-    digest.update(files[PRODUCT])
+    digest.update(files[PRODUCT] + files[BACKGROUND])
     # The arrays, not their file: how a zip archive is laid out depends on Python's version.
-    with np.load(io.BytesIO(files[ARRAYS]), allow_pickle=False) as arrays:
-        for name in sorted(arrays.files):
-            digest.update(name.encode() + arrays[name].tobytes())
+    for file in (ARRAYS, FAMILIAR):
+        with np.load(io.BytesIO(files[file]), allow_pickle=False) as arrays:
+            for name in sorted(arrays.files):
+                digest.update(name.encode() + arrays[name].tobytes())
     return digest.hexdigest()[:8]

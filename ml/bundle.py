@@ -1,54 +1,36 @@
 """A bundle: a trained model on disk with all that is needed to check it and to use it."""
 
-import hashlib
 import io
 import json
-import os
-import platform
-import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ml.application import as_columns
+from ml.familiarity import Familiarity
+from ml.manifest import (
+    ARRAYS,
+    BACKGROUND,
+    CARD,
+    CHAMPION,
+    FAMILIAR,
+    MANIFEST,
+    PRODUCT,
+    TOLERANCE,
+    BundleTampered,
+    VersionMissing,
+    challenger_files,
+    read_manifest,
+    refuse_other_versions,
+    understood,
+    verified,
+)
 from ml.product import Product, parse_product
-from ml.scorer import Frame, Scorer
-
-MANIFEST = "manifest.json"
-SEAL = "manifest.sha256"
-CHAMPION = "model.joblib"
-ARRAYS = "scorer.npz"
-PRODUCT = "product.toml"
-_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
-_STATED = {  # what every manifest says, by the kind of value
-    str: ("product", "champion", "scorer", "rule", "reason", "threshold_from", "version"),
-    int | float: ("threshold", "cost_ratio"),
-    dict: ("versions", "files", "data", "settings", "effort"),
-    list: ("table", "known_answers"),
-}
-TOLERANCE = 1e-9  # between a known answer and the same answer now; float64 leaves about 1e-15
-
-
-class InvalidBundle(Exception):
-    """A bundle that must not be used; the message says which file and why in one line."""
-
-
-class BundleMissing(InvalidBundle):
-    """A file of the bundle is not there."""
-
-
-class BundleTampered(InvalidBundle):
-    """A file of the bundle is not the one that was written."""
-
-
-class BundleForeign(InvalidBundle):
-    """The bundle was trained under other versions than those installed."""
+from ml.reasons import Explainer
+from ml.scorer import Frame, Scorer, scorer_kind
 
 
 @dataclass(frozen=True)
@@ -64,6 +46,8 @@ class Bundle:
         SHA-256 of ``manifest.json``; it stands for the whole bundle, whose hashes that file holds.
     product : Product
     scorer : Scorer
+    explainer : Explainer
+    familiarity : Familiarity
     """
 
     directory: Path
@@ -71,6 +55,8 @@ class Bundle:
     digest: str
     product: Product
     scorer: Scorer
+    explainer: Explainer
+    familiarity: Familiarity
 
     @property
     def version(self) -> str:
@@ -82,100 +68,77 @@ class Bundle:
         """The probability of being good from which a loan is granted."""
         return float(self.manifest["threshold"])
 
+    @property
+    def ranges(self) -> dict[str, tuple[int, int]]:
+        """Between which values each integer field lies in the training data."""
+        return {name: (low, high) for name, (low, high) in self.manifest["ranges"].items()}
 
-def versions() -> dict[str, str]:
-    """Return the versions that a pickled model depends on, as installed here.
+    @property
+    def card(self) -> dict[str, Any]:
+        """What training found out about the model, as `ml.card` puts it on one page."""
+        with understood(self.directory / CARD):
+            found: dict[str, Any] = json.loads(self.file(CARD))
+            return found
 
-    Returns
-    -------
-    dict of str to str
-    """
-    python = ".".join(platform.python_version_tuple()[:2])
-    return {"python": python, "numpy": version("numpy"), "scikit-learn": version("scikit-learn")}
+    @property
+    def challengers(self) -> list[str]:
+        """The names of the candidates that do not decide."""
+        names = (row["name"] for row in self.manifest["table"])
+        return [n for n in names if challenger_files(n)[0] in self.manifest["files"]]
 
+    def challenger(self, name: str) -> Scorer:
+        """Return the Scorer of a candidate that does not decide.
 
-def write_bundle(directory: Path, files: Mapping[str, bytes], manifest: dict[str, Any]) -> None:
-    """Write a bundle, whole or not at all.
+        Parameters
+        ----------
+        name : str
+            One of `challengers`.
 
-    Parameters
-    ----------
-    directory : Path
-        Replaced if it holds a bundle; anything else there is an error.
-    files : mapping of str to bytes
-        By their paths in the bundle.
-    manifest : dict
-        What is known of the model. The files' hashes and the versions are added.
+        Returns
+        -------
+        Scorer
 
-    Raises
-    ------
-    InvalidBundle
-        The directory holds something else than a bundle, or cannot be written.
-    """
-    refuse_foreign(directory)
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    text = json.dumps(
-        {**manifest, "versions": versions(), "files": hashes}, indent=2, sort_keys=True
-    )
-    content = text.encode() + b"\n"
-    seal = f"{hashlib.sha256(content).hexdigest()}  {MANIFEST}\n".encode()
-    new = None
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-        for name, data in {**files, MANIFEST: content, SEAL: seal}.items():
-            (new / name).parent.mkdir(exist_ok=True)
-            (new / name).write_bytes(data)
-        new.chmod(0o755)
-        if directory.exists():
-            _put_in_place_of(directory, new)
-        else:
-            os.replace(new, directory)
-    except OSError as error:
-        if new is not None:
-            shutil.rmtree(new, ignore_errors=True)
-        raise InvalidBundle(f"{directory}: {error.strerror or error}") from error
+        Raises
+        ------
+        BundleMissing
+            There is none of that name.
+        BundleTampered
+            Its files are not those that were written.
+        BundleForeign
+            It has no array form, and was trained under other versions.
+        """
+        model, arrays = challenger_files(name)
+        content = self.file(arrays)
 
+        def pickled() -> bytes:
+            refuse_other_versions(self.directory, self.manifest)  # it may be read for the past
+            return self.file(model)
 
-def _put_in_place_of(directory: Path, new: Path) -> None:
-    """Let a new directory take the place of one that is there, or leave that where it was."""
-    old = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-    try:
-        os.replace(directory, old)
-    except OSError:
-        old.rmdir()
-        raise
-    try:
-        os.replace(new, directory)
-    except OSError:
-        os.replace(old, directory)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+        with understood(self.directory / model):
+            return _scorer(content, pickled)
 
+    def file(self, name: str) -> bytes:
+        """Read a file of the bundle.
 
-def refuse_foreign(directory: Path) -> None:
-    """Refuse a place for a bundle where something else already is.
+        Parameters
+        ----------
+        name : str
+            As the manifest has it.
 
-    Parameters
-    ----------
-    directory : Path
+        Returns
+        -------
+        bytes
 
-    Raises
-    ------
-    InvalidBundle
-        It is a file, cannot be read, or holds files but not those of a bundle.
-    """
-    try:
-        held = {path.name for path in directory.iterdir()}
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise InvalidBundle(f"{directory}: {error.strerror or error}") from error
-    if held and not held >= {MANIFEST, SEAL}:
-        raise InvalidBundle(f"{directory}: holds something else than a bundle; nothing was written")
+        Raises
+        ------
+        BundleMissing, BundleTampered
+            It is not there any more, or not the one that was written.
+        """
+        return verified(self.directory, self.manifest, name)
 
 
-def read_bundle(directory: Path) -> Bundle:
-    """Verify a bundle and read what is needed to score with it.
+def read_bundle(directory: Path, *, past: bool = False) -> Bundle:
+    """Verify a bundle and read what is needed to decide and explain with it.
 
     Every file's hash is compared before anything in it is looked at. Only a champion without an
     array form is unpickled, and only after that.
@@ -183,6 +146,9 @@ def read_bundle(directory: Path) -> Bundle:
     Parameters
     ----------
     directory : Path
+    past : bool
+        Whether it is read to compute past decisions again. Then one that holds its model as
+        arrays, which no version changes, may have been trained under other versions.
 
     Returns
     -------
@@ -195,33 +161,67 @@ def read_bundle(directory: Path) -> Bundle:
     BundleTampered
         A file is not the one that was written, or does not hold what it must.
     BundleForeign
-        It was trained under other versions.
+        It was trained under other versions, or has another format.
     """
-    content = _read(directory / MANIFEST)
-    digest = hashlib.sha256(content).hexdigest()
-    if _read(directory / SEAL) != f"{digest}  {MANIFEST}\n".encode():
-        raise BundleTampered(f"{directory / MANIFEST}: its hash is not the one in {SEAL}")
-    with _understood(directory / MANIFEST):
-        manifest = _checked(json.loads(content))
-    for name, here in versions().items():
-        trained = manifest["versions"][name]
-        if trained != here:
-            raise BundleForeign(
-                f"{directory}: trained under {name} {trained}, but {here} is installed; "
-                "train it again"
-            )
-    files = {name: _verified(directory, manifest, name) for name in manifest["files"]}
-    with _understood(directory / PRODUCT):
+    manifest, digest = read_manifest(directory)
+    if not (past and manifest["scorer"] != "pipeline"):
+        refuse_other_versions(directory, manifest)
+    files = {name: verified(directory, manifest, name) for name in manifest["files"]}
+    with understood(directory / PRODUCT):
         product = parse_product(files[PRODUCT].decode(), source=PRODUCT)
-    pipeline = None
-    if manifest["scorer"] == "pipeline":
-        with _understood(directory / CHAMPION):
-            pipeline = load_pipeline(files[CHAMPION])
-    with _understood(directory / ARRAYS):
-        scorer = Scorer(files[ARRAYS], pipeline=pipeline)
-        if scorer.kind != manifest["scorer"]:
-            raise ValueError(f"a scorer of the kind {scorer.kind}, not {manifest['scorer']}")
-    return Bundle(directory, manifest, digest, product, scorer)
+    with understood(directory / ARRAYS):
+        kind = scorer_kind(files[ARRAYS])
+        if kind != manifest["scorer"]:
+            raise ValueError(f"a scorer of the kind {kind}, not {manifest['scorer']}")
+        scorer = _scorer(files[ARRAYS], lambda: files[CHAMPION])
+    with understood(directory / BACKGROUND):
+        explainer = Explainer(product, scorer, json.loads(files[BACKGROUND]))
+    with understood(directory / FAMILIAR):
+        familiarity = Familiarity(files[FAMILIAR])
+        familiarity.distance([0.0] * len(scorer.columns))  # so it knows rows of that many
+    return Bundle(directory, manifest, digest, product, scorer, explainer, familiarity)
+
+
+def find_bundle(current: Path, version: str, *, kept: Path | None = None) -> Bundle:
+    """Find the bundle of a version: the one in use, or one kept side by side with others.
+
+    Parameters
+    ----------
+    current : Path
+        The folder of the bundle in use. Those beside it are looked at too.
+    version : str
+    kept : Path, optional
+        Another folder that holds bundles side by side.
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    VersionMissing
+        No folder there says that it holds that version.
+    InvalidBundle
+        One does, but cannot be used.
+    """
+    places = [place for place in (current.parent, kept) if place]
+    # A hidden folder is one that is just being written, or was left half written.
+    beside = [m for place in places for m in sorted(place.glob(f"[!.]*/{MANIFEST}"))]
+    for manifest in (current / MANIFEST, *beside):
+        try:
+            said = json.loads(manifest.read_bytes()).get("version")
+        except (OSError, ValueError, AttributeError, RecursionError):
+            continue  # whatever it is, it does not say that it is the one
+        if said == version:
+            return read_bundle(manifest.parent, past=True)
+    raise VersionMissing(f"no bundle of version {version} in {' or '.join(map(str, places))}")
+
+
+def _scorer(arrays: bytes, pipeline: Callable[[], bytes]) -> Scorer:
+    """Return a Scorer; the pipeline is unpickled only for a model without an array form."""
+    if scorer_kind(arrays) == "pipeline":
+        return Scorer(arrays, pipeline=load_pipeline(pipeline()))
+    return Scorer(arrays)
 
 
 def load_pipeline(content: bytes) -> Callable[[Frame], np.ndarray]:
@@ -265,21 +265,23 @@ def replay(bundle: Bundle) -> None:
         The pipeline has changed since the bundle was read, or an answer differs from the known one
         by more than `TOLERANCE`.
     """
-    content = _verified(bundle.directory, bundle.manifest, CHAMPION)
-    with _understood(bundle.directory / MANIFEST):
+    content = verified(bundle.directory, bundle.manifest, CHAMPION)
+    with understood(bundle.directory / MANIFEST):
         known = bundle.manifest["known_answers"]
         applications = [
             {f.name: k["application"][f.name] for f in bundle.product.inputs} for k in known
         ]
         expected = np.array([k["probability"] for k in known], dtype=np.float64)
-        frame = {name: [a[name] for a in applications] for name in applications[0]}
+        frame = as_columns(applications)
     found = {}
-    with _understood(bundle.directory / CHAMPION):
+    with understood(bundle.directory / CHAMPION):
         found[CHAMPION] = load_pipeline(content)(frame)
-    with _understood(bundle.directory / ARRAYS):
+    with understood(bundle.directory / ARRAYS):
         found[ARRAYS] = bundle.scorer.score_many(frame)
         one_by_one = [bundle.scorer.score(a).probability for a in applications]
         found[f"{ARRAYS}, one by one"] = np.array(one_by_one)
+    with understood(bundle.directory / BACKGROUND):
+        _replay_shares(bundle, [k for k in known if "shares" in k])
     for name, answers in found.items():
         difference = float(np.abs(answers - expected).max())
         if not difference <= TOLERANCE:
@@ -288,51 +290,10 @@ def replay(bundle: Bundle) -> None:
             )
 
 
-def _checked(manifest: object) -> dict[str, Any]:
-    """Return a manifest that says all it must, or raise a ValueError, KeyError or the like."""
-    if not isinstance(manifest, dict):
-        raise ValueError("not a JSON object")
-    for kind, keys in _STATED.items():
-        wrong = [key for key in keys if not isinstance(manifest[key], kind)]
-        if wrong:
-            raise ValueError(f"{wrong[0]} is not of the right kind")
-    if not 0 <= manifest["threshold"] <= 1:
-        raise ValueError("the threshold is no probability")
-    outside = [name for name in manifest["files"] if not _FILE.fullmatch(name)]
-    if outside:
-        raise ValueError(f"{outside[0]!r} is no file of a bundle")
-    for part, names in {
-        "files": (CHAMPION, ARRAYS, PRODUCT),
-        "versions": tuple(versions()),
-    }.items():
-        lacking = [name for name in names if name not in manifest[part]]
-        if lacking:
-            raise ValueError(f"{part} lacks {lacking[0]}")
-    return manifest
-
-
-def _verified(directory: Path, manifest: dict[str, Any], name: str) -> bytes:
-    content = _read(directory / name)
-    if hashlib.sha256(content).hexdigest() != manifest["files"][name]:
-        raise BundleTampered(f"{directory / name}: its hash is not the one in {MANIFEST}")
-    return content
-
-
-@contextmanager
-def _understood(path: Path) -> Iterator[None]:
-    """Turn whatever a file breaks into one line: its hash fits, but what it holds does not."""
-    try:
-        yield
-    except Exception as error:
-        said = f"lacks {error}" if isinstance(error, KeyError) else str(error) or repr(error)
-        words = " ".join(said.split())
-        raise BundleTampered(f"{path}: {words}") from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise BundleMissing(f"{path}: not there") from None
-    except OSError as error:
-        raise BundleMissing(f"{path}: {error.strerror}") from error
+def _replay_shares(bundle: Bundle, known: list[dict[str, Any]]) -> None:
+    for one in known:
+        explained = bundle.explainer.explain(one["application"], granted=False)
+        for reason in explained.reasons:
+            difference = abs(reason.share - one["shares"][reason.field])
+            if not difference <= TOLERANCE:
+                raise ValueError(f"a known share of {reason.field} differs by {difference:.2g}")

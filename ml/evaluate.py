@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from ml.bundle import Bundle
+from ml.evidence import figures
 from ml.rows import read_rows
-from ml.train import figures
 
 
 def evaluate(bundle: Bundle, file: Path) -> dict[str, float | int | None]:

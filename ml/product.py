@@ -7,16 +7,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field as Bounded,
     StringConstraints,
     ValidationError,
     model_validator,
 )
 
+from ml.wording import CASES, Stated, Text, Wording
+
 PRODUCTS = Path(__file__).parent / "products"
 DATA = Path(__file__).parent / "data"
-LANGUAGES = ("en", "fr")
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Finite = Annotated[float, Bounded(allow_inf_nan=False)]
@@ -26,47 +26,21 @@ class InvalidProduct(Exception):
     """A product file that cannot be used; the message says where and why in one line."""
 
 
-class _Stated(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Text(_Stated):
-    """Words for people, in every language the desk speaks."""
-
-    en: str
-    fr: str
-
-    def in_language(self, language: str) -> str:
-        """Return the words in a language.
-
-        Parameters
-        ----------
-        language : str
-            Its two-letter code.
-
-        Returns
-        -------
-        str
-            English for a language that is none of `LANGUAGES`.
-        """
-        return self.fr if language == "fr" else self.en
-
-
-class Group(_Stated):
+class Group(Stated):
     """Fields that a clerk asks about together."""
 
     name: Name
     label: Text
 
 
-class Choice(_Stated):
+class Choice(Stated):
     """One of the values that a choice field may take."""
 
     value: Name
     label: Text
 
 
-class Field(_Stated):
+class Field(Stated):
     """One question of an application, with all that is known about its answer."""
 
     name: Name
@@ -83,6 +57,8 @@ class Field(_Stated):
     changeable: bool = False  # the applicant could ask for another value
     audit: bool = False  # protected: never asked with the application, never scored
     transform: Literal["log", "sqrt"] | None = None
+    bands: tuple[int, ...] = ()  # of a protected number: where its second group begins, and so on
+    reasons: Wording = Wording()
 
     @model_validator(mode="after")
     def _kind_has_what_it_needs(self) -> Self:
@@ -96,12 +72,19 @@ class Field(_Stated):
         if (self.kind == "choice") != bool(self.choices):
             raise ValueError("a choice field, and no other, lists its choices")
         _refuse_twice([c.value for c in self.choices])
+        wrong = self.reasons.model_fields_set - {*CASES[self.kind], "missing"}
+        if wrong:
+            raise ValueError(f"{self.kind} fields have no wording for {min(wrong)}")
         return self
 
     @model_validator(mode="after")
     def _use_agrees(self) -> Self:
         if not self.audit and self.group is None:
             raise ValueError("a field that is asked names its group")
+        if self.bands and not (self.audit and self.kind == "integer"):
+            raise ValueError("a protected integer field, and no other, has bands")
+        if list(self.bands) != sorted(set(self.bands)):
+            raise ValueError("the bands do not ascend")
         if self.transform == "sqrt" and (self.minimum or 0) < 0:
             raise ValueError("the square root needs a minimum of 0 or more")
         if hasattr(BaseModel, self.name):
@@ -109,7 +92,7 @@ class Field(_Stated):
         return self
 
 
-class Ratio(_Stated):
+class Ratio(Stated):
     """A quantity computed from fields: a weighted ``sum``, times ``times``, over ``over``."""
 
     name: Name
@@ -119,6 +102,7 @@ class Ratio(_Stated):
     over: tuple[Name, ...] = ()
     minimum: Finite  # the value is clipped to these bounds before it is normalised
     maximum: Finite
+    reasons: Wording = Wording()
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -132,7 +116,15 @@ class Ratio(_Stated):
         return self
 
 
-class Product(_Stated):
+class Fairness(Stated):
+    """From where on a difference between groups is reported: a bank's settings, not law."""
+
+    grant_ratio: Annotated[Finite, Bounded(gt=0, le=1)] = 0.8
+    difference: Annotated[Finite, Bounded(gt=0, le=1)] = 0.1
+    smallest_group: Annotated[int, Bounded(ge=2)] = 30
+
+
+class Product(Stated):
     """What is lent: its fields, its data and what a wrong decision costs."""
 
     name: Name
@@ -141,7 +133,10 @@ class Product(_Stated):
     data: str
     target: Name
     amount: Name
+    target_meaning: Text | None = None  # how good and bad are to be read
+    limits: tuple[Text, ...] = ()  # what the data and any model of them cannot say
     cost_ratio: Annotated[Finite, Bounded(gt=0)]  # a bad loan granted : a good one refused
+    fairness: Fairness = Fairness()
     groups: tuple[Group, ...]
     fields: tuple[Field, ...]
     ratios: tuple[Ratio, ...] = ()
@@ -160,6 +155,23 @@ class Product(_Stated):
     def by_name(self) -> dict[str, Field]:
         """Every field of an application by its name."""
         return {f.name: f for f in self.inputs}
+
+    @cached_property
+    def players(self) -> dict[str, tuple[str, ...]]:
+        """What shares a decision, by name: the fields and ratios that it is made of.
+
+        A field stands alone, but the fields that a ratio is computed from cannot change without
+        it: they and the ratio are one player, named after the ratio. Ratios that have a field in
+        common are one player too, named after the first.
+        """
+        blocks: dict[str, tuple[str, ...]] = {f.name: (f.name,) for f in self.inputs}
+        for r in self.ratios:
+            tied = {m for n in r.inputs for m in blocks[n]} | {r.name}
+            order = [*self.by_name, *(x.name for x in self.ratios)]
+            block = tuple(sorted(tied, key=order.index))
+            blocks |= dict.fromkeys(block, block)
+        ratios = {r.name for r in self.ratios}
+        return {next((m for m in b if m in ratios), b[0]): b for b in blocks.values()}
 
     @property
     def data_file(self) -> Path:

@@ -3,7 +3,6 @@
 import io
 import json
 import math
-from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
@@ -11,11 +10,9 @@ import numpy as np
 
 from ml.application import Application
 from ml.columns import ratio, transformed
+from ml.margins import KernelMargin, read_margin
 
 Normalised = dict[str, float | list[int]]
-# Rows at a time, so that the kernel's intermediate matrix stays small: 14 MB for 1,700 vectors.
-# Measured, with one thread and with two: 64 to 2,048 rows differ by a factor of two at most.
-CHUNK = 1024
 
 
 class Frame(Protocol):
@@ -35,10 +32,29 @@ class Score(NamedTuple):
     normalised : dict of str to float or list of int
         What the model saw of each field: standard deviations from the training mean (a missing
         value stands at the median), and for a choice one 0 or 1 for each of its words.
+    row : list of float
+        The same and the indicators of missing values, in the order of the Scorer's columns.
     """
 
     probability: float
     normalised: Normalised
+    row: list[float]
+
+
+def scorer_kind(content: bytes) -> str:
+    """Return how the margin of an exported model is computed.
+
+    Parameters
+    ----------
+    content : bytes
+        Of a bundle's ``scorer.npz``.
+
+    Returns
+    -------
+    {"linear", "rbf", "pipeline"}
+    """
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return str(json.loads(str(arrays["layout"]))["kind"])
 
 
 class Scorer:
@@ -56,6 +72,9 @@ class Scorer:
     ----------
     kind : {"linear", "rbf", "pipeline"}
         How the margin is computed.
+    margin : LinearMargin, KernelMargin or None
+    columns : tuple of str
+        For each column that the model sees, the field or the ratio that it comes from.
     """
 
     def __init__(
@@ -64,13 +83,14 @@ class Scorer:
         *,
         pipeline: Callable[[Frame], np.ndarray] | None = None,
     ) -> None:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            self._arrays: dict[str, np.ndarray] = {name: arrays[name] for name in arrays.files}
-        layout = json.loads(str(self._arrays["layout"]))
+        with np.load(io.BytesIO(content), allow_pickle=False) as held:
+            arrays: dict[str, np.ndarray] = {name: held[name] for name in held.files}
+        layout = json.loads(str(arrays["layout"]))
         self.kind: str = layout["kind"]
+        self.margin = read_margin(arrays, layout)
         self._pipeline = pipeline
-        if self.kind == "pipeline" and pipeline is None:
-            raise ValueError("this champion has no array form: the scorer needs its pipeline")
+        if self.margin is None and pipeline is None:
+            raise ValueError("this model has no array form: the scorer needs its pipeline")
         self._transforms: dict[str, str | None] = dict(layout["numbers"])
         self._ratios: list[list[Any]] = layout["ratios"]
         self._scaled: list[str] = layout["scaled"]
@@ -78,19 +98,12 @@ class Scorer:
         self._choices: list[tuple[str, list[str], str | None]] = [
             tuple(c) for c in layout["choices"]
         ]
+        words = [name for name, values, _ in self._choices for _ in values]
+        self.columns = (*self._scaled, *self._absent, *words)
         self._calibration: tuple[float, float] = tuple(layout["calibration"])
         self._scales = list(
-            zip(*(self._arrays[n].tolist() for n in ("median", "mean", "scale")), strict=True)
+            zip(*(arrays[n].tolist() for n in ("median", "mean", "scale")), strict=True)
         )
-        if self.kind == "linear":
-            self._weights = self._arrays["weights"].tolist()
-            self._intercept = float(self._arrays["intercept"])
-            self._curves = [
-                (self._arrays[f"breaks_{i}"].tolist(), self._arrays[f"pieces_{i}"].T.tolist())
-                for i in range(layout["curves"])
-            ]
-        if self.kind == "rbf":
-            self._prepare_kernel()
 
     def score(self, application: Application) -> Score:
         """Score one application.
@@ -104,23 +117,43 @@ class Scorer:
         -------
         Score
         """
-        scaled = self._scale_one(application)
-        normalised: Normalised = dict(zip(self._scaled, scaled, strict=True))
-        absent = [1.0 if application[name] is None else 0.0 for name in self._absent]
-        words: list[int] = []
-        for name, values, fill in self._choices:
-            word = fill if application[name] is None else application[name]
-            places = [int(word == value) for value in values]
-            normalised[name] = places
-            words += places
-        if self.kind == "pipeline":
+        normalised, row = self._see(application)
+        if self.margin is None:
             probability = float(self._by_pipeline({n: [v] for n, v in application.items()})[0])
-        elif self.kind == "linear":
-            probability = self._calibrate_one(self._linear_one(scaled, [*absent, *words]))
         else:
-            row = np.array([[*scaled, *absent, *words]])
-            probability = self._calibrate_one(float(self._kernel_margin(row)[0]))
-        return Score(probability, normalised)
+            probability = self._calibrate_one(self.margin.one(row))
+        return Score(probability, normalised, row)
+
+    def row(self, application: Application) -> list[float]:
+        """Compute what the model sees of one application.
+
+        Parameters
+        ----------
+        application : Application
+
+        Returns
+        -------
+        list of float of length n_columns
+            As `Score.row`.
+        """
+        return self._see(application)[1]
+
+    def margin_of(self, row: list[float], application: Application) -> float:
+        """Compute the margin of one application.
+
+        Parameters
+        ----------
+        row : list of float of length n_columns
+        application : Application
+            The same; a model without an array form needs it as it is.
+
+        Returns
+        -------
+        float
+        """
+        if self.margin is not None:
+            return self.margin.one(row)
+        return float(self.margins({name: [v] for name, v in application.items()})[0])
 
     def score_many(self, frame: Frame) -> np.ndarray:
         """Score many applications.
@@ -135,26 +168,98 @@ class Scorer:
         ndarray of shape (n_samples,)
             The calibrated probability of being good.
         """
-        if self.kind == "pipeline":
+        if self.margin is None:
             return self._by_pipeline(frame)
-        raw = {name: np.asarray(frame[name], dtype=np.float64) for name in self._transforms}
-        scaled = self._scale_many(raw)
-        absent = [np.isnan(raw[name]).astype(np.float64) for name in self._absent]
-        codes = [_codes(frame[name], values, fill) for name, values, fill in self._choices]
-        if self.kind == "linear":
-            margin = self._linear_many(scaled, absent, codes)
-        else:
-            words = [
-                (code == i).astype(np.float64)
-                for code, (_, values, _) in zip(codes, self._choices, strict=True)
-                for i in range(len(values))
-            ]
-            matrix = np.column_stack([*scaled, *absent, *words])
-            parts = range(0, len(matrix), CHUNK)
-            margin = np.concatenate(
-                [self._kernel_margin(matrix[i : i + CHUNK]) for i in parts] or [np.empty(0)]
-            )
-        return self._calibrate_many(margin)
+        return self._calibrate_many(self.margins(frame))
+
+    def margins(self, frame: Frame) -> np.ndarray:
+        """Compute the margins of many applications.
+
+        Parameters
+        ----------
+        frame : DataFrame or mapping of str to array_like of shape (n_samples,)
+            Raw fields by name; None or NaN for missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The decision function of an SVC or of logistic regression; of any other model the
+            log-odds of its calibrated probability.
+        """
+        if self.margin is None:
+            probability = self._by_pipeline(frame)
+            odds: np.ndarray = np.log(probability) - np.log1p(-probability)
+            return odds
+        if isinstance(self.margin, KernelMargin):
+            return self.margin.many(self.matrix(frame))
+        scaled, absent, codes = self._parts(frame)
+        counts = [len(values) for _, values, _ in self._choices]
+        return self.margin.many(scaled, absent, list(zip(codes, counts, strict=True)))
+
+    def matrix(self, frame: Frame) -> np.ndarray:
+        """Compute what a model sees of many applications.
+
+        Parameters
+        ----------
+        frame : DataFrame or mapping of str to array_like of shape (n_samples,)
+            Raw fields by name; None or NaN for missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_columns)
+            Normalised numbers, indicators of missing ones, a 1 for each choice's word.
+        """
+        scaled, absent, codes = self._parts(frame)
+        words = [
+            (code == i).astype(np.float64)
+            for code, (_, values, _) in zip(codes, self._choices, strict=True)
+            for i in range(len(values))
+        ]
+        return np.column_stack([*scaled, *absent, *words])
+
+    def margin_at(self, probability: float) -> float:
+        """Return the margin that is calibrated to a probability.
+
+        Parameters
+        ----------
+        probability : float
+            Above 0, below 1.
+
+        Returns
+        -------
+        float
+        """
+        odds = math.log(probability) - math.log1p(-probability)
+        a, b = self._calibration
+        return odds if self.margin is None else (-odds - b) / a
+
+    def place(self, name: str) -> tuple[float, float]:
+        """Return how a column of numbers is normalised.
+
+        Parameters
+        ----------
+        name : str
+            Of a number or a ratio.
+
+        Returns
+        -------
+        (float, float)
+            The mean and the standard deviation of its training values, after its transform.
+        """
+        _, mean, scale = self._scales[self._scaled.index(name)]
+        return mean, scale
+
+    def _see(self, application: Application) -> tuple[Normalised, list[float]]:
+        scaled = self._scale_one(application)
+        normalised: Normalised = dict(zip(self._scaled, scaled, strict=True))
+        absent = [1.0 if application[name] is None else 0.0 for name in self._absent]
+        words: list[int] = []
+        for name, values, fill in self._choices:
+            word = fill if application[name] is None else application[name]
+            places = [int(word == value) for value in values]
+            normalised[name] = places
+            words += places
+        return normalised, [*scaled, *absent, *words]
 
     def _by_pipeline(self, frame: Frame) -> np.ndarray:
         if self._pipeline is None:  # pragma: no cover - the constructor refuses this
@@ -173,7 +278,9 @@ class Scorer:
             scaled.append(((median if math.isnan(value) else value) - mean) / scale)
         return scaled
 
-    def _scale_many(self, raw: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def _parts(self, frame: Frame) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+        """Return the normalised numbers, the indicators and the places of the words, by column."""
+        raw = {name: np.asarray(frame[name], dtype=np.float64) for name in self._transforms}
         columns = {name: transformed(raw[name], t) for name, t in self._transforms.items()}
         for name, terms, times, over, low, high in self._ratios:
             columns[name] = ratio(raw, terms=terms, times=times, over=over, bounds=(low, high))
@@ -181,57 +288,9 @@ class Scorer:
         for name, (median, mean, scale) in zip(self._scaled, self._scales, strict=True):
             value = columns[name]
             scaled.append((np.where(np.isnan(value), median, value) - mean) / scale)
-        return scaled
-
-    def _linear_one(self, scaled: list[float], rest: list[float]) -> float:
-        margin: float = self._intercept
-        for value, (breaks, pieces) in zip(scaled, self._curves, strict=False):
-            inside = min(max(value, breaks[0]), breaks[-1])
-            at = min(bisect_right(breaks, inside), len(pieces)) - 1
-            step, total = inside - breaks[at], 0.0
-            for coefficient in pieces[at]:
-                total = total * step + coefficient
-            margin += total
-        for weight, value in zip(self._weights, [*scaled[len(self._curves) :], *rest], strict=True):
-            margin += weight * value
-        return margin
-
-    def _linear_many(
-        self, scaled: list[np.ndarray], absent: list[np.ndarray], codes: list[np.ndarray]
-    ) -> np.ndarray:
-        margin = np.full(len((scaled or absent or codes)[0]), self._intercept)
-        for i, value in enumerate(scaled[: len(self._curves)]):
-            breaks, pieces = self._arrays[f"breaks_{i}"], self._arrays[f"pieces_{i}"]
-            inside = np.clip(value, breaks[0], breaks[-1])
-            at = np.minimum(np.searchsorted(breaks, inside, side="right"), pieces.shape[1]) - 1
-            step, total = inside - breaks[at], np.zeros(len(inside))
-            for row in pieces:
-                total = total * step + row[at]
-            margin += total
-        plain = [*scaled[len(self._curves) :], *absent]
-        for weight, value in zip(self._weights, plain, strict=False):
-            margin += weight * value
-        at = len(plain)
-        for code, (_, values, _) in zip(codes, self._choices, strict=True):
-            # One place more than there are words: an unseen word has code -1 and weight 0.
-            margin += np.array([*self._weights[at : at + len(values)], 0.0])[code]
-            at += len(values)
-        return margin
-
-    def _prepare_kernel(self) -> None:
-        vectors, gamma = self._arrays["vectors"], float(self._arrays["gamma"])
-        # exp(-g|x - v|²) = exp(2g x·v - g|v|²) · exp(-g|x|²)
-        self._twice = np.asfortranarray((2 * gamma * vectors).T)
-        self._lengths = -gamma * (vectors * vectors).sum(axis=1)
-        self._gamma = gamma
-
-    def _kernel_margin(self, matrix: np.ndarray) -> np.ndarray:
-        kernel = matrix @ self._twice
-        kernel += self._lengths
-        kernel -= self._gamma * np.einsum("ij,ij->i", matrix, matrix)[:, None]
-        np.exp(kernel, out=kernel)
-        margin: np.ndarray = kernel @ self._arrays["dual"] + float(self._arrays["intercept"])
-        return margin
+        absent = [np.isnan(raw[name]).astype(np.float64) for name in self._absent]
+        codes = [_codes(frame[name], values, fill) for name, values, fill in self._choices]
+        return scaled, absent, codes
 
     def _calibrate_one(self, margin: float) -> float:
         a, b = self._calibration

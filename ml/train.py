@@ -1,6 +1,5 @@
 """Training: compare the candidates, choose one by a stated rule, calibrate and fit it."""
 
-import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,29 +10,19 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    balanced_accuracy_score,
-    brier_score_loss,
-    roc_auc_score,
-)
 from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
-from ml.candidates import SVC_KERNELS, Candidate, candidates, columns_of
+from ml.candidates import Candidate, candidates, columns_of
+from ml.choice import choose, explainable
+from ml.evidence import METRICS, figures
+from ml.importance import importance
 from ml.product import Product
 from ml.rows import InvalidData
+from ml.wording import Text
 
 FOLDS = 5  # enough to choose among models (Breiman and Spector 1992)
 SEED = 0
-METRICS = ("accuracy", "balanced_accuracy", "roc_auc", "pr_auc_refused", "brier")
-RULE = (
-    "The SVC with the higher mean accuracy decides, unless another candidate's mean accuracy is "
-    "better than its by more than one standard error: its standard deviation over the n folds "
-    "times the root of 1/n + 1/(k - 1) in k-fold cross-validation, since folds share their "
-    "training rows (Nadeau and Bengio 2003). Then the most accurate candidate does."
-)
 
 
 @dataclass(frozen=True)
@@ -69,63 +58,27 @@ class Trained:
         A row a candidate: its mean figures and their standard deviations over the outer folds.
     champion : str
         The name of the candidate that decides.
-    reason : str
+    reason : Text
         How the rule led to it.
     models : dict of str to Pipeline
         Every candidate, calibrated and fitted on every row.
     settings : dict of str to dict
         The settings that the search chose for each.
+    out_of_fold : ndarray of shape (n_samples,)
+        Each row's probability of being good, by the champion's candidate fitted on the outer folds
+        that the row is not in; of the first repeat.
+    importance : list of dict
+        A row a field of an application, the most important first: ``field``, and the ``mean`` and
+        ``sd`` of what ROC-AUC loses on held-out rows in which the field's values are shuffled.
     """
 
     table: list[dict[str, Any]]
     champion: str
-    reason: str
+    reason: Text
     models: dict[str, Pipeline]
     settings: dict[str, dict[str, Any]]
-
-
-def threshold_for(cost_ratio: float) -> float:
-    """Return the least probability of being good at which granting costs no more than refusing.
-
-    Parameters
-    ----------
-    cost_ratio : float
-        What a bad loan granted costs, over what a good loan refused costs.
-
-    Returns
-    -------
-    float
-        r / (1 + r): grant when p·1 ≥ (1 − p)·r (Elkan 2001, "The foundations of cost-sensitive
-        learning").
-    """
-    return cost_ratio / (1 + cost_ratio)
-
-
-def figures(good: np.ndarray, probability: np.ndarray, *, threshold: float) -> dict[str, float]:
-    """Return how well probabilities and the decisions that follow from them agree with the truth.
-
-    Parameters
-    ----------
-    good : ndarray of shape (n_samples,)
-        1 for good, 0 for bad.
-    probability : ndarray of shape (n_samples,)
-        Of being good.
-    threshold : float
-        From which on a loan is granted.
-
-    Returns
-    -------
-    dict of str to float
-        One figure for each of `METRICS`.
-    """
-    granted = probability >= threshold
-    return {
-        "accuracy": float(accuracy_score(good, granted)),
-        "balanced_accuracy": float(balanced_accuracy_score(good, granted)),
-        "roc_auc": float(roc_auc_score(good, probability)),
-        "pr_auc_refused": float(average_precision_score(1 - good, 1 - probability)),
-        "brier": float(brier_score_loss(good, probability)),
-    }
+    out_of_fold: np.ndarray
+    importance: list[dict[str, Any]]
 
 
 def fit(
@@ -172,60 +125,6 @@ def fit(
     return model.fit(fields, good), search.best_params_
 
 
-def _outer_fold(
-    candidate: Candidate,
-    product: Product,
-    data: tuple[pd.DataFrame, np.ndarray],
-    split: tuple[np.ndarray, np.ndarray],
-    options: dict[str, Any],
-) -> tuple[str, dict[str, float]]:
-    fields, good = data
-    train, test = split
-    part = (fields.iloc[train], good[train])
-    model, _ = fit(candidate, product, part, effort=options["effort"], seed=options["seed"])
-    probability = model.predict_proba(fields.iloc[test])[:, 1]
-    return candidate.name, figures(good[test], probability, threshold=options["threshold"])
-
-
-def _refit(
-    candidate: Candidate,
-    product: Product,
-    data: tuple[pd.DataFrame, np.ndarray],
-    options: dict[str, Any],
-) -> tuple[str, Pipeline, dict[str, Any]]:
-    model, settings = fit(candidate, product, data, effort=options["effort"], seed=options["seed"])
-    return candidate.name, model, settings
-
-
-def choose(folds: dict[str, list[dict[str, float]]]) -> tuple[str, str]:
-    """Apply `RULE`.
-
-    Parameters
-    ----------
-    folds : dict of str to list of dict
-        For each candidate its figures in every outer fold, in the same order of folds.
-
-    Returns
-    -------
-    champion : str
-    reason : str
-        One sentence with the numbers that decided.
-    """
-
-    def mean(name: str) -> float:
-        return float(np.mean([f["accuracy"] for f in folds[name]]))
-
-    svc = max(SVC_KERNELS, key=mean)
-    best = max(folds, key=mean)
-    accuracies = np.array([f["accuracy"] for f in folds[svc]])
-    error = math.sqrt((1 / len(accuracies) + 1 / (FOLDS - 1)) * accuracies.var(ddof=1))
-    gain = mean(best) - mean(svc)
-    by = f"standard error {error:.4f}"
-    if gain > error:
-        return best, f"{best} decides: more accurate than {svc} by {gain:.4f}, {by}."
-    return svc, f"{svc} decides: the most accurate candidate is better by {gain:.4f}, {by}."
-
-
 def train(
     product: Product,
     data: tuple[pd.DataFrame, np.ndarray],
@@ -262,28 +161,85 @@ def train(
     InvalidData
         One of the two classes has fewer rows than the folds need, or a field has no value at all.
     """
+    _refuse_unusable(data)
+    competing = competing or candidates(product, seed=seed)
+    outer = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=effort.repeats, random_state=seed)
+    splits = list(outer.split(*data))
+    options = {"effort": effort, "seed": seed}
+    answers, models, settings = _compete(competing, product, data, splits, options, progress)
+    folds = {
+        name: [
+            figures(data[1][test], probability, threshold=threshold)
+            for (_, test), probability in zip(splits, found, strict=True)
+        ]
+        for name, found in answers.items()
+    }
+    champion, reason = choose(folds, may_decide=explainable(product, folds), k=FOLDS)
+    out_of_fold = np.empty(len(data[1]))
+    for (_, test), probability in zip(splits[:FOLDS], answers[champion][:FOLDS], strict=True):
+        out_of_fold[test] = probability
+    return Trained(
+        table=_table(competing, folds),
+        champion=champion,
+        reason=reason,
+        models=models,
+        settings=settings,
+        out_of_fold=out_of_fold,
+        importance=importance(
+            next(c for c in competing if c.name == champion).estimator,
+            product,
+            data,
+            settings=settings[champion],
+            splits=splits[:FOLDS],
+            seed=seed,
+        ),
+    )
+
+
+def _refuse_unusable(data: tuple[pd.DataFrame, np.ndarray]) -> None:
     fields, good = data
     if np.bincount(good, minlength=2).min() < FOLDS**2:
         raise InvalidData(f"at least {FOLDS**2} good and {FOLDS**2} bad rows are needed")
     empty = [str(name) for name in fields if fields[name].isna().all()]
     if empty:
         raise InvalidData(f"no row has a value for {', '.join(empty)}")
-    competing = competing or candidates(product, seed=seed)
-    outer = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=effort.repeats, random_state=seed)
-    splits = list(outer.split(fields, good))
-    options = {"effort": effort, "seed": seed, "threshold": threshold}
-    tasks = [delayed(_outer_fold)(c, product, data, s, options) for s in splits for c in competing]
-    tasks += [delayed(_refit)(c, product, data, options) for c in competing]
-    folds: dict[str, list[dict[str, float]]] = {c.name: [] for c in competing}
+
+
+def _compete(
+    competing: Sequence[Candidate],
+    product: Product,
+    data: tuple[pd.DataFrame, np.ndarray],
+    splits: list[tuple[np.ndarray, np.ndarray]],
+    options: dict[str, Any],
+    progress: Callable[[Iterable[Any], int], Iterable[Any]],
+) -> tuple[dict[str, list[np.ndarray]], dict[str, Pipeline], dict[str, dict[str, Any]]]:
+    """Return the candidates' answers in each outer fold, and their models and settings for good."""
+    plan = [(c, split) for split in [*splits, None] for c in competing]
+    tasks = [delayed(_task)(c, product, data, split, options) for c, split in plan]
+    answers: dict[str, list[np.ndarray]] = {c.name: [] for c in competing}
     models, settings = {}, {}
-    parallel = Parallel(n_jobs=os.cpu_count(), return_as="generator")
-    for result in progress(parallel(tasks), len(tasks)):
-        if len(result) == 2:
-            folds[result[0]].append(result[1])
+    results = Parallel(n_jobs=os.cpu_count(), return_as="generator")(tasks)
+    for (c, split), result in zip(plan, progress(results, len(tasks)), strict=True):
+        if split is None:
+            models[c.name], settings[c.name] = result
         else:
-            name, models[name], settings[name] = result[0], result[1], result[2]
-    champion, reason = choose(folds)
-    return Trained(_table(competing, folds), champion, reason, models, settings)
+            answers[c.name].append(result)
+    return answers, models, settings
+
+
+def _task(
+    candidate: Candidate,
+    product: Product,
+    data: tuple[pd.DataFrame, np.ndarray],
+    split: tuple[np.ndarray, np.ndarray] | None,
+    options: dict[str, Any],
+) -> Any:  # noqa: ANN401 - an outer fold's answers, or what `fit` returns
+    fields, good = data
+    if split is None:
+        return fit(candidate, product, data, **options)
+    train, test = split
+    model, _ = fit(candidate, product, (fields.iloc[train], good[train]), **options)
+    return model.predict_proba(fields.iloc[test])[:, 1]
 
 
 def _table(

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from urllib.error import URLError
 
@@ -22,15 +23,20 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
+from joblib import parallel_config
 from psycopg import sql
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from ml.application import Rules
 from ml.assemble import Origin, assemble
 from ml.bundle import Bundle
 from ml.candidates import SVC_KERNELS, candidates
+from ml.evidence import METRICS, threshold_for
+from ml.importance import importance
 from ml.product import PRODUCTS, Product, read_product
-from ml.rows import read_rows
-from ml.train import DEFAULT, METRICS, SEED, Trained, fit, threshold_for
+from ml.rows import read_protected, read_rows
+from ml.train import DEFAULT, FOLDS, SEED, Trained, fit
+from ml.wording import Text
 from webapp import create_app, services
 from webapp.config import Config
 from webapp.extensions import db
@@ -65,16 +71,36 @@ def trained(product: Product) -> Trained:
         )
         figures = {metric: {"mean": 0.5, "sd": 0.0} for metric in METRICS}
         table.append({"name": candidate.name, "label": candidate.label, **figures})
-    return Trained(table, "svc_linear", "svc_linear decides: it was told to.", models, settings)
+    champion = models["svc_linear"]
+    splits = list(StratifiedKFold(FOLDS, shuffle=True, random_state=SEED).split(*some))
+    with parallel_config(backend="threading"):  # no processes for so few rows
+        weights = importance(
+            champion.named_steps["calibrated"].estimator,
+            product,
+            some,
+            settings={},
+            splits=splits[:1],
+            seed=SEED,
+        )
+    return Trained(
+        table=table,
+        champion="svc_linear",
+        reason=Text(en="svc_linear decides: it was told to.", fr="svc_linear décide : imposé."),
+        models=models,
+        settings=settings,
+        out_of_fold=cross_val_predict(champion, *some, cv=splits, method="predict_proba")[:, 1],
+        importance=weights,
+    )
 
 
 @pytest.fixture(scope="session")
 def origin(product: Product) -> Origin:
+    fields, good = read_rows(product, product.data_file)
     return Origin(
         definition=(PRODUCTS / f"{product.name}.toml").read_bytes(),
         data_file=product.data_file,
-        rows=ROWS,
-        good=ROWS // 2,
+        data=(fields.iloc[:ROWS], good[:ROWS]),
+        protected=read_protected(product, product.data_file).iloc[:ROWS],
         seed=SEED,
         effort=DEFAULT,
         cost_ratio=product.cost_ratio,
@@ -226,18 +252,20 @@ class Server:
         return done.stdout.strip().splitlines()[-1]
 
 
-@pytest.fixture
-def serve(tmp_path: Path, bundle: Bundle) -> Callable[..., AbstractContextManager[Server]]:
-    """Start the service as it is shipped, on a free port and the database given."""
+@pytest.fixture(scope="session")
+def start_server(bundle: Bundle) -> Callable[..., AbstractContextManager[Server]]:
+    """Start the service as it is shipped, on a free port, the folder and the database given."""
 
     @contextmanager
-    def start(database_url: str = "", *, workers: int = 2, **more: str) -> Iterator[Server]:
+    def start(
+        folder: Path, database_url: str = "", *, workers: int = 2, **more: str
+    ) -> Iterator[Server]:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("LOAN_", "PROMETHEUS_"))},
-            "LOAN_INSTANCE": str(tmp_path / "served"),
+            "LOAN_INSTANCE": str(folder / "served"),
             "LOAN_BUNDLE": str(bundle.directory),
             "LOAN_DATABASE_URL": database_url,
             "LOAN_BIND": f"127.0.0.1:{port}",
@@ -247,19 +275,27 @@ def serve(tmp_path: Path, bundle: Bundle) -> Callable[..., AbstractContextManage
         run = {"cwd": ROOT, "env": environment, "text": True}
         prepare = [sys.executable, "-m", "flask", "--app", "webapp", "prepare"]
         subprocess.run(prepare, check=True, capture_output=True, **run)
-        with (tmp_path / "gunicorn.log").open("w") as log:
+        with (folder / "gunicorn.log").open("w") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn"], stdout=log, stderr=log, **run
             )
         server = Server(f"http://127.0.0.1:{port}", process, environment)
         try:
-            _wait_until_ready(server, tmp_path / "gunicorn.log")
+            _wait_until_ready(server, folder / "gunicorn.log")
             yield server
         finally:
             process.terminate()
             process.wait(30)
 
     return start
+
+
+@pytest.fixture
+def serve(
+    tmp_path: Path, start_server: Callable[..., AbstractContextManager[Server]]
+) -> Callable[..., AbstractContextManager[Server]]:
+    """Start the service in the test's own folder."""
+    return partial(start_server, tmp_path)
 
 
 def _wait_until_ready(server: Server, log: Path) -> None:

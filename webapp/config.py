@@ -3,7 +3,7 @@
 import os
 import secrets
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +20,8 @@ VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["
 class InvalidSetting(ClickException):
     """A setting that cannot be used; the message names it. A command shows it as one line."""
 
+    exit_code = 2  # as gunicorn's, which shows the same line
+
 
 def setting(default: str, meaning: str) -> Any:  # noqa: ANN401 - as dataclasses.field
     return field(metadata={"default": default, "meaning": meaning})
@@ -35,6 +37,9 @@ class Config:
         "PostgreSQL as `postgresql://user:password@host/name`; empty: SQLite in the instance.",
     )
     bundle: Path = setting("models/consumer_credit", "Folder of the model that decides.")
+    challenger: str = setting(
+        "", "A candidate in that folder that scores beside the model, unseen; empty: none."
+    )
     secret_key: str = setting(
         "",
         "Signs sessions; empty: made once and kept in the instance. Replicas need the same.",
@@ -64,6 +69,11 @@ class Config:
         if not self.database_url:
             return f"sqlite:///{self.instance.resolve() / 'loan_desk.db'}"
         return f"postgresql+psycopg://{self.database_url.partition('://')[2]}"
+
+    @property
+    def kept(self) -> Path:
+        """Where a copy of every bundle stays that has decided here."""
+        return self.instance / "models"
 
     def folder(self) -> Path:
         """Return the instance folder, made where it is not there."""
@@ -96,6 +106,14 @@ class Config:
 
 def variable(name: str) -> str:
     return f"LOAN_{name.upper()}"
+
+
+def check_challenger(name: str, *, there: Sequence[str]) -> None:
+    """Refuse a challenger that is not among those of the bundle."""
+    if name not in there:
+        what = f"no challenger {name!r} in the bundle" if name else "not set"
+        names = ", ".join(there) or "none"
+        raise InvalidSetting(f"{variable('challenger')}: {what}. There are: {names}.")
 
 
 def _read(f: Any, environment: Mapping[str, str]) -> object:  # noqa: ANN401 - a dataclass field

@@ -8,7 +8,14 @@ from flask_wtf import FlaskForm
 from wtforms import HiddenField, RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 
-from ml.application import Application, InvalidApplication, Rules, format_integer
+from ml.application import (
+    Application,
+    FieldError,
+    InvalidApplication,
+    Rules,
+    Value,
+    format_integer,
+)
 from ml.product import Field, Product
 from webapp.language import current, words
 
@@ -18,25 +25,56 @@ class ApplicationForm(FlaskForm):  # type: ignore[misc]
 
     submission = HiddenField(default=lambda: secrets.token_hex(16))
 
-    def read(self, rules: Rules) -> Application | None:
-        """Return the application, or None with each error beside its field."""
+    def read(self, rules: Rules, *, beside: Application | None = None) -> Application | None:
+        """Return the application, or None with each error beside its field.
+
+        Beside the fields of the form, an application may give the others.
+        """
         if not self.validate_on_submit():
             return None
-        texts = {f.name: str(self[f.name].data or "") for f in rules.product.inputs}
+        given = {n: "" if v is None else str(v) for n, v in (beside or {}).items()}
+        typed_in = {
+            f.name: str(self[f.name].data or "") for f in rules.product.inputs if f.name in self
+        }
         try:
-            return rules.check_text(texts)
+            return rules.check_text({**given, **typed_in})
         except InvalidApplication as invalid:
             for error in invalid.errors:
-                typed = rules.product.by_name[error.field].kind == "integer"
-                message = words(error.message) if typed else _("Choose one of the answers.")
-                self[error.field].errors = [message]
+                name, message = self._place(error, rules.product)
+                if name not in self:
+                    raise
+                self[name].errors = [message]
             return None
+
+    def _place(self, error: FieldError, product: Product) -> tuple[str, str]:
+        """Return the field that an error stands beside, and its words."""
+        field = product.by_name[error.field]
+        if error.code == "at_most" and error.field not in self:
+            # It stays as it is, and what was typed is its limit.
+            below = _("Must not be less than “%(other)s”.", other=words(field.label))
+            return field.at_most or "", below
+        typed = field.kind == "integer"
+        return error.field, words(error.message) if typed else _("Choose one of the answers.")
 
 
 def application_form(product: Product) -> ApplicationForm:
     fields = {f.name: _form_field(f) for f in product.inputs}
     form: ApplicationForm = type("ProductForm", (ApplicationForm,), fields)()
     return form
+
+
+def trial_form(product: Product, application: Application) -> ApplicationForm | None:
+    """Return a form of the fields that the applicant could change; None if there are none."""
+    fields = [f for f in product.inputs if f.changeable]
+    if not fields:
+        return None
+    kind = type("TrialForm", (ApplicationForm,), {f.name: _form_field(f) for f in fields})
+    form: ApplicationForm = kind(data={f.name: _typed(application.get(f.name)) for f in fields})
+    return form
+
+
+def _typed(value: Value) -> str:
+    return format_integer(value, current()) if isinstance(value, int) else value or ""
 
 
 def _form_field(field: Field) -> Any:  # noqa: ANN401 - an unbound field of WTForms
@@ -63,9 +101,3 @@ def _form_field(field: Field) -> Any:  # noqa: ANN401 - an unbound field of WTFo
             "maxlength": 24,
         },
     )
-
-
-def bounds(field: Field) -> str:
-    """Say between which numbers an integer field lies."""
-    low, high = (format_integer(n or 0, current()) for n in (field.minimum, field.maximum))
-    return str(_("%(low)s to %(high)s", low=low, high=high))

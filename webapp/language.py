@@ -5,10 +5,11 @@ from typing import Any
 
 from babel.numbers import format_decimal, format_percent
 from flask import Flask, request
-from flask_babel import format_datetime, get_locale
+from flask_babel import format_datetime, get_locale, gettext as _
 
 from ml.application import format_integer
-from ml.product import LANGUAGES, Text
+from ml.product import Field
+from ml.wording import LANGUAGES, Text
 from webapp.config import Config
 from webapp.extensions import babel
 
@@ -31,6 +32,9 @@ def init_app(app: Flask) -> None:
         "share": share,
         "decimal": decimal,
         "moment": moment,
+        "signed": signed,
+        "plain": plain,
+        "bounds": bounds,
     }
     app.context_processor(lambda: {"language": current()})
 
@@ -56,6 +60,22 @@ def share(number: float) -> str:
 
 def decimal(number: float) -> str:
     return format_decimal(number, format="0.000", locale=current())
+
+
+def plain(number: float) -> str:
+    """Write a number with two decimals at most."""
+    return format_decimal(number, format="#,##0.##", locale=current())
+
+
+def signed(number: float) -> str:
+    shown = round(number, 2) + 0.0  # no zero below zero
+    return format_decimal(shown, format="+0.00;−0.00", locale=current())
+
+
+def bounds(field: Field) -> str:
+    """Say between which numbers an integer field lies."""
+    low, high = (integer(n or 0) for n in (field.minimum, field.maximum))
+    return str(_("%(low)s to %(high)s", low=low, high=high))
 
 
 def moment(when: datetime) -> str:

@@ -6,11 +6,12 @@ Decisions are counted in the database at each scrape, all else in the processes.
 import logging
 import os
 import sys
+from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from flask import Flask
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -27,6 +28,7 @@ WRITING_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
 
 DecisionCounts = list[tuple[tuple[str, str, str, str], int]]
+ChallengerCounts = list[tuple[tuple[str, str, str, str, str], int]]
 
 
 class Metrics:
@@ -50,7 +52,7 @@ class Metrics:
         )
         self.scoring = Histogram(
             "loan_scoring_seconds",
-            "Time taken to score one application.",
+            "Time taken to judge one application, and to find the reasons of a refusal.",
             buckets=SCORING_SECONDS,
             registry=self.registry,
         )
@@ -60,9 +62,20 @@ class Metrics:
             buckets=WRITING_SECONDS,
             registry=self.registry,
         )
+        self.trials = Counter(
+            "loan_trials",
+            "Trials of other values on a decided application.",
+            ["product", "decision", "model"],
+            registry=self.registry,
+        )
         app.wsgi_app = _known_methods(app.wsgi_app)  # type: ignore[method-assign]
 
-    def render(self, *, counts: DecisionCounts | None, info: dict[str, dict[str, str]]) -> bytes:
+    def render(
+        self,
+        *,
+        counts: tuple[DecisionCounts, ChallengerCounts] | None,
+        info: dict[str, dict[str, str]],
+    ) -> bytes:
         """Return all metrics as text; counts is None where the database does not answer."""
         registry = CollectorRegistry()
         if os.environ.get(DIRECTORY):
@@ -126,7 +139,11 @@ def _merge(files: list[str]) -> list[Metric]:
 class _Facts(Collector):
     """What is known at the moment of a scrape."""
 
-    def __init__(self, counts: DecisionCounts | None, info: dict[str, dict[str, str]]) -> None:
+    def __init__(
+        self,
+        counts: tuple[DecisionCounts, ChallengerCounts] | None,
+        info: dict[str, dict[str, str]],
+    ) -> None:
         self._counts = counts
         self._info = info
 
@@ -142,15 +159,40 @@ class _Facts(Collector):
                 "Decisions in the database.",
                 labels=["product", "decision", "channel", "model"],
             )
-            for labels, count in self._counts:
+            for labels, count in self._counts[0]:
                 decisions.add_metric(labels, count)
             yield decisions
+            yield from _challengers(self._counts[1])
         for name, facts in self._info.items():
             family = GaugeMetricFamily(
                 f"loan_{name}_info", f"Facts about the {name}; always 1.", labels=list(facts)
             )
             family.add_metric(list(facts.values()), 1)
             yield family
+
+
+def _challengers(counts: ChallengerCounts) -> Iterator[Metric]:
+    who = ["product", "model", "challenger"]
+    scored = CounterMetricFamily(
+        "loan_challenger_decisions",
+        "Decisions that a challenger has scored, by what was decided and what it would have.",
+        labels=[*who, "decision", "challenger_decision"],
+    )
+    ratio = GaugeMetricFamily(
+        "loan_challenger_disagreement_ratio",
+        "Share of them that the challenger would have decided otherwise.",
+        labels=who,
+    )
+    totals: Counts[tuple[str, ...]] = Counts()
+    apart: Counts[tuple[str, ...]] = Counts()
+    for labels, count in counts:
+        scored.add_metric(labels, count)
+        totals[labels[:3]] += count
+        apart[labels[:3]] += count if labels[3] != labels[4] else 0
+    for labels_, total in totals.items():
+        ratio.add_metric(labels_, apart[labels_] / total)
+    yield scored
+    yield ratio
 
 
 def _known_methods(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:

@@ -11,10 +11,12 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    Index,
     Integer,
     SmallInteger,
     String,
     TypeDecorator,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -39,6 +41,9 @@ class Instant(TypeDecorator[datetime]):
             return None
         moment: datetime = value if value.tzinfo else value.replace(tzinfo=UTC)
         return moment.astimezone(UTC)
+
+
+WORDS = {True: "granted", False: "refused"}  # for a decision, in addresses, labels and JSON
 
 
 def now() -> datetime:
@@ -94,6 +99,10 @@ class Decision(db.Model):  # type: ignore[misc, name-defined]
     amount: Mapped[int] = mapped_column(BigInteger)
     inputs: Mapped[dict[str, Any]] = mapped_column(JSON)
     normalised: Mapped[dict[str, Any]] = mapped_column(JSON)
+    # Of a refusal, as it was told: each a field, its share, its text in each language, and whether
+    # it is a principal one.
+    reasons: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+    out_of_range: Mapped[bool | None]
     # Of a form sent twice; the second finds the first's decision by it.
     submission: Mapped[str | None] = mapped_column(String(64), unique=True)
 
@@ -102,7 +111,7 @@ class Decision(db.Model):  # type: ignore[misc, name-defined]
 
     @property
     def decision(self) -> str:
-        return "granted" if self.granted else "refused"
+        return WORDS[self.granted]
 
     @property
     def features(self) -> list[dict[str, Any]]:
@@ -132,4 +141,57 @@ class DecisionCount(Base):
     channel: Mapped[str] = mapped_column(String(8), primary_key=True)
     granted: Mapped[bool] = mapped_column(primary_key=True)
     slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+
+
+class Trial(db.Model):  # type: ignore[misc, name-defined]
+    """What would have been decided on other values: no decision, but never forgotten either."""
+
+    __tablename__ = "trials"
+
+    id: Mapped[int] = mapped_column(Identifier, primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    inputs: Mapped[dict[str, Any]] = mapped_column(JSON)
+    probability: Mapped[float]
+    granted: Mapped[bool]
+
+    user: Mapped[User] = relationship(lazy="joined")
+
+
+class ChallengerScore(Base):
+    """What a candidate that does not decide makes of a decided application."""
+
+    __tablename__ = "challenger_scores"
+    __table_args__ = (
+        Index(
+            "ix_challenger_scores_disagreements",
+            "challenger",
+            "decision_id",
+            sqlite_where=text("NOT agrees"),
+            postgresql_where=text("NOT agrees"),
+        ),
+    )
+
+    challenger: Mapped[str] = mapped_column(String(64), primary_key=True)
+    decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"), primary_key=True)
+    probability: Mapped[float]
+    granted: Mapped[bool]
+    agrees: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+    decision: Mapped[Decision] = relationship(lazy="raise")
+
+
+class ChallengerCount(Base):
+    """How often champion and challenger decide what, kept equal to the table by its trigger."""
+
+    __tablename__ = "challenger_counts"
+
+    product: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(64), primary_key=True)
+    challenger: Mapped[str] = mapped_column(String(64), primary_key=True)
+    granted: Mapped[bool] = mapped_column(primary_key=True)
+    challenger_granted: Mapped[bool] = mapped_column(primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)

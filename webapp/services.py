@@ -7,20 +7,23 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from flask_security import hash_password
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from ml.application import Application
+from ml.decide import decide as judge
+from ml.reasons import Reason
 from webapp.database import WRITING
 from webapp.extensions import db, model, security
 from webapp.metrics import metrics
-from webapp.models import ApiKey, Decision, DecisionCount, User, now
+from webapp.models import WORDS, ApiKey, Decision, DecisionCount, User, now
 
 PAGE = 25
 Channel = Literal["desk", "api"]
+Stored = list[dict[str, Any]]
 
 
 class NameTaken(Exception):
@@ -54,7 +57,7 @@ class Page:
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
+def writing() -> Iterator[None]:
     """Begin a transaction that writes, and commit it unless something is raised."""
     db.session.rollback()  # ends whatever only read so far
     db.session.connection(execution_options=WRITING)
@@ -80,7 +83,7 @@ def decide(
     """
     bundle = model.bundle
     with metrics.scoring.time():
-        score = bundle.scorer.score(application)
+        verdict = judge(bundle, application)
     decision = Decision(
         created_at=now(),
         channel=channel,
@@ -88,17 +91,19 @@ def decide(
         api_key_id=operator.id if operator.kind == "api_key" else None,
         product=bundle.product.name,
         model=bundle.version,
-        probability=score.probability,
+        probability=verdict.probability,
         threshold=bundle.threshold,
-        granted=score.probability >= bundle.threshold,
+        granted=verdict.granted,
         amount=application[bundle.product.amount],
         inputs=application,
-        normalised=score.normalised,
+        normalised=verdict.normalised,
+        reasons=verdict.reasons and as_stored(verdict.reasons),
+        out_of_range=verdict.out_of_range,
         submission=submission and _submission(submission, application, operator),
     )
     started = time.perf_counter()
     try:
-        with _writing():
+        with writing():
             db.session.add(decision)
     except IntegrityError:
         first = _submitted(decision.submission)
@@ -106,7 +111,7 @@ def decide(
             raise
         return first
     metrics.writing.observe(time.perf_counter() - started)
-    metrics.probability.labels(bundle.product.name, bundle.version).observe(score.probability)
+    metrics.probability.labels(bundle.product.name, bundle.version).observe(verdict.probability)
     return decision
 
 
@@ -121,6 +126,14 @@ def _submitted(submission: str | None) -> Decision | None:
         return None
     found: Decision | None = db.session.scalar(select(Decision).filter_by(submission=submission))
     return found
+
+
+def as_stored(reasons: Sequence[Reason]) -> Stored:
+    """Return reasons as a decision keeps them: what was told, word for word."""
+    return [
+        {"field": r.field, "share": r.share, "principal": r.principal, "text": r.text.model_dump()}
+        for r in reasons
+    ]
 
 
 def find_decision(number: int) -> Decision | None:
@@ -152,7 +165,7 @@ def count_decisions() -> list[tuple[tuple[str, str, str, str], int]]:
     kind = (c.product, c.granted, c.channel, c.model)
     rows = db.session.execute(select(*kind, func.sum(c.count)).group_by(*kind))
     return [
-        ((product, "granted" if granted else "refused", channel, version), int(count))
+        ((product, WORDS[granted], channel, version), int(count))
         for product, granted, channel, version, count in rows
     ]
 
@@ -160,7 +173,7 @@ def count_decisions() -> list[tuple[tuple[str, str, str, str], int]]:
 def create_user(username: str, password: str) -> None:
     username = _as_signed_in(username)
     try:
-        with _writing():
+        with writing():
             security.datastore.create_user(username=username, password=hash_password(password))
     except IntegrityError:
         raise NameTaken(f"there is a user {username} already") from None
@@ -169,7 +182,7 @@ def create_user(username: str, password: str) -> None:
 def set_password(username: str, password: str) -> None:
     """Set a user's password; every session of theirs ends."""
     digest = hash_password(password)
-    with _writing():
+    with writing():
         name = _as_signed_in(username)
         user = db.session.scalar(select(User).filter_by(username=name))
         if user is None:
@@ -190,7 +203,7 @@ def create_first_user(username: str, password: str) -> bool:
     """Create a user if there is none at all, and say whether that was so."""
     digest = hash_password(password)
     try:
-        with _writing():
+        with writing():
             if db.session.scalar(select(User.id).limit(1)) is not None:
                 return False
             security.datastore.create_user(username=username, password=digest)
@@ -203,7 +216,7 @@ def create_api_key(name: str) -> str:
     """Create an API key and return it; only its hash is kept."""
     key = f"ld_{secrets.token_urlsafe(32)}"
     try:
-        with _writing():
+        with writing():
             db.session.add(ApiKey(name=name, digest=_digest(key)))
     except IntegrityError:
         raise NameTaken(f"there is an API key {name} already") from None
@@ -211,7 +224,7 @@ def create_api_key(name: str) -> str:
 
 
 def revoke_api_key(name: str) -> None:
-    with _writing():
+    with writing():
         found = db.session.scalar(select(ApiKey).filter_by(name=name, revoked_at=None))
         if found is None:
             raise NotFound(f"there is no API key {name} in use")

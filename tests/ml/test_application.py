@@ -14,7 +14,8 @@ from ml.application import (
     parse_integer,
 )
 from ml.examples import examples
-from ml.product import LANGUAGES, PRODUCTS, read_product
+from ml.product import PRODUCTS, read_product
+from ml.wording import LANGUAGES
 
 SHIPPED = sorted(path.stem for path in PRODUCTS.glob("*.toml"))
 VALID = {

@@ -1,47 +1,135 @@
 """What ml/assemble.py promises."""
 
 import dataclasses
+import hashlib
+import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from ml.assemble import KNOWN_ANSWERS, assemble
-from ml.bundle import InvalidBundle, read_bundle
+from ml.application import Rules, as_columns
+from ml.assemble import KNOWN_ANSWERS, KNOWN_SHARES, assemble
+from ml.bundle import find_bundle, read_bundle
 from ml.candidates import candidates
+from ml.choice import RULE
 from ml.examples import UNSEEN
-from ml.rows import read_rows
-from ml.train import DEFAULT, RULE, SEED, fit
+from ml.manifest import (
+    ARRAYS,
+    BACKGROUND,
+    CARD,
+    CHAMPION,
+    FAMILIAR,
+    PRODUCT,
+    InvalidBundle,
+    challenger_files,
+)
+from ml.reference import BACKGROUND as MOST_ROWS
+from ml.rows import InvalidData, read_rows
+from ml.train import DEFAULT, SEED, fit
+from ml.wording import LANGUAGES
 
 
 def test_two_trainings_with_one_seed_decide_alike(tmp_path, product, bundle, trained, origin):
-    fields, good = read_rows(product, product.data_file)
     linear = next(c for c in candidates(product, seed=SEED) if c.name == "svc_linear")
     linear = dataclasses.replace(linear, grid={key: v[:1] for key, v in linear.grid.items()})
-    rows = (fields.iloc[: origin.rows], good[: origin.rows])
-    model, _ = fit(linear, product, rows, effort=DEFAULT, seed=SEED)
+    model, _ = fit(linear, product, origin.data, effort=DEFAULT, seed=SEED)
     again = dataclasses.replace(trained, models=trained.models | {"svc_linear": model})
     second = assemble(tmp_path / "second", product, again, origin)
     assert second.manifest["known_answers"] == bundle.manifest["known_answers"]
     assert second.version == bundle.version
 
 
-def test_another_threshold_is_another_version(tmp_path, product, bundle, trained, origin):
+def test_retraining_alike_takes_the_place_of_the_bundle(tmp_path, product, trained, origin):
+    place = tmp_path / "credit"
+    first = assemble(place, product, trained, origin)
+    second = assemble(place, product, trained, origin)
+    assert second.version == first.version
+    assert second.digest == read_bundle(place).digest
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_retraining_with_another_threshold_keeps_the_bundle_before(
+    tmp_path, product, trained, origin
+):
+    place = tmp_path / "credit"
+    first = assemble(place, product, trained, origin)
     stricter = dataclasses.replace(origin, threshold=0.8, by_hand=True)
-    second = assemble(tmp_path / "second", product, trained, stricter)
-    assert second.version != bundle.version
+    second = assemble(place, product, trained, stricter)
+    assert second.version != first.version
     assert second.threshold == 0.8
     assert second.manifest["threshold_from"] == "set by hand"
+    assert {path.name for path in tmp_path.iterdir()} == {"credit", first.version}
+    kept = find_bundle(place, first.version)
+    assert (kept.digest, kept.threshold) == (first.digest, origin.threshold)
+    assert find_bundle(place, second.version).directory == place
+
+
+def test_version_depends_on_what_decides_and_explains(tmp_path, product, bundle, trained, origin):
+    changed = {
+        "seed": (trained, dataclasses.replace(origin, seed=origin.seed + 1)),
+        "reason": (dataclasses.replace(trained, reason=RULE), origin),
+        "champion": (dataclasses.replace(trained, champion="svc_rbf"), origin),
+        "product": (trained, dataclasses.replace(origin, definition=origin.definition + b"#\n")),
+    }
+    found = {name: assemble(tmp_path / name, product, *both) for name, both in changed.items()}
+    assert found["seed"].version == found["reason"].version == bundle.version  # 800 rows: all kept
+    assert found["champion"].version.startswith("svc_rbf-")
+    assert found["product"].version != bundle.version
 
 
 def test_bundle_states_how_it_came_about(bundle, trained, origin):
     manifest = bundle.manifest
-    assert manifest["rule"] == RULE
+    assert manifest["rule"] == {"en": RULE.en, "fr": RULE.fr}
+    assert manifest["reason"] == {"en": trained.reason.en, "fr": trained.reason.fr}
     assert manifest["table"] == trained.table
     assert manifest["settings"] == trained.settings
     assert manifest["threshold_from"] == f"cost ratio {origin.cost_ratio:g} : 1"
-    assert manifest["data"]["file"] == "loans.csv"
     assert manifest["effort"] == dataclasses.asdict(DEFAULT)
+    assert manifest["data"] == {
+        "file": "loans.csv",
+        "sha256": hashlib.sha256(origin.data_file.read_bytes()).hexdigest(),
+        "rows": len(origin.data[1]),
+        "good": origin.data[1].sum(),
+    }
     assert pd.Timestamp(manifest["trained_at"]).tzinfo is not None
+
+
+def test_bundle_compares_with_the_rows_that_were_only_just_granted(bundle, trained, origin):
+    fields, _ = origin.data
+    held = json.loads(bundle.file(BACKGROUND))
+    digest = hashlib.sha256((bundle.directory / BACKGROUND).read_bytes()).hexdigest()
+    assert bundle.manifest["files"][BACKGROUND] == digest
+    assert len(held) == len({json.dumps(row) for row in held}) == MOST_ROWS
+    rules = Rules(bundle.product)
+    assert [rules.check(row) for row in held] == held
+    found = bundle.scorer.score_many(as_columns(held))
+    probability = trained.models["svc_linear"].predict_proba(fields.drop_duplicates())[:, 1]
+    nearest = np.sort(probability[probability >= origin.threshold])[:MOST_ROWS]
+    np.testing.assert_allclose(found, nearest, rtol=0, atol=1e-12)
+
+
+def test_bundle_background_lies_at_or_above_the_threshold_on_the_whole(bundle, origin):
+    assert bundle.explainer.base >= bundle.scorer.margin_at(origin.threshold)
+
+
+def test_known_shares_are_those_of_the_first_answers(bundle):
+    known = bundle.manifest["known_answers"]
+    assert ["shares" in one for one in known] == [n < KNOWN_SHARES for n in range(KNOWN_ANSWERS)]
+    for one in known[:KNOWN_SHARES]:
+        assert one["shares"].keys() == bundle.product.players.keys()
+        margin = bundle.scorer.margins(as_columns([one["application"]]))[0]
+        moved = margin - bundle.explainer.base
+        assert sum(one["shares"].values()) == pytest.approx(moved, rel=0, abs=1e-9)
+
+
+def test_card_holds_evidence_in_every_language(bundle):
+    assert {label for row in bundle.card["importance"] for label in row["label"]} == {*LANGUAGES}
+    assert {row["field"] for row in bundle.card["importance"]} == set(bundle.product.by_name)
+    plots = [name for name in bundle.manifest["files"] if name.startswith("plots/")]
+    for language in LANGUAGES:
+        assert [name for name in plots if name.endswith(f".{language}.svg")]
+    assert all(bundle.file(name).startswith(b"<svg") for name in plots)
 
 
 def test_known_answers_hold_missing_values_and_unseen_words(bundle):
@@ -54,28 +142,37 @@ def test_known_answers_hold_missing_values_and_unseen_words(bundle):
 
 
 def test_assemble_champion_without_array_form_is_run_by_its_pipeline(
-    tmp_path, product, bundle, trained, origin
+    tmp_path, product, trained, origin
 ):
     fields, good = read_rows(product, product.data_file)
-    near = next(c for c in candidates(product, seed=SEED) if c.name == "neighbours")
-    near = dataclasses.replace(near, grid={"classify__n_neighbors": [31]})
+    small = next(c for c in candidates(product, seed=SEED) if c.name == "boosting")
+    small = dataclasses.replace(small, grid={"classify__max_iter": [10]})
     part = (fields.iloc[:300], good[:300])
-    model, _ = fit(near, product, part, effort=DEFAULT, seed=SEED)
+    model, _ = fit(small, product, part, effort=DEFAULT, seed=SEED)
     again = dataclasses.replace(
-        trained, models=trained.models | {"neighbours": model}, champion="neighbours"
+        trained, models=trained.models | {"boosting": model}, champion="boosting"
     )
-    found = read_bundle(assemble(tmp_path / "near", product, again, origin).directory)
+    found = read_bundle(assemble(tmp_path / "boosting", product, again, origin).directory)
     assert found.scorer.kind == found.manifest["scorer"] == "pipeline"
-    assert found.version.startswith("neighbours-")
-    assert sorted(found.manifest["files"])[:2] == [
-        "challengers/svc_linear.joblib",
-        "challengers/svc_rbf.joblib",
-    ]
-    expected = model.predict_proba(fields.iloc[300:320])[:, 1]
-    assert found.scorer.score_many(fields.iloc[300:320]) == pytest.approx(expected, abs=1e-12)
+    assert found.version.startswith("boosting-")
+    assert {name for name in found.manifest["files"] if not name.startswith("plots/")} == {
+        *(CHAMPION, ARRAYS, PRODUCT, BACKGROUND, FAMILIAR, CARD),
+        *challenger_files("svc_linear"),
+        *challenger_files("svc_rbf"),
+    }
+    some = fields.iloc[300:320]
+    expected = model.predict_proba(some)[:, 1]
+    assert found.scorer.score_many(some) == pytest.approx(expected, abs=1e-12)
 
 
 def test_assemble_refuses_a_place_that_is_taken(tmp_path, product, trained, origin):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(InvalidBundle, match="holds something else"):
         assemble(tmp_path, product, trained, origin)
+
+
+def test_assemble_refuses_a_threshold_that_no_row_reaches(tmp_path, product, trained, origin):
+    unreachable = dataclasses.replace(origin, threshold=1 - 1e-9, by_hand=True)
+    with pytest.raises(InvalidData, match="nothing would be granted"):
+        assemble(tmp_path / "new", product, trained, unreachable)
+    assert list(tmp_path.iterdir()) == []

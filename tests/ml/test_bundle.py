@@ -4,35 +4,53 @@ import dataclasses
 import hashlib
 import io
 import json
-import os
 import pickle
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import joblib
 import numpy as np
+import pandas as pd
 import pytest
 
-from ml.bundle import (
+from ml.bundle import find_bundle, read_bundle, replay
+from ml.candidates import candidates
+from ml.examples import examples
+from ml.export import export_scorer
+from ml.manifest import (
     ARRAYS,
+    BACKGROUND,
+    CARD,
     CHAMPION,
+    FAMILIAR,
     MANIFEST,
     PRODUCT,
     SEAL,
+    TOLERANCE,
     BundleForeign,
     BundleMissing,
     BundleTampered,
     InvalidBundle,
-    read_bundle,
-    refuse_foreign,
-    replay,
+    VersionMissing,
+    challenger_files,
     versions,
-    write_bundle,
 )
+from ml.train import DEFAULT, SEED, fit
 
 ROOT = Path(__file__).parents[2]
-FILES = (MANIFEST, SEAL, CHAMPION, ARRAYS, PRODUCT, "challengers/svc_rbf.joblib")
+PLOTS = tuple(
+    f"plots/{name}.{language}.svg"
+    for name in ("calibration", "importance", "precision_recall", "roc", "thresholds")
+    for language in ("en", "fr")
+)
+CHALLENGER = challenger_files("svc_rbf")
+FILES = (
+    *(MANIFEST, SEAL, CHAMPION, ARRAYS, PRODUCT, BACKGROUND, FAMILIAR, CARD),
+    *CHALLENGER,
+    *PLOTS,
+)
 
 
 @pytest.fixture
@@ -42,9 +60,8 @@ def copy(bundle, tmp_path):
 
 
 def seal(directory, manifest):
-    """Write a manifest, given as an object or as text, with the seal that fits it."""
-    text = manifest if isinstance(manifest, str) else json.dumps(manifest)
-    content = text.encode(errors="surrogateescape")
+    """Write a manifest with the seal that fits it."""
+    content = json.dumps(manifest).encode()
     (directory / MANIFEST).write_bytes(content)
     (directory / SEAL).write_text(f"{hashlib.sha256(content).hexdigest()}  {MANIFEST}\n")
 
@@ -53,12 +70,15 @@ def stated(directory):
     return json.loads((directory / MANIFEST).read_bytes())
 
 
+def state(directory, **changes):
+    seal(directory, stated(directory) | changes)
+
+
 def put(directory, name, content):
     """Replace a file of the bundle and seal the bundle anew, as its writer could."""
     (directory / name).write_bytes(content)
-    manifest = stated(directory)
-    manifest["files"][name] = hashlib.sha256(content).hexdigest()
-    seal(directory, manifest)
+    files = stated(directory)["files"] | {name: hashlib.sha256(content).hexdigest()}
+    state(directory, files=files)
 
 
 def verify(directory):
@@ -74,10 +94,10 @@ def verify(directory):
     return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
 
 
-def refused(directory, kind):
-    """Whether reading raises exactly this kind, with one line; return the line."""
+def told(directory, kind, work):
+    """Whether some work on a bundle raises exactly this kind, with one line; return the line."""
     with pytest.raises(InvalidBundle) as raised:
-        replay(read_bundle(directory))
+        work()
     assert type(raised.value) is kind
     message = str(raised.value)
     assert message.startswith(str(directory))
@@ -85,9 +105,40 @@ def refused(directory, kind):
     return message
 
 
+def refused(directory, kind, *, past=False):
+    return told(directory, kind, lambda: read_bundle(directory, past=past))
+
+
+def not_replayed(directory, kind):
+    bundle = read_bundle(directory)
+    return told(directory, kind, lambda: replay(bundle))
+
+
+def npz(**arrays):
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    return content.getvalue()
+
+
+def npy(array):
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
+class Touches:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return (Path.touch, (self.file,))
+
+
 def test_files_are_those_of_a_bundle(bundle):
     found = {
-        str(path.relative_to(bundle.directory))
+        path.relative_to(bundle.directory).as_posix()
         for path in bundle.directory.rglob("*")
         if path.is_file()
     }
@@ -102,6 +153,10 @@ def test_read_whole_bundle(bundle, product):
     assert again.version == bundle.version == bundle.manifest["version"]
     assert again.threshold == 0.5
     assert again.digest == hashlib.sha256((bundle.directory / MANIFEST).read_bytes()).hexdigest()
+    kept = json.loads((bundle.directory / BACKGROUND).read_bytes())
+    columns = {name: [row[name] for row in kept] for name in product.by_name}
+    assert again.explainer.base == again.scorer.margins(columns).mean()
+    assert again.familiarity.limit == bundle.familiarity.limit > 0
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last"])
@@ -111,10 +166,9 @@ def test_read_changed_byte(copy, name, place):
     at = {"first": 0, "middle": len(content) // 2, "last": -1}[place]
     content[at] ^= 1
     (copy / name).write_bytes(content)
-    with pytest.raises(BundleTampered) as raised:
-        read_bundle(copy)
     # A change in the seal shows as a manifest that does not fit it.
-    assert str(copy / (MANIFEST if name == SEAL else name)) in str(raised.value)
+    broken = str(copy / (MANIFEST if name == SEAL else name))
+    assert refused(copy, BundleTampered).startswith(f"{broken}: its hash is not the one in")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -142,106 +196,92 @@ def test_read_no_bundle_at_all(tmp_path):
     refused(tmp_path / "nowhere", BundleMissing)
 
 
-@pytest.mark.parametrize("name", sorted(versions()))
-def test_read_other_version(copy, name):
+def test_read_bundle_of_the_first_format(copy):
     manifest = stated(copy)
-    manifest["versions"][name] = "0.24.2"
+    del manifest["format"]  # it stated none
     seal(copy, manifest)
+    for past in (False, True):
+        assert refused(copy, BundleForeign, past=past).endswith("train it again")
+
+
+@pytest.mark.parametrize("name", sorted(versions()))
+def test_read_other_version(copy, bundle, name):
+    state(copy, versions=versions() | {name: "0.24.2"})
     message = refused(copy, BundleForeign)
     assert f"trained under {name} 0.24.2, but {versions()[name]} is installed" in message
+    past = read_bundle(copy, past=True)  # arrays are read alike under any version
+    applications = examples(bundle.product, count=20, seed=3, unseen=True)
+    for application in applications:
+        assert past.scorer.score(application) == bundle.scorer.score(application)
+        explained = past.explainer.explain(application, granted=False)
+        assert explained == bundle.explainer.explain(application, granted=False)
 
 
-def without(key):
-    return lambda manifest: {k: v for k, v in manifest.items() if k != key}
+@pytest.fixture(scope="module")
+def boosting(product, origin):
+    """A small model without an array form."""
+    candidate = next(c for c in candidates(product, seed=SEED) if c.name == "boosting")
+    grid = {"classify__max_iter": [10]}
+    fields, good = origin.data
+    return fit(
+        dataclasses.replace(candidate, grid=grid),
+        product,
+        (fields.iloc[:300], good[:300]),
+        effort=DEFAULT,
+        seed=SEED,
+    )[0]
 
 
-def with_file(name):
-    return lambda manifest: manifest | {"files": manifest["files"] | {name: "0" * 64}}
+@pytest.fixture
+def run_by_pipeline(copy, boosting):
+    """The copy with a champion that has no array form."""
+    put(copy, CHAMPION, dumped(boosting))
+    put(copy, ARRAYS, export_scorer(boosting))
+    state(copy, scorer="pipeline")
+    return copy
 
 
-RESEALED = {
-    "no JSON": lambda _: "{",
-    "no UTF-8": lambda _: "\udcff",
-    "empty": lambda _: "",
-    "a list": lambda _: [],
-    "null": lambda _: None,
-    "deeply nested": lambda _: "[" * 100_000,
-    **{
-        f"without {key}": without(key)
-        for key in (
-            "champion",
-            "cost_ratio",
-            "data",
-            "effort",
-            "files",
-            "known_answers",
-            "product",
-            "reason",
-            "rule",
-            "scorer",
-            "settings",
-            "table",
-            "threshold",
-            "threshold_from",
-            "version",
-            "versions",
-        )
-    },
-    "files are a list": lambda m: m | {"files": list(m["files"])},
-    "without the arrays": lambda m: m | {"files": without(ARRAYS)(m["files"])},
-    "without the product": lambda m: m | {"files": without(PRODUCT)(m["files"])},
-    "without the champion": lambda m: m | {"files": without(CHAMPION)(m["files"])},
-    "without a version": lambda m: m | {"versions": without("numpy")(m["versions"])},
-    "threshold is text": lambda m: m | {"threshold": "0.5"},
-    "threshold not a number": lambda m: m | {"threshold": float("nan")},
-    "threshold above 1": lambda m: m | {"threshold": 1.5},
-    "other kind of scorer": lambda m: m | {"scorer": "rbf"},
-    "no known answers": lambda m: m | {"known_answers": []},
-    "empty known answer": lambda m: m | {"known_answers": [{}]},
-    "known answer is text": lambda m: m | {"known_answers": ["granted"]},
-    "wrong known answer": lambda m: (
-        m | {"known_answers": [m["known_answers"][0] | {"probability": 0.123}]}
-    ),
-    "known answer not a number": lambda m: (
-        m | {"known_answers": [m["known_answers"][0] | {"probability": float("nan")}]}
-    ),
-    "file above": with_file("../outside"),
-    "file far above": with_file("challengers/../../outside"),
-    "file by absolute path": with_file("/etc/hostname"),
-    "file by backslashes": with_file("..\\outside"),
-    "file here": with_file("."),
-    "file without a name": with_file(""),
-    "file with a NUL": with_file("a\0b"),
-    "file with a line break": with_file("a\nb"),
-}
+@pytest.fixture
+def challenged(copy, boosting):
+    """The copy with one more challenger, which has no array form."""
+    pickle_file, arrays = challenger_files("boosting")
+    put(copy, pickle_file, dumped(boosting))
+    put(copy, arrays, export_scorer(boosting))
+    state(copy, table=[{"name": "boosting"}, *stated(copy)["table"]])
+    return copy
 
 
-@pytest.mark.parametrize("case", RESEALED)
-def test_read_resealed_manifest(copy, case):
-    (copy.parent / "outside").write_text("beyond")
-    seal(copy, RESEALED[case](stated(copy)))
-    refused(copy, BundleTampered)
-
-
-@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "challengers/../../outside"])
-def test_read_never_opens_a_file_outside(copy, name):
-    outside = copy.parent / "outside"
-    os.mkfifo(outside)  # opening it would wait for ever
-    manifest = with_file(name)(stated(copy))
-    seal(copy, manifest)
-    assert "is no file of a bundle" in refused(copy, BundleTampered)
-
-
-def npz(**arrays):
+def dumped(model):
     content = io.BytesIO()
-    np.savez(content, **arrays)
+    joblib.dump(model, content)
     return content.getvalue()
 
 
-def npy(array):
-    content = io.BytesIO()
-    np.save(content, array)
-    return content.getvalue()
+def test_read_champion_without_array_form_is_its_pipeline(run_by_pipeline, boosting, product):
+    for past in (False, True):
+        scorer = read_bundle(run_by_pipeline, past=past).scorer
+        assert scorer.kind == "pipeline"
+        frame = pd.DataFrame(examples(product, count=50, seed=5, unseen=True))
+        assert np.array_equal(scorer.score_many(frame), boosting.predict_proba(frame)[:, 1])
+
+
+@pytest.mark.parametrize("name", sorted(versions()))
+def test_read_champion_without_array_form_of_other_versions(run_by_pipeline, tmp_path, name):
+    trace = tmp_path / "executed"
+    put(run_by_pipeline, CHAMPION, pickle.dumps(Touches(trace)))
+    state(run_by_pipeline, versions=versions() | {name: "0.24.2"})
+    for past in (False, True):
+        assert f"trained under {name} 0.24.2" in refused(run_by_pipeline, BundleForeign, past=past)
+    assert not trace.exists()
+
+
+def test_read_past_champion_that_only_says_it_has_an_array_form(run_by_pipeline, tmp_path):
+    trace = tmp_path / "executed"
+    put(run_by_pipeline, CHAMPION, pickle.dumps(Touches(trace)))
+    state(run_by_pipeline, scorer="linear", versions=versions() | {"numpy": "1.0"})
+    message = refused(run_by_pipeline, BundleTampered, past=True)
+    assert message.endswith("a scorer of the kind pipeline, not linear")
+    assert not trace.exists()
 
 
 ARRAY_FILES = {
@@ -263,47 +303,58 @@ def test_read_resealed_arrays(copy, case):
     assert refused(copy, BundleTampered).startswith(str(copy / ARRAYS))
 
 
+FAMILIAR_FILES = {
+    **{case: ARRAY_FILES[case] for case in ("empty", "no archive", "cut", "one array", "a pickle")},
+    "no rows": lambda _: npz(limit=1.0),
+    "no limit": lambda content: npz(rows=rows_of(content)),
+    "rows of another width": lambda content: npz(rows=rows_of(content)[:, 1:], limit=1.0),
+    "one row flat": lambda content: npz(rows=rows_of(content)[0], limit=1.0),
+    "not a single row": lambda content: npz(rows=rows_of(content)[:0], limit=1.0),
+    "rows of words": lambda _: npz(rows=np.array([["a"]]), limit=1.0),
+    "pickled rows": lambda _: npz(rows=np.array([[{}]], dtype=object), limit=1.0),
+    "limit of words": lambda content: npz(rows=rows_of(content), limit="far"),
+}
+
+
+def rows_of(content):
+    with np.load(io.BytesIO(content)) as arrays:
+        return arrays["rows"]
+
+
+@pytest.mark.parametrize("case", FAMILIAR_FILES)
+def test_read_resealed_familiar_rows(copy, case):
+    put(copy, FAMILIAR, FAMILIAR_FILES[case]((copy / FAMILIAR).read_bytes()))
+    assert refused(copy, BundleTampered).startswith(str(copy / FAMILIAR))
+
+
 @pytest.mark.parametrize("content", [b"", b"name =", b"\xff\xfe", b'name = "bank"'])
 def test_read_resealed_product(copy, content):
     put(copy, PRODUCT, content)
     assert refused(copy, BundleTampered).startswith(str(copy / PRODUCT))
 
 
-@pytest.mark.parametrize("content", [b"", b"not a model", pickle.dumps("not a model")])
-def test_replay_resealed_champion(copy, content):
-    put(copy, CHAMPION, content)
-    assert refused(copy, BundleTampered).startswith(str(copy / CHAMPION))
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"null", b"[1]", b"[{}]", b"\xff"])
+def test_read_resealed_background(copy, content):
+    put(copy, BACKGROUND, content)
+    assert refused(copy, BundleTampered).startswith(str(copy / BACKGROUND))
 
 
-def test_replay_other_model_in_place_of_the_champion(copy):
-    put(copy, CHAMPION, (copy / "challengers/svc_rbf.joblib").read_bytes())
-    assert "a known answer differs by" in refused(copy, BundleTampered)
+def test_read_resealed_background_with_a_word_for_a_number(copy):
+    kept = json.loads((copy / BACKGROUND).read_bytes())
+    kept[3]["loan_amount"] = "much"
+    put(copy, BACKGROUND, json.dumps(kept).encode())
+    assert refused(copy, BundleTampered).startswith(str(copy / BACKGROUND))
 
 
-def test_replay_other_arrays(copy, trained):
-    manifest = stated(copy)
-    with np.load(copy / ARRAYS) as arrays:
-        changed = {name: arrays[name] for name in arrays.files}
-    changed["intercept"] = changed["intercept"] + 1e-6
-    seal(copy, manifest)
-    put(copy, ARRAYS, npz(**changed))
-    assert "a known answer differs by" in refused(copy, BundleTampered)
-
-
-class Touches:
-    """Leaves a file behind when it is unpickled."""
-
-    def __init__(self, file):
-        self.file = file
-
-    def __reduce__(self):
-        return (Path.touch, (self.file,))
+def test_read_other_kind_of_scorer(copy):
+    state(copy, scorer="rbf")
+    assert refused(copy, BundleTampered).endswith("a scorer of the kind linear, not rbf")
 
 
 def test_read_malicious_pickle_is_never_executed(copy, tmp_path):
     trace = tmp_path / "executed"
     malicious = pickle.dumps(Touches(trace))
-    for name in (CHAMPION, "challengers/svc_rbf.joblib", ARRAYS):
+    for name in (CHAMPION, *CHALLENGER, ARRAYS, FAMILIAR):
         kept = (copy / name).read_bytes()
         (copy / name).write_bytes(malicious)
         refused(copy, BundleTampered)
@@ -316,11 +367,83 @@ def test_read_malicious_pickle_is_never_executed(copy, tmp_path):
     assert trace.exists()  # so it would have shown
 
 
-def test_read_champion_with_array_form_is_not_unpickled(copy, tmp_path):
+def test_read_what_has_an_array_form_is_not_unpickled(copy, tmp_path):
     trace = tmp_path / "executed"
-    put(copy, CHAMPION, pickle.dumps(Touches(trace)))
-    assert read_bundle(copy).scorer.kind == "linear"
+    for name in (CHAMPION, CHALLENGER[0]):
+        put(copy, name, pickle.dumps(Touches(trace)))
+    read = read_bundle(copy)
+    assert read.scorer.kind == "linear"
+    assert read.challenger("svc_rbf").kind == "rbf"
     assert not trace.exists()
+
+
+def known(change):
+    """A change in the first of the known answers."""
+    return lambda answers: [change(answers[0]), *answers[1:]]
+
+
+def share(value):
+    return known(lambda one: one | {"shares": one["shares"] | {"assets": value}})
+
+
+KNOWN_ANSWERS = {
+    "none": lambda _: [],
+    "empty": known(lambda _: {}),
+    "text": known(lambda _: "granted"),
+    "without a field": known(lambda one: one | {"application": {}}),
+    "wrong": known(lambda one: one | {"probability": 0.123}),
+    "not a number": known(lambda one: one | {"probability": float("nan")}),
+    "wrong share": share(0.123),
+    "share not a number": share(float("nan")),
+    "share is text": share("much"),
+    "no shares": known(lambda one: one | {"shares": {}}),
+    "shares are a list": known(lambda one: one | {"shares": []}),
+}
+
+
+@pytest.mark.parametrize("case", KNOWN_ANSWERS)
+def test_replay_resealed_known_answers(copy, case):
+    state(copy, known_answers=KNOWN_ANSWERS[case](stated(copy)["known_answers"]))
+    not_replayed(copy, BundleTampered)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_replay_share_that_differs_by_more_than_the_tolerance(copy, sign):
+    answers = stated(copy)["known_answers"]
+    own = answers[0]["shares"]["assets"]
+    state(copy, known_answers=share(own + sign * TOLERANCE / 2)(answers))
+    replay(read_bundle(copy))
+    state(copy, known_answers=share(own + sign * TOLERANCE * 2)(answers))
+    message = not_replayed(copy, BundleTampered)
+    assert message == f"{copy / BACKGROUND}: a known share of assets differs by 2e-09"
+
+
+def test_replay_other_background(copy):
+    kept = json.loads((copy / BACKGROUND).read_bytes())
+    kept[7]["loan_term_months"] += 6
+    put(copy, BACKGROUND, json.dumps(kept).encode())
+    assert "a known share of loan_term_months differs" in not_replayed(copy, BundleTampered)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", pickle.dumps("not a model")])
+def test_replay_resealed_champion(copy, content):
+    put(copy, CHAMPION, content)
+    assert not_replayed(copy, BundleTampered).startswith(str(copy / CHAMPION))
+
+
+def test_replay_other_model_in_place_of_the_champion(copy):
+    put(copy, CHAMPION, (copy / CHALLENGER[0]).read_bytes())
+    message = not_replayed(copy, BundleTampered)
+    assert message.startswith(f"{copy / CHAMPION}: a known answer differs by")
+
+
+def test_replay_other_arrays(copy):
+    with np.load(copy / ARRAYS) as arrays:
+        changed = {name: arrays[name] for name in arrays.files}
+    changed["intercept"] = changed["intercept"] + 1e-6  # which changes no share
+    put(copy, ARRAYS, npz(**changed))
+    message = not_replayed(copy, BundleTampered)
+    assert message.startswith(f"{copy / ARRAYS}: a known answer differs by")
 
 
 def test_replay_champion_changed_since_it_was_read(copy, tmp_path):
@@ -330,6 +453,164 @@ def test_replay_champion_changed_since_it_was_read(copy, tmp_path):
     with pytest.raises(BundleTampered, match="its hash is not the one"):
         replay(read)
     assert not trace.exists()
+
+
+def test_challengers_are_the_candidates_that_do_not_decide(bundle, challenged):
+    assert bundle.challengers == ["svc_rbf"]
+    assert read_bundle(challenged).challengers == ["boosting", "svc_rbf"]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("svc_rbf", "rbf"), ("boosting", "pipeline")])
+def test_challenger_equals_its_pipeline(challenged, name, kind):
+    read = read_bundle(challenged)
+    frame = pd.DataFrame(examples(read.product, count=1000, seed=12, unseen=True))
+    expected = joblib.load(challenged / challenger_files(name)[0]).predict_proba(frame)[:, 1]
+    scorer = read.challenger(name)
+    assert scorer.kind == kind
+    np.testing.assert_allclose(scorer.score_many(frame), expected, rtol=0, atol=TOLERANCE)
+    assert np.ptp(expected) > 0.1
+
+
+def test_challenger_of_another_name(bundle):
+    for name in ("svc_linear", "yacht", "../outside"):
+        told(bundle.directory, BundleMissing, lambda name=name: bundle.challenger(name))
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_challenger_changed_since_the_bundle_was_read(copy, at):
+    read = read_bundle(copy)
+    (copy / CHALLENGER[at]).write_bytes(b"other")
+    if at == 0:  # only its arrays are needed
+        assert read.challenger("svc_rbf").kind == "rbf"
+        return
+    told(copy, BundleTampered, lambda: read.challenger("svc_rbf"))
+
+
+def test_challenger_without_array_form_of_other_versions(challenged, tmp_path):
+    trace = tmp_path / "executed"
+    put(challenged, challenger_files("boosting")[0], pickle.dumps(Touches(trace)))
+    state(challenged, versions=versions() | {"scikit-learn": "0.24.2"})
+    past = read_bundle(challenged, past=True)
+    assert past.challenger("svc_rbf").kind == "rbf"
+    told(challenged, BundleForeign, lambda: past.challenger("boosting"))
+    assert not trace.exists()
+
+
+def test_challenger_resealed_with_no_model(copy):
+    put(copy, CHALLENGER[1], b"not an archive")
+    read = read_bundle(copy)
+    told(copy, BundleTampered, lambda: read.challenger("svc_rbf"))
+
+
+def test_file_is_the_one_that_was_written(bundle):
+    for name in bundle.manifest["files"]:
+        assert bundle.file(name) == (bundle.directory / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", [PLOTS[0], CARD])
+def test_file_changed_or_gone_since_the_bundle_was_read(copy, name):
+    read = read_bundle(copy)
+    (copy / name).write_bytes(b"other")
+    told(copy, BundleTampered, lambda: read.file(name))
+    (copy / name).unlink()
+    told(copy, BundleMissing, lambda: read.file(name))
+
+
+@pytest.mark.parametrize("name", ["plots/yacht.en.svg", "../outside", MANIFEST, ""])
+def test_file_that_is_none_of_the_bundle(copy, name):
+    (copy.parent / "outside").write_text("beyond")
+    read = read_bundle(copy)
+    told(copy, BundleMissing, lambda: read.file(name))
+
+
+def test_card_is_what_training_found_out(bundle):
+    assert bundle.card == json.loads((bundle.directory / CARD).read_bytes())
+    assert {"evidence", "fairness", "importance"} <= bundle.card.keys()
+
+
+def test_card_resealed(copy):
+    put(copy, CARD, b"{")
+    read = read_bundle(copy)
+    assert told(copy, BundleTampered, lambda: read.card).startswith(str(copy / CARD))
+
+
+def test_ranges_are_those_of_the_training_rows(bundle, origin):
+    fields, _ = origin.data
+    integers = {f.name for f in bundle.product.inputs if f.kind == "integer"}
+    assert bundle.ranges.keys() == integers
+    for name, (low, high) in bundle.ranges.items():
+        assert (low, high) == (fields[name].min(), fields[name].max())
+        assert low < high
+
+
+def test_find_current_bundle(bundle):
+    assert find_bundle(bundle.directory, bundle.version).digest == bundle.digest
+
+
+@pytest.fixture
+def kept(copy):
+    """A bundle of another version beside the copy."""
+    folder = Path(shutil.copytree(copy, copy.parent / "kept"))
+    state(folder, version="svc_linear-before")
+    return folder
+
+
+def test_find_kept_bundle(copy, kept):
+    found = find_bundle(copy, "svc_linear-before")
+    assert (found.directory, found.version) == (kept, "svc_linear-before")
+    assert find_bundle(copy, stated(copy)["version"]).directory == copy
+    assert find_bundle(kept, stated(copy)["version"]).directory == copy
+
+
+def test_find_kept_bundle_of_other_versions(copy, kept):
+    state(kept, versions=versions() | {"numpy": "1.0"})
+    assert find_bundle(copy, "svc_linear-before").directory == kept
+
+
+def test_find_no_bundle_of_that_version(copy, kept):
+    with pytest.raises(VersionMissing) as raised:
+        find_bundle(copy, "svc_linear-never")
+    assert str(raised.value) == f"no bundle of version svc_linear-never in {copy.parent}"
+
+
+def test_find_in_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(VersionMissing):
+        find_bundle(tmp_path / "models" / "current", "svc_linear-before")
+
+
+GARBAGE = {
+    "empty": b"",
+    "no JSON": b"{",
+    "no UTF-8": b"\xff",
+    "a list": b"[]",
+    "null": b"null",
+    "deeply nested": b"[" * 100_000,
+    "without a version": b"{}",
+}
+
+
+@pytest.mark.parametrize("case", GARBAGE)
+def test_find_passes_over_garbage(copy, kept, case):
+    neighbour = copy.parent / "another"  # looked at before the one that is kept
+    neighbour.mkdir()
+    (neighbour / MANIFEST).write_bytes(GARBAGE[case])
+    (copy.parent / "a file").write_text("no folder")
+    (copy.parent / "b").mkdir()
+    (copy.parent / "c" / MANIFEST).mkdir(parents=True)
+    assert find_bundle(copy, "svc_linear-before").directory == kept
+    (copy / MANIFEST).write_bytes(GARBAGE[case])
+    assert find_bundle(copy, "svc_linear-before").directory == kept
+
+
+def test_find_passes_over_a_folder_left_half_written(copy, kept):
+    half = Path(shutil.copytree(kept, copy.parent / ".copy-x1"))
+    (half / SEAL).unlink()
+    assert find_bundle(copy, "svc_linear-before").directory == kept
+
+
+def test_find_bundle_that_cannot_be_used(copy, kept):
+    (kept / BACKGROUND).write_bytes(b"[]")
+    told(kept, BundleTampered, lambda: find_bundle(copy, "svc_linear-before"))
 
 
 def test_verify_whole_bundle(copy, bundle):
@@ -347,13 +628,11 @@ def tampered(directory):
 
 
 def foreign(directory):
-    manifest = stated(directory)
-    manifest["versions"]["scikit-learn"] = "0.24.2"
-    seal(directory, manifest)
+    state(directory, versions=versions() | {"scikit-learn": "0.24.2"})
 
 
 def resealed(directory):
-    seal(directory, "{")
+    seal(directory, [])
 
 
 def forgetful(directory):
@@ -368,68 +647,6 @@ def test_verify_exits_with_one_line(copy, damage):
     code, out, errors = verify(copy)
     assert (code, out, len(errors)) == (2, [], 1)
     assert errors[0].startswith(f"python -m ml: {copy}")
-
-
-def test_write_refuses_a_directory_that_holds_something_else(tmp_path):
-    (tmp_path / "photos").mkdir()
-    photo = tmp_path / "photos" / "cat.jpeg"
-    photo.write_bytes(b"purr")
-    with pytest.raises(InvalidBundle, match="holds something else than a bundle"):
-        write_bundle(tmp_path / "photos", {"a": b"1"}, {})
-    assert photo.read_bytes() == b"purr"
-    assert [path.name for path in tmp_path.rglob("*")] == ["photos", "cat.jpeg"]
-
-
-def test_write_refuses_a_website_with_a_manifest_of_its_own(tmp_path):
-    page = tmp_path / "site" / MANIFEST
-    page.parent.mkdir()
-    page.write_text("{}")
-    with pytest.raises(InvalidBundle):
-        write_bundle(page.parent, {"a": b"1"}, {})
-    assert page.read_text() == "{}"
-
-
-def test_write_refuses_a_file_in_place_of_the_directory(tmp_path):
-    place = tmp_path / "place"
-    place.write_text("mine")
-    with pytest.raises(InvalidBundle, match=str(place)):
-        write_bundle(place, {"a": b"1"}, {})
-    with pytest.raises(InvalidBundle, match=str(place)):
-        write_bundle(place / "below", {"a": b"1"}, {})
-    assert place.read_text() == "mine"
-    assert list(tmp_path.iterdir()) == [place]
-
-
-def test_write_into_an_empty_directory(tmp_path):
-    refuse_foreign(tmp_path / "nowhere")
-    (tmp_path / "empty").mkdir()
-    write_bundle(tmp_path / "empty", {"part/a": b"1"}, {"champion": "x"})
-    assert (tmp_path / "empty/part/a").read_bytes() == b"1"
-    manifest = stated(tmp_path / "empty")
-    assert manifest["files"] == {"part/a": hashlib.sha256(b"1").hexdigest()}
-    assert manifest["versions"] == versions()
-
-
-def test_write_replaces_a_bundle_whole(copy, bundle):
-    before = os.stat(copy).st_ino
-    files = {name: (copy / name).read_bytes() for name in bundle.manifest["files"]}
-    (copy / "stale").write_text("from before")
-    write_bundle(copy, files, bundle.manifest | {"threshold": 0.7})
-    assert not (copy / "stale").exists()
-    assert os.stat(copy).st_ino != before
-    assert read_bundle(copy).threshold == 0.7
-    assert list(copy.parent.iterdir()) == [copy]
-
-
-def test_write_leaves_a_bundle_behind_a_link_where_it_is(copy, bundle):
-    link = copy.parent / "link"
-    link.symlink_to(copy, target_is_directory=True)
-    before = {path: path.stat().st_ino for path in copy.rglob("*")}
-    with pytest.raises(InvalidBundle, match=str(link)):
-        write_bundle(link, {"a": b"1"}, {})
-    assert {path: path.stat().st_ino for path in copy.rglob("*")} == before
-    assert set(copy.parent.iterdir()) == {copy, link}
-    assert read_bundle(link).version == bundle.version
 
 
 def test_bundle_cannot_be_changed(bundle):

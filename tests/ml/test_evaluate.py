@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from ml.evaluate import evaluate
+from ml.evidence import figures
 from ml.rows import InvalidData, read_rows
-from ml.train import figures
 
 KEYS = [
     "n",

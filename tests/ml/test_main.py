@@ -11,7 +11,7 @@ import pytest
 from ml.__main__ import main
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("train", "evaluate", "verify")
+COMMANDS = ("train", "evaluate", "audit", "card", "verify")
 KEYS = {
     "n",
     "accuracy",
@@ -150,3 +150,76 @@ def test_verify_whole_bundle(run, bundle):
     code, out, errors = run("verify", "--bundle", bundle.directory)
     assert (code, len(out), errors) == (0, 1, [])
     assert bundle.version in out[0]
+
+
+def test_audit_says_that_the_rows_trained_the_model(run, bundle, product, tmp_path):
+    command = ("audit", "--bundle", bundle.directory, "--data")
+    code, out, errors = run(*command, product.data_file)
+    assert (code, len(errors)) == (0, 1)
+    assert "trained" in errors[0]
+    assert any("Marital status" in line for line in out)
+    other = tmp_path / "other.csv"
+    pd.read_csv(product.data_file).head(500).to_csv(other, index=False)
+    code, out, errors = run(*command, other, "--json", "--grant-ratio=0.9", "--smallest-group=40")
+    assert (code, errors, len(out)) == (0, [], 1)
+    found = json.loads(out[0])
+    assert found["rows"] == 500
+    assert found["limits"] == {"grant_ratio": 0.9, "difference": 0.1, "smallest_group": 40}
+    assert [a["name"] for a in found["attributes"]] == [f.name for f in product.audits]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["--grant-ratio=0", "--grant-ratio=1.1", "--difference=x", "--smallest-group=1"]
+)
+def test_audit_wrong_limit(run, bundle, product, wrong):
+    command = ("audit", "--bundle", bundle.directory, "--data", product.data_file)
+    code, out, errors = run(*command, wrong)
+    assert (code, out) == (2, [])
+    option, value = wrong.split("=")
+    assert f"error: argument {option}: {value!r}: Input should be" in errors[-1]
+
+
+def test_audit_wrong_data(run, bundle, product, tmp_path):
+    wrong = tmp_path / "wrong.csv"
+    pd.read_csv(product.data_file).head(9).assign(audit_age="old").to_csv(wrong, index=False)
+    for file in (wrong, tmp_path / "none.csv"):
+        code, out, errors = run("audit", "--bundle", bundle.directory, "--data", file)
+        assert (code, out, len(errors)) == (2, [], 1)
+        assert errors[0].startswith(f"python -m ml: {file}: ")
+
+
+def test_card_prints_markdown_in_a_language(run, bundle):
+    titles = {"en": "# Model card: ", "fr": "# Fiche du modèle "}
+    for language, title in titles.items():
+        command = ("card", "--bundle", bundle.directory, "--language", language)
+        code, out, errors = run(*command)
+        assert (code, errors, out[0]) == (0, [], f"{title}{bundle.version}")
+    assert run("card", "--bundle", bundle.directory)[1][0].startswith(titles["en"])
+
+
+def test_card_prints_one_json_object(run, bundle):
+    code, out, errors = run("card", "--bundle", bundle.directory, "--json")
+    assert (code, errors, len(out)) == (0, [], 1)
+    found = json.loads(out[0])
+    assert found["version"] == bundle.version
+    assert found["evidence"] == bundle.card["evidence"]
+
+
+def test_card_wrong_language_or_bundle(run, bundle, tmp_path):
+    code, out, errors = run("card", "--bundle", bundle.directory, "--language", "de")
+    assert (code, out) == (2, [])
+    assert "'de'" in errors[-1]
+    code, out, errors = run("card", "--bundle", tmp_path)
+    assert (code, out, len(errors)) == (2, [], 1)
+
+
+def test_audit_without_data_is_the_one_made_at_training(run, bundle):
+    code, out, errors = run("audit", "--bundle", bundle.directory, "--json")
+    assert (code, errors, len(out)) == (0, [], 1)
+    assert json.loads(out[0]) == bundle.card["fairness"]
+
+
+def test_audit_other_limits_need_data(run, bundle):
+    code, out, errors = run("audit", "--bundle", bundle.directory, "--grant-ratio", "0.9")
+    assert (code, out, len(errors)) == (2, [], 1)
+    assert "--data" in errors[0]

@@ -107,12 +107,82 @@ def test_product_audit_columns_are_in_no_model(name):
     assert product.target not in seen
 
 
+def test_product_players_are_the_fields_and_one_block_for_the_ratio(product):
+    block = ("loan_amount", "purchase_price", "loan_to_price")
+    others = [f.name for f in product.inputs if f.name not in block]
+    assert product.players == {"loan_to_price": block, **{name: (name,) for name in others}}
+    assert list(product.players) == ["loan_to_price", *others]
+
+
+def test_product_players_without_a_ratio_are_the_fields():
+    product = read_product("mortgage")
+    assert product.players == {f.name: (f.name,) for f in product.inputs}
+
+
+def with_ratios(*over):
+    """The product with a ratio of the amount over each of these, after the first."""
+    more = "".join(
+        f"""
+[[ratios]]
+name = "r{number}"
+label = {{ en = "Ratio", fr = "Ratio" }}
+sum = {{ {names[0]} = 1 }}
+over = [{", ".join(f'"{name}"' for name in names[1:])}]
+minimum = 0.0
+maximum = 9.0
+"""
+        for number, names in enumerate(over)
+    )
+    return parse_product(TEXT + more, source="bank.toml")
+
+
+def test_product_players_of_ratios_that_share_a_field_are_one():
+    product = with_ratios(("loan_amount", "loan_term_months", "monthly_income"))
+    assert product.players["loan_to_price"] == (
+        *("loan_amount", "purchase_price", "loan_term_months", "monthly_income"),
+        *("loan_to_price", "r0"),
+    )
+    assert "r0" not in product.players
+    assert len(product.players) == 8
+
+
+def test_product_players_of_ratios_apart_are_two():
+    product = with_ratios(("outstanding_debt", "assets"))
+    assert product.players["loan_to_price"] == ("loan_amount", "purchase_price", "loan_to_price")
+    assert product.players["r0"] == ("assets", "outstanding_debt", "r0")
+    assert len(product.players) == 9
+
+
+def test_product_players_of_blocks_that_a_later_ratio_joins_are_one():
+    product = with_ratios(("outstanding_debt", "assets"), ("assets", "purchase_price"))
+    assert product.players["loan_to_price"] == (
+        *("loan_amount", "purchase_price", "assets", "outstanding_debt"),
+        *("loan_to_price", "r0", "r1"),
+    )
+    assert len(product.players) == 8
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_product_players_share_out_every_field_and_ratio_once(name):
+    product = read_product(name)
+    shared = [member for player in product.players.values() for member in player]
+    assert sorted(shared) == sorted([*product.by_name, *(r.name for r in product.ratios)])
+    assert all(player in members for player, members in product.players.items())
+
+
+def test_product_bands_group_a_protected_number(product):
+    bands = {f.name: f.bands for f in product.audits}
+    assert bands == {"audit_age": (25, 35, 45, 55, 62), "audit_marital_status": ()}
+
+
 def test_product_words_fall_back_to_english(product):
     assert product.label.in_language("fr") == product.label.fr
     assert product.label.in_language("en") == product.label.en
     assert product.label.in_language("de") == product.label.en
 
 
+REASONS = "[fields.reasons]\n"
+BANDS = "bands = [25, 35, 45, 55, 62]\n"
 LIMITED = 'at_most = "purchase_price"\n'
 SQRT = 'minimum = 0\nmaximum = 50\ntransform = "sqrt"'
 INVALID = {
@@ -165,6 +235,35 @@ INVALID = {
     ),
     "ratio of nothing": (TEXT.replace("sum = { loan_amount = 1 }", "sum = {}"), "ratios.0.sum"),
     "ratio clipped to nothing": (TEXT.replace("maximum = 1.0", "maximum = 0.0"), "not below"),
+    "wording of a number as a flag's": (
+        TEXT.replace(REASONS + "high", REASONS + "yes", 1),
+        "integer fields have no wording for yes",
+    ),
+    "wording of a choice as a number's": (
+        TEXT.replace(REASONS + "value", REASONS + "low", 1),
+        "choice fields have no wording for low",
+    ),
+    "wording of a flag as a choice's": (
+        TEXT.replace(REASONS + "yes", REASONS + "value", 1),
+        "flag fields have no wording for value",
+    ),
+    "wording of no case": (TEXT.replace(REASONS + "high", REASONS + "higher", 1), "reasons.higher"),
+    "wording in one language": (
+        TEXT.replace(', fr = "Le montant du prêt est élevé"', ""),
+        "reasons.high.fr",
+    ),
+    "bands that do not ascend": (TEXT.replace(BANDS, "bands = [35, 25]\n"), "do not ascend"),
+    "bands twice": (TEXT.replace(BANDS, "bands = [25, 25]\n"), "do not ascend"),
+    "bands of a field that is scored": (
+        TEXT.replace("maximum = 72\n", "maximum = 72\nbands = [12, 24]\n"),
+        "protected integer field, and no other, has bands",
+    ),
+    "bands of a protected choice": (
+        TEXT.replace(
+            'name = "audit_marital_status"\n', 'name = "audit_marital_status"\nbands = [1]\n'
+        ),
+        "protected integer field, and no other, has bands",
+    ),
     "label in one language": (TEXT.replace(', fr = "Durée"', ""), "fr"),
 }
 

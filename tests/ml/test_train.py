@@ -1,101 +1,23 @@
 """What ml/train.py promises."""
 
 import dataclasses
-import math
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import RepeatedStratifiedKFold
+from sklearn.pipeline import Pipeline
+from sklearn.tree import DecisionTreeClassifier
 
-from ml.candidates import SVC_KERNELS, candidates, columns_of
+from ml.candidates import SVC_KERNELS, Candidate, candidates, columns_of, preparation
+from ml.evidence import METRICS, figures
+from ml.examples import examples
 from ml.export import export_scorer
+from ml.product import Product
+from ml.reasons import MOST_PLAYERS
 from ml.rows import InvalidData, read_rows
-from ml.train import (
-    DEFAULT,
-    FOLDS,
-    METRICS,
-    SEED,
-    THOROUGH,
-    choose,
-    figures,
-    fit,
-    threshold_for,
-    train,
-)
-
-
-def folds_of(accuracies, *, roc_auc=0.8):
-    return [{"accuracy": a, "roc_auc": roc_auc} for a in accuracies]
-
-
-SPREAD = np.array([-0.02, -0.01, 0.0, 0.01, 0.02])
-# Of five folds with that spread: its standard deviation times the root of 1/5 + 1/4.
-ERROR = math.sqrt(0.00025) * math.sqrt(0.45)
-
-
-@pytest.mark.parametrize(
-    ("gain", "champion"), [(0.0, "svc_rbf"), (0.98 * ERROR, "svc_rbf"), (1.02 * ERROR, "forest")]
-)
-def test_choose_another_only_beyond_one_standard_error(gain, champion):
-    folds = {
-        "svc_rbf": folds_of(0.8 + SPREAD),
-        "svc_linear": folds_of([0.7] * 5),
-        "logistic": folds_of([0.8] * 5),
-        "forest": folds_of(0.8 + gain + SPREAD[::-1]),
-    }
-    chosen, reason = choose(folds)
-    assert chosen == champion
-    assert reason.startswith(f"{champion} decides")
-    assert f"by {gain:.4f}, standard error {ERROR:.4f}" in reason
-
-
-def test_choose_the_most_accurate_of_those_beyond():
-    folds = {
-        "svc_rbf": folds_of([0.80] * 5),
-        "svc_linear": folds_of([0.70] * 5),
-        "logistic": folds_of([0.81] * 5),
-        "forest": folds_of([0.84] * 5),
-    }
-    assert choose(folds)[0] == "forest"
-
-
-@pytest.mark.parametrize("better", SVC_KERNELS)
-def test_choose_between_two_svcs_by_accuracy_not_by_roc_auc(better):
-    folds = {
-        name: folds_of([0.81] * 5) if name == better else folds_of([0.8] * 5, roc_auc=0.9)
-        for name in SVC_KERNELS
-    }
-    assert choose(folds)[0] == better
-
-
-def test_choose_challenger_with_higher_roc_auc_alone_does_not_win():
-    folds = {
-        "svc_rbf": folds_of([0.8] * 5),
-        "svc_linear": folds_of([0.8] * 5),
-        "forest": folds_of([0.8] * 5, roc_auc=0.99),
-    }
-    assert choose(folds)[0] == "svc_rbf"
-
-
-@pytest.mark.parametrize(("cost_ratio", "threshold"), [(1, 0.5), (3, 0.75), (0.25, 0.2), (9, 0.9)])
-def test_threshold_for_is_where_both_errors_cost_the_same(cost_ratio, threshold):
-    found = threshold_for(cost_ratio)
-    assert found == pytest.approx(threshold)
-    assert found * 1 == pytest.approx((1 - found) * cost_ratio)
-
-
-def test_figures_equal_those_by_hand():
-    good = np.array([1, 1, 1, 0, 0])
-    probability = np.array([0.9, 0.5, 0.3, 0.6, 0.1])
-    found = figures(good, probability, threshold=0.5)
-    # Granted: the first two, which are good, and the fourth, which is bad; 0.5 is granted.
-    assert found["accuracy"] == pytest.approx(3 / 5)
-    assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1 / 2) / 2)
-    # Pairs of a good and a bad row: 4 of 6 in the right order.
-    assert found["roc_auc"] == pytest.approx(4 / 6)
-    # By rising probability: bad, good, good, bad, good; precision 1/1 and 2/4 where recall rises.
-    assert found["pr_auc_refused"] == pytest.approx((1 / 1 + 2 / 4) / 2)
-    assert found["brier"] == pytest.approx((0.01 + 0.25 + 0.49 + 0.36 + 0.01) / 5)
-    assert set(found) == set(METRICS)
+from ml.train import DEFAULT, FOLDS, SEED, THOROUGH, fit, train
 
 
 @pytest.mark.parametrize("rare", [0, 1])
@@ -168,11 +90,20 @@ def test_fit_is_calibrated_on_rows_held_out(product, linear):
     assert model.classes_.tolist() == [0, 1]
 
 
+def of_fields(product, fields, **more):
+    """The product with other fields."""
+    said = product.model_dump(exclude_defaults=True) | more
+    plain = [field.model_dump(exclude_defaults=True) for field in fields]
+    return Product.model_validate({**said, "fields": plain})
+
+
 def test_train_compares_chooses_and_fits_all(product):
+    few = ("loan_amount", "purchase_price", "years_in_job", "adverse_credit_record")
+    product = of_fields(product, [product.by_name[name] for name in few])
     fields, good = read_rows(product, product.data_file)
     competing = [
         dataclasses.replace(c, grid={key: values[:1] for key, values in c.grid.items()})
-        for c in candidates(product, seed=SEED)[:3]
+        for c in candidates(product, seed=SEED)[:2]
     ]
     names = [c.name for c in competing]
     seen = []
@@ -183,17 +114,57 @@ def test_train_compares_chooses_and_fits_all(product):
             yield task
 
     rows = (fields.iloc[:250], good[:250])
-    effort = dataclasses.replace(DEFAULT, inner_folds=2)
+    effort = dataclasses.replace(DEFAULT, repeats=2, inner_folds=2)
     found = train(
-        product, rows, threshold=0.5, effort=effort, competing=competing, progress=progress
+        product, rows, threshold=0.7, effort=effort, competing=competing, progress=progress
     )
-    assert seen == [3 * FOLDS + 3] * (3 * FOLDS + 3)
+    assert seen == [4 * FOLDS + 2] * (4 * FOLDS + 2)
     assert [row["name"] for row in found.table] == names
-    assert all(0 <= row[metric]["mean"] <= 1 for row in found.table for metric in METRICS)
     assert all(row["roc_auc"]["sd"] > 0 for row in found.table)
     assert found.champion in names
-    assert found.reason.startswith(f"{found.champion} decides")
+    assert found.reason.en.startswith(f"{found.champion} decides")
     assert list(found.models) == list(found.settings) == names
+    assert {row["field"] for row in found.importance} == set(product.by_name)
     for candidate in competing:
-        alone, _ = fit(candidate, product, rows, effort=effort, seed=SEED)
+        alone, settings = fit(candidate, product, rows, effort=effort, seed=SEED)
         assert export_scorer(alone) == export_scorer(found.models[candidate.name])
+        assert settings == found.settings[candidate.name]
+    champion = competing[names.index(found.champion)]
+    splits = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=2, random_state=SEED).split(*rows)
+    for_table = []
+    for i, (inside, outside) in enumerate(splits):
+        part = (rows[0].iloc[inside], rows[1][inside])
+        model, _ = fit(champion, product, part, effort=effort, seed=SEED)
+        expected = model.predict_proba(rows[0].iloc[outside])[:, 1]
+        for_table.append(figures(rows[1][outside], expected, threshold=0.7))
+        if i < FOLDS:  # the first repeat
+            np.testing.assert_allclose(found.out_of_fold[outside], expected, rtol=1e-12)
+    row = next(row for row in found.table if row["name"] == found.champion)
+    for metric in METRICS:
+        values = [figure[metric] for figure in for_table]
+        assert row[metric]["mean"] == pytest.approx(np.mean(values))
+        assert row[metric]["sd"] == pytest.approx(np.std(values, ddof=1))
+
+
+def one_setting(name, classifier, product):
+    steps = [("prepare", preparation(product, splines=False)), ("classify", classifier)]
+    return Candidate(name, name, Pipeline(steps), {}, {})
+
+
+def test_train_lets_none_decide_that_cannot_be_explained(product):
+    """A tree that is always right, a product with many fields and two SVCs that know nothing."""
+    term, flag = (product.by_name[name] for name in ("loan_term_months", "adverse_credit_record"))
+    flags = [flag.model_copy(update={"name": f"flag_{i}"}) for i in range(MOST_PLAYERS)]
+    wide = of_fields(product, [term, *flags], amount="loan_term_months", ratios=[])
+    fields = pd.DataFrame(examples(wide, count=150, seed=0))
+    good = fields["flag_3"].to_numpy()
+    competing = [one_setting(svc, DummyClassifier(), wide) for svc in SVC_KERNELS]
+    competing.append(one_setting("tree", DecisionTreeClassifier(max_depth=1), wide))
+    found = train(wide, (fields, good), threshold=0.5, competing=competing)
+    accuracies = {row["name"]: row["accuracy"]["mean"] for row in found.table}
+    assert accuracies["tree"] == 1
+    assert accuracies["svc_rbf"] < 0.7
+    assert found.champion == "svc_rbf"
+    assert "tree is more accurate" in found.reason.en
+    # And it is the champion's importance: who knows nothing loses nothing.
+    assert {row["mean"] for row in found.importance} == {0.0}

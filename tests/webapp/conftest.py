@@ -2,8 +2,10 @@
 
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -12,14 +14,21 @@ import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import insert
 from werkzeug.test import TestResponse
 
 from ml.application import Application
+from ml.assemble import Origin, assemble
 from ml.bundle import Bundle
 from ml.examples import examples
 from ml.product import Product
+from ml.reference import as_applications
+from ml.train import Trained
+from webapp import create_app
 from webapp.config import Config
 from webapp.database import sqlite_module
+from webapp.extensions import db
+from webapp.models import Decision, now
 from webapp.services import Operator
 
 Send = Callable[..., TestResponse]
@@ -43,6 +52,21 @@ def granted(applications: list[Application], bundle: Bundle) -> Application:
 def refused(applications: list[Application], bundle: Bundle) -> Application:
     """The application of the lowest probability."""
     return min(applications, key=lambda a: bundle.scorer.score(a).probability)
+
+
+@pytest.fixture(scope="session")
+def typical(origin: Origin) -> Application:
+    """An application like many that the model has learned from."""
+    return as_applications(origin.data[0].head(1))[0]
+
+
+@pytest.fixture(scope="session")
+def another_bundle(
+    tmp_path_factory: pytest.TempPathFactory, product: Product, trained: Trained, origin: Origin
+) -> Bundle:
+    """The same product decided by the other SVC, in a folder away from the first bundle's."""
+    directory: Path = tmp_path_factory.mktemp("other") / "models" / product.name
+    return assemble(directory, product, replace(trained, champion="svc_rbf"), origin)
 
 
 @pytest.fixture(scope="session")
@@ -122,6 +146,52 @@ def ask(where: Any, statement: str) -> list[tuple[Any, ...]]:
 def operator(app: Flask, query: Query) -> Operator:
     """The clerk."""
     return Operator("user", query("SELECT id FROM users WHERE username = 'clerk'")[0][0], "clerk")
+
+
+@pytest.fixture
+def put(app: Flask, operator: Operator, bundle: Bundle) -> Callable[..., int]:
+    """Put a refusal into the table past the service, as another release left it; its number."""
+
+    def store(application: Application, **columns: Any) -> int:
+        row = {
+            "created_at": now(),
+            "channel": "desk",
+            "user_id": operator.id,
+            "product": bundle.product.name,
+            "model": "svc_linear-00000000",  # which is nowhere
+            "probability": 0.25,
+            "threshold": bundle.threshold,
+            "granted": False,
+            "amount": application[bundle.product.amount],
+            "inputs": application,
+            "normalised": bundle.scorer.score(application).normalised,
+            **columns,
+        }
+        with app.app_context():
+            number: int = db.session.scalar(insert(Decision).values(row).returning(Decision.id))
+            db.session.commit()
+        return number
+
+    return store
+
+
+@pytest.fixture
+def restart(config: Config, client: FlaskClient) -> Iterator[Callable[[Path], FlaskClient]]:
+    """Start the application again on the same database, with the bundle in another folder."""
+    started = []
+
+    def start(folder: Path) -> FlaskClient:
+        app = create_app(replace(config, bundle=folder))
+        app.testing = True
+        app.test_client_class = type(client)
+        started.append(app)
+        return app.test_client()
+
+    yield start
+    for app in started:
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
 
 
 @pytest.fixture

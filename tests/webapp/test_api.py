@@ -21,6 +21,8 @@ KEYS = [
     "threshold",
     "product",
     "model",
+    "out_of_range",
+    "reasons",
     "features",
     "channel",
     "operator",
@@ -125,6 +127,7 @@ def test_create_answers_with_all_of_it(post, granted, bundle, product):
     assert body["threshold"] == bundle.threshold
     assert body["product"] == product.name
     assert body["model"] == bundle.version
+    assert body["reasons"] is None
     assert body["channel"] == "api"
     assert body["operator"] == "core-banking"
     assert datetime.fromisoformat(body["created_at"]).utcoffset().total_seconds() == 0
@@ -134,12 +137,20 @@ def test_create_answers_with_all_of_it(post, granted, bundle, product):
     ]
 
 
-def test_create_refused(post, refused):
-    assert post(refused).json["decision"] == "refused"
+def test_create_out_of_range(post, typical, product):
+    absurd = {
+        **typical,
+        **{name: product.by_name[name].maximum for name in ("assets", "outstanding_debt")},
+        **{name: product.by_name[name].minimum for name in ("monthly_income", "loan_amount")},
+    }
+    assert post(typical).json["out_of_range"] is False
+    assert post(absurd).json["out_of_range"] is True
 
 
-def test_show_equals_what_was_answered(post, client, api_key, granted):
-    made = post(granted)
+@pytest.mark.parametrize("kind", ["granted", "refused"])
+def test_show_equals_what_was_answered(post, client, api_key, request, kind):
+    made = post(request.getfixturevalue(kind))
+    assert made.json["decision"] == kind
     headers = {"Authorization": f"bearer  {api_key}"}
     answer = client.get(made.headers["Location"], headers=headers)
     assert answer.status_code == 200
@@ -191,6 +202,8 @@ def test_key_wrong(app, client, api_key, granted, signed_in, query):
         for answer in (
             client.post(DECISIONS, json=granted, headers=headers),  # its session does not count
             client.get(f"{DECISIONS}/1", headers=headers),
+            client.get(f"{DECISIONS}/1/reasons", headers=headers),
+            client.get("/api/v1/models/current", headers=headers),
         ):
             check_problem(answer, 401)
             assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -290,7 +303,10 @@ def test_wrong_method(client, api_key):
 def test_unknown_path(client, api_key):
     headers = {"Authorization": f"Bearer {api_key}"}
     paths = ("0", "1", LAST_ID, LAST_ID + 1, "9" * 400, "-1", "1.5", "x", "", "1/", "%00", "%ff")
-    for path in (*(f"{DECISIONS}/{p}" for p in paths), "/api/", "/api/v2/decisions", "/api//"):
+    decisions = [f"{DECISIONS}/{p}" for p in paths]
+    # Two slashes that meet lead to the address with one.
+    reasons = [f"{path}/reasons" for path in decisions if not path.endswith("/")]
+    for path in (*decisions, *reasons, "/api/", "/api/v2/decisions", "/api//"):
         check_problem(client.get(path, headers=headers), 404)
 
 

@@ -23,6 +23,10 @@ COMMANDS = [
     ("api-keys", "create"),
     ("api-keys", "revoke"),
     ("api-keys", "list"),
+    ("audit",),
+    ("audit", "replay"),
+    ("challenger",),
+    ("challenger", "run"),
 ]
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ml.bundle import MANIFEST, SEAL, write_bundle
 from ml.examples import examples
+from ml.manifest import MANIFEST, SEAL
+from ml.write import write_bundle
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -92,6 +93,14 @@ def test_start_stops_on_a_setting_that_cannot_be_used(bundle, tmp_path):
     done = start(tmp_path / "instance", bundle.directory, LOAN_THREADS="many")
     assert done.returncode == 2
     assert "LOAN_THREADS" in said(done)
+
+
+@pytest.mark.parametrize("name", ["svc_linear", "nobody"])
+def test_start_stops_on_a_challenger_that_is_none(bundle, tmp_path, name):
+    done = start(tmp_path / "instance", bundle.directory, LOAN_CHALLENGER=name)
+    assert done.returncode == 2
+    assert name in said(done)
+    assert "There are: svc_rbf." in said(done)
 
 
 def test_second_start_does_not_open_the_pipeline_again(serve, tmp_path):

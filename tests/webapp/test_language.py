@@ -4,7 +4,9 @@ import re
 
 import pytest
 
-from webapp import create_app
+from ml.product import Field
+from ml.wording import LANGUAGES, Text
+from webapp import create_app, language as spoken
 from webapp.config import Config
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -96,3 +98,52 @@ def test_setting_where_the_browser_asks_for_neither(tmp_path, bundle, database_u
     assert language(browser) == "fr"
     assert language(browser, **{"Accept-Language": "de"}) == "fr"
     assert language(browser, **{"Accept-Language": "en"}) == "en"
+
+
+@pytest.fixture
+def written(app):
+    """Write a value in each language, as a page does."""
+
+    def write(how, value):
+        found = []
+        for code in LANGUAGES:
+            with app.test_request_context(headers={"Accept-Language": code}):
+                found.append(how(value))
+        return tuple(found)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("number", "english", "french"),
+    [
+        (1.234, "+1.23", "+1,23"),
+        (-1.236, "−1.24", "−1,24"),
+        (0.0, "+0.00", "+0,00"),
+        (-0.0, "+0.00", "+0,00"),
+        (-0.004, "+0.00", "+0,00"),
+        (-0.006, "−0.01", "−0,01"),
+        (-1234.5, "−1234.50", "−1234,50"),
+    ],
+)
+def test_signed_always_says_which_side_of_zero(written, number, english, french):
+    assert written(spoken.signed, number) == (english, french)
+
+
+@pytest.mark.parametrize(
+    ("number", "english", "french"),
+    [(1, "1", "1"), (0.8, "0.8", "0,8"), (1234.567, "1,234.57", "1\u202f234,57"), (0, "0", "0")],
+)
+def test_plain_has_two_decimals_at_most(written, number, english, french):
+    assert written(spoken.plain, number) == (english, french)
+
+
+def test_share_and_decimal(written):
+    assert written(spoken.share, 0.12345) == ("12.3%", "12,3\u00a0%")
+    assert written(spoken.decimal, 1.5) == ("1.500", "1,500")
+
+
+def test_bounds_in_words(written):
+    label = Text(en="Worth", fr="Valeur")
+    field = Field(name="worth", kind="integer", label=label, group="g", minimum=-2, maximum=12_000)
+    assert written(spoken.bounds, field) == ("-2 to 12,000", "-2 à 12\u202f000")

@@ -15,7 +15,10 @@ from webapp import create_app, services
 from webapp.extensions import db
 
 ROOT = Path(__file__).parents[2]
-TABLES = {"users", "api_keys", "decisions", "decision_counts"}
+TABLES = {
+    *("users", "api_keys", "decisions", "decision_counts"),
+    *("trials", "challenger_scores", "challenger_counts"),
+}
 STARTS = 6
 
 
@@ -40,7 +43,7 @@ def there():
         else:
             statement = (
                 "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal "
-                "UNION SELECT proname FROM pg_proc WHERE starts_with(proname, 'decisions') "
+                "UNION SELECT proname FROM pg_proc WHERE proname ~ '^(decisions|trials|challenger)' "
                 "UNION SELECT indexname FROM pg_indexes WHERE schemaname = 'public'"
             )
         more = set(connection.exec_driver_sql(statement).scalars())

@@ -145,7 +145,7 @@ def test_decisions_are_never_changed(app, decide, granted, query, query_at, conf
         "UPDATE decisions SET id = id + 1",
         "DELETE FROM decisions",
         "DELETE FROM decisions WHERE id = 1",
-        *(["TRUNCATE decisions"] if config.database_url else []),
+        *(["TRUNCATE decisions CASCADE"] if config.database_url else []),
     ):
         with pytest.raises(Exception, match="decisions are never changed"):
             query_at(config.database_url or config.instance, statement)
@@ -173,7 +173,7 @@ def test_every_constraint_has_its_name(app):
     pattern = re.compile(r"(pk|fk|uq|ck|ix)_[a-z_]+")
     with app.app_context():
         found = inspect(db.engine)
-        for table in ("users", "api_keys", "decisions", "decision_counts"):
+        for table in set(found.get_table_names()) - {"alembic_version"}:
             names = [found.get_pk_constraint(table)["name"]]
             for part in (found.get_unique_constraints, found.get_check_constraints):
                 names += [c["name"] for c in part(table)]

@@ -5,7 +5,7 @@ from werkzeug.routing import IntegerConverter, Map
 
 from webapp.extensions import csrf
 from webapp.models import LAST_ID
-from webapp.views import api, applications, decisions, health, language
+from webapp.views import api, applications, decisions, health, language, models
 
 
 class Identifier(IntegerConverter):
@@ -17,7 +17,7 @@ class Identifier(IntegerConverter):
 
 def init_app(app: Flask) -> None:
     app.url_map.converters["id"] = Identifier
-    for module in (applications, decisions, language, health, api):
+    for module in (applications, decisions, models, language, health, api):
         app.register_blueprint(module.blueprint)
     csrf.exempt(
         api.blueprint

@@ -1,9 +1,14 @@
 """The JSON endpoint for other systems."""
 
 from flask import Blueprint, Response, abort, g, jsonify, request, url_for
+from flask_babel import gettext as _
 
-from webapp import services
+from ml.card import model_card
+from ml.wording import Text
+from webapp import explanations, services
+from webapp.errors import problem
 from webapp.extensions import model
+from webapp.language import words
 from webapp.models import Decision
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
@@ -26,6 +31,34 @@ def show(number: int) -> Response:
     return jsonify(_body(decision))
 
 
+@blueprint.get("/decisions/<id:number>/reasons")
+def reasons(number: int) -> Response:
+    decision = services.find_decision(number)
+    if decision is None:
+        abort(404)
+    explained = explanations.explain(decision)
+    if explained is None:
+        return problem(409, detail=_("The model of this decision is no longer here."))
+    return jsonify(
+        id=decision.id,
+        decision=decision.decision,
+        model=decision.model,
+        reasons=_reasons(explained),
+    )
+
+
+@blueprint.get("/models/<version>")
+def card(version: str) -> Response:
+    bundle = model.bundle if version == "current" else model.of(version)
+    if bundle is None:
+        abort(404)
+    return jsonify(model_card(bundle))
+
+
+def _reasons(stored: services.Stored | None) -> list[dict[str, object]] | None:
+    return stored and [{**r, "text": words(Text(**r["text"]))} for r in stored]
+
+
 def _body(decision: Decision) -> dict[str, object]:
     return {
         "id": decision.id,
@@ -34,6 +67,8 @@ def _body(decision: Decision) -> dict[str, object]:
         "threshold": decision.threshold,
         "product": decision.product,
         "model": decision.model,
+        "out_of_range": decision.out_of_range,
+        "reasons": _reasons(decision.reasons),
         "features": decision.features,
         "channel": decision.channel,
         "operator": decision.operator,

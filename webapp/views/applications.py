@@ -5,7 +5,7 @@ from werkzeug.wrappers import Response
 
 from webapp import services
 from webapp.extensions import model
-from webapp.forms import application_form, bounds
+from webapp.forms import application_form
 
 blueprint = Blueprint("applications", __name__)
 
@@ -21,7 +21,7 @@ def new() -> Response | tuple[str, int]:
     form = application_form(product)
     application = form.read(model.rules)
     if application is None:
-        page = render_template("applications/new.html", product=product, form=form, bounds=bounds)
+        page = render_template("applications/new.html", product=product, form=form)
         return page, 422 if form.is_submitted() else 200
     decision = services.decide(
         application, operator=g.operator, channel="desk", submission=form.submission.data

@@ -1,18 +1,23 @@
-"""The decisions: one, and the list of them."""
+"""The decisions: one with its explanation, the list of them, and trials of other values."""
 
 from dataclasses import dataclass
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, abort, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from werkzeug.wrappers import Response
 
 from ml.application import Value
 from ml.product import Field
-from webapp import services
+from ml.wording import Text
+from webapp import explanations, services
 from webapp.extensions import model
+from webapp.forms import ApplicationForm, trial_form
 from webapp.language import decimal, integer, words
-from webapp.models import LAST_ID
+from webapp.models import LAST_ID, Decision, Trial
+from webapp.services import Stored
 
 blueprint = Blueprint("decisions", __name__)
+ZERO = 100  # the middle of the chart, in its own units
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,17 @@ class Row:
     empty: bool = False
 
 
+@dataclass(frozen=True)
+class Bar:
+    """A field's share on the chart, to the left or to the right of zero."""
+
+    text: str
+    share: float
+    x: float
+    width: float
+    principal: bool
+
+
 @blueprint.get("/decisions")
 def index() -> str:
     page = services.list_decisions(before=_position("before"), after=_position("after"))
@@ -34,10 +50,44 @@ def index() -> str:
 
 @blueprint.get("/decisions/<id:number>")
 def show(number: int) -> str:
+    decision = _found(number)
+    return _page(decision, _trial_form(decision))
+
+
+@blueprint.post("/decisions/<id:number>/trials")
+def trial(number: int) -> Response | tuple[str, int]:
+    decision = _found(number)
+    form = _trial_form(decision)
+    if form is None:
+        abort(404)
+    application = form.read(model.rules_of(decision.model), beside=decision.inputs)
+    if application is None:
+        return _page(decision, form), 422
+    explanations.try_values(decision, application, operator=g.operator)
+    return redirect(url_for("decisions.show", number=number, _anchor="trials"), 303)
+
+
+@blueprint.get("/decisions/<id:number>/trials")
+def trials(number: int) -> Response:
+    """Lead back whoever comes here by a reload or by another language after a wrong value."""
+    return redirect(url_for("decisions.show", number=number, _anchor="trials"))
+
+
+def _found(number: int) -> Decision:
     decision = services.find_decision(number)
     if decision is None:
         abort(404)
-    product = model.bundle.product if model.bundle.product.name == decision.product else None
+    return decision
+
+
+def _trial_form(decision: Decision) -> ApplicationForm | None:
+    bundle = model.of(decision.model)
+    return trial_form(bundle.product, decision.inputs) if bundle else None
+
+
+def _page(decision: Decision, form: ApplicationForm | None) -> str:
+    bundle = model.of(decision.model)
+    product = bundle.product if bundle else model.product(decision.product)
     fields = product.by_name if product else {}
     rows = [
         _row(fields.get(name), name, value, decision.normalised[name])
@@ -48,9 +98,66 @@ def show(number: int) -> str:
         for r in (product.ratios if product else ())
         if r.name in decision.normalised
     ]
+    asked = not decision.granted or "explain" in request.args
     return render_template(
-        "decisions/show.html", decision=decision, product=product, rows=rows, computed=computed
+        "decisions/show.html",
+        decision=decision,
+        product=product,
+        rows=rows,
+        computed=computed,
+        bars=_bars(explanations.explain(decision) or []) if asked else None,
+        changes=None if decision.granted else _changes(decision, fields),
+        form=form,
+        trials=[_tried(t, decision, fields) for t in explanations.list_trials(decision)],
     )
+
+
+def _bars(reasons: Stored) -> list[Bar]:
+    """Scale the shares so that the longest bar fills its side of zero."""
+    longest = max((abs(r["share"]) for r in reasons), default=0) or 1
+    return [
+        Bar(
+            words(Text(**r["text"])),
+            r["share"],
+            x=min(ZERO, ZERO + ZERO * r["share"] / longest),
+            width=ZERO * abs(r["share"]) / longest,
+            principal=r["principal"],
+        )
+        for r in reasons
+    ]
+
+
+def _changes(decision: Decision, fields: dict[str, Field]) -> list[dict[str, object]] | None:
+    found = explanations.find_changes(decision)
+    if found is None:
+        return None
+    return [
+        {
+            "label": words(fields[c.field].label),
+            "asked": _with_unit(fields[c.field], decision.inputs[c.field]),
+            "value": None if c.value is None else _with_unit(fields[c.field], c.value),
+            "probability": c.probability,
+            "searched": c.searched
+            and (integer(c.searched[0]), _with_unit(fields[c.field], c.searched[1])),
+        }
+        for c in found
+    ]
+
+
+def _tried(t: Trial, decision: Decision, fields: dict[str, Field]) -> dict[str, object]:
+    changed = [
+        (words(fields[name].label), _with_unit(fields[name], value))
+        for name, value in t.inputs.items()
+        if value != decision.inputs.get(name) and name in fields
+    ]
+    return {"trial": t, "changed": changed}
+
+
+def _with_unit(field: Field, value: Value) -> str:
+    if value is None:
+        return str(_("not known"))
+    unit = f"\u00a0{words(field.unit)}" if field.unit else ""
+    return _entered(field, value) + unit
 
 
 def _position(name: str) -> int | None:
@@ -63,11 +170,11 @@ def _position(name: str) -> int | None:
 
 
 def _row(field: Field | None, name: str, value: Value, normalised: float | list[int]) -> Row:
-    if field is None:  # a product that is no longer served
-        return Row(name, str(value), "", _normalised(normalised))
-    label, seen = words(field.label), _normalised(normalised)
+    label, seen = words(field.label) if field else name, _normalised(normalised)
     if value is None:
         return Row(label, _("not known"), "", seen, empty=True)
+    if field is None:  # a product that is no longer served
+        return Row(label, str(value), "", seen)
     return Row(label, _entered(field, value), words(field.unit) if field.unit else "", seen)
 
 

@@ -3,10 +3,10 @@
 from flask import Blueprint, Response, jsonify
 from sqlalchemy.exc import DBAPIError
 
-from webapp import services
+from webapp import challenge, services
 from webapp.config import VERSION
 from webapp.extensions import ModelUnavailable, model
-from webapp.metrics import CONTENT_TYPE, DecisionCounts, metrics
+from webapp.metrics import CONTENT_TYPE, ChallengerCounts, DecisionCounts, metrics
 
 blueprint = Blueprint("health", __name__)
 
@@ -35,9 +35,9 @@ def metrics_page() -> Response:
     return Response(metrics.render(counts=_counts(), info=info), content_type=CONTENT_TYPE)
 
 
-def _counts() -> DecisionCounts | None:
+def _counts() -> tuple[DecisionCounts, ChallengerCounts] | None:
     try:
-        return services.count_decisions()
+        return services.count_decisions(), challenge.count_scores()
     except DBAPIError:
         return None
 

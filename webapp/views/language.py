@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, abort, current_app, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from ml.product import LANGUAGES
+from ml.wording import LANGUAGES
 from webapp.language import COOKIE
 
 blueprint = Blueprint("language", __name__)

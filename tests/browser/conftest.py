@@ -1,0 +1,112 @@
+"""A real Chromium, and how a clerk comes in with it."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+REFUSED = {
+    "loan_amount": "9000",
+    "purchase_price": "9000",
+    "loan_term_months": "60",
+    "years_in_job": "0",
+    "monthly_expenses": "300",
+}
+
+
+@pytest.fixture(scope="session")
+def chromium(need) -> Iterator[Browser]:
+    path = need("chromium", "apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def locale() -> str:
+    return "en-GB"
+
+
+@pytest.fixture
+def page(chromium: Browser, locale: str) -> Iterator[Page]:
+    """A page that fails its test on any error it logs or any request to another host."""
+    context = chromium.new_context(locale=locale)
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    wrong = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda m: wrong.append(m.text) if logged_error(m) else None)
+    page.on(
+        "request",
+        lambda r: None if r.url.startswith(("http://127.0.0.1", "data:")) else wrong.append(r.url),
+    )
+    yield page
+    context.close()
+    assert wrong == []
+
+
+def logged_error(message: ConsoleMessage) -> bool:
+    """Whether it is an error; a form with wrong values is answered 422, which is none."""
+    return message.type == "error" and "status of 422" not in message.text
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A running service and how to come in."""
+
+    url: str
+    password: str
+
+    def sign_in(self, page: Page) -> None:
+        """Let the first user sign in, in any language."""
+        page.goto(self.url)
+        page.locator("#username").fill("admin")
+        page.locator("#password").fill(self.password)
+        page.keyboard.press("Enter")
+        expect(page.locator("form#application")).to_be_visible()
+
+    def decisions(self, page: Page) -> int:
+        """Count the decisions on the list, and leave the page open that is."""
+        answer = page.context.request.get(f"{self.url}/decisions")
+        assert answer.ok
+        return len(re.findall(r'href="/decisions/\d+"', answer.text()))
+
+
+@pytest.fixture(scope="session")
+def open_desk(start_server, tmp_path_factory) -> Callable[..., AbstractContextManager[Desk]]:
+    """Start the service and know the first user's password."""
+
+    @contextmanager
+    def start(database_url: str = "") -> Iterator[Desk]:
+        with start_server(tmp_path_factory.mktemp("desk"), database_url) as server:
+            yield Desk(server.url, server.flask("users", "set-password", "admin"))
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def desk(open_desk) -> Iterator[Desk]:
+    """One service for all tests that do not mind what others enter."""
+    with open_desk() as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def refuse() -> Callable[[Page], None]:
+    """Enter an application that is refused, in any language."""
+
+    def enter(page: Page) -> None:
+        for name, answer in REFUSED.items():
+            page.locator(f"#{name}").fill(answer)
+        page.locator("#employment_type").select_option("temporary")
+        page.locator("#home_status").select_option("renting")
+        page.locator("#adverse_credit_record-1").check()
+        page.locator("#application button").click()
+        expect(page.locator(".verdict.refused")).to_be_visible()
+
+    return enter

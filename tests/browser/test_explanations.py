@@ -1,0 +1,139 @@
+"""Why a loan was refused and what would change it, in a real browser and in both languages."""
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+SAID = {
+    "en-GB": {
+        "refused": "Refused",
+        "why": "Why",
+        "principal": "Principal reasons for the refusal:",
+        "reason": "There is an adverse credit record",
+        "change": "What would change it",
+        "term": "Term: none found from 61 to 72 months",
+        "try": "Try these values",
+        "trial": "Trial, not a decision: Loan amount: 3,000 EUR, Term: 24 months → would be",
+        "model": "Model",
+        "audit": "Fairness audit",
+        "card": "This card as JSON",
+    },
+    "fr-FR": {
+        "refused": "Refusé",
+        "why": "Pourquoi",
+        "principal": "Motifs principaux du refus :",
+        "reason": "Un incident de crédit est enregistré",
+        "change": "Ce qui la changerait",
+        "term": "Durée : rien trouvé de 61 à 72 mois",
+        "try": "Essayer ces valeurs",
+        "trial": "Essai, non une décision : Montant du prêt : 3 000 EUR, Durée : 24 mois → serait",
+        "model": "Modèle",
+        "audit": "Audit d’équité",
+        "card": "Cette fiche en JSON",
+    },
+}
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing reaches beyond the screen's edge."""
+    return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("locale", list(SAID))
+def test_a_refusal_is_explained_and_other_values_are_tried(desk, refuse, page, locale, product):
+    said = SAID[locale]
+    desk.sign_in(page)
+    before = desk.decisions(page)
+    refuse(page)
+    why = page.get_by_role("region", name=said["why"])
+    expect(why).to_contain_text(said["principal"])
+    expect(why.get_by_role("listitem").first).to_have_text(said["reason"])
+    expect(why.get_by_role("row")).to_have_count(1 + len(product.players))
+    drawn = drawn_bars(page)
+    for bar in drawn:
+        begin, end = (bar["left"], bar["right"])[:: 1 if bar["side"] == "for" else -1]
+        assert abs(begin) < 1.5  # pixels from zero
+        assert end > 0 if bar["side"] == "for" else end < 0
+    assert len(drawn) == len(product.players)
+    assert len({(bar["side"], bar["color"]) for bar in drawn}) == 2
+    assert not {bar["color"] for bar in drawn} & {"none", "rgb(0, 0, 0)"}
+    change = page.get_by_role("region", name=said["change"])
+    expect(change.get_by_text(said["term"])).to_be_visible()
+    change.locator("#loan_amount").fill("3 000")
+    change.locator("#loan_term_months").fill("24")
+    change.get_by_role("button", name=said["try"]).click()
+    expect(change.get_by_role("status")).to_contain_text(said["trial"])
+    expect(page.locator(".verdict")).to_contain_text(said["refused"])
+    assert desk.decisions(page) == before + 1
+    page.get_by_role("link", name=said["model"]).click()
+    plots = page.locator("figure svg")
+    expect(plots).to_have_count(5)
+    for plot in plots.all():
+        assert plot.bounding_box()["width"] > 300
+        assert plot.get_attribute("role") == "img"
+    expect(page.get_by_role("heading", name=said["audit"])).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name=said["card"]).click()
+    card = json.loads(download.value.path().read_text())
+    assert card["product"]["name"] == product.name
+    assert download.value.suggested_filename == f"{card['version']}.json"
+
+
+def drawn_bars(page: Page) -> list[dict[str, Any]]:
+    """Return each bar's edges as they are drawn, counted from zero, its side and its colour."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("svg.share")].map(svg => {
+            const rect = svg.querySelector("rect"), bar = rect.getBoundingClientRect();
+            const line = svg.querySelector("line").getBoundingClientRect();
+            const zero = (line.left + line.right) / 2;
+            return {
+                left: bar.left - zero, right: bar.right - zero,
+                side: rect.getAttribute("class"), color: getComputedStyle(rect).fill,
+            };
+        })"""
+    )
+
+
+def test_other_values_are_tried_by_the_keyboard_alone(desk, refuse, page):
+    desk.sign_in(page)
+    refuse(page)
+    expect(page.get_by_role("link", name="Next application")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Loan amount")).to_be_focused()
+    page.keyboard.type("9,9")  # in place of what stood there
+    page.keyboard.press("Tab")
+    page.keyboard.type("12")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Loan amount")).to_be_focused()
+    expect(page.get_by_label("Loan amount")).to_have_value("9,9")
+    expect(page.locator("#loan_amount-error")).to_have_text("Enter a whole number.")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("800")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Try these values")).to_be_focused()
+    page.keyboard.press("Space")
+    trial = page.get_by_role("status")
+    expect(trial).to_contain_text("Loan amount: 800 EUR, Term: 12 months")
+    expect(trial).to_be_in_viewport()
+
+
+def test_no_page_is_wider_than_the_screen(desk, chromium, refuse):
+    for language, width in (("en", 1100), ("en", 360), ("fr", 1100), ("fr", 360)):
+        context = chromium.new_context(locale=language, viewport={"width": width, "height": 800})
+        page = context.new_page()
+        desk.sign_in(page)
+        refuse(page)
+        decision = page.url.removeprefix(desk.url)
+        page.locator("#trials button").click()
+        expect(page.get_by_role("status")).to_be_visible()
+        page.locator("#trials button").click()
+        page.locator("#trials summary").click()
+        expect(page.locator("#trials details li")).to_have_count(2)
+        assert fits(page), (language, width, "trials")
+        for path in ("/applications/new", decision, "/decisions", "/model", "/nowhere"):
+            page.goto(desk.url + path)
+            assert fits(page), (language, width, path)
+        context.close()
