@@ -33,6 +33,7 @@ LONGEST_REST = 1.0  # seconds
 SETTLED = timedelta(minutes=1)
 LATEST = 25  # disagreements shown
 
+COUNTING = {"preserve_rowcount": True}
 INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
@@ -76,7 +77,10 @@ class Challenger:
 
     def _unscored(self, upto: int) -> Sequence[Any]:
         score = exists().where(
-            ChallengerScore.challenger == self.name, ChallengerScore.decision_id == Decision.id
+            ChallengerScore.challenger == self.name,
+            ChallengerScore.decision_id == Decision.id,
+            # Follows from the rest; said, PostgreSQL looks through no more scores than decisions.
+            ChallengerScore.decision_id.between(self._done, upto),
         )
         # The inputs as they are written: what somebody put there need not be JSON.
         inputs = cast(Decision.inputs, Text).label("inputs")
@@ -123,13 +127,13 @@ class Challenger:
 
 def _store(found: list[dict[str, Any]]) -> int:
     """Write scores and return how many another process had not written before."""
-    insert = INSERTS[db.engine.dialect.name](ChallengerScore)
-    statement = insert.values(found).on_conflict_do_nothing()
+    table = ChallengerScore.__table__
+    insert = INSERTS[db.engine.dialect.name](table).on_conflict_do_nothing()
     started = time.perf_counter()
     with writing():
-        stored: Any = db.session.execute(statement, execution_options={"preserve_rowcount": True})
+        stored = db.session.connection().execute(insert, found, execution_options=COUNTING)
     time.sleep(min(REST * (time.perf_counter() - started), LONGEST_REST))
-    return int(stored.rowcount)
+    return stored.rowcount
 
 
 def work(challenger: Challenger, *, parent: int | None) -> None:
@@ -159,10 +163,11 @@ def _wanted(parent: int | None) -> bool:
 
 def scores_of(decision: Decision) -> Sequence[ChallengerScore]:
     """Return what challengers make of a decision's application, by their names."""
-    # By the names first: they lead the index.
     names = select(ChallengerCount.challenger).where(ChallengerCount.model == decision.model)
     query = select(ChallengerScore).where(
-        ChallengerScore.decision_id == decision.id, ChallengerScore.challenger.in_(names)
+        ChallengerScore.decision_id == decision.id,
+        # They lead the index, and PostgreSQL would not look for them first by itself.
+        ChallengerScore.challenger.in_(db.session.scalars(names.distinct()).all()),
     )
     return list(db.session.scalars(query.order_by(ChallengerScore.challenger)))
 

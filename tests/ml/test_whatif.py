@@ -141,13 +141,13 @@ def check(product, scorer, applications, ranges, threshold=0.5):
     return found
 
 
-def altered(scorer_bytes, arrays=None, **layout):
+def altered(scorer_bytes, arrays=None, *, pipeline=None, **layout):
     """Return a Scorer from an export with other arrays or another layout."""
     held = np.load(io.BytesIO(scorer_bytes))
     full = json.loads(str(held["layout"])) | layout
     content = io.BytesIO()
     np.savez(content, **({**held} | (arrays or {}) | {"layout": np.array(json.dumps(full))}))
-    return Scorer(content.getvalue())
+    return Scorer(content.getvalue(), pipeline=pipeline)
 
 
 def only(changes, field, direction):
@@ -327,10 +327,10 @@ def test_nearest_granted_none_found_says_where_it_looked(scorer_of, base, produc
         scorer_of(name, product),
         base[1],
         threshold=1 - 1e-9,
-        ranges=ranges_of(product),
+        ranges={"loan_amount": (1, 10**6), "loan_term_months": (-5, 1_000)},
     )
     assert changes == [
-        Change("loan_amount", "less", None, None, (601, 8_999)),
+        Change("loan_amount", "less", None, None, (500, 8_999)),
         Change("loan_term_months", "less", None, None, (6, 39)),
         Change("loan_term_months", "more", None, None, (41, 72)),
     ]
@@ -464,7 +464,7 @@ def test_nearest_granted_through_zero_equals_brute_force(scorer_of):
 def test_nearest_granted_of_a_pipeline_equals_brute_force(scorer_of, product):
     scorer = scorer_of("boosting", product)
     assert scorer.margin is None
-    rows = refused(scorer, real(product), count=2)
+    rows = refused(scorer, real(product), count=1)
     ranges = ranges_of(product) | {"loan_amount": (601, 9_000)}
     for application in rows:
         changes = nearest_granted(product, scorer, application, threshold=0.5, ranges=ranges)
@@ -480,16 +480,40 @@ def test_nearest_granted_of_a_pipeline_equals_brute_force(scorer_of, product):
                 assert change.probability == scorer.score(changed).probability
 
 
-def test_nearest_granted_of_a_pipeline_says_how_far_it_looked(
-    scorer_of, base, product, monkeypatch
-):
+@pytest.mark.parametrize(
+    ("away", "looked"),
+    [(1, 64), (64, 64), (65, 320), (320, 320), (321, 1_344), (1_344, 1_344), (1_345, 5_440)],
+)
+def test_nearest_granted_of_a_pipeline_leaves_out_no_value(base, product, away, looked):
+    def grants_one(frame):
+        return np.where(np.equal(frame["loan_amount"], 9_000 - away), 0.9, 0.1)
+
+    content = export_scorer(base[0].models["svc_linear"])
+    scorer = altered(content, kind="pipeline", pipeline=grants_one)
+    changes = nearest_granted(product, scorer, base[1], threshold=0.5, ranges=ranges_of(product))
+    found = (9_000 - away, 0.9, (9_000 - looked, 8_999))
+    assert only(changes, "loan_amount", "less")[2:] == found
+
+
+def test_nearest_granted_of_a_pipeline_says_how_far_it_looked(base, product, monkeypatch):
     monkeypatch.setattr(whatif, "MOST", 100)
-    changes = nearest_granted(
-        product,
-        scorer_of("boosting", product),
-        base[1],
-        threshold=0.9999,
-        ranges=ranges_of(product),
-    )
+    content = export_scorer(base[0].models["svc_linear"])
+    scorer = altered(content, kind="pipeline", pipeline=lambda f: np.zeros(len(f["loan_amount"])))
+    changes = nearest_granted(product, scorer, base[1], threshold=0.5, ranges=ranges_of(product))
     assert only(changes, "loan_amount", "less")[2:] == (None, None, (8_900, 8_999))
     assert only(changes, "loan_term_months", "less")[2:] == (None, None, (6, 39))
+
+
+@pytest.mark.parametrize("kind", ["svc_linear", "logistic", "svc_rbf", "turned round"])
+def test_nearest_granted_scores_few_values(scorer_of, trained, product, monkeypatch, kind):
+    if kind == "turned round":
+        scorer = altered(export_scorer(trained.models["svc_linear"]), calibration=[1.3, 0.2])
+    else:
+        scorer = scorer_of(kind, product)
+    rows = refused(scorer, real(product), count=20)
+    asked = []
+    score = scorer.score
+    monkeypatch.setattr(scorer, "score", lambda a: asked.append(a) or score(a))
+    for application in rows:
+        nearest_granted(product, scorer, application, threshold=0.5, ranges=ranges_of(product))
+    assert len(asked) < 200 * len(rows)

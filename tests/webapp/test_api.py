@@ -137,16 +137,6 @@ def test_create_answers_with_all_of_it(post, granted, bundle, product):
     ]
 
 
-def test_create_out_of_range(post, typical, product):
-    absurd = {
-        **typical,
-        **{name: product.by_name[name].maximum for name in ("assets", "outstanding_debt")},
-        **{name: product.by_name[name].minimum for name in ("monthly_income", "loan_amount")},
-    }
-    assert post(typical).json["out_of_range"] is False
-    assert post(absurd).json["out_of_range"] is True
-
-
 @pytest.mark.parametrize("kind", ["granted", "refused"])
 def test_show_equals_what_was_answered(post, client, api_key, request, kind):
     made = post(request.getfixturevalue(kind))

@@ -1,7 +1,9 @@
 """Why a decision fell as it did: told by the API, kept in the table, computed where it was not."""
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from ml.wording import LANGUAGES
 from webapp import explanations, services
 from webapp.extensions import db
 
+DOCS = Path(__file__).parents[2] / "docs/api.md"
 DECISIONS = "/api/v1/decisions"
 PROBLEM = "application/problem+json"
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -120,6 +123,27 @@ def test_grant_gives_its_reasons_when_asked(post, ask, granted, bundle):
         }
     shares = [r["share"] for r in answer.json["reasons"]]
     assert shares == sorted(shares, reverse=True)
+
+
+@ON_ONE
+def test_docs_show_what_is_answered(post, refused):
+    shown = json.loads(re.search(r"```json\n(.*?)```", DOCS.read_text(), re.S)[1])
+    body = post(refused).json
+    assert list(shown) == list(body)
+    for part in ("reasons", "features"):
+        assert all(list(one) == list(body[part][0]) for one in shown[part])
+    shares = [reason["share"] for reason in shown["reasons"]]
+    assert shares == sorted(shares)
+
+
+def test_out_of_range(post, typical, product):
+    absurd = {
+        **typical,
+        **{name: product.by_name[name].maximum for name in ("assets", "outstanding_debt")},
+        **{name: product.by_name[name].minimum for name in ("monthly_income", "loan_amount")},
+    }
+    assert post(typical).json["out_of_range"] is False
+    assert post(absurd).json["out_of_range"] is True
 
 
 def test_reasons_of_a_refusal_are_those_stored(put, ask, refused, bundle):

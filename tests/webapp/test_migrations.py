@@ -43,7 +43,8 @@ def there():
         else:
             statement = (
                 "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal "
-                "UNION SELECT proname FROM pg_proc WHERE proname ~ '^(decisions|trials|challenger)' "
+                "UNION SELECT proname FROM pg_proc "
+                "WHERE proname ~ '^(decisions|trials|challenger)' "
                 "UNION SELECT indexname FROM pg_indexes WHERE schemaname = 'public'"
             )
         more = set(connection.exec_driver_sql(statement).scalars())

@@ -1,0 +1,267 @@
+"""A product goes from one TOML and one CSV to a running desk, as docs/bring-your-own.md says."""
+
+import html
+import json
+import re
+import shlex
+import subprocess
+import sys
+import urllib.request
+from http.cookiejar import CookieJar
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+
+import pandas as pd
+import pytest
+
+from ml.__main__ import main
+from ml.application import format_integer
+from ml.bundle import read_bundle
+from ml.product import DATA, PRODUCTS
+from ml.reference import as_applications
+from ml.rows import read_rows
+from ml.wording import LANGUAGES
+
+ROOT = Path(__file__).parents[2]
+DOC = (ROOT / "docs/bring-your-own.md").read_text()
+ROWS = 400  # enough to learn from; all the mortgages would only take longer
+# What is said in this product and in no other.
+OWN = {
+    'name = "mortgage"': 'name = "house_loan"',
+    'data = "mortgages.csv"': 'data = "house_rows.csv"',
+    '{ en = "Mortgage", fr = "Prêt immobilier" }': '{ en = "House loan", fr = "Prêt maison" }',
+    '{ en = "Loan amount", fr = "Montant du prêt" }': (
+        '{ en = "Sum for house & garden", fr = "Somme pour maison et jardin" }'
+    ),
+    '{ en = "Property type", fr = "Type de bien" }': (
+        '{ en = "Sort of house", fr = "Genre de bien" }'
+    ),
+    (
+        '[fields.reasons]\nvalue = { en = "Type of property: {choice}", '
+        'fr = "Type de bien : {choice}" }\n'
+    ): "",  # so it is said in the plain words
+    (
+        '{ en = "Credit history does not meet the guidelines", '
+        'fr = "L’historique de crédit n’est pas conforme aux règles" }'
+    ): '{ en = "Our house rules are not met", fr = "Nos règles maison ne sont pas remplies" }',
+}
+
+
+def definition():
+    text = (PRODUCTS / "mortgage.toml").read_text()
+    for ours, own in OWN.items():
+        assert text.count(ours) == 1, ours
+        text = text.replace(ours, own)
+    return text
+
+
+@pytest.fixture(scope="module")
+def brought(tmp_path_factory):
+    """A folder with the two files that are brought, and rows kept apart."""
+    folder = tmp_path_factory.mktemp("brought")
+    (folder / "house_loan.toml").write_text(definition())
+    rows = pd.read_csv(DATA / "mortgages.csv")
+    rows = rows[rows.columns[::-1]].assign(branch="north")  # another order, a column of no use
+    rows.head(ROWS).to_csv(folder / "house_rows.csv", index=False)
+    rows.tail(ROWS).to_csv(folder / "unseen_rows.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def walked(brought):
+    """What each command of the doc says, run as it stands there with our folder's files."""
+    block = re.search(r"```sh\n(.*?)```", DOC, re.S)[1]
+    said = {}
+    for line in block.splitlines():
+        program, *arguments = shlex.split(line)
+        if program == "make":
+            continue
+        placed = [str(brought / a) if re.search(r"[./]", a) else a for a in arguments]
+        run = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 900}
+        done = subprocess.run([sys.executable, *placed], check=False, **run)
+        assert done.returncode == 0, done.stderr
+        said[arguments[2]] = done
+    return said
+
+
+@pytest.fixture(scope="module")
+def house(walked, brought):
+    return read_bundle(brought / "models/house_loan")
+
+
+@pytest.fixture(scope="module")
+def unseen(house, brought):
+    """The application of the kept rows that the model likes least, and its answer."""
+    fields, _ = read_rows(house.product, brought / "unseen_rows.csv")
+    probability = house.scorer.score_many(fields)
+    return as_applications(fields.iloc[[probability.argmin()]])[0], float(probability.min())
+
+
+class Browser:
+    """Keeps cookies and says which language it wants."""
+
+    def __init__(self, url):
+        self._url = url
+        self._open = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+
+    def get(self, path, *, language="en", form=None):
+        data = urlencode(form).encode() if form else None
+        request = urllib.request.Request(
+            self._url + path, data, {"Accept-Language": language, "Referer": self._url}
+        )
+        with self._open.open(request, timeout=60) as answer:
+            return answer.read().decode()
+
+    def token(self, path):
+        return re.search(r'name="csrf_token"[^>]*value="([^"]+)"', self.get(path))[1]
+
+
+def call(server, path, key, body=None):
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{server.url}/api/v1{path}", data, headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def test_nothing_but_the_two_files_is_brought(walked, house, brought):
+    brought_files = {f.name for f in brought.iterdir() if f.is_file()}
+    assert brought_files == {"house_loan.toml", "house_rows.csv", "unseen_rows.csv"}
+    assert house.product.name == "house_loan"
+    assert house.manifest["data"]["rows"] == ROWS
+    assert house.file("product.toml") == (brought / "house_loan.toml").read_bytes()
+    said = " ".join(walked["train"].stderr.split())
+    assert f"House loan: {ROWS} rows" in said
+    assert f"version {house.version}." in said
+
+
+def test_commands_speak_of_the_product(walked, house):
+    assert walked["verify"].stdout.endswith(
+        f"{house.version} is whole and gives its known answers\n"
+    )
+    found = json.loads(walked["evaluate"].stdout)
+    assert found["n"] == ROWS
+    assert found["roc_auc"] > 0.6
+    assert 0.5 < found["grant_rate"] < 1
+    audit = walked["audit"].stdout
+    assert [f.name for f in house.product.audits if f.label.en not in audit] == []
+    assert "trained" not in walked["audit"].stderr
+    card = walked["card"].stdout
+    assert house.version in card
+    assert "Prêt maison" in card
+    assert all(limit.fr in card for limit in house.product.limits)
+
+
+def test_desk_speaks_the_products_words(serve, house, unseen):
+    application, probability = unseen
+    product = house.product
+    assert probability < house.threshold
+    typed = {
+        n: "" if v is None else format_integer(v, "en") if isinstance(v, int) else v
+        for n, v in application.items()
+    }
+    with serve(LOAN_BUNDLE=str(house.directory)) as server:
+        browser = Browser(server.url)
+        form = {"username": "admin", "password": server.flask("users", "set-password", "admin")}
+        browser.get("/login", form={**form, "csrf_token": browser.token("/login")})
+        for language in LANGUAGES:
+            page = browser.get("/applications/new", language=language)
+            for named in (product, *product.groups, *product.inputs):
+                assert html.escape(named.label.in_language(language), quote=False) in page
+            asked = set(re.findall(r'name="(\w+)"', page))
+            assert set(product.by_name) <= asked
+            assert not {f.name for f in product.audits} & asked
+        hidden = {"csrf_token": browser.token("/applications/new"), "submission": "one"}
+        page = browser.get("/applications/new", form={**typed, **hidden})
+        number = int(re.search(r"<title>Decision (\d+)", page)[1])
+        expected = house.explainer.explain(application, granted=False).reasons
+        for language in LANGUAGES:
+            page = html.unescape(browser.get(f"/decisions/{number}", language=language))
+            told = re.search(r'<ol class="reasons">(.*?)</ol>', page, re.S)[1]
+            assert re.findall(r"<li>(.*?)</li>", told) == [
+                r.text.in_language(language) for r in expected if r.principal
+            ]
+            rule = {
+                "en": "Our house rules are not met",
+                "fr": "Nos règles maison ne sont pas remplies",
+            }
+            kind = next(f for f in product.inputs if f.name == "property_type")
+            choice = next(c for c in kind.choices if c.value == application["property_type"])
+            colon = " : " if language == "fr" else ": "
+            plain = kind.label.in_language(language) + colon + choice.label.in_language(language)
+            assert rule[language] in told
+            assert f'<th scope="row">{plain}</th>' in page
+        page = browser.get("/model", language="fr")
+        assert "Prêt maison" in page
+        assert house.version in page
+        key = server.flask("api-keys", "create", "branches")
+        body = call(server, "/decisions", key, application)
+        assert (body["product"], body["decision"]) == ("house_loan", "refused")
+        assert [r["field"] for r in body["reasons"]] == [r.field for r in expected]
+        assert {r["field"] for r in body["reasons"]} == set(product.players)
+        assert call(server, f"/decisions/{body['id']}/reasons", key)["reasons"] == body["reasons"]
+        assert call(server, "/models/current", key)["product"]["name"] == "house_loan"
+        with pytest.raises(HTTPError, match="422"):
+            call(server, "/decisions", key, {**application, "loan_amount": 1})
+        metrics = browser.get("/metrics")
+    counted = re.findall(r'loan_decisions_total\{.*product="house_loan"\S* (\S+)', metrics)
+    assert sorted(map(float, counted)) == [1, 1]
+
+
+def breakages(rows):
+    """Ways to get it wrong: what is changed in the TOML, the rows and the command."""
+    loan = 'label = { en = "Sum for house & garden"'
+    for ours, wrong in (
+        ('name = "house_loan"', "name = house_loan"),
+        ('amount = "loan_amount"\n', ""),
+        ("minimum = 1_000\n", "minimun = 1_000\n"),
+        (f'{loan}, fr = "Somme pour maison et jardin" }}', f"{loan} }}"),
+        ('name = "loan_amount"\n', 'name = "loan amount"\n'),
+        ("minimum = 1_000\n", ""),
+        ('name = "cosigner"', 'name = "copy"'),
+        ('amount = "loan_amount"', 'amount = "cosigner"'),
+        (f'group = "loan"\n{loan}', f'group = "money"\n{loan}'),
+    ):
+        text = definition()
+        assert text.count(ours) == 1, ours
+        yield "train", text.replace(ours, wrong), rows
+    for wrong in (
+        None,
+        rows.drop(columns=["cosigner", "self_employed"]),
+        rows.assign(self_employed="yes"),
+        rows.assign(approved=2),
+        rows.assign(net_worth=pd.NA),
+        rows.head(30),
+    ):
+        yield "train", definition(), wrong
+    yield "audit", definition(), rows.assign(audit_sex="woman")
+
+
+def test_doc_s_error_lines_are_what_is_said(house, brought, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["python -m ml", *arguments])
+        assert main() == 2
+        return capsys.readouterr().err.splitlines()[-1]
+
+    train = ("train", "--product", "house_loan.toml", "--data", "house_rows.csv")
+    train += ("--out", "models/house_loan")
+    audit = ("audit", "--bundle", str(house.directory), "--data", "house_rows.csv")
+    said = [run("verify", "--bundle", "models/house_loan")]
+    rows = pd.read_csv(brought / "house_rows.csv")
+    for command, text, wrong in breakages(rows):
+        Path("house_loan.toml").write_text(text)
+        Path("house_rows.csv").unlink(missing_ok=True)
+        if wrong is not None:
+            wrong.to_csv("house_rows.csv", index=False)
+        said.append(run(*(train if command == "train" else audit)))
+    assert not Path("models").exists()
+    Path("house_loan.toml").write_text(definition())
+    rows.to_csv("house_rows.csv", index=False)
+    Path("models/house_loan").mkdir(parents=True)
+    Path("models/house_loan/mine.txt").touch()
+    said.append(run(*train))
+    lines = re.findall(r"^\| `(python -m ml: .*?)` \|", DOC, re.M)
+    assert sorted(lines) == sorted(said)

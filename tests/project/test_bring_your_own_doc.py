@@ -1,0 +1,85 @@
+"""docs/bring-your-own.md says every key, and says of each what the code holds."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ml.application import Rules
+from ml.examples import examples
+from ml.product import Choice, Fairness, Field, Group, Product, Ratio, parse_product
+from ml.reasons import MOST_PLAYERS
+from ml.reference import BACKGROUND, MOST_ROWS
+from ml.train import FOLDS
+from ml.wording import PLAIN, Wording
+
+DOC = (Path(__file__).parents[2] / "docs/bring-your-own.md").read_text()
+PARTS = {
+    "The product": Product,
+    "A group": Group,
+    "A field": Field,
+    "An answer": Choice,
+    "A ratio": Ratio,
+    "Reasons in your own words": Wording,
+    "The audit's limits": Fairness,
+}
+
+
+def section(title):
+    """The rows of the table below a heading: the key, and the other cells."""
+    text = DOC[re.search(rf"^### {title}", DOC, re.M).end() :]
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", re.split(r"^##+ ", text, flags=re.M)[0], re.M)
+    return {key: [cell.strip() for cell in cells.split("|")] for key, cells in rows}
+
+
+@pytest.mark.parametrize(("title", "part"), PARTS.items(), ids=PARTS)
+def test_doc_names_every_key_and_no_other(title, part):
+    rows = section(title)
+    assert set(rows) == set(part.model_fields)
+    if part is Wording:
+        return
+    for key, (needed, meaning) in rows.items():
+        field = part.model_fields[key]
+        assert (needed == "optional") == (not field.is_required()), key
+        stated = re.search(r"Default: (\S+)\.$", meaning)
+        if stated:
+            assert tomllib.loads(f"it = {stated[1]}")["it"] == field.default
+
+
+def test_doc_says_the_plain_words():
+    for case, (_, english, french) in section("Reasons in your own words").items():
+        assert (english, french) == (PLAIN[case].en, PLAIN[case].fr)
+
+
+def test_doc_s_example_has_every_key_and_holds_together():
+    text = re.search(r"```toml\n(.*?)```", DOC, re.S)[1]
+    product = parse_product(text, source="doc")
+    said = tomllib.loads(text)
+    fields = said["fields"]
+    wordings = [x["reasons"] for x in (*fields, *said["ratios"]) if "reasons" in x]
+    found = {
+        Product: [said],
+        Group: said["groups"],
+        Field: fields,
+        Choice: [c for f in fields for c in f.get("choices", ())],
+        Ratio: said["ratios"],
+        Wording: wordings,
+        Fairness: [said["fairness"]],
+    }
+    for part, parts in found.items():
+        assert set().union(*parts) == set(part.model_fields), part
+    rules = Rules(product)
+    for application in examples(product, count=50, seed=3):
+        assert rules.check(application) == application
+
+
+def test_doc_s_numbers_are_those_of_the_code():
+    for pattern, number in (
+        (r"With more than (\d+) lines", MOST_PLAYERS),
+        (r"(\d+) of each are needed", FOLDS**2),
+        (r"at least (\d+) good", FOLDS**2),
+        (r"The bundle keeps (\d+) rows as they are", BACKGROUND),
+        (r"up to ([\d,]+) as the\s+model sees them", MOST_ROWS),
+    ):
+        assert int(re.search(pattern, DOC)[1].replace(",", "")) == number, pattern
