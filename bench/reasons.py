@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import shap
 from threadpoolctl import threadpool_limits
 
 from bench.race import race
@@ -17,6 +16,7 @@ from ml.manifest import BACKGROUND
 from ml.product import Product
 from ml.reasons import Explainer
 from ml.scorer import Scorer
+from ml.shapley import PipelineShares
 
 APPLICATIONS = 10  # each explained once a round by either
 ROUNDS = 5
@@ -28,36 +28,14 @@ Shares = dict[str, float]
 def by_shap(
     product: Product, scorer: Scorer, background: list[Application]
 ) -> Callable[[Application], Shares]:
-    """Return what explains an application by every coalition of the same players.
-
-    The explainer mixes rows of numbers. Here each number says whose value a player takes: that of
-    a background row, by its place, or the applicant's, who comes after them all.
-    """
-    count, own = len(product.players), len(background)
-    player_of = {
-        field: place for place, members in enumerate(product.players.values()) for field in members
-    }
-    whose = np.repeat(np.arange(own)[:, None], count, axis=1)
+    """Return what explains an application by every coalition of the same players."""
+    members = [name for player in product.players.values() for name in player]
+    players = [[members.index(name) for name in player] for player in product.players.values()]
+    exact = PipelineShares(scorer, background, members=members, players=players)
 
     def explain(application: Application) -> Shares:
-        pool = {
-            f.name: np.array(
-                [a[f.name] for a in [*background, application]],
-                dtype=object if f.kind == "choice" else np.float64,  # None becomes NaN
-            )
-            for f in product.inputs
-        }
-
-        def margins(mixed: np.ndarray) -> np.ndarray:
-            places = mixed.astype(int)
-            return scorer.margins(
-                {name: values[places[:, player_of[name]]] for name, values in pool.items()}
-            )
-
-        masker = shap.maskers.Independent(whose, max_samples=own)
-        explainer = shap.explainers.Exact(margins, masker)
-        found = explainer(np.full((1, count), own), max_evals=2**count, silent=True)
-        return dict(zip(product.players, found.values[0].tolist(), strict=True))
+        shares = exact.shares(application, np.empty(0))[0]  # alike in every row
+        return dict(zip(product.players, shares.tolist(), strict=True))
 
     return explain
 
@@ -74,7 +52,6 @@ def compare(label: str, bundle: Bundle, scorer: Scorer, applications: list[Appli
     background = json.loads(bundle.file(BACKGROUND))
     mine = by_quadrature(Explainer(bundle.product, scorer, background))
     theirs = by_shap(bundle.product, scorer, background)
-    # The first calls also compile parts of shap: they are not timed.
     difference = max(
         abs(share - other[player])
         for application, other in ((a, theirs(a)) for a in applications)

@@ -1,7 +1,6 @@
 """Exact interventional Shapley values of a model's margin over a fixed background."""
 
 from collections.abc import Sequence
-from math import comb
 from typing import Protocol
 
 import numpy as np
@@ -28,7 +27,8 @@ class Shares(Protocol):
         Returns
         -------
         ndarray of shape (n_background, n_players)
-            Their mean over the rows is the Shapley value against the whole background.
+            Their mean over the rows is the Shapley value against the whole background; a method
+            that knows nothing but this mean gives it in every row.
         """
 
     def effects(
@@ -182,7 +182,7 @@ class KernelShares:
 
 
 class PipelineShares:
-    """Every coalition of players in turn, for a model that has no closed form.
+    """The exact explainer of the package ``shap``, for a model that has no closed form.
 
     Parameters
     ----------
@@ -203,21 +203,32 @@ class PipelineShares:
         players: Groups,
     ) -> None:
         self._scorer, self._background = scorer, list(background)
-        self._members = members
+        self._members, self._count = members, len(players)
         self._player_of = {members[m]: number for number, p in enumerate(players) for m in p}
-        self._inside, self._weights = _coalitions(len(players))
+        # The package compiles itself at its first use: seconds, which no applicant should wait.
+        self.shares(self._background[0], np.empty(0))
 
     def shares(self, application: Application, row: np.ndarray) -> np.ndarray:  # noqa: D102 - see Shares
+        import shap  # noqa: PLC0415 - heavy, and needed for such models alone
+
+        # The explainer mixes rows of numbers. Here each number says whose value a player takes:
+        # that of a background row, by its place, or the applicant's, who comes after them all.
         own = len(self._background)
-        whose = np.where(self._inside[:, None], own, np.arange(own)[:, None])
+        whose = np.repeat(np.arange(own + 1)[:, None], self._count, axis=1)
         pool = as_columns([*self._background, application])
-        margins = self._scorer.margins(
-            {
-                name: np.array(values, dtype=object)[whose[:, :, self._player_of[name]].ravel()]
-                for name, values in pool.items()
-            }
-        )
-        shares: np.ndarray = margins.reshape(-1, own).T @ self._weights
+        values = {name: np.array(column, dtype=object) for name, column in pool.items()}
+
+        def margins(mixed: np.ndarray) -> np.ndarray:
+            places = mixed.astype(int)
+            return self._scorer.margins(
+                {name: column[places[:, self._player_of[name]]] for name, column in values.items()}
+            )
+
+        masker = shap.maskers.Independent(whose[:own], max_samples=own)
+        explainer = shap.explainers.Exact(margins, masker)
+        found = explainer(whose[own:], max_evals=2**self._count, silent=True)
+        # It tells the mean alone; row by row it would take a hundred times as long.
+        shares: np.ndarray = np.repeat(found.values, own, axis=0)
         return shares
 
     def effects(
@@ -233,17 +244,6 @@ class PipelineShares:
         margins = self._scorer.margins(as_columns([application, *mixed]))
         lost: np.ndarray = margins[0] - margins[1:].reshape(-1, len(names))
         return lost
-
-
-def _coalitions(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return who is in each coalition, and how its worth counts in each player's share.
-
-    Both are of shape (2 ** count, count).
-    """
-    inside = ((np.arange(2**count)[:, None] >> np.arange(count)) & 1) == 1
-    others = inside.sum(axis=1, keepdims=True) - inside  # those beside the player
-    weights = np.array([1 / (count * comb(count - 1, size)) for size in range(count)])
-    return inside, np.where(inside, 1.0, -1.0) * weights[others]
 
 
 def _nodes(count: int) -> tuple[np.ndarray, np.ndarray]:

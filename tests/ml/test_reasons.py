@@ -226,6 +226,32 @@ def test_explain_never_calls_a_number_high_where_none_compared_with_is_lower(cas
     assert count > 1000
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_explain_high_means_that_lower_rows_account_for_more_of_the_share(case, name):
+    this = case("consumer_credit", name)
+    seen = this.scorer.matrix(as_columns(this.background))
+    each = [Explainer(this.product, this.scorer, [other]) for other in this.background]
+    ways = {"high": 0, "low": 0}
+    for application in examples(this.product, count=15, seed=3):
+        row = this.scorer.row(application)
+        against = [
+            {r.field: r.share for r in one.explain(application, granted=False).reasons}
+            for one in each
+        ]
+        reasons = {reason.field: reason for reason in this.explain(application).reasons}
+        for field in alone(this.product):
+            shares = np.array([one[field.name] for one in against])
+            reason = reasons[field.name]
+            assert reason.share == pytest.approx(shares.mean(), rel=0, abs=1e-9)
+            if application[field.name] is not None:
+                column = this.scorer.columns.index(field.name)
+                apart, toward = row[column] - seen[:, column], np.sign(reason.share) * shares
+                way = "high" if toward[apart > 0].sum() > toward[apart < 0].sum() else "low"
+                assert reason.text == getattr(field.reasons, way)
+                ways[way] += 1
+    assert min(ways.values()) > 20
+
+
 def test_explain_high_means_that_lower_values_of_others_would_help(case):
     this = case("consumer_credit", "svc_linear")
     numbers, margin = spoken(this.product), this.scorer.margin

@@ -275,17 +275,6 @@ def test_shares_of_a_pipeline_with_one_background_row(case):
     assert_alike(explained(explainer, one)[1], dict.fromkeys(this.product.players, 0.0))
 
 
-def test_shares_of_a_pipeline_against_each_background_row(case):
-    this = case("shipped", "boosting")
-    few = this.background[:3]
-    [application] = this.applicants(1)
-    row = this.scorer.matrix(as_columns([application]))[0]
-    against = Explainer(this.product, this.scorer, few)._shares.shares(application, row)
-    for found, other in zip(against, few, strict=True):
-        expected = brute_force(this.product, this.scorer.margins, [other], application)
-        np.testing.assert_allclose(found, list(expected.values()), rtol=0, atol=EXACT)
-
-
 def members_of(product):
     return [name for player in product.players.values() for name in player]
 

@@ -255,22 +255,23 @@ def test_nearest_granted_on_an_island_of_a_kernel_is_found(base, product, center
     assert change.searched == (601, 8_999)
 
 
-def along_the_amount(base, make):
-    """A margin of the amount's column alone, whose breaks and pieces are made from it."""
+def along(field, base, make):
+    """A margin of one field's column alone, whose breaks and pieces are made from it."""
     content = export_scorer(base[0].models["svc_linear"])
     plain = Scorer(content)
-    mean, scale = plain.place("loan_amount")
-    breaks, pieces = make(lambda v: (math.log1p(v) - mean) / scale)
+    mean, scale = plain.place(field.name)
+    size = math.log1p if field.transform == "log" else float
+    breaks, pieces = make(lambda v: (size(v) - mean) / scale)
     count = len(plain.margin.curves)
     arrays = {f"breaks_{i}": np.array([-9.0, 9.0]) for i in range(count)}
     arrays |= {f"pieces_{i}": np.zeros((2, 1)) for i in range(count)}
-    at = plain.columns.index("loan_amount")
+    at = plain.columns.index(field.name)
     arrays |= {f"breaks_{at}": np.array(breaks), f"pieces_{at}": np.array(pieces)}
     arrays |= {"weights": np.zeros_like(plain.margin.weights), "intercept": np.float64(0)}
     return altered(content, arrays, calibration=[-1.0, 0.0])
 
 
-def spike(base, *, around, corners):
+def spike(field, base, *, around, corners):
     """A margin of -1 but for 1 on the way between two amounts: straight lines, or steps."""
 
     def make(column):
@@ -281,7 +282,7 @@ def spike(base, *, around, corners):
             return breaks, [[0, slope, -slope, 0], [-1.0, -1.0, 1.0, -1.0]]
         return [-9.0, left, right, 9.0], [[0.0, 0.0, 0.0], [-1.0, 1.0, -1.0]]
 
-    return along_the_amount(base, make)
+    return along(field, base, make)
 
 
 @pytest.mark.parametrize("corners", [True, False])
@@ -296,7 +297,8 @@ def spike(base, *, around, corners):
     ],
 )
 def test_nearest_granted_between_two_breaks_is_found(base, product, corners, around, expected):
-    scorer, (_, application) = spike(base, around=around, corners=corners), base
+    amount, application = product.by_name["loan_amount"], base[1]
+    scorer = spike(amount, base, around=around, corners=corners)
     values = range(8_999, 600, -1)
     by_force_first = by_force(scorer, application, "loan_amount", values)
     if not corners:
@@ -308,16 +310,16 @@ def test_nearest_granted_between_two_breaks_is_found(base, product, corners, aro
 
 
 def test_nearest_granted_before_a_step_at_the_end_of_an_interval_is_found(base, product):
-    # The first interval is halved at 4 800: until there the margin rises from below 0 to 1, and
-    # there it falls to -1. Nothing in between tells of it but the step.
+    # From 6 to 39 months is halved at 22: until there the margin rises from below 0 to 1, and
+    # there it falls to -1. Nothing tells of it but the step.
     def make(column):
-        left, right = column(601), column(4_800)
+        left, right = column(6), column(22)
         slope = 1.5 / (right - left)
         return [-9.0, right, 9.0], [[slope, 0.0], [1 - slope * (right + 9), -1.0]]
 
-    scorer = along_the_amount(base, make)
+    scorer = along(product.by_name["loan_term_months"], base, make)
     changes = nearest_granted(product, scorer, base[1], threshold=0.5, ranges=ranges_of(product))
-    assert only(changes, "loan_amount", "less").value == 4_799
+    assert only(changes, "loan_term_months", "less").value == 21
 
 
 @pytest.mark.parametrize("name", ["svc_linear", "svc_rbf"])

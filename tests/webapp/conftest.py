@@ -2,10 +2,12 @@
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -24,7 +26,7 @@ from ml.examples import examples
 from ml.product import Product
 from ml.reference import as_applications
 from ml.train import Trained
-from webapp import create_app
+from webapp import create_app, services
 from webapp.config import Config
 from webapp.database import sqlite_module
 from webapp.extensions import db
@@ -33,6 +35,11 @@ from webapp.services import Operator
 
 Send = Callable[..., TestResponse]
 Query = Callable[[str], list[tuple[Any, ...]]]
+SECONDS = 60  # until something that must happen has happened
+COPIED = (
+    "channel, user_id, api_key_id, product, model, probability, threshold, granted, amount, "
+    "inputs, normalised, reasons, out_of_range"
+)
 PASSWORD = "correct horse battery"  # the clerk's, in tests/conftest.py
 
 
@@ -173,6 +180,82 @@ def put(app: Flask, operator: Operator, bundle: Bundle) -> Callable[..., int]:
         return number
 
     return store
+
+
+@pytest.fixture
+def decide_all(app: Flask, operator: Operator) -> Callable[[Iterable[Application]], list[int]]:
+    """Decide applications, one after the other, and return the decisions' numbers."""
+
+    def decide(applications: Iterable[Application]) -> list[int]:
+        with app.app_context():
+            return [services.decide(a, operator=operator, channel="desk").id for a in applications]
+
+    return decide
+
+
+@pytest.fixture
+def copy(query: Query) -> Callable[..., None]:
+    """Copy a decision, as if it had been taken so many times at another moment."""
+
+    def insert_again(number: int, moment: str, count: int = 1) -> None:
+        query(
+            f"INSERT INTO decisions (created_at, {COPIED}) SELECT '{moment}', {COPIED} "
+            f"FROM decisions, (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+            f"WHERE i < {count}) SELECT i FROM n) AS times WHERE id = {number}"
+        )
+
+    return insert_again
+
+
+@pytest.fixture
+def tamper(query: Query, config: Config) -> Callable[[str, int], None]:
+    """Change a decision by hand, as somebody can who administers the database."""
+
+    def change(assignment: str, number: int) -> None:
+        update = f"UPDATE decisions SET {assignment} WHERE id = {number}"
+        if config.database_url:
+            query("ALTER TABLE decisions DISABLE TRIGGER decisions_keep")
+            query(update)
+            query("ALTER TABLE decisions ENABLE TRIGGER decisions_keep")
+            return
+        trigger = "SELECT sql FROM sqlite_schema WHERE name = 'decisions_no_UPDATE'"
+        [(definition,)] = query(trigger)
+        query("DROP TRIGGER decisions_no_UPDATE")
+        query(update)
+        query(definition)
+
+    return change
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], Any]], Any]:
+    """Wait until something is so, and return it."""
+
+    def wait(happened: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + SECONDS
+        while not (found := happened()):
+            assert time.monotonic() < deadline
+            Event().wait(0.05)
+        return found
+
+    return wait
+
+
+@pytest.fixture
+def another_app(config: Config) -> Callable[..., AbstractContextManager[Flask]]:
+    """Make the application again on the same database, with other settings."""
+
+    @contextmanager
+    def make(**more: Any) -> Iterator[Flask]:
+        app = create_app(replace(config, **more))
+        try:
+            yield app
+        finally:
+            with app.app_context():
+                db.session.remove()
+                db.engine.dispose()
+
+    return make
 
 
 @pytest.fixture
