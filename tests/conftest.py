@@ -300,7 +300,10 @@ def serve(
 
 def _wait_until_ready(server: Server, log: Path) -> None:
     for _ in range(600):
-        with suppress(URLError), urllib.request.urlopen(f"{server.url}/readyz", timeout=5):
+        with (
+            suppress(URLError, TimeoutError),
+            urllib.request.urlopen(f"{server.url}/readyz", timeout=5),
+        ):
             return
         with suppress(subprocess.TimeoutExpired):
             server.process.wait(0.1)

@@ -161,17 +161,6 @@ def _wanted(parent: int | None) -> bool:
     return parent is None or os.getppid() == parent
 
 
-def scores_of(decision: Decision) -> Sequence[ChallengerScore]:
-    """Return what challengers make of a decision's application, by their names."""
-    names = select(ChallengerCount.challenger).where(ChallengerCount.model == decision.model)
-    query = select(ChallengerScore).where(
-        ChallengerScore.decision_id == decision.id,
-        # They lead the index, and PostgreSQL would not look for them first by itself.
-        ChallengerScore.challenger.in_(db.session.scalars(names.distinct()).all()),
-    )
-    return list(db.session.scalars(query.order_by(ChallengerScore.challenger)))
-
-
 def count_scores() -> ChallengerCounts:
     """Return how many scores there are by product, model, challenger and what either decides."""
     c = ChallengerCount

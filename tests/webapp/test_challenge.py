@@ -11,7 +11,6 @@ from sqlalchemy import event
 from ml.application import as_columns
 from ml.bundle import load_pipeline
 from ml.manifest import TOLERANCE, challenger_files
-from webapp import challenge, services
 from webapp.challenge import BATCH, Challenger
 from webapp.extensions import db, model
 
@@ -198,18 +197,6 @@ def test_scores_are_never_changed(app, decide_all, applications, query):
     ):
         with pytest.raises(Exception, match="challenger_scores are never changed"):
             query(statement)
-
-
-def test_scores_of_a_decision(app, decide_all, applications, bundle):
-    first, second = decide_all(applications[:2])
-    with app.app_context():
-        assert challenge.scores_of(services.find_decision(first)) == []
-        Challenger(NAME).score_pending()
-        for number, application in ((first, applications[0]), (second, applications[1])):
-            [found] = challenge.scores_of(services.find_decision(number))
-            assert found.challenger == NAME
-            expected = bundle.challenger(NAME).score(application).probability
-            assert found.probability == pytest.approx(expected, abs=TOLERANCE)
 
 
 def test_decisions_go_on_while_the_scores_table_is_away(app, post, applications, query):
