@@ -154,7 +154,7 @@ def _seed(text: str) -> int:
 def _train(options: argparse.Namespace) -> None:
     product = read_product(options.product)
     file = options.data or product.data_file
-    data = read_rows(product, file)
+    data, protected = read_rows(product, file), read_protected(product, file)
     out = options.out or Path("models") / product.name
     refuse_foreign(out)  # now, and not after minutes of training
     ratio = options.cost_ratio or product.cost_ratio
@@ -170,7 +170,7 @@ def _train(options: argparse.Namespace) -> None:
         definition=definition.read_bytes(),
         data_file=file,
         data=data,
-        protected=read_protected(product, file),
+        protected=protected,
         seed=options.seed,
         effort=effort,
         cost_ratio=ratio,

@@ -59,7 +59,7 @@ def share(number: float) -> str:
 
 
 def decimal(number: float) -> str:
-    return format_decimal(number, format="0.000", locale=current())
+    return format_decimal(number, format="0.000;−0.000", locale=current())
 
 
 def plain(number: float) -> str:
