@@ -126,13 +126,16 @@ class KernelShares:
         patterns, of = np.unique(np.column_stack(differ), axis=0, return_inverse=True)
         nobody = len(differ)
         shares = np.zeros((len(self._background), nobody + 1))
+        most = len(self._nodes)
+        # To work in: made anew for every row they would take as long to make as to fill.
+        room = [np.empty((n, most, own.shape[1])) for n in (4, most, most)]
         for number, pattern in enumerate(patterns):
             rows, active = np.flatnonzero(of == number), np.flatnonzero(pattern).tolist()
             if len(active) % 2:
                 active.append(nobody)
             if active:
                 weights = self._margin.dual * own[:nobody][~pattern].prod(axis=0)
-                shares[rows[:, None], active] = self._integrate(rows, active, own[active], weights)
+                shares[rows[:, None], active] = self._integrate(rows, active, own, weights, room)
         return shares[:, :nobody]
 
     def effects(  # noqa: D102 - see Shares
@@ -142,26 +145,36 @@ class KernelShares:
         effects = np.empty((len(self._background), len(members)))
         for at, m in enumerate(members):
             weights = self._margin.dual * np.delete(own, m, axis=0).prod(axis=0)
-            effects[:, at] = (own[m] - self._member_factors[m]) @ weights
+            effects[:, at] = own[m] @ weights - self._member_factors[m] @ weights
         return effects
 
     def _integrate(
-        self, rows: np.ndarray, active: list[int], own: np.ndarray, weights: np.ndarray
+        self,
+        rows: np.ndarray,
+        active: list[int],
+        own: np.ndarray,
+        weights: np.ndarray,
+        room: Sequence[np.ndarray],
     ) -> np.ndarray:
         """Return the shares of an even number of players against rows that differ in just those."""
-        moments, squares = self._nodes[len(active) // 2 - 1]
+        first, second, count = active[0::2], active[1::2], len(active) // 2
+        moments, squares = self._nodes[count - 1]
+        products, values, others = (part[:, :count] for part in room)
+        values, others = values[:count], others[:count]
+        of_pair = products.swapaxes(0, 1)
+        # Of a pair's factors: both of the row, the row's with its own, and so on.
+        mine = own[first], own[second]
+        np.multiply(mine[0], mine[1], out=products[3])
         shares = np.empty((len(rows), len(active)))
-        # Of each pair's two factors: both the row's, the row's and its own, and so on.
-        products = np.empty((len(active) // 2, 4, len(weights)))
-        np.multiply(own[0::2], own[1::2], out=products[:, 3])
         for b, found in zip(rows, shares, strict=True):
-            theirs = self._player_factors[b, active]
-            np.multiply(theirs[0::2], theirs[1::2], out=products[:, 0])
-            np.multiply(theirs[0::2], own[1::2], out=products[:, 1])
-            np.multiply(own[0::2], theirs[1::2], out=products[:, 2])
-            others = _all_but_one(squares @ products, weights)
+            theirs = self._player_factors[b, first], self._player_factors[b, second]
+            np.multiply(theirs[0], theirs[1], out=products[0])
+            np.multiply(theirs[0], mine[1], out=products[1])
+            np.multiply(mine[0], theirs[1], out=products[2])
+            np.matmul(squares, of_pair, out=values)
+            _all_but_one(values, weights, out=others)
             # Of shape (pairs, 2, 4): each product's integral with the others, times 1 - t or t.
-            rest = moments @ (others @ products.swapaxes(1, 2))
+            rest = moments @ (others @ of_pair.swapaxes(1, 2))
             found[0::2] = rest[:, 0, 2] - rest[:, 0, 0] + rest[:, 1, 3] - rest[:, 1, 1]
             found[1::2] = rest[:, 0, 1] - rest[:, 0, 0] + rest[:, 1, 3] - rest[:, 1, 2]
         return shares
@@ -258,19 +271,17 @@ def _nodes(count: int) -> tuple[np.ndarray, np.ndarray]:
     return (lines.T * (weights / 2)).copy(), squares.reshape(-1, 4)
 
 
-def _all_but_one(factors: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return for each factor the product of all the others and the weights; nothing is divided."""
-    out = np.empty_like(factors)
+def _all_but_one(factors: np.ndarray, weights: np.ndarray, *, out: np.ndarray) -> None:
+    """Put the product of the weights and of all the others for each factor; nothing is divided."""
     out[0] = weights
     for i in range(1, len(factors)):
         np.multiply(out[i - 1], factors[i - 1], out=out[i])
-    after = factors[-1]
+    after = factors[-1].copy()
     for i in range(len(factors) - 2, 0, -1):
         out[i] *= after
-        after = after * factors[i]
+        after *= factors[i]
     if len(factors) > 1:
         out[0] *= after
-    return out
 
 
 def _sums(groups: Groups, *, of: int) -> np.ndarray:
