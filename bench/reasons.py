@@ -74,7 +74,7 @@ def compare(
     fitted = Fitted(joblib.load(io.BytesIO(bundle.file(model))))
     by_pipeline = by_shap(bundle.product, fitted, background)
     by_arrays = by_shap(bundle.product, scorer, background)
-    few = applications[:: len(applications) // FEW]
+    few = applications[:: max(1, len(applications) // FEW)]
     difference = max(
         abs(share - other[player])
         for application, other in ((a, by_pipeline(a)) for a in few)
