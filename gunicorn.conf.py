@@ -11,9 +11,9 @@ from pathlib import Path
 # looks when it is imported, which the next line does.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from ml.bundle import read_bundle
-from ml.manifest import InvalidBundle
-from ml.write import keep_bundle
+from ml.bundle.manifest import InvalidBundle
+from ml.bundle.reader import read_bundle
+from ml.bundle.store import keep_bundle
 from webapp.config import Config, InvalidSetting, check_challenger
 from webapp.database import sqlite_journal
 

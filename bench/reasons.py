@@ -13,15 +13,14 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from bench.race import race
-from ml.application import Application
-from ml.bundle import Bundle, read_bundle
-from ml.manifest import BACKGROUND, CHAMPION, challenger_files
-from ml.product import Product
-from ml.reasons import Explainer
-from ml.reference import as_applications
-from ml.rows import read_rows
-from ml.scorer import Scorer
-from ml.shapley import PipelineShares
+from ml.bundle.manifest import BACKGROUND, CHAMPION, challenger_files
+from ml.bundle.reader import Bundle, read_bundle
+from ml.explaining.reasons import Explainer
+from ml.explaining.shapley import PipelineShares
+from ml.product.application import Application
+from ml.product.definition import Product
+from ml.scoring.scorer import Scorer
+from ml.training.dataset import as_applications, read_rows
 
 APPLICATIONS = 40
 FEW = 4  # of them explained by shap too, which takes seconds for each

@@ -11,11 +11,11 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from bench.race import race
-from ml.bundle import read_bundle
-from ml.examples import examples
-from ml.export import export_scorer, kind_of
-from ml.manifest import CHAMPION
-from ml.scorer import Scorer
+from ml.bundle.manifest import CHAMPION
+from ml.bundle.reader import read_bundle
+from ml.product.samples import examples
+from ml.scoring.scorer import Scorer
+from ml.training.export import export_scorer, kind_of
 
 ONE_BY_ONE = 200  # applications in a round of single scores
 ROWS = 100_000

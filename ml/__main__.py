@@ -14,19 +14,31 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ml.assemble import Origin, assemble
-from ml.bundle import Bundle, read_bundle, replay
-from ml.card import model_card
-from ml.evaluate import evaluate
-from ml.evidence import METRICS, threshold_for
-from ml.fairness import as_text, audit
-from ml.manifest import InvalidBundle
-from ml.markdown import as_markdown
-from ml.product import PRODUCTS, Fairness, InvalidProduct, read_product
-from ml.rows import InvalidData, read_protected, read_rows
-from ml.train import DEFAULT, FOLDS, SEED, THOROUGH, train
-from ml.wording import LANGUAGES
-from ml.write import refuse_foreign
+from ml.bundle.manifest import InvalidBundle
+from ml.bundle.reader import Bundle, read_bundle
+from ml.bundle.verify import replay
+from ml.bundle.writer import refuse_foreign
+from ml.card.card import model_card
+from ml.card.fairness_table import as_text
+from ml.card.markdown import as_markdown
+from ml.evaluation.fairness import audit
+from ml.evaluation.performance import METRICS, compare, threshold_for
+from ml.product.definition import (
+    PRODUCTS,
+    Fairness,
+    InvalidProduct,
+    read_product,
+)
+from ml.product.texts import LANGUAGES
+from ml.training.build import Origin, assemble
+from ml.training.dataset import InvalidData, read_protected, read_rows
+from ml.training.train import (
+    DEFAULT,
+    FOLDS,
+    SEED,
+    THOROUGH,
+    train,
+)
 
 console = Console(stderr=True)
 SEEDS = 2**32  # what NumPy takes: 32 bits
@@ -209,7 +221,9 @@ def _report(bundle: Bundle, *, folds: int) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    found = evaluate(read_bundle(options.bundle), options.data)
+    bundle = read_bundle(options.bundle)
+    fields, good = read_rows(bundle.product, options.data)
+    found = compare(good, bundle.scorer.score_many(fields), threshold=bundle.threshold)
     print(json.dumps(found))  # noqa: T201 - the command's answer
 
 

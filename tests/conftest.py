@@ -27,19 +27,26 @@ from joblib import parallel_config
 from psycopg import sql
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from ml.application import Rules
-from ml.assemble import Origin, assemble
-from ml.bundle import Bundle
-from ml.candidates import SVC_KERNELS, candidates
-from ml.evidence import METRICS, threshold_for
-from ml.importance import importance
-from ml.product import PRODUCTS, Product, read_product
-from ml.rows import read_protected, read_rows
-from ml.train import DEFAULT, FOLDS, SEED, Trained, fit
-from ml.wording import Text
-from webapp import create_app, services
+from ml.bundle.reader import Bundle
+from ml.evaluation.performance import METRICS, threshold_for
+from ml.product.application import Rules
+from ml.product.definition import PRODUCTS, Product, read_product
+from ml.product.texts import Text
+from ml.training.build import Origin, assemble
+from ml.training.candidates import SVC_KERNELS, candidates
+from ml.training.dataset import read_protected, read_rows
+from ml.training.importance import importance
+from ml.training.train import (
+    DEFAULT,
+    FOLDS,
+    SEED,
+    Trained,
+    fit,
+)
+from webapp import create_app
 from webapp.config import Config
 from webapp.extensions import db
+from webapp.people import api_keys, service as people
 
 ROOT = Path(__file__).parent.parent
 ROWS = 800
@@ -185,7 +192,7 @@ def app(config: Config) -> Iterator[Flask]:
     app.testing = True
     with app.app_context():
         upgrade()
-        services.create_user("clerk", PASSWORD)
+        people.create_user("clerk", PASSWORD)
     yield app
     with app.app_context():
         db.session.remove()
@@ -232,7 +239,7 @@ def signed_in(client: FlaskClient) -> FlaskClient:
 @pytest.fixture
 def api_key(app: Flask) -> str:
     with app.app_context():
-        return services.create_api_key("core-banking")
+        return api_keys.create_api_key("core-banking")
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ BODY_LIMIT = 64 * 1024  # bytes; an application takes less than one thousand
 
 
 def create_app(config: Config | None = None) -> Flask:
-    from webapp import cli, errors, extensions, language, security, views  # noqa: PLC0415 - they need this module
+    from webapp import blueprints, cli, errors, extensions, language  # noqa: PLC0415 - they need this module
     from webapp.database import engine_options, prepare_sqlite  # noqa: PLC0415
     from webapp.metrics import metrics  # noqa: PLC0415
+    from webapp.people import security  # noqa: PLC0415
+    from webapp.serving.served import model  # noqa: PLC0415
 
     config = config or Config.from_environment()
     app = Flask(
@@ -40,11 +42,11 @@ def create_app(config: Config | None = None) -> Flask:
             prepare_sqlite(extensions.db.engine)
     extensions.migrate.init_app(app, extensions.db, directory=str(ROOT / "migrations"))
     extensions.bootstrap.init_app(app)
-    extensions.model.init_app(app, config)
+    model.init_app(app, config)
     language.init_app(app)
     security.init_app(app)  # puts a JSON writer of its own in place
     app.json.sort_keys = False  # type: ignore[attr-defined]
     errors.init_app(app)
-    views.init_app(app)
+    blueprints.init_app(app)
     cli.init_app(app)
     return app

@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 from werkzeug.wrappers import Response as BaseResponse
 
-from ml.application import InvalidApplication, MalformedApplication
-from webapp.extensions import ModelUnavailable
+from ml.product.application import InvalidApplication, MalformedApplication
+from webapp.failures import ModelUnavailable
 from webapp.language import words
 
 log = logging.getLogger(__name__)

@@ -7,9 +7,9 @@ from babel.numbers import format_decimal, format_percent
 from flask import Flask, request
 from flask_babel import format_datetime, get_locale, gettext as _
 
-from ml.application import format_integer
-from ml.product import Field
-from ml.wording import LANGUAGES, Text
+from ml.product.definition import Field
+from ml.product.formats import format_integer
+from ml.product.texts import LANGUAGES, Text
 from webapp.config import Config
 from webapp.extensions import babel
 

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.models import Instant
+from webapp.columns import Instant
 
 revision = "0001"
 down_revision = None

@@ -1,4 +1,4 @@
-"""What ml/__main__.py promises."""
+"""What ml/main.py promises."""
 
 import json
 import subprocess

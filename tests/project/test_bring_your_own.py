@@ -16,12 +16,11 @@ import pandas as pd
 import pytest
 
 from ml.__main__ import main
-from ml.application import format_integer
-from ml.bundle import read_bundle
-from ml.product import DATA, PRODUCTS
-from ml.reference import as_applications
-from ml.rows import read_rows
-from ml.wording import LANGUAGES
+from ml.bundle.reader import read_bundle
+from ml.product.definition import DATA, PRODUCTS
+from ml.product.formats import format_integer
+from ml.product.texts import LANGUAGES
+from ml.training.dataset import as_applications, read_rows
 
 ROOT = Path(__file__).parents[2]
 DOC = (ROOT / "docs/bring-your-own.md").read_text()

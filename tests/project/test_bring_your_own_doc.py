@@ -6,13 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from ml.application import Rules
-from ml.examples import examples
-from ml.product import Choice, Fairness, Field, Group, Product, Ratio, parse_product
-from ml.reasons import MOST_PLAYERS
-from ml.reference import BACKGROUND, MOST_ROWS
-from ml.train import FOLDS
-from ml.wording import PLAIN, Wording
+from ml.explaining.reasons import MOST_PLAYERS
+from ml.product.application import Rules
+from ml.product.definition import (
+    Choice,
+    Fairness,
+    Field,
+    Group,
+    Product,
+    Ratio,
+    parse_product,
+)
+from ml.product.samples import examples
+from ml.product.texts import PLAIN, Wording
+from ml.training.reference import BACKGROUND, MOST_ROWS
+from ml.training.train import FOLDS
 
 DOC = (Path(__file__).parents[2] / "docs/bring-your-own.md").read_text()
 PARTS = {

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from psycopg.rows import dict_row
 
-from ml.examples import examples
+from ml.product.samples import examples
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 LONG_AGO = NOW - timedelta(days=60)

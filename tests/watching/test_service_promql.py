@@ -19,7 +19,7 @@ import psycopg
 import pytest
 import yaml
 
-from ml.examples import examples
+from ml.product.samples import examples
 
 CONFIGURATION = Path(__file__).parent.parent.parent / "prometheus/prometheus.yml"
 PROMETHEUS = "loan-desk-prometheus"

@@ -19,19 +19,21 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert
 from werkzeug.test import TestResponse
 
-from ml.application import Application
-from ml.assemble import Origin, assemble
-from ml.bundle import Bundle
-from ml.examples import examples
-from ml.product import Product
-from ml.reference import as_applications
-from ml.train import Trained
-from webapp import create_app, services
+from ml.bundle.reader import Bundle
+from ml.product.application import Application
+from ml.product.definition import Product
+from ml.product.samples import examples
+from ml.training.build import Origin, assemble
+from ml.training.dataset import as_applications
+from ml.training.train import Trained
+from webapp import create_app
+from webapp.columns import now
 from webapp.config import Config
 from webapp.database import sqlite_module
+from webapp.decisions import service
+from webapp.decisions.tables import Decision
 from webapp.extensions import db
-from webapp.models import Decision, now
-from webapp.services import Operator
+from webapp.people.operator import Operator
 
 Send = Callable[..., TestResponse]
 Query = Callable[[str], list[tuple[Any, ...]]]
@@ -188,7 +190,7 @@ def decide_all(app: Flask, operator: Operator) -> Callable[[Iterable[Application
 
     def decide(applications: Iterable[Application]) -> list[int]:
         with app.app_context():
-            return [services.decide(a, operator=operator, channel="desk").id for a in applications]
+            return [service.decide(a, operator=operator, channel="desk").id for a in applications]
 
     return decide
 

@@ -14,8 +14,9 @@ from threading import Barrier
 import pytest
 from sqlalchemy import event
 
-from webapp import create_app, services
+from webapp import create_app
 from webapp.database import SAFE_WAL, sqlite_module
+from webapp.decisions import search, service
 from webapp.extensions import db
 
 ROOT = Path(__file__).parents[2]
@@ -54,24 +55,24 @@ def test_sqlite_writes_begin_at_once(app, operator, granted):
                 statement.partition(" ")[0] if "BEGIN" not in statement else statement
             )
 
-        services.decide(granted, operator=operator, channel="desk")
+        service.decide(granted, operator=operator, channel="desk")
         assert statements[0] == "BEGIN IMMEDIATE"
         assert "INSERT" in statements
         statements.clear()
         db.session.remove()
-        services.list_decisions()
+        search.list_decisions()
         assert statements[0] == "BEGIN"
 
 
 @ON_SQLITE
 def test_sqlite_reader_does_not_wait_for_a_writer(app, config, granted, operator):
     with app.app_context():
-        services.decide(granted, operator=operator, channel="desk")
+        service.decide(granted, operator=operator, channel="desk")
         db.session.remove()
         file = config.instance / "loan_desk.db"
         with closing(sqlite_module().connect(file, isolation_level=None)) as writer:
             writer.execute("BEGIN IMMEDIATE")
-            assert len(services.list_decisions().decisions) == 1
+            assert len(search.list_decisions().decisions) == 1
 
 
 def test_two_starts_on_one_database(app, config, operator, granted, query):
@@ -79,7 +80,7 @@ def test_two_starts_on_one_database(app, config, operator, granted, query):
     apps = [app, create_app(config)]
     for i in range(6):
         with apps[i % 2].app_context():
-            services.decide(granted, operator=operator, channel="desk")
+            service.decide(granted, operator=operator, channel="desk")
     with apps[1].app_context():
         db.session.remove()
         db.engine.dispose()
@@ -93,9 +94,9 @@ def test_many_writers_at_once_all_succeed(app, operator, applications, query):
         start.wait(30)
         for j in range(EACH):
             with app.app_context():
-                services.list_decisions()  # reads first, as a request does
+                search.list_decisions()  # reads first, as a request does
                 given = applications[(i + j) % len(applications)]
-                services.decide(given, operator=operator, channel="desk")
+                service.decide(given, operator=operator, channel="desk")
         return EACH
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -147,7 +148,7 @@ from webapp.extensions import db
 app = create_app()
 with app.app_context():
     upgrade()
-    services.create_user("clerk", "correct horse battery")
+    people.create_user("clerk", "correct horse battery")
     with db.engine.connect() as connection:
         for name in ("journal_mode", "synchronous", "foreign_keys"):
             print(connection.exec_driver_sql(f"PRAGMA {name}").scalar())

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from ml.product import Field
-from ml.wording import LANGUAGES, Text
+from ml.product.definition import Field
+from ml.product.texts import LANGUAGES, Text
 from webapp import create_app, language as spoken
 from webapp.config import Config
 

@@ -11,8 +11,9 @@ from alembic.migration import MigrationContext
 from flask_migrate import downgrade, upgrade
 from sqlalchemy import inspect
 
-from webapp import create_app, services
+from webapp import create_app
 from webapp.extensions import db
+from webapp.people import service as people
 
 ROOT = Path(__file__).parents[2]
 TABLES = {
@@ -63,7 +64,7 @@ def test_upgrade_equals_the_models(empty):
 
 def test_downgrade_leaves_nothing_and_upgrade_makes_it_again(empty):
     upgrade()
-    services.create_user("clerk", "correct horse battery")
+    people.create_user("clerk", "correct horse battery")
     first = there()
     db.session.remove()
     downgrade(revision="base")

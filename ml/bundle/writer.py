@@ -1,0 +1,118 @@
+"""Writing a bundle: whole or not at all, with the one before it kept beside it."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml.bundle.manifest import (
+    FORMAT,
+    MANIFEST,
+    SEAL,
+    InvalidBundle,
+    versions,
+)
+
+_FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+def write_bundle(directory: Path, files: Mapping[str, bytes], manifest: dict[str, Any]) -> None:
+    """Write a bundle, whole or not at all.
+
+    Parameters
+    ----------
+    directory : Path
+        A bundle of another version that it holds moves beside it, to a folder named after that
+        version, so that its decisions can be computed again; one of the same version is replaced.
+        Anything else there is an error.
+    files : mapping of str to bytes
+        By their paths in the bundle.
+    manifest : dict
+        What is known of the model. The format, the files' hashes and the versions are added.
+
+    Raises
+    ------
+    InvalidBundle
+        The directory holds something else than a bundle, or cannot be written.
+    """
+    refuse_foreign(directory)
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    added = {"format": FORMAT, "versions": versions(), "files": hashes}
+    text = json.dumps({**manifest, **added}, indent=2, sort_keys=True)
+    content = text.encode() + b"\n"
+    seal = f"{hashlib.sha256(content).hexdigest()}  {MANIFEST}\n".encode()
+    new = None
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+        for name, data in {**files, MANIFEST: content, SEAL: seal}.items():
+            (new / name).parent.mkdir(exist_ok=True)
+            (new / name).write_bytes(data)
+        new.chmod(0o755)
+        if directory.exists():
+            _put_in_place_of(directory, new)
+        else:
+            os.replace(new, directory)
+    except OSError as error:
+        if new is not None:
+            shutil.rmtree(new, ignore_errors=True)
+        raise InvalidBundle(f"{directory}: {error.strerror or error}") from error
+
+
+def _put_in_place_of(directory: Path, new: Path) -> None:
+    """Let a new bundle take the place of one that is there, or leave that where it was."""
+    old = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    try:
+        os.replace(directory, old)
+    except OSError:
+        old.rmdir()
+        raise
+    try:
+        os.replace(new, directory)
+    except OSError:
+        os.replace(old, directory)
+        raise
+    version = _version(old)
+    kept = directory.parent / (version or "")
+    if version is None or version in (_version(directory), _version(kept)):
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        if kept.exists():  # something else has that name
+            kept = Path(tempfile.mkdtemp(prefix=f"{version}-", dir=directory.parent))
+        os.replace(old, kept)
+
+
+def _version(directory: Path) -> str | None:
+    """Return the version of a bundle, None for one that says none fit for a folder's name."""
+    try:
+        version = json.loads((directory / MANIFEST).read_bytes())["version"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return version if isinstance(version, str) and _FOLDER.fullmatch(version) else None
+
+
+def refuse_foreign(directory: Path) -> None:
+    """Refuse a place for a bundle where something else already is.
+
+    Parameters
+    ----------
+    directory : Path
+
+    Raises
+    ------
+    InvalidBundle
+        It is a file, cannot be read, or holds files but not those of a bundle.
+    """
+    try:
+        held = {path.name for path in directory.iterdir()}
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InvalidBundle(f"{directory}: {error.strerror or error}") from error
+    if held and not held >= {MANIFEST, SEAL}:
+        raise InvalidBundle(f"{directory}: holds something else than a bundle; nothing was written")

@@ -1,0 +1,1 @@
+"""From figures to pages: the model card, its text and its plots."""

@@ -1,0 +1,1 @@
+"""From answers to figures: performance, fairness, intervals."""

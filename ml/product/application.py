@@ -1,0 +1,245 @@
+"""An application: the answers to a product's questions, checked by one set of rules."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field as Bounded,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from ml.product.definition import Field, Product
+from ml.product.formats import format_integer, parse_integer
+from ml.product.texts import LANGUAGES, Text
+
+Value = int | str | None
+Application = dict[str, Value]
+
+
+MESSAGES = {
+    "required": Text(en="Enter a value.", fr="Indiquez une valeur."),
+    "integer": Text(en="Enter a whole number.", fr="Indiquez un nombre entier."),
+    "range": Text(
+        en="Enter a whole number from {minimum} to {maximum}.",
+        fr="Indiquez un nombre entier de {minimum} à {maximum}.",
+    ),
+    "at_most": Text(
+        en="Must not be more than “{other}”.",
+        fr="Ne doit pas dépasser «\u202f{other}\u202f».",
+    ),
+    "choice": Text(en="Choose one of: {choices}.", fr="Choisissez parmi : {choices}."),
+    "flag": Text(en="Answer 1 for yes or 0 for no.", fr="Répondez 1 pour oui ou 0 pour non."),
+    "unknown": Text(
+        en="This field is not part of an application.",
+        fr="Ce champ ne fait pas partie d’une demande.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field; it holds nothing of what was entered."""
+
+    field: str
+    code: str
+    message: Text
+
+
+class InvalidApplication(Exception):
+    """An application that breaks the product's rules, with every field that does."""
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__("; ".join(f"{e.field}: {e.message.en}" for e in errors))
+        self.errors = errors
+
+
+class MalformedApplication(Exception):
+    """A body that is no JSON object at all."""
+
+
+def as_columns(applications: Sequence[Application]) -> dict[str, list[Value]]:
+    """Return applications as columns.
+
+    Parameters
+    ----------
+    applications : sequence of Application
+        At least one.
+
+    Returns
+    -------
+    dict of str to list
+    """
+    return {name: [a[name] for a in applications] for name in applications[0]}
+
+
+class Rules:
+    """The rules of one product's applications.
+
+    Parameters
+    ----------
+    product : Product
+        Whose fields an application must have.
+    """
+
+    def __init__(self, product: Product) -> None:
+        self.product = product
+        # A limit is checked against a field that stands before it.
+        fields = sorted(product.inputs, key=lambda f: f.at_most is not None)
+        definitions: dict[str, Any] = {f.name: _definition(f) for f in fields}
+        self.model: type[BaseModel] = create_model(
+            product.name, __config__=ConfigDict(extra="forbid", strict=True), **definitions
+        )
+
+    def check(self, values: Mapping[str, object]) -> Application:
+        """Check the values of an application.
+
+        Parameters
+        ----------
+        values : mapping of str to object
+            By field name. A missing optional field counts as None.
+
+        Returns
+        -------
+        Application
+            The same values in the product's order.
+
+        Raises
+        ------
+        InvalidApplication
+            With one error for every field that is wrong.
+        """
+        try:
+            return self._in_order(self.model.model_validate(dict(values)))
+        except ValidationError as error:
+            raise self._invalid(error) from None
+
+    def check_json(self, body: bytes) -> Application:
+        """Check an application that came as the bytes of a JSON object.
+
+        Parameters
+        ----------
+        body : bytes
+            UTF-8.
+
+        Returns
+        -------
+        Application
+
+        Raises
+        ------
+        MalformedApplication
+            The bytes are no JSON object.
+        InvalidApplication
+            With one error for every field that is wrong.
+        """
+        try:
+            return self._in_order(self.model.model_validate_json(body))
+        except ValidationError as error:
+            if any(not e["loc"] for e in error.errors(include_input=False)):
+                raise MalformedApplication("The body is not a JSON object.") from None
+            raise self._invalid(error) from None
+
+    def check_text(self, texts: Mapping[str, str]) -> Application:
+        """Check an application that was typed: every value a text, empty where none was given.
+
+        Parameters
+        ----------
+        texts : mapping of str to str
+            By field name, as from a form or a CSV row.
+
+        Returns
+        -------
+        Application
+
+        Raises
+        ------
+        InvalidApplication
+            With one error for every field that is wrong.
+        """
+        return self.check({name: self._read(name, text) for name, text in texts.items()})
+
+    def _read(self, name: str, text: str) -> object:
+        field = self.product.by_name.get(name)
+        if not text.strip():
+            return None
+        if field is None or field.kind == "choice":
+            return text.strip()
+        number = parse_integer(text)
+        return text if number is None else number
+
+    def _in_order(self, model: BaseModel) -> Application:
+        return {f.name: getattr(model, f.name) for f in self.product.inputs}
+
+    def _invalid(self, error: ValidationError) -> InvalidApplication:
+        # A name that is no Unicode, such as a lone surrogate, has no place that could be told.
+        details = {str(e["loc"][0]) if e["loc"] else "": e for e in error.errors(include_url=False)}
+        order = {f.name: i for i, f in enumerate(self.product.inputs)}
+        names = sorted(details, key=lambda name: (order.get(name, len(order)), name))
+        return InvalidApplication([self._explain(name, details[name]) for name in names])
+
+    def _explain(self, name: str, detail: ErrorDetails) -> FieldError:
+        field = self.product.by_name.get(name)
+        if field is None:
+            return FieldError(_shown(name), "unknown", MESSAGES["unknown"])
+        code = _code(field, detail)
+        words = {
+            language: getattr(MESSAGES[code], language).format(**self._facts(field, language))
+            for language in LANGUAGES
+        }
+        return FieldError(name, code, Text(**words))
+
+    def _facts(self, field: Field, language: str) -> dict[str, str]:
+        other = self.product.by_name.get(field.at_most or "")
+        return {
+            "minimum": "" if field.minimum is None else format_integer(field.minimum, language),
+            "maximum": "" if field.maximum is None else format_integer(field.maximum, language),
+            "other": other.label.in_language(language) if other else "",
+            "choices": ", ".join(c.value for c in field.choices),
+        }
+
+
+def _shown(name: str) -> str:
+    """Return an unknown field's name fit to be repeated: short and printable."""
+    return "".join(c if c.isprintable() else "?" for c in name[:64]) or "?"
+
+
+def _code(field: Field, detail: ErrorDetails) -> str:
+    if detail["type"] == "missing" or (detail["input"] is None and not field.optional):
+        return "required"
+    if detail["type"] == "at_most":
+        return "at_most"
+    if field.kind == "integer" and detail["type"] in ("greater_than_equal", "less_than_equal"):
+        return "range"
+    return field.kind
+
+
+def _definition(field: Field) -> tuple[Any, Any]:
+    kind: Any
+    if field.kind == "choice":
+        kind = Literal[tuple(c.value for c in field.choices)]
+    elif field.kind == "flag":
+        kind = Annotated[int, Bounded(ge=0, le=1)]
+    else:
+        kind = Annotated[int, Bounded(ge=field.minimum, le=field.maximum)]
+    if field.at_most:
+        kind = Annotated[kind, AfterValidator(_limited_by(field.at_most))]
+    if field.optional:
+        return (kind | None, None)
+    return (kind, ...)
+
+
+def _limited_by(other: str) -> Any:  # noqa: ANN401 - pydantic takes a callable of its own kind
+    def limited(value: int | None, info: ValidationInfo) -> int | None:
+        limit = info.data.get(other)
+        if value is not None and limit is not None and value > limit:
+            raise PydanticCustomError("at_most", "more than another field")
+        return value
+
+    return limited

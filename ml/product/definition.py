@@ -1,0 +1,288 @@
+"""A product: what is lent and which fields an application for it has, read from one TOML file."""
+
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    Field as Bounded,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from ml.product.texts import (
+    CASES,
+    Stated,
+    Text,
+    Wording,
+)
+
+PRODUCTS = Path(__file__).parents[1] / "products"
+DATA = Path(__file__).parents[1] / "data"
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Finite = Annotated[float, Bounded(allow_inf_nan=False)]
+
+
+class InvalidProduct(Exception):
+    """A product file that cannot be used; the message says where and why in one line."""
+
+
+class Group(Stated):
+    """Fields that a clerk asks about together."""
+
+    name: Name
+    label: Text
+
+
+class Choice(Stated):
+    """One of the values that a choice field may take."""
+
+    value: Name
+    label: Text
+
+
+class Field(Stated):
+    """One question of an application, with all that is known about its answer."""
+
+    name: Name
+    kind: Literal["integer", "choice", "flag"]
+    label: Text
+    help: Text | None = None
+    group: Name | None = None
+    unit: Text | None = None
+    minimum: int | None = None
+    maximum: int | None = None
+    at_most: Name | None = None  # another field, whose value this one must not pass
+    choices: tuple[Choice, ...] = ()
+    optional: bool = False
+    changeable: bool = False  # the applicant could ask for another value
+    audit: bool = False  # protected: never asked with the application, never scored
+    transform: Literal["log", "sqrt"] | None = None
+    bands: tuple[int, ...] = ()  # of a protected number: where its second group begins, and so on
+    reasons: Wording = Wording()
+
+    @model_validator(mode="after")
+    def _kind_has_what_it_needs(self) -> Self:
+        bounds = [bound for bound in (self.minimum, self.maximum) if bound is not None]
+        if len(bounds) != (2 if self.kind == "integer" else 0):
+            raise ValueError("an integer field, and no other, states minimum and maximum")
+        if bounds != sorted(bounds):
+            raise ValueError("the minimum is above the maximum")
+        if self.kind != "integer" and (self.at_most or self.transform):
+            raise ValueError("an integer field, and no other, has at_most or a transform")
+        if (self.kind == "choice") != bool(self.choices):
+            raise ValueError("a choice field, and no other, lists its choices")
+        _refuse_twice([c.value for c in self.choices])
+        wrong = self.reasons.model_fields_set - {*CASES[self.kind], "missing"}
+        if wrong:
+            raise ValueError(f"{self.kind} fields have no wording for {min(wrong)}")
+        return self
+
+    @model_validator(mode="after")
+    def _use_agrees(self) -> Self:
+        if not self.audit and self.group is None:
+            raise ValueError("a field that is asked names its group")
+        if self.bands and not (self.audit and self.kind == "integer"):
+            raise ValueError("a protected integer field, and no other, has bands")
+        if list(self.bands) != sorted(set(self.bands)):
+            raise ValueError("the bands do not ascend")
+        if self.transform == "sqrt" and (self.minimum or 0) < 0:
+            raise ValueError("the square root needs a minimum of 0 or more")
+        if hasattr(BaseModel, self.name):
+            raise ValueError(f"{self.name} cannot be a field's name: the checks use it themselves")
+        return self
+
+
+class Ratio(Stated):
+    """A quantity computed from fields: a weighted ``sum``, times ``times``, over ``over``."""
+
+    name: Name
+    label: Text
+    sum: Annotated[dict[Name, Finite], Bounded(min_length=1)]
+    times: tuple[Name, ...] = ()
+    over: tuple[Name, ...] = ()
+    minimum: Finite  # the value is clipped to these bounds before it is normalised
+    maximum: Finite
+    reasons: Wording = Wording()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the fields it is computed from."""
+        return tuple(dict.fromkeys((*self.sum, *self.times, *self.over)))
+
+    @model_validator(mode="after")
+    def _bounds_agree(self) -> Self:
+        if self.minimum >= self.maximum:
+            raise ValueError("the minimum is not below the maximum")
+        return self
+
+
+class Fairness(Stated):
+    """From where on a difference between groups is reported: a bank's settings, not law."""
+
+    grant_ratio: Annotated[Finite, Bounded(gt=0, le=1)] = 0.8
+    difference: Annotated[Finite, Bounded(gt=0, le=1)] = 0.1
+    smallest_group: Annotated[int, Bounded(ge=2)] = 30
+
+
+class Product(Stated):
+    """What is lent: its fields, its data and what a wrong decision costs."""
+
+    name: Name
+    label: Text
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    data: str
+    target: Name
+    amount: Name
+    target_meaning: Text | None = None  # how good and bad are to be read
+    limits: tuple[Text, ...] = ()  # what the data and any model of them cannot say
+    cost_ratio: Annotated[Finite, Bounded(gt=0)]  # a bad loan granted : a good one refused
+    fairness: Fairness = Fairness()
+    groups: tuple[Group, ...]
+    fields: tuple[Field, ...]
+    ratios: tuple[Ratio, ...] = ()
+
+    @cached_property
+    def inputs(self) -> tuple[Field, ...]:
+        """The fields of an application, in the order they are asked; no protected one."""
+        return tuple(f for f in self.fields if not f.audit)
+
+    @cached_property
+    def audits(self) -> tuple[Field, ...]:
+        """The protected fields."""
+        return tuple(f for f in self.fields if f.audit)
+
+    @cached_property
+    def by_name(self) -> dict[str, Field]:
+        """Every field of an application by its name."""
+        return {f.name: f for f in self.inputs}
+
+    @cached_property
+    def players(self) -> dict[str, tuple[str, ...]]:
+        """What shares a decision, by name: the fields and ratios that it is made of.
+
+        A field stands alone, but the fields that a ratio is computed from cannot change without
+        it: they and the ratio are one player, named after the ratio. Ratios that have a field in
+        common are one player too, named after the first.
+        """
+        blocks: dict[str, tuple[str, ...]] = {f.name: (f.name,) for f in self.inputs}
+        for r in self.ratios:
+            tied = {m for n in r.inputs for m in blocks[n]} | {r.name}
+            order = [*self.by_name, *(x.name for x in self.ratios)]
+            block = tuple(sorted(tied, key=order.index))
+            blocks |= dict.fromkeys(block, block)
+        ratios = {r.name for r in self.ratios}
+        return {next((m for m in b if m in ratios), b[0]): b for b in blocks.values()}
+
+    @property
+    def data_file(self) -> Path:
+        """Where the rows lie from which the product's default model is trained."""
+        return DATA / self.data
+
+    def fields_of(self, group: Group) -> list[Field]:
+        """Return the fields that are asked together under a group.
+
+        Parameters
+        ----------
+        group : Group
+
+        Returns
+        -------
+        list of Field
+        """
+        return [f for f in self.inputs if f.group == group.name]
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        _refuse_twice([self.target, *(f.name for f in self.fields), *(r.name for r in self.ratios)])
+        _refuse_twice([g.name for g in self.groups])
+        integers = {f.name for f in self.inputs if f.kind == "integer"}
+        groups = {g.name for g in self.groups}
+        for where, name in self._references():
+            if name not in integers:
+                raise ValueError(
+                    f"{where} names {name}, which is no integer field of an application"
+                )
+        for field in self.inputs:
+            if field.group not in groups:
+                raise ValueError(f"{field.name} names an unknown group, {field.group}")
+        if self.by_name[self.amount].optional:
+            raise ValueError(f"the amount, {self.amount}, cannot be optional")
+        for field in self.inputs:
+            if field.at_most and self.by_name[field.at_most].at_most:
+                raise ValueError(f"{field.name} is limited by {field.at_most}, itself limited")
+        return self
+
+    def _references(self) -> list[tuple[str, str]]:
+        limits = [(f.name, f.at_most) for f in self.inputs if f.at_most is not None]
+        terms = [(r.name, n) for r in self.ratios for n in r.inputs]
+        return [("amount", self.amount), *limits, *terms]
+
+
+def _refuse_twice(names: list[str]) -> None:
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise ValueError(f"said twice: {', '.join(twice)}")
+
+
+def parse_product(text: str, *, source: str) -> Product:
+    """Read a product from the text of its TOML file.
+
+    Parameters
+    ----------
+    text : str
+        The whole file.
+    source : str
+        What to call it in an error.
+
+    Returns
+    -------
+    Product
+
+    Raises
+    ------
+    InvalidProduct
+        The text is no TOML, or what it says does not hold together.
+    """
+    try:
+        return Product.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidProduct(f"{source}: not TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidProduct(f"{source}: {where + ': ' if where else ''}{first['msg']}") from error
+
+
+def read_product(name_or_file: str | Path) -> Product:
+    """Read a product by its name among those shipped, or from a TOML file of one's own.
+
+    Parameters
+    ----------
+    name_or_file : str or Path
+        ``consumer_credit``, say, or a path that ends in ``.toml``.
+
+    Returns
+    -------
+    Product
+
+    Raises
+    ------
+    InvalidProduct
+        There is no such file, or it cannot be used.
+    """
+    path = Path(name_or_file)
+    if path.suffix != ".toml":
+        path = PRODUCTS / f"{name_or_file}.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        shipped = ", ".join(sorted(p.stem for p in PRODUCTS.glob("*.toml")))
+        raise InvalidProduct(f"{path}: {error.strerror} (shipped: {shipped})") from error
+    except UnicodeDecodeError as error:
+        raise InvalidProduct(f"{path}: not UTF-8") from error
+    return parse_product(text, source=str(path))

@@ -1,0 +1,59 @@
+"""Whether an application is like those that a model has learned from."""
+
+import io
+
+import numpy as np
+
+NEIGHBOURS = 5
+
+
+class Familiarity:
+    """Tells applications that are far from all training data.
+
+    The distance of an application is the one to its fifth nearest training row: Euclidean, between
+    what the model sees of each, so in standard deviations for a number, and apart by √2 for
+    another word of a choice. It is far if that is more than for all but a hundredth of the
+    training rows themselves.
+
+    Parameters
+    ----------
+    content : bytes
+        Of a bundle's ``familiar.npz``: ``rows`` of shape (n_rows, n_columns) and ``limit``.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            self._rows: np.ndarray = arrays["rows"]
+            self.limit = float(arrays["limit"])
+        self._lengths = np.einsum("ij,ij->i", self._rows, self._rows)
+        self._last = min(NEIGHBOURS, len(self._rows)) - 1
+
+    def distance(self, row: list[float]) -> float:
+        """Return how far an application is from the training data.
+
+        Parameters
+        ----------
+        row : list of float of length n_columns
+            As `ml.scoring.scorer.Score` has it.
+
+        Returns
+        -------
+        float
+        """
+        here = np.array(row)
+        squares = self._lengths - 2 * (self._rows @ here)
+        near = np.partition(squares, self._last)[self._last] + here @ here
+        return float(np.sqrt(max(near, 0.0)))
+
+    def is_far(self, row: list[float]) -> bool:
+        """Say whether there are few cases like an application.
+
+        Parameters
+        ----------
+        row : list of float of length n_columns
+
+        Returns
+        -------
+        bool
+        """
+        return self.distance(row) > self.limit

@@ -1,0 +1,341 @@
+"""The Scorer: a fitted pipeline as plain NumPy arrays, with the same answer as scikit-learn's."""
+
+import io
+import json
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from ml.product.application import Application
+from ml.scoring.features import ratio, transformed
+from ml.scoring.margins import KernelMargin, read_margin
+
+Normalised = dict[str, float | list[int]]
+
+
+class Frame(Protocol):
+    """Columns by name: a DataFrame or a mapping."""
+
+    def __getitem__(self, name: str, /) -> Any:  # noqa: ANN401 - any array_like
+        """Return a column."""
+
+
+class Score(NamedTuple):
+    """What a model says of one application.
+
+    Attributes
+    ----------
+    probability : float
+        Calibrated, of being good.
+    normalised : dict of str to float or list of int
+        What the model saw of each field: standard deviations from the training mean (a missing
+        value stands at the median), and for a choice one 0 or 1 for each of its words.
+    row : list of float
+        The same and the indicators of missing values, in the order of the Scorer's columns.
+    """
+
+    probability: float
+    normalised: Normalised
+    row: list[float]
+
+
+def scorer_kind(content: bytes) -> str:
+    """Return how the margin of an exported model is computed.
+
+    Parameters
+    ----------
+    content : bytes
+        Of a bundle's ``scorer.npz``.
+
+    Returns
+    -------
+    {"linear", "rbf", "pipeline"}
+    """
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return str(json.loads(str(arrays["layout"]))["kind"])
+
+
+class Scorer:
+    """A model that scores applications.
+
+    Parameters
+    ----------
+    content : bytes
+        Of a bundle's ``scorer.npz``; nothing in it is unpickled.
+    pipeline : callable, optional
+        From raw fields to probabilities; asked where the arrays hold no model, which is so for
+        every champion but the SVCs and logistic regression.
+
+    Attributes
+    ----------
+    kind : {"linear", "rbf", "pipeline"}
+        How the margin is computed.
+    margin : LinearMargin, KernelMargin or None
+    columns : tuple of str
+        For each column that the model sees, the field or the ratio that it comes from.
+    """
+
+    def __init__(
+        self,
+        content: bytes,
+        *,
+        pipeline: Callable[[Frame], np.ndarray] | None = None,
+    ) -> None:
+        with np.load(io.BytesIO(content), allow_pickle=False) as held:
+            arrays: dict[str, np.ndarray] = {name: held[name] for name in held.files}
+        layout = json.loads(str(arrays["layout"]))
+        self.kind: str = layout["kind"]
+        self.margin = read_margin(arrays, layout)
+        self._pipeline = pipeline
+        if self.margin is None and pipeline is None:
+            raise ValueError("this model has no array form: the scorer needs its pipeline")
+        self._transforms: dict[str, str | None] = dict(layout["numbers"])
+        self._ratios: list[list[Any]] = layout["ratios"]
+        self._scaled: list[str] = layout["scaled"]
+        self._absent: list[str] = layout["absent"]
+        self._choices: list[tuple[str, list[str], str | None]] = [
+            tuple(c) for c in layout["choices"]
+        ]
+        words = [name for name, values, _ in self._choices for _ in values]
+        self.columns = (*self._scaled, *self._absent, *words)
+        self._calibration: tuple[float, float] = tuple(layout["calibration"])
+        self._scales = list(
+            zip(*(arrays[n].tolist() for n in ("median", "mean", "scale")), strict=True)
+        )
+
+    def score(self, application: Application) -> Score:
+        """Score one application.
+
+        Parameters
+        ----------
+        application : Application
+            Every field; None for a missing one.
+
+        Returns
+        -------
+        Score
+        """
+        normalised, row = self._see(application)
+        if self.margin is None:
+            probability = float(self._by_pipeline({n: [v] for n, v in application.items()})[0])
+        else:
+            probability = self._calibrate_one(self.margin.one(row))
+        return Score(probability, normalised, row)
+
+    def row(self, application: Application) -> list[float]:
+        """Compute what the model sees of one application.
+
+        Parameters
+        ----------
+        application : Application
+
+        Returns
+        -------
+        list of float of length n_columns
+            As `Score.row`.
+        """
+        return self._see(application)[1]
+
+    def margin_of(self, row: list[float], application: Application) -> float:
+        """Compute the margin of one application.
+
+        Parameters
+        ----------
+        row : list of float of length n_columns
+        application : Application
+            The same; a model without an array form needs it as it is.
+
+        Returns
+        -------
+        float
+        """
+        if self.margin is not None:
+            return self.margin.one(row)
+        return float(self.margins({name: [v] for name, v in application.items()})[0])
+
+    def score_many(self, frame: Frame) -> np.ndarray:
+        """Score many applications.
+
+        Parameters
+        ----------
+        frame : DataFrame or mapping of str to array_like of shape (n_samples,)
+            Raw fields by name; None or NaN for missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The calibrated probability of being good.
+        """
+        if self.margin is None:
+            return self._by_pipeline(frame)
+        return self._calibrate_many(self.margins(frame))
+
+    def margins(self, frame: Frame) -> np.ndarray:
+        """Compute the margins of many applications.
+
+        Parameters
+        ----------
+        frame : DataFrame or mapping of str to array_like of shape (n_samples,)
+            Raw fields by name; None or NaN for missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The decision function of an SVC or of logistic regression; of any other model the
+            log-odds of its calibrated probability.
+        """
+        if self.margin is None:
+            probability = self._by_pipeline(frame)
+            odds: np.ndarray = np.log(probability) - np.log1p(-probability)
+            return odds
+        if isinstance(self.margin, KernelMargin):
+            return self.margin.many(self.matrix(frame))
+        scaled, absent, codes = self._parts(frame)
+        counts = [len(values) for _, values, _ in self._choices]
+        return self.margin.many(scaled, absent, list(zip(codes, counts, strict=True)))
+
+    def matrix(self, frame: Frame) -> np.ndarray:
+        """Compute what a model sees of many applications.
+
+        Parameters
+        ----------
+        frame : DataFrame or mapping of str to array_like of shape (n_samples,)
+            Raw fields by name; None or NaN for missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_columns)
+            Normalised numbers, indicators of missing ones, a 1 for each choice's word.
+        """
+        scaled, absent, codes = self._parts(frame)
+        words = [
+            (code == i).astype(np.float64)
+            for code, (_, values, _) in zip(codes, self._choices, strict=True)
+            for i in range(len(values))
+        ]
+        return np.column_stack([*scaled, *absent, *words])
+
+    def margin_at(self, probability: float) -> float:
+        """Return the margin that is calibrated to a probability.
+
+        Parameters
+        ----------
+        probability : float
+            Above 0, below 1.
+
+        Returns
+        -------
+        float
+        """
+        odds = math.log(probability) - math.log1p(-probability)
+        a, b = self._calibration
+        return odds if self.margin is None else (-odds - b) / a
+
+    def place(self, name: str) -> tuple[float, float]:
+        """Return how a column of numbers is normalised.
+
+        Parameters
+        ----------
+        name : str
+            Of a number or a ratio.
+
+        Returns
+        -------
+        (float, float)
+            The mean and the standard deviation of its training values, after its transform.
+        """
+        _, mean, scale = self._scales[self._scaled.index(name)]
+        return mean, scale
+
+    def _see(self, application: Application) -> tuple[Normalised, list[float]]:
+        scaled = self._scale_one(application)
+        normalised: Normalised = dict(zip(self._scaled, scaled, strict=True))
+        absent = [1.0 if application[name] is None else 0.0 for name in self._absent]
+        words: list[int] = []
+        for name, values, fill in self._choices:
+            word = fill if application[name] is None else application[name]
+            places = [int(word == value) for value in values]
+            normalised[name] = places
+            words += places
+        return normalised, [*scaled, *absent, *words]
+
+    def _by_pipeline(self, frame: Frame) -> np.ndarray:
+        if self._pipeline is None:  # pragma: no cover - the constructor refuses this
+            raise ValueError("no pipeline")
+        return self._pipeline(frame)
+
+    def _scale_one(self, application: Application) -> list[float]:
+        columns: dict[str, float] = {}
+        for name, transform in self._transforms.items():
+            columns[name] = _transform_one(_number(application[name]), transform)
+        for name, terms, times, over, low, high in self._ratios:
+            columns[name] = _ratio_one(application, (terms, times, over, low, high))
+        scaled = []
+        for name, (median, mean, scale) in zip(self._scaled, self._scales, strict=True):
+            value = columns[name]
+            scaled.append(((median if math.isnan(value) else value) - mean) / scale)
+        return scaled
+
+    def _parts(self, frame: Frame) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+        """Return the normalised numbers, the indicators and the places of the words, by column."""
+        raw = {name: np.asarray(frame[name], dtype=np.float64) for name in self._transforms}
+        columns = {name: transformed(raw[name], t) for name, t in self._transforms.items()}
+        for name, terms, times, over, low, high in self._ratios:
+            columns[name] = ratio(raw, terms=terms, times=times, over=over, bounds=(low, high))
+        scaled = []
+        for name, (median, mean, scale) in zip(self._scaled, self._scales, strict=True):
+            value = columns[name]
+            scaled.append((np.where(np.isnan(value), median, value) - mean) / scale)
+        absent = [np.isnan(raw[name]).astype(np.float64) for name in self._absent]
+        codes = [_codes(frame[name], values, fill) for name, values, fill in self._choices]
+        return scaled, absent, codes
+
+    def _calibrate_one(self, margin: float) -> float:
+        a, b = self._calibration
+        exponent = a * margin + b
+        if exponent < 0:
+            return 1 / (1 + math.exp(exponent))
+        inverse = math.exp(-exponent)
+        return inverse / (1 + inverse)
+
+    def _calibrate_many(self, margin: np.ndarray) -> np.ndarray:
+        a, b = self._calibration
+        exponent = a * margin + b
+        inverse = np.exp(-np.abs(exponent))
+        probability: np.ndarray = np.where(exponent < 0, 1.0, inverse) / (1 + inverse)
+        return probability
+
+
+def _transform_one(value: float, transform: str | None) -> float:
+    if transform == "log":
+        return math.copysign(math.log1p(abs(value)), value)
+    return math.sqrt(value) if transform == "sqrt" else value
+
+
+def _ratio_one(application: Application, definition: tuple[Any, Any, Any, float, float]) -> float:
+    terms, times, over, low, high = definition
+    value = 0.0
+    for name, weight in terms:
+        value += weight * _number(application[name])
+    for name in times:
+        value *= _number(application[name])
+    for name in over:
+        divisor = _number(application[name])
+        value = value / divisor if divisor else math.nan
+    return value if math.isnan(value) else min(max(value, low), high)
+
+
+def _number(value: int | str | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _codes(column: Iterable[Any], values: list[str], fill: str | None) -> np.ndarray:
+    """Return each word's place among the values of its field, -1 for an unseen one."""
+    places: dict[Any, int] = {value: i for i, value in enumerate(values)}
+    filled = places.get(fill, -1)
+    words = np.asarray(column, dtype=object)
+    return np.array(
+        [filled if w is None or w != w else places.get(w, -1) for w in words], dtype=int
+    )

@@ -1,0 +1,165 @@
+"""The pipelines that compete to decide, each with imputation, normalisation and encoding inside."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, SplineTransformer, StandardScaler
+from sklearn.svm import SVC
+
+from ml.product.definition import Product
+
+SVC_KERNELS = ("svc_rbf", "svc_linear")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A kind of model with the settings that are tried for it.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in tables and files.
+    label : str
+        What it is called before people.
+    estimator : Pipeline
+        Unfitted: normalisation and classifier.
+    grid, fine_grid : dict of str to list
+        The settings compared inside each training fold, by default and when thorough.
+    """
+
+    name: str
+    label: str
+    estimator: Pipeline
+    grid: dict[str, list[Any]]
+    fine_grid: dict[str, list[Any]]
+
+
+def preparation(product: Product, *, splines: bool) -> ColumnTransformer:
+    """Return the unfitted imputation, missing-value indicators, normalisation and one-hot encoding.
+
+    Parameters
+    ----------
+    product : Product
+    splines : bool
+        Whether each normalised number is spread over a B-spline basis, so that a linear model
+        can bend.
+
+    Returns
+    -------
+    ColumnTransformer
+        With the parts ``number``, ``flag``, ``missing`` and ``choice``.
+    """
+    numbers = [f.name for f in product.inputs if f.kind == "integer"]
+    numbers += [r.name for r in product.ratios]
+    flags = [f.name for f in product.inputs if f.kind == "flag"]
+    absent = [f.name for f in product.inputs if f.kind != "choice" and f.optional]
+    choices = [f for f in product.inputs if f.kind == "choice"]
+    normalised = [("impute", SimpleImputer(strategy="median")), ("scale", StandardScaler())]
+    spline = SplineTransformer(
+        knots="quantile", degree=2, extrapolation="constant", include_bias=False
+    )
+    words = OneHotEncoder(
+        categories=[[c.value for c in f.choices] for f in choices],
+        handle_unknown="ignore",
+        sparse_output=False,
+    )
+    parts = [
+        ("number", Pipeline([*normalised, *([("spline", spline)] if splines else [])]), numbers),
+        ("flag", Pipeline(normalised), flags),
+        ("missing", MissingIndicator(features="all"), absent),
+        (
+            "choice",
+            Pipeline([("impute", SimpleImputer(strategy="most_frequent")), ("encode", words)]),
+            [f.name for f in choices],
+        ),
+    ]
+    return ColumnTransformer([p for p in parts if p[2]])
+
+
+def candidates(product: Product, *, seed: int) -> list[Candidate]:
+    """Return the models that compete for a product.
+
+    Parameters
+    ----------
+    product : Product
+    seed : int
+        Of every random choice inside a model.
+
+    Returns
+    -------
+    list of Candidate
+        The two SVCs first. The linear ones see splines of the numbers; the others bend by
+        themselves.
+    """
+
+    def pipeline(classifier: BaseEstimator, *, splines: bool = False) -> Pipeline:
+        return Pipeline(
+            [("prepare", preparation(product, splines=splines)), ("classify", classifier)]
+        )
+
+    knots = "prepare__number__spline__n_knots"
+    degree = "prepare__number__spline__degree"
+    forest = RandomForestClassifier(n_estimators=200, random_state=seed)
+    boosting = HistGradientBoostingClassifier(early_stopping=False, random_state=seed)
+    return [
+        Candidate(
+            "svc_rbf",
+            "SVC (rbf)",
+            pipeline(SVC(kernel="rbf")),
+            {"classify__C": [0.5, 1, 3], "classify__gamma": [0.02, 0.05]},
+            {"classify__C": [0.3, 1, 3, 10], "classify__gamma": [0.01, 0.02, 0.05, 0.1]},
+        ),
+        Candidate(
+            "svc_linear",
+            "SVC (linear)",
+            pipeline(SVC(kernel="linear"), splines=True),
+            {"classify__C": [0.1, 0.3, 1], knots: [5], degree: [2, 3]},
+            {"classify__C": [0.03, 0.1, 0.3, 1], knots: [4, 5, 7], degree: [2, 3]},
+        ),
+        Candidate(
+            "logistic",
+            "logistic regression",
+            pipeline(LogisticRegression(max_iter=5000), splines=True),
+            {"classify__C": [0.1, 0.3, 1], knots: [5], degree: [2, 3]},
+            {"classify__C": [0.03, 0.1, 0.3, 1, 3], knots: [4, 5, 7], degree: [2, 3]},
+        ),
+        Candidate(
+            "neighbours",
+            "k nearest neighbours",
+            pipeline(KNeighborsClassifier()),
+            {"classify__n_neighbors": [15, 31, 61]},
+            {
+                "classify__n_neighbors": [9, 15, 31, 61, 101],
+                "classify__weights": ["uniform", "distance"],
+            },
+        ),
+        Candidate(
+            "forest",
+            "random forest",
+            pipeline(forest),
+            {"classify__min_samples_leaf": [3, 8]},
+            {"classify__min_samples_leaf": [1, 3, 8, 15], "classify__max_features": ["sqrt", 0.5]},
+        ),
+        Candidate(
+            "boosting",
+            "histogram gradient boosting",
+            pipeline(boosting),
+            {
+                "classify__learning_rate": [0.05],
+                "classify__max_iter": [80, 150],
+                "classify__max_leaf_nodes": [6],
+            },
+            {
+                "classify__learning_rate": [0.05, 0.1],
+                "classify__max_iter": [80, 150, 300],
+                "classify__max_leaf_nodes": [4, 8],
+            },
+        ),
+    ]

@@ -1,0 +1,199 @@
+"""What ml/bundle/writer.py promises."""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ml.bundle.manifest import (
+    FORMAT,
+    MANIFEST,
+    SEAL,
+    InvalidBundle,
+    versions,
+)
+from ml.bundle.reader import read_bundle
+from ml.bundle.store import find_bundle, keep_bundle
+from ml.bundle.writer import refuse_foreign, write_bundle
+
+
+@pytest.fixture
+def copy(bundle, tmp_path):
+    """The bundle's directory, once more, to be replaced."""
+    return Path(shutil.copytree(bundle.directory, tmp_path / "copy"))
+
+
+@pytest.fixture
+def files(bundle):
+    return {name: bundle.file(name) for name in bundle.manifest["files"]}
+
+
+def stated(directory):
+    return json.loads((directory / MANIFEST).read_bytes())
+
+
+def around(directory):
+    return {path.name for path in directory.parent.iterdir()}
+
+
+def test_write_into_an_empty_directory(tmp_path):
+    refuse_foreign(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    write_bundle(tmp_path / "empty", {"part/a": b"1"}, {"champion": "x"})
+    assert (tmp_path / "empty/part/a").read_bytes() == b"1"
+    manifest = stated(tmp_path / "empty")
+    assert manifest == {
+        "champion": "x",
+        "files": {"part/a": hashlib.sha256(b"1").hexdigest()},
+        "format": FORMAT,
+        "versions": versions(),
+    }
+    assert around(tmp_path / "empty") == {"empty"}
+
+
+def test_write_where_there_is_nothing_yet(tmp_path, bundle, files):
+    place = tmp_path / "models" / "new"
+    write_bundle(place, files, bundle.manifest)
+    assert read_bundle(place).version == bundle.version
+    assert around(place) == {"new"}
+    assert place.stat().st_mode & 0o777 == 0o755
+
+
+def test_write_states_what_it_writes_over_what_it_is_told(tmp_path):
+    told = {"format": 1, "files": {"b": "0" * 64}, "versions": {}}
+    write_bundle(tmp_path / "new", {"a": b"1"}, told)
+    manifest = stated(tmp_path / "new")
+    assert manifest["format"] == FORMAT
+    assert manifest["versions"] == versions()
+    assert list(manifest["files"]) == ["a"]
+
+
+def test_write_replaces_a_bundle_of_the_same_version_whole(copy, bundle, files):
+    before = os.stat(copy).st_ino
+    (copy / "stale").write_text("from before")
+    write_bundle(copy, files, bundle.manifest | {"threshold": 0.7})
+    assert not (copy / "stale").exists()
+    assert os.stat(copy).st_ino != before
+    assert read_bundle(copy).threshold == 0.7
+    assert around(copy) == {"copy"}
+
+
+def test_write_keeps_a_bundle_of_another_version_beside(copy, bundle, files):
+    write_bundle(copy, files, bundle.manifest | {"version": "second"})
+    assert around(copy) == {"copy", bundle.version}
+    assert read_bundle(copy).version == "second"
+    kept = find_bundle(copy, bundle.version)
+    assert (kept.directory, kept.digest) == (copy.parent / bundle.version, bundle.digest)
+    write_bundle(copy, files, bundle.manifest | {"version": "third"})
+    assert around(copy) == {"copy", bundle.version, "second"}
+    assert find_bundle(copy, "second").threshold == bundle.threshold
+
+
+def test_write_an_earlier_version_again(copy, bundle, files):
+    for version in ("second", bundle.version, "second", bundle.version):
+        write_bundle(copy, files, bundle.manifest | {"version": version})
+        assert read_bundle(copy).version == version
+    assert around(copy) == {"copy", bundle.version, "second"}
+    assert read_bundle(copy.parent / bundle.version).version == bundle.version
+    assert read_bundle(copy.parent / "second").version == "second"
+
+
+def test_write_into_a_folder_named_after_the_version_that_it_holds(copy, bundle, files):
+    named = copy.rename(copy.parent / bundle.version)
+    write_bundle(named, files, bundle.manifest | {"version": "second"})
+    assert read_bundle(named).version == "second"
+    kept = find_bundle(named, bundle.version)
+    assert kept.digest == bundle.digest
+    assert around(named) == {bundle.version, kept.directory.name}
+
+
+def test_write_leaves_what_has_the_name_of_the_version_before(copy, bundle, files):
+    taken = copy.parent / bundle.version
+    taken.write_text("mine")
+    write_bundle(copy, files, bundle.manifest | {"version": "second"})
+    assert taken.read_text() == "mine"
+    kept = find_bundle(copy, bundle.version)
+    assert kept.digest == bundle.digest
+    assert around(copy) == {"copy", bundle.version, kept.directory.name}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"\xff", b"[]", b"{}", b"[" * 100_000, b'{"version": 1}', b'{"version": "../up"}'],
+)
+def test_write_replaces_a_bundle_that_says_no_version(copy, bundle, files, content):
+    (copy / MANIFEST).write_bytes(content)
+    write_bundle(copy, files, bundle.manifest)
+    assert read_bundle(copy).version == bundle.version
+    assert around(copy) == {"copy"}
+
+
+def test_write_refuses_a_directory_that_holds_something_else(tmp_path):
+    (tmp_path / "photos").mkdir()
+    photo = tmp_path / "photos" / "cat.jpeg"
+    photo.write_bytes(b"purr")
+    with pytest.raises(InvalidBundle, match="holds something else than a bundle"):
+        write_bundle(tmp_path / "photos", {"a": b"1"}, {})
+    assert photo.read_bytes() == b"purr"
+    assert [path.name for path in tmp_path.rglob("*")] == ["photos", "cat.jpeg"]
+
+
+@pytest.mark.parametrize("name", [MANIFEST, SEAL])
+def test_write_refuses_a_website_with_a_manifest_of_its_own(tmp_path, name):
+    page = tmp_path / "site" / name
+    page.parent.mkdir()
+    page.write_text("{}")
+    with pytest.raises(InvalidBundle):
+        write_bundle(page.parent, {"a": b"1"}, {})
+    assert page.read_text() == "{}"
+
+
+def test_write_refuses_a_file_in_place_of_the_directory(tmp_path):
+    place = tmp_path / "place"
+    place.write_text("mine")
+    with pytest.raises(InvalidBundle, match=str(place)):
+        write_bundle(place, {"a": b"1"}, {})
+    with pytest.raises(InvalidBundle, match=str(place)):
+        write_bundle(place / "below", {"a": b"1"}, {})
+    assert place.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_write_leaves_a_bundle_behind_a_link_where_it_is(copy, bundle):
+    link = copy.parent / "link"
+    link.symlink_to(copy, target_is_directory=True)
+    before = {path: path.stat().st_ino for path in copy.rglob("*")}
+    with pytest.raises(InvalidBundle, match=str(link)):
+        write_bundle(link, {"a": b"1"}, {})
+    assert {path: path.stat().st_ino for path in copy.rglob("*")} == before
+    assert set(copy.parent.iterdir()) == {copy, link}
+    assert read_bundle(link).version == bundle.version
+
+
+def test_write_that_fails_leaves_the_bundle_before_and_nothing_else(copy, bundle):
+    before = {path: path.stat().st_ino for path in copy.rglob("*")}
+    with pytest.raises(InvalidBundle, match=str(copy)):
+        write_bundle(copy, {"a" * 300: b"1"}, {})  # no file can have so long a name
+    assert {path: path.stat().st_ino for path in copy.rglob("*")} == before
+    assert around(copy) == {"copy"}
+    assert read_bundle(copy).digest == bundle.digest
+
+
+def test_keep_bundle_leaves_a_copy_that_is_found(bundle, tmp_path):
+    place, kept = tmp_path / "models" / "current", tmp_path / "kept"
+    shutil.copytree(bundle.directory, place)
+    for _ in range(2):
+        keep_bundle(place, kept)
+        assert [folder.name for folder in kept.iterdir()] == [bundle.version]
+    shutil.rmtree(place)
+    found = find_bundle(place, bundle.version, kept=kept)
+    assert (found.directory, found.digest) == (kept / bundle.version, bundle.digest)
+
+
+def test_keep_bundle_that_says_no_version_copies_nothing(tmp_path):
+    (tmp_path / "other").mkdir()
+    keep_bundle(tmp_path / "other", tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()

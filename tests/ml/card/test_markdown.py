@@ -1,0 +1,109 @@
+"""What ml/card/markdown.py promises."""
+
+import copy
+import re
+
+import pytest
+
+from ml.card.card import model_card
+from ml.card.markdown import as_markdown
+
+
+@pytest.fixture(scope="module")
+def card(bundle):
+    return model_card(bundle)
+
+
+def tables(text):
+    """Every table as its rows of cells."""
+    found, rows = [], []
+    for line in [*text.splitlines(), ""]:
+        if line.startswith("|"):
+            rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+        elif rows:
+            found.append(rows)
+            rows = []
+    return found
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_markdown_holds_the_whole_card(card, language):
+    text = as_markdown(card, language)
+    said = [
+        card["version"],
+        card["product"]["label"][language],
+        card["data"]["sha256"],
+        card["rule"][language],
+        card["reason"][language],
+        card["target_meaning"][language],
+        card["evidence_is"][language],
+        *(limit[language] for limit in card["limits"]),
+        *(row["label"][language] for row in card["importance"]),
+        *(row["label"][language] for row in card["candidates"]),
+        *(a["label"][language] for a in card["fairness"]["attributes"]),
+    ]
+    for words in said:
+        assert words in text
+    for name in ("calibration", "roc", "precision_recall", "thresholds", "importance"):
+        assert text.count(f"(plots/{name}.{language}.svg)") == 1
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_markdown_tables_are_whole(card, language):
+    found = tables(as_markdown(card, language))
+    assert len(found) == 6
+    for header, rule, *rows in found:
+        assert all(len(row) == len(header) for row in rows)
+        assert all(cell in ("---", "--:") for cell in rule)
+    sizes = [len(rows) - 2 for rows in found]
+    evidence = card["evidence"]
+    assert sizes == [1, len(card["candidates"]), len(evidence["thresholds"]), 5, 10, 11]
+
+
+def test_markdown_says_what_each_threshold_grants_and_loses(card):
+    header, _, *rows = tables(as_markdown(card, "en"))[2]
+    assert header[0] == "Threshold"
+    used = next(row for row in card["evidence"]["thresholds"] if row["used"])
+    bold = [row for row in rows if row[0].startswith("**")]
+    assert len(bold) == 1
+    assert [cell.strip("*") for cell in bold[0]] == [
+        f"{used['threshold']:g}",
+        f"{100 * used['grant_rate']:.1f}%",
+        str(used["granted"]),
+        str(used["bad_granted"]),
+        f"{100 * used['bad_rate']:.1f}%",
+        str(used["good_refused"]),
+        f"{used['cost']:g}",
+        f"{used['cost_per_1000']:.1f}",
+    ]
+
+
+def test_markdown_in_french_writes_numbers_the_french_way(card):
+    text = as_markdown(card, "fr")
+    assert "Fiche du modèle" in text
+    assert "Ce que veulent dire bon et mauvais" in text
+    cells = [cell for rows in tables(text) for row in rows[2:] for cell in row]
+    assert any(re.search(r"\d,\d", cell) for cell in cells)
+    numbers = [cell for cell in cells if not re.search(r"[a-z]", cell)]
+    assert len(numbers) > 200
+    assert not any("." in cell for cell in numbers)
+
+
+def test_markdown_says_where_the_threshold_comes_from(card):
+    assert "follows from the cost ratio" in as_markdown(card, "en")
+    by_hand = as_markdown({**card, "threshold": 0.8}, "en")
+    assert "from a probability of 0.8 on, which was set by hand" in by_hand
+    assert "fixée à la main" in as_markdown({**card, "threshold": 0.8}, "fr")
+
+
+def test_markdown_of_a_card_with_gaps(card):
+    bare = copy.deepcopy(card) | {"fairness": None, "target_meaning": None, "limits": []}
+    bare["evidence"]["thresholds"][-1]["bad_rate"] = None
+    bare["importance"][0]["label"]["en"] = "Yes | no"
+    text = as_markdown(bare, "en")
+    for heading in ("## Fairness", "## Known limits", "## What good and bad mean"):
+        assert heading in as_markdown(card, "en")
+        assert heading not in text
+    found = tables(text)
+    assert found[2][-1][4] == "–"
+    assert found[5][2][0] == r"Yes \| no"

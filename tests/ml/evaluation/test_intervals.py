@@ -1,0 +1,22 @@
+"""What ml/evaluation/intervals.py promises."""
+
+import pytest
+from scipy.stats import binomtest
+
+from ml.evaluation.intervals import wilson
+
+
+@pytest.mark.parametrize(
+    ("count", "total"), [(0, 1), (1, 1), (0, 10), (5, 10), (10, 10), (1, 1000), (37, 90_000)]
+)
+def test_wilson_equals_scipy_s(count, total):
+    expected = binomtest(count, total).proportion_ci(confidence_level=0.95, method="wilson")
+    low, high = wilson(count, total=total)
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert 0 <= low <= count / total <= high <= 1
+
+
+def test_wilson_of_a_printed_example():
+    # Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I: 81 of 263.
+    assert wilson(81, total=263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(0, total=20) == pytest.approx((0.0, 0.1611), abs=5e-5)

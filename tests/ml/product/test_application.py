@@ -1,0 +1,339 @@
+"""What ml/product/application.py promises."""
+
+import csv
+import json
+
+import pytest
+
+from ml.product.application import (
+    MESSAGES,
+    InvalidApplication,
+    MalformedApplication,
+    Rules,
+)
+from ml.product.definition import PRODUCTS, read_product
+from ml.product.formats import format_integer, parse_integer
+from ml.product.samples import examples
+from ml.product.texts import LANGUAGES
+
+SHIPPED = sorted(path.stem for path in PRODUCTS.glob("*.toml"))
+VALID = {
+    "loan_amount": 5000,
+    "purchase_price": 8000,
+    "loan_term_months": 36,
+    "employment_type": "permanent",
+    "years_in_job": 4,
+    "monthly_income": None,
+    "monthly_expenses": 300,
+    "home_status": "owner",
+    "assets": 20000,
+    "outstanding_debt": 0,
+    "adverse_credit_record": 0,
+}
+
+
+def typed(values):
+    return {name: "" if value is None else str(value) for name, value in values.items()}
+
+
+def outcome(check, values):
+    """What a check made of the values: the application, or each field's error."""
+    try:
+        return check(values)
+    except InvalidApplication as error:
+        return [(e.field, e.code, e.message) for e in error.errors]
+
+
+def codes(check, values):
+    with pytest.raises(InvalidApplication) as raised:
+        check(values)
+    return [(e.field, e.code) for e in raised.value.errors]
+
+
+def body_with(field, literal):
+    """A JSON application in which one field's value is the literal text given."""
+    return json.dumps(VALID | {field: "@"}).replace('"@"', literal).encode()
+
+
+def test_check_valid_keeps_the_products_order(rules, product):
+    shuffled = dict(reversed(VALID.items()))
+    found = rules.check(shuffled)
+    assert found == VALID
+    assert list(found) == [field.name for field in product.inputs]
+
+
+def test_check_optional_field_may_be_left_out(rules):
+    values = {name: value for name, value in VALID.items() if name != "monthly_income"}
+    assert rules.check(values) == VALID
+    assert rules.check_text(typed(values)) == VALID
+    assert rules.check_json(json.dumps(values).encode()) == VALID
+
+
+WRONG = {
+    "required": {"loan_term_months": None},
+    "integer": {"years_in_job": "four"},
+    "range": {"loan_term_months": 5},
+    "at_most": {"loan_amount": 8001},
+    "choice": {"home_status": "castle"},
+    "flag": {"adverse_credit_record": 2},
+    "unknown": {"shoe_size": 43},
+}
+
+
+def test_messages_every_code_has_a_case():
+    assert set(WRONG) == set(MESSAGES)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("code", WRONG)
+def test_message_of_every_code_in_both_languages(rules, code, language):
+    values = VALID | WRONG[code]
+    for check, given in [
+        (rules.check, values),
+        (rules.check_json, json.dumps(values).encode()),
+        (rules.check_text, typed(values)),
+    ]:
+        with pytest.raises(InvalidApplication) as raised:
+            check(given)
+        [error] = raised.value.errors
+        words = error.message.in_language(language)
+        assert (error.field, error.code) == (next(iter(WRONG[code])), code)
+        assert words.endswith(".")
+        assert "{" not in words
+        assert not any(str(value) in words for value in WRONG[code].values())
+
+
+def test_message_of_a_range_sets_thousands_apart(rules):
+    with pytest.raises(InvalidApplication) as raised:
+        rules.check(VALID | {"assets": 2_000_001})
+    [error] = raised.value.errors
+    assert error.message.en == "Enter a whole number from 0 to 2,000,000."
+    assert error.message.fr == "Indiquez un nombre entier de 0 à 2\u202f000\u202f000."
+
+
+def test_message_of_a_limit_names_the_other_field(rules):
+    with pytest.raises(InvalidApplication) as raised:
+        rules.check(VALID | {"loan_amount": 9000})
+    [error] = raised.value.errors
+    assert "Purchase price" in error.message.en
+    assert "Prix d’achat" in error.message.fr
+
+
+def test_check_reports_every_wrong_field_in_the_products_order(rules):
+    values = VALID | {"zeta": 1, "home_status": "castle", "loan_amount": "much", "alpha": 1}
+    assert codes(rules.check, values) == [
+        ("loan_amount", "integer"),
+        ("home_status", "choice"),
+        ("alpha", "unknown"),
+        ("zeta", "unknown"),
+    ]
+
+
+def test_check_limit_is_not_judged_against_an_invalid_field(rules):
+    assert codes(rules.check, VALID | {"purchase_price": 0}) == [("purchase_price", "range")]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        *WRONG.values(),
+        {"loan_amount": 500, "purchase_price": 500},
+        {"loan_amount": 499},
+        {"loan_amount": 50_001, "purchase_price": 60_000},
+        {"years_in_job": -1},
+        {"years_in_job": 51},
+        {"adverse_credit_record": None},
+        {"employment_type": None, "home_status": None, "assets": None},
+        {"monthly_income": 0},
+        {"audit_age": 40},
+    ],
+)
+def test_check_json_and_text_agree(rules, changes):
+    values = VALID | changes
+    as_json = outcome(rules.check_json, json.dumps(values).encode())
+    assert as_json == outcome(rules.check_text, typed(values))
+    assert as_json == outcome(rules.check, values)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_check_json_and_text_agree_on_random_applications(name):
+    product = read_product(name)
+    rules = Rules(product)
+    for values in examples(product, count=300, seed=1, unseen=True):
+        as_json = outcome(rules.check_json, json.dumps(values).encode())
+        assert as_json == outcome(rules.check_text, typed(values))
+        unseen = [f.name for f in product.inputs if values[f.name] == "never_seen"]
+        if unseen:
+            assert [(e[0], e[1]) for e in as_json] == [(field, "choice") for field in unseen]
+        else:
+            assert as_json == values
+
+
+@pytest.mark.parametrize(
+    ("literal", "code"),
+    [
+        ("NaN", "integer"),
+        ("Infinity", "integer"),
+        ("-Infinity", "integer"),
+        ("1e999", "integer"),
+        ("12.0", "integer"),
+        ("12.5", "integer"),
+        ("1e1", "integer"),
+        ("true", "integer"),
+        ('"12"', "integer"),
+        ('""', "integer"),
+        ("[]", "integer"),
+        ('{"a": 1}', "integer"),
+        ("null", "required"),
+        ("9" * 100, "range"),
+        ("-" + "9" * 100, "range"),
+    ],
+)
+def test_check_json_integer_refuses_what_is_none(rules, literal, code):
+    assert codes(rules.check_json, body_with("years_in_job", literal)) == [("years_in_job", code)]
+
+
+@pytest.mark.parametrize("literal", ["true", '"1"', "1.0", "2", "-1", '"yes"', "[1]"])
+def test_check_json_flag_refuses_what_is_none(rules, literal):
+    body = body_with("adverse_credit_record", literal)
+    assert codes(rules.check_json, body) == [("adverse_credit_record", "flag")]
+
+
+@pytest.mark.parametrize("literal", ["1", "true", '"Owner"', '"owner "', '""', '["owner"]'])
+def test_check_json_choice_refuses_what_is_none(rules, literal):
+    assert codes(rules.check_json, body_with("home_status", literal)) == [("home_status", "choice")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"null",
+        b"1",
+        b"[]",
+        b'"text"',
+        b"[" + json.dumps(VALID).encode() + b"]",
+        b"{",
+        b"{'loan_amount': 1}",
+        b"\xff\xfe",
+        json.dumps(VALID).encode("utf-16"),
+        body_with("home_status", '"\\ud800"'),
+        body_with("home_status", '"@"').replace(b"@", b"\xff"),
+        body_with("home_status", '"@"').replace(b"@", b"\xed\xa0\x80"),
+        body_with("years_in_job", "9" * 5000),
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+    ],
+    ids=range(17),
+)
+def test_check_json_malformed_body(rules, body):
+    with pytest.raises(MalformedApplication, match="not a JSON object"):
+        rules.check_json(body)
+
+
+@pytest.mark.parametrize("name", ["audit_age", "audit_marital_status", "eligible"])
+def test_check_protected_field_and_target_are_unknown(rules, name):
+    assert codes(rules.check, VALID | {name: 1}) == [(name, "unknown")]
+    assert codes(rules.check_text, typed(VALID) | {name: ""}) == [(name, "unknown")]
+
+
+def test_check_unknown_field_is_told_short_and_printable(rules):
+    hostile = "<b>\n\x00" + "x" * 1000
+    [(shown, code)] = codes(rules.check_json, json.dumps(VALID | {hostile: 1}).encode())
+    assert code == "unknown"
+    assert shown == ("<b>??" + "x" * 1000)[:64]
+
+
+@pytest.mark.parametrize("name", ["\ud800", ""])
+def test_check_unknown_field_without_a_printable_name(rules, name):
+    assert codes(rules.check, VALID | {name: 1}) == [("?", "unknown")]
+    assert codes(rules.check_text, typed(VALID) | {name: "1"}) == [("?", "unknown")]
+
+
+def test_check_text_lone_surrogate_is_no_choice(rules):
+    values = typed(VALID) | {"home_status": "\ud800"}
+    assert codes(rules.check_text, values) == [("home_status", "choice")]
+
+
+def test_check_error_holds_nothing_of_what_was_entered(rules):
+    with pytest.raises(InvalidApplication) as raised:
+        rules.check_text(typed(VALID) | {"years_in_job": "secret", "home_status": "hidden"})
+    assert "secret" not in repr(raised.value.errors) + str(raised.value)
+    assert "hidden" not in repr(raised.value.errors) + str(raised.value)
+    assert raised.value.__suppress_context__  # so that a logged traceback does not hold it either
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("12000", 12000),
+        ("12 000", 12000),
+        ("12,000", 12000),
+        ("12'000", 12000),
+        ("12’000", 12000),
+        ("12\u00a0000", 12000),
+        ("12\u2009000", 12000),
+        ("12\u202f000", 12000),
+        ("1,234,567", 1234567),
+        ("  7 ", 7),
+        ("0", 0),
+        ("007", 7),
+        ("+5", 5),
+        ("-5", -5),
+        ("-1 000", -1000),
+        ("9" * 18, int("9" * 18)),
+        ("", None),
+        (" ", None),
+        ("12.0", None),
+        ("12,5", None),
+        ("12,00", None),
+        ("1,2345", None),
+        ("1234,567", None),
+        ("12,000.50", None),
+        (",000", None),
+        ("12,", None),
+        ("1  000", None),
+        ("1e3", None),
+        ("0x10", None),
+        ("1_000", None),
+        ("١٢", None),
+        ("１２", None),
+        ("²", None),
+        ("--5", None),
+        ("+ 5", None),
+        ("5-", None),
+        ("nan", None),
+        ("inf", None),
+        ("true", None),
+        ("12\n000", None),
+        ("\ud800", None),
+        ("9" * 19, None),
+        ("9" * 100_000, None),
+    ],
+    ids=lambda value: ascii(value)[:24],
+)
+def test_parse_integer(text, number):
+    assert parse_integer(text) == number
+
+
+@pytest.mark.parametrize("number", [0, 7, -7, 999, 1000, -12_345, 2_000_000, 10**15])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_parse_integer_reads_what_format_integer_writes(number, language):
+    assert parse_integer(format_integer(number, language)) == number
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_check_text_accepts_every_row_of_the_data(name):
+    product = read_product(name)
+    rules = Rules(product)
+    with product.data_file.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) > 1000
+    refused = [
+        (line, outcome(rules.check_text, row))
+        for line, row in enumerate(({f: r[f] for f in product.by_name} for r in rows), start=2)
+        if isinstance(outcome(rules.check_text, row), list)
+    ]
+    assert refused == []

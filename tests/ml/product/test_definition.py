@@ -1,0 +1,305 @@
+"""What ml/product/definition.py promises."""
+
+import csv
+import re
+
+import pytest
+
+from ml.product.definition import (
+    DATA,
+    PRODUCTS,
+    InvalidProduct,
+    Product,
+    parse_product,
+    read_product,
+)
+from ml.training.columns import columns_of
+
+SHIPPED = sorted(path.stem for path in PRODUCTS.glob("*.toml"))
+TEXT = (PRODUCTS / "consumer_credit.toml").read_text(encoding="utf-8")
+
+
+def dictionary(product: Product) -> dict[str, str]:
+    """The rows of the data dictionary that are the product's, by column; as the text of a row."""
+    rows = {}
+    section = ""
+    for line in (DATA / "DATA.md").read_text(encoding="utf-8").splitlines():
+        section = line if line.startswith("## ") else section
+        row = re.match(r"\| `(\w+)` \|(.*)", line)
+        if row and product.data.removesuffix(".csv") in section:
+            rows[row[1]] = row[2]
+    return rows
+
+
+def header(product: Product) -> list[str]:
+    with product.data_file.open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file))
+
+
+def number(text: str) -> int:
+    return int(text.replace("−", "-").replace(",", ""))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_product_shipped_loads(name):
+    product = read_product(name)
+    assert product.name == name
+    assert product.data_file.is_file()
+    assert {field.group for field in product.inputs} == {group.name for group in product.groups}
+    assert all(product.fields_of(group) for group in product.groups)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_product_columns_are_those_of_its_data(name):
+    product = read_product(name)
+    assert {field.name for field in product.fields} | {product.target} == set(header(product))
+    assert set(dictionary(product)) == set(header(product))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_product_ranges_are_those_of_the_data_dictionary(name):
+    product = read_product(name)
+    stated = 0
+    for field in product.fields:
+        row = dictionary(product)[field.name]
+        ranges = re.search(r"\| (−?[\d,]+) – (−?[\d,]+)(?:,| \|)", row)
+        if field.kind == "integer":
+            assert ranges, field.name
+            assert (field.minimum, field.maximum) == (number(ranges[1]), number(ranges[2]))
+            stated += 1
+    assert stated > 0
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_product_choices_are_those_of_the_data_dictionary(name):
+    product = read_product(name)
+    for field in product.fields:
+        words = re.findall(r"`(\w+)`", dictionary(product)[field.name])
+        if field.kind == "choice":
+            assert [choice.value for choice in field.choices] == words
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_product_field_is_optional_where_the_data_dictionary_counts_missing_values(name):
+    product = read_product(name)
+    for field in product.fields:
+        missing = dictionary(product)[field.name].rstrip(" |").split("|")[-2].strip()
+        assert field.optional == missing.isdigit(), field.name
+
+
+def test_product_limit_is_that_of_the_data_dictionary(product):
+    limited = {field.name: field.at_most for field in product.fields if field.at_most}
+    assert limited == {"loan_amount": "purchase_price"}
+    assert "≤ `purchase_price`" in dictionary(product)["loan_amount"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_product_audit_columns_are_all_protected(name):
+    product = read_product(name)
+    protected = {column for column in header(product) if column.startswith("audit_")}
+    assert protected
+    assert {field.name for field in product.audits} == protected
+    assert not protected & {field.name for field in product.inputs}
+    assert not protected & set(product.by_name)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_product_audit_columns_are_in_no_model(name):
+    product = read_product(name)
+    columns = columns_of(product)
+    seen = {n for n, _ in columns.numbers} | set(columns.choices)
+    for ratio, terms, times, over, _, _ in columns.ratios:
+        seen |= {ratio, *(n for n, _ in terms), *times, *over}
+    assert not [column for column in seen if column.startswith("audit_")]
+    assert product.target not in seen
+
+
+def test_product_players_are_the_fields_and_one_block_for_the_ratio(product):
+    block = ("loan_amount", "purchase_price", "loan_to_price")
+    others = [f.name for f in product.inputs if f.name not in block]
+    assert product.players == {"loan_to_price": block, **{name: (name,) for name in others}}
+    assert list(product.players) == ["loan_to_price", *others]
+
+
+def test_product_players_without_a_ratio_are_the_fields():
+    product = read_product("mortgage")
+    assert product.players == {f.name: (f.name,) for f in product.inputs}
+
+
+def with_ratios(*over):
+    """The product with a ratio of the amount over each of these, after the first."""
+    more = "".join(
+        f"""
+[[ratios]]
+name = "r{number}"
+label = {{ en = "Ratio", fr = "Ratio" }}
+sum = {{ {names[0]} = 1 }}
+over = [{", ".join(f'"{name}"' for name in names[1:])}]
+minimum = 0.0
+maximum = 9.0
+"""
+        for number, names in enumerate(over)
+    )
+    return parse_product(TEXT + more, source="bank.toml")
+
+
+def test_product_players_of_ratios_that_share_a_field_are_one():
+    product = with_ratios(("loan_amount", "loan_term_months", "monthly_income"))
+    assert product.players["loan_to_price"] == (
+        *("loan_amount", "purchase_price", "loan_term_months", "monthly_income"),
+        *("loan_to_price", "r0"),
+    )
+    assert "r0" not in product.players
+    assert len(product.players) == 8
+
+
+def test_product_players_of_ratios_apart_are_two():
+    product = with_ratios(("outstanding_debt", "assets"))
+    assert product.players["loan_to_price"] == ("loan_amount", "purchase_price", "loan_to_price")
+    assert product.players["r0"] == ("assets", "outstanding_debt", "r0")
+    assert len(product.players) == 9
+
+
+def test_product_players_of_blocks_that_a_later_ratio_joins_are_one():
+    product = with_ratios(("outstanding_debt", "assets"), ("assets", "purchase_price"))
+    assert product.players["loan_to_price"] == (
+        *("loan_amount", "purchase_price", "assets", "outstanding_debt"),
+        *("loan_to_price", "r0", "r1"),
+    )
+    assert len(product.players) == 8
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_product_players_share_out_every_field_and_ratio_once(name):
+    product = read_product(name)
+    shared = [member for player in product.players.values() for member in player]
+    assert sorted(shared) == sorted([*product.by_name, *(r.name for r in product.ratios)])
+    assert all(player in members for player, members in product.players.items())
+
+
+def test_product_bands_group_a_protected_number(product):
+    bands = {f.name: f.bands for f in product.audits}
+    assert bands == {"audit_age": (25, 35, 45, 55, 62), "audit_marital_status": ()}
+
+
+def test_product_words_fall_back_to_english(product):
+    assert product.label.in_language("fr") == product.label.fr
+    assert product.label.in_language("en") == product.label.en
+    assert product.label.in_language("de") == product.label.en
+
+
+REASONS = "[fields.reasons]\n"
+BANDS = "bands = [25, 35, 45, 55, 62]\n"
+LIMITED = 'at_most = "purchase_price"\n'
+SQRT = 'minimum = 0\nmaximum = 50\ntransform = "sqrt"'
+INVALID = {
+    "no TOML": ("name =", "not TOML"),
+    "unknown key": ('colour = "red"\n' + TEXT, "colour"),
+    "no target": (TEXT.replace('target = "eligible"\n', ""), "target: Field required"),
+    "target is a field": (TEXT.replace('target = "eligible"', 'target = "assets"'), "said twice"),
+    "name with a space": (TEXT.replace('name = "work"', 'name = "my work"'), "groups.1.name"),
+    "currency": (TEXT.replace('"EUR"\ndata', '"euro"\ndata'), "currency"),
+    "cost ratio 0": (TEXT.replace("cost_ratio = 1.0", "cost_ratio = 0"), "cost_ratio"),
+    "cost ratio infinite": (TEXT.replace("cost_ratio = 1.0", "cost_ratio = inf"), "cost_ratio"),
+    "field twice": (TEXT.replace('"years_in_job"', '"assets"'), "said twice: assets"),
+    "group twice": (TEXT.replace('name = "work"', 'name = "means"'), "said twice: means"),
+    "choice twice": (TEXT.replace('"temporary"', '"permanent"'), "said twice: permanent"),
+    "unknown group": (TEXT.replace('name = "work"', 'name = "job"'), "unknown group, work"),
+    "no group": (TEXT.replace('group = "work"\n', "", 1), "names its group"),
+    "no maximum": (TEXT.replace("maximum = 72\n", ""), "states minimum and maximum"),
+    "bounds of a choice": (
+        TEXT.replace('kind = "choice"\n', 'kind = "choice"\nminimum = 1\n', 1),
+        "states minimum and maximum",
+    ),
+    "bounds crossed": (TEXT.replace("minimum = 6\n", "minimum = 73\n"), "above the maximum"),
+    "choices of an integer": (
+        TEXT.replace(
+            "maximum = 72\n", 'maximum = 72\nchoices = [{value="a",label={en="",fr=""}}]\n'
+        ),
+        "lists its choices",
+    ),
+    "choice without choices": (
+        TEXT.replace('kind = "flag"', 'kind = "choice"'),
+        "lists its choices",
+    ),
+    "square root of a negative": (
+        TEXT.replace(SQRT, SQRT.replace("minimum = 0", "minimum = -1")),
+        "square root",
+    ),
+    "transform of a flag": (
+        TEXT.replace('kind = "flag"\n', 'kind = "flag"\ntransform = "log"\n'),
+        "has at_most or a transform",
+    ),
+    "field named as a method": (TEXT.replace('"years_in_job"', '"model_dump"'), "model_dump"),
+    "limit unknown": (TEXT.replace(LIMITED, 'at_most = "wealth"\n'), "loan_amount"),
+    "limit protected": (TEXT.replace(LIMITED, 'at_most = "audit_age"\n'), "audit_age"),
+    "limit limited": (TEXT.replace(LIMITED, 'at_most = "loan_amount"\n'), "itself limited"),
+    "amount unknown": (TEXT.replace('amount = "loan_amount"', 'amount = "sum"'), "amount"),
+    "amount optional": (TEXT.replace('"loan_amount"\ncost', '"assets"\ncost'), "optional"),
+    "ratio of a protected field": (
+        TEXT.replace("sum = { loan_amount = 1 }", "sum = { audit_age = 1 }"),
+        "audit_age",
+    ),
+    "ratio of nothing": (TEXT.replace("sum = { loan_amount = 1 }", "sum = {}"), "ratios.0.sum"),
+    "ratio clipped to nothing": (TEXT.replace("maximum = 1.0", "maximum = 0.0"), "not below"),
+    "wording of a number as a flag's": (
+        TEXT.replace(REASONS + "high", REASONS + "yes", 1),
+        "integer fields have no wording for yes",
+    ),
+    "wording of a choice as a number's": (
+        TEXT.replace(REASONS + "value", REASONS + "low", 1),
+        "choice fields have no wording for low",
+    ),
+    "wording of a flag as a choice's": (
+        TEXT.replace(REASONS + "yes", REASONS + "value", 1),
+        "flag fields have no wording for value",
+    ),
+    "wording of no case": (TEXT.replace(REASONS + "high", REASONS + "higher", 1), "reasons.higher"),
+    "wording in one language": (
+        TEXT.replace(', fr = "Le montant du prêt est élevé"', ""),
+        "reasons.high.fr",
+    ),
+    "bands that do not ascend": (TEXT.replace(BANDS, "bands = [35, 25]\n"), "do not ascend"),
+    "bands twice": (TEXT.replace(BANDS, "bands = [25, 25]\n"), "do not ascend"),
+    "bands of a field that is scored": (
+        TEXT.replace("maximum = 72\n", "maximum = 72\nbands = [12, 24]\n"),
+        "protected integer field, and no other, has bands",
+    ),
+    "bands of a protected choice": (
+        TEXT.replace(
+            'name = "audit_marital_status"\n', 'name = "audit_marital_status"\nbands = [1]\n'
+        ),
+        "protected integer field, and no other, has bands",
+    ),
+    "label in one language": (TEXT.replace(', fr = "Durée"', ""), "fr"),
+}
+
+
+@pytest.mark.parametrize("case", INVALID)
+def test_product_invalid_gives_one_line(case):
+    text, words = INVALID[case]
+    assert text != TEXT
+    with pytest.raises(InvalidProduct) as raised:
+        parse_product(text, source="bank.toml")
+    message = str(raised.value)
+    assert message.startswith("bank.toml: ")
+    assert words in message
+    assert "\n" not in message
+
+
+def test_product_file_of_ones_own_is_read(tmp_path):
+    file = tmp_path / "bank.toml"
+    file.write_text(TEXT.replace('name = "consumer_credit"', 'name = "bank"'), encoding="utf-8")
+    assert read_product(file).name == "bank"
+
+
+def test_product_unknown_name_lists_the_shipped_ones():
+    with pytest.raises(InvalidProduct, match=r"No such file.*consumer_credit, mortgage"):
+        read_product("yacht")
+
+
+def test_product_file_not_utf8_gives_one_line(tmp_path):
+    file = tmp_path / "bank.toml"
+    file.write_bytes(TEXT.encode("utf-16"))
+    with pytest.raises(InvalidProduct, match="not UTF-8"):
+        read_product(file)

@@ -1,0 +1,179 @@
+"""What ml/training/build.py promises."""
+
+import dataclasses
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml.bundle.manifest import (
+    ARRAYS,
+    BACKGROUND,
+    CARD,
+    CHAMPION,
+    FAMILIAR,
+    PRODUCT,
+    InvalidBundle,
+    challenger_files,
+)
+from ml.bundle.reader import read_bundle
+from ml.bundle.store import find_bundle
+from ml.product.application import Rules, as_columns
+from ml.product.samples import UNSEEN
+from ml.product.texts import LANGUAGES
+from ml.training.build import KNOWN_ANSWERS, KNOWN_SHARES, assemble
+from ml.training.candidates import candidates
+from ml.training.dataset import InvalidData, read_rows
+from ml.training.reference import BACKGROUND as MOST_ROWS
+from ml.training.selection import RULE
+from ml.training.train import DEFAULT, SEED, fit
+
+
+def test_two_trainings_with_one_seed_decide_alike(tmp_path, product, bundle, trained, origin):
+    linear = next(c for c in candidates(product, seed=SEED) if c.name == "svc_linear")
+    linear = dataclasses.replace(linear, grid={key: v[:1] for key, v in linear.grid.items()})
+    model, _ = fit(linear, product, origin.data, effort=DEFAULT, seed=SEED)
+    again = dataclasses.replace(trained, models=trained.models | {"svc_linear": model})
+    second = assemble(tmp_path / "second", product, again, origin)
+    assert second.manifest["known_answers"] == bundle.manifest["known_answers"]
+    assert second.version == bundle.version
+
+
+def test_retraining_alike_takes_the_place_of_the_bundle(tmp_path, product, trained, origin):
+    place = tmp_path / "credit"
+    first = assemble(place, product, trained, origin)
+    second = assemble(place, product, trained, origin)
+    assert second.version == first.version
+    assert second.digest == read_bundle(place).digest
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_retraining_with_another_threshold_keeps_the_bundle_before(
+    tmp_path, product, trained, origin
+):
+    place = tmp_path / "credit"
+    first = assemble(place, product, trained, origin)
+    stricter = dataclasses.replace(origin, threshold=0.8, by_hand=True)
+    second = assemble(place, product, trained, stricter)
+    assert second.version != first.version
+    assert second.threshold == 0.8
+    assert second.manifest["threshold_from"] == "set by hand"
+    assert {path.name for path in tmp_path.iterdir()} == {"credit", first.version}
+    kept = find_bundle(place, first.version)
+    assert (kept.digest, kept.threshold) == (first.digest, origin.threshold)
+    assert find_bundle(place, second.version).directory == place
+
+
+def test_version_depends_on_what_decides_and_explains(tmp_path, product, bundle, trained, origin):
+    changed = {
+        "seed": (trained, dataclasses.replace(origin, seed=origin.seed + 1)),
+        "reason": (dataclasses.replace(trained, reason=RULE), origin),
+        "champion": (dataclasses.replace(trained, champion="svc_rbf"), origin),
+        "product": (trained, dataclasses.replace(origin, definition=origin.definition + b"#\n")),
+    }
+    found = {name: assemble(tmp_path / name, product, *both) for name, both in changed.items()}
+    assert found["seed"].version == found["reason"].version == bundle.version  # 800 rows: all kept
+    assert found["champion"].version.startswith("svc_rbf-")
+    assert found["product"].version != bundle.version
+
+
+def test_bundle_states_how_it_came_about(bundle, trained, origin):
+    manifest = bundle.manifest
+    assert manifest["rule"] == {"en": RULE.en, "fr": RULE.fr}
+    assert manifest["reason"] == {"en": trained.reason.en, "fr": trained.reason.fr}
+    assert manifest["table"] == trained.table
+    assert manifest["settings"] == trained.settings
+    assert manifest["threshold_from"] == f"cost ratio {origin.cost_ratio:g} : 1"
+    assert manifest["effort"] == dataclasses.asdict(DEFAULT)
+    assert manifest["data"] == {
+        "file": "loans.csv",
+        "sha256": hashlib.sha256(origin.data_file.read_bytes()).hexdigest(),
+        "rows": len(origin.data[1]),
+        "good": origin.data[1].sum(),
+    }
+    assert pd.Timestamp(manifest["trained_at"]).tzinfo is not None
+
+
+def test_bundle_compares_with_the_rows_that_were_only_just_granted(bundle, trained, origin):
+    fields, _ = origin.data
+    held = json.loads(bundle.file(BACKGROUND))
+    digest = hashlib.sha256((bundle.directory / BACKGROUND).read_bytes()).hexdigest()
+    assert bundle.manifest["files"][BACKGROUND] == digest
+    assert len(held) == len({json.dumps(row) for row in held}) == MOST_ROWS
+    rules = Rules(bundle.product)
+    assert [rules.check(row) for row in held] == held
+    found = bundle.scorer.score_many(as_columns(held))
+    probability = trained.models["svc_linear"].predict_proba(fields.drop_duplicates())[:, 1]
+    nearest = np.sort(probability[probability >= origin.threshold])[:MOST_ROWS]
+    np.testing.assert_allclose(found, nearest, rtol=0, atol=1e-12)
+
+
+def test_bundle_background_lies_at_or_above_the_threshold_on_the_whole(bundle, origin):
+    assert bundle.explainer.base >= bundle.scorer.margin_at(origin.threshold)
+
+
+def test_known_shares_are_those_of_the_first_answers(bundle):
+    known = bundle.manifest["known_answers"]
+    assert ["shares" in one for one in known] == [n < KNOWN_SHARES for n in range(KNOWN_ANSWERS)]
+    for one in known[:KNOWN_SHARES]:
+        assert one["shares"].keys() == bundle.product.players.keys()
+        margin = bundle.scorer.margins(as_columns([one["application"]]))[0]
+        moved = margin - bundle.explainer.base
+        assert sum(one["shares"].values()) == pytest.approx(moved, rel=0, abs=1e-9)
+
+
+def test_card_holds_evidence_in_every_language(bundle):
+    assert {label for row in bundle.card["importance"] for label in row["label"]} == {*LANGUAGES}
+    assert {row["field"] for row in bundle.card["importance"]} == set(bundle.product.by_name)
+    plots = [name for name in bundle.manifest["files"] if name.startswith("plots/")]
+    for language in LANGUAGES:
+        assert [name for name in plots if name.endswith(f".{language}.svg")]
+    assert all(bundle.file(name).startswith(b"<svg") for name in plots)
+
+
+def test_known_answers_hold_missing_values_and_unseen_words(bundle):
+    known = bundle.manifest["known_answers"]
+    answers = [value for k in known for value in k["application"].values()]
+    assert len(known) == KNOWN_ANSWERS
+    assert None in answers
+    assert UNSEEN in answers
+    assert all(0 < k["probability"] < 1 for k in known)
+
+
+def test_assemble_champion_without_array_form_is_run_by_its_pipeline(
+    tmp_path, product, trained, origin
+):
+    fields, good = read_rows(product, product.data_file)
+    small = next(c for c in candidates(product, seed=SEED) if c.name == "boosting")
+    small = dataclasses.replace(small, grid={"classify__max_iter": [10]})
+    part = (fields.iloc[:300], good[:300])
+    model, _ = fit(small, product, part, effort=DEFAULT, seed=SEED)
+    again = dataclasses.replace(
+        trained, models=trained.models | {"boosting": model}, champion="boosting"
+    )
+    found = read_bundle(assemble(tmp_path / "boosting", product, again, origin).directory)
+    assert found.scorer.kind == found.manifest["scorer"] == "pipeline"
+    assert found.version.startswith("boosting-")
+    assert {name for name in found.manifest["files"] if not name.startswith("plots/")} == {
+        *(CHAMPION, ARRAYS, PRODUCT, BACKGROUND, FAMILIAR, CARD),
+        *challenger_files("svc_linear"),
+        *challenger_files("svc_rbf"),
+    }
+    some = fields.iloc[300:320]
+    expected = model.predict_proba(some)[:, 1]
+    assert found.scorer.score_many(some) == pytest.approx(expected, abs=1e-12)
+
+
+def test_assemble_refuses_a_place_that_is_taken(tmp_path, product, trained, origin):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(InvalidBundle, match="holds something else"):
+        assemble(tmp_path, product, trained, origin)
+
+
+def test_assemble_refuses_a_threshold_that_no_row_reaches(tmp_path, product, trained, origin):
+    unreachable = dataclasses.replace(origin, threshold=1 - 1e-9, by_hand=True)
+    with pytest.raises(InvalidData, match="nothing would be granted"):
+        assemble(tmp_path / "new", product, trained, unreachable)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,66 @@
+"""What ml/training/candidates.py promises."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from ml.product.definition import PRODUCTS, read_product
+from ml.training.candidates import SVC_KERNELS, candidates, preparation
+from ml.training.columns import columns_of
+from ml.training.dataset import read_rows
+from ml.training.train import SEED
+
+SHIPPED = sorted(path.stem for path in PRODUCTS.glob("*.toml"))
+
+
+def test_candidates_are_six_with_the_svcs_first(product):
+    found = candidates(product, seed=SEED)
+    assert tuple(c.name for c in found[:2]) == SVC_KERNELS
+    assert len({c.name for c in found}) == len({c.label for c in found}) == len(found) == 6
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_candidates_know_every_setting_of_their_grids(name):
+    for candidate in candidates(read_product(name), seed=SEED):
+        for grid in (candidate.grid, candidate.fine_grid):
+            for key, values in grid.items():
+                for value in values:
+                    clone(candidate.estimator).set_params(**{key: value})
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_preparation_normalises_every_number(name):
+    product = read_product(name)
+    fields, _ = read_rows(product, product.data_file)
+    prepared = preparation(product, splines=False).fit_transform(
+        columns_of(product).transform(fields)
+    )
+    numbers = sum(f.kind == "integer" for f in product.inputs) + len(product.ratios)
+    flags = sum(f.kind == "flag" for f in product.inputs)
+    scaled, rest = np.split(prepared, [numbers + flags], axis=1)
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(scaled.std(axis=0), 1)
+    assert set(np.unique(rest)) == {0, 1}
+    assert not np.isnan(prepared).any()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_preparation_has_one_place_for_every_missing_value_and_word(name):
+    product = read_product(name)
+    fields, _ = read_rows(product, product.data_file)
+    columns = columns_of(product).transform(fields)
+    prepared = preparation(product, splines=False).fit(columns).transform(columns)
+    numbers = sum(f.kind != "choice" for f in product.inputs) + len(product.ratios)
+    absent = [f.name for f in product.inputs if f.kind != "choice" and f.optional]
+    words = sum(len(f.choices) for f in product.inputs)
+    assert prepared.shape == (len(fields), numbers + len(absent) + words)
+    marked = prepared[:, numbers : numbers + len(absent)]
+    assert marked.sum(axis=0).tolist() == fields[absent].isna().sum().tolist()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_columns_ignore_protected_fields(name):
+    product = read_product(name)
+    fields, good = read_rows(product, product.data_file)
+    more = fields.assign(**{f.name: 1 for f in product.audits}, **{product.target: good})
+    assert columns_of(product).transform(more).equals(columns_of(product).transform(fields))

@@ -1,0 +1,72 @@
+"""What ml/training/importance.py promises."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from joblib import parallel_config
+from sklearn.model_selection import StratifiedKFold
+
+from ml.product.samples import examples
+from ml.training.candidates import candidates
+from ml.training.importance import SHUFFLES, importance
+
+PLANTED = {"loan_term_months", "home_status"}
+
+
+@pytest.fixture(scope="module")
+def planted(product):
+    """Random applications whose goodness hangs on two fields and on chance."""
+    fields = pd.DataFrame(examples(product, count=600, seed=3))
+    rng = np.random.default_rng(3)
+    score = (fields["loan_term_months"] - 39) / 10 + 4 * (fields["home_status"] == "owner")
+    return fields, (score + rng.normal(size=600) > 0).astype(int)
+
+
+def measure(product, data, *, folds=2, seed=0):
+    logistic = next(c for c in candidates(product, seed=0) if c.name == "logistic")
+    splits = list(StratifiedKFold(2, shuffle=True, random_state=0).split(*data))[:folds]
+    settings = {"classify__C": 0.1}
+    with parallel_config(backend="sequential"):
+        return importance(
+            logistic.estimator, product, data, settings=settings, splits=splits, seed=seed
+        )
+
+
+def test_importance_finds_what_was_planted_and_nothing_else(product, planted):
+    found = measure(product, planted)
+    assert [row["field"] for row in found[:2]] == ["loan_term_months", "home_status"]
+    assert {row["field"] for row in found} == set(product.by_name)
+    means = [row["mean"] for row in found]
+    assert means == sorted(means, reverse=True)
+    assert means[0] > 0.15
+    assert means[1] > 0.02
+    for row in found[2:]:
+        assert abs(row["mean"]) < 0.015
+        assert 0 <= row["sd"] < 0.015
+
+
+def test_importance_depends_on_the_seed_alone(product, planted):
+    found = measure(product, planted, folds=1)
+    assert measure(product, planted, folds=1) == found
+    assert measure(product, planted, folds=1, seed=2**32 - 1) != found
+
+
+def test_importance_is_of_rows_held_out(product, planted):
+    """A field that tells the training rows apart, and not the others, is worth nothing."""
+    fields, good = planted
+    train, test = np.arange(300), np.arange(300, 600)
+    debt = np.random.default_rng(1).integers(0, 250_000, size=600)
+    leaking = fields.assign(outstanding_debt=np.where(np.arange(600) < 300, good * 200_000, debt))
+    logistic = next(c for c in candidates(product, seed=0) if c.name == "logistic")
+    with parallel_config(backend="sequential"):
+        found = importance(
+            logistic.estimator,
+            product,
+            (leaking, good),
+            settings={},
+            splits=[(train, test)],
+            seed=0,
+        )
+    debts = next(row for row in found if row["field"] == "outstanding_debt")
+    assert debts["mean"] < 0.05
+    assert SHUFFLES > 1

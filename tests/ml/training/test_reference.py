@@ -1,0 +1,150 @@
+"""What ml/training/reference.py promises."""
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml.product.application import Rules
+from ml.product.definition import read_product
+from ml.scoring.novelty import NEIGHBOURS
+from ml.training.dataset import InvalidData, as_applications, read_rows
+from ml.training.reference import (
+    BACKGROUND,
+    FAR,
+    MOST_ROWS,
+    background,
+    familiar,
+    ranges,
+)
+
+
+@pytest.mark.parametrize("name", ["consumer_credit", "mortgage"])
+def test_as_applications_satisfy_the_rules(name):
+    product = read_product(name)
+    fields, _ = read_rows(product, product.data_file)
+    rules = Rules(product)
+    found = as_applications(fields)
+    assert [rules.check(application) for application in found] == found
+    assert len(found) == len(fields)
+    missing = sum(value is None for application in found for value in application.values())
+    assert missing == fields.isna().sum().sum() > 0
+    assert json.loads(json.dumps(found)) == found
+
+
+@pytest.fixture(scope="module")
+def rows(product):
+    fields, _ = read_rows(product, product.data_file)
+    return fields
+
+
+@pytest.fixture(scope="module")
+def probability(bundle, rows):
+    return bundle.scorer.score_many(rows)
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
+def test_background_is_the_nearest_rows_above_the_threshold(bundle, rows, probability, threshold):
+    found = background(rows, probability, threshold=threshold)
+    assert len(found) == BACKGROUND == 50
+    assert len({json.dumps(application) for application in found}) == BACKGROUND
+    own = np.array([bundle.scorer.score(application).probability for application in found])
+    assert (own >= threshold).all()
+    distinct = probability[~rows.duplicated()]
+    nearest = np.sort(distinct[distinct >= threshold])[:BACKGROUND]
+    np.testing.assert_allclose(own, nearest, rtol=0, atol=1e-12)
+    assert own.max() < threshold + 0.05
+
+
+def few(*amounts):
+    return pd.DataFrame({"loan_amount": amounts})
+
+
+def test_background_takes_a_row_at_the_threshold_itself():
+    found = background(few(1, 2, 3), np.array([0.4, 0.5, 0.6]), threshold=0.5)
+    assert found == [{"loan_amount": 2}, {"loan_amount": 3}]
+
+
+def test_background_is_fewer_rows_where_fewer_are_granted():
+    probability = np.linspace(0, 1, 101)
+    found = background(few(*range(101)), probability, threshold=0.9)
+    assert found == [{"loan_amount": n} for n in range(90, 101)]
+
+
+def test_background_holds_no_row_twice():
+    fields = pd.concat([few(*range(60)), few(*range(60))])
+    fields.loc[fields["loan_amount"] == 7, "loan_amount"] = np.nan
+    found = background(fields, np.full(120, 0.7), threshold=0.5)
+    assert found == [{"loan_amount": None if n == 7 else n} for n in range(50)]
+
+
+def test_background_where_no_row_reaches_the_threshold(rows, probability):
+    with pytest.raises(InvalidData, match=r"no row reaches the threshold 0\.9999") as raised:
+        background(rows, probability, threshold=0.9999)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["consumer_credit", "mortgage"])
+def test_ranges_are_those_of_the_integers(name):
+    product = read_product(name)
+    fields, _ = read_rows(product, product.data_file)
+    found = ranges(product, fields)
+    assert list(found) == [f.name for f in product.inputs if f.kind == "integer"]
+    for name, (low, high) in found.items():
+        known = fields[name].dropna()
+        assert (low, high) == (known.min(), known.max())
+        assert (type(low), type(high)) == (int, int)
+
+
+def opened(content):
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return arrays["rows"], float(arrays["limit"])
+
+
+def fifth(matrix):
+    """The distance of each row to its fifth nearest other."""
+    apart = np.sqrt(((matrix[:, None] - matrix) ** 2).sum(axis=2))
+    return np.sort(apart, axis=1)[:, NEIGHBOURS]
+
+
+def test_familiar_holds_every_row_and_the_distance_that_one_in_a_hundred_passes():
+    matrix = np.random.default_rng(0).normal(size=(300, 4))
+    rows, limit = opened(familiar(matrix, seed=0))
+    assert np.array_equal(rows, matrix)
+    distances = fifth(matrix)
+    assert limit == pytest.approx(np.quantile(distances, FAR), abs=1e-6)
+    assert (distances > limit).sum() == 3
+
+
+def test_familiar_limit_is_the_same_for_rows_that_differ_in_the_last_digit():
+    matrix = np.random.default_rng(0).normal(size=(300, 4))
+    limits = {opened(familiar(m, seed=0))[1] for m in (matrix, matrix * (1 + 1e-15))}
+    assert len(limits) == 1
+
+
+@pytest.mark.parametrize("count", [1, 2, NEIGHBOURS, NEIGHBOURS + 1])
+def test_familiar_of_few_rows(count):
+    matrix = np.arange(count, dtype=float)[:, None]
+    rows, limit = opened(familiar(matrix, seed=0))
+    assert np.array_equal(rows, matrix)
+    assert 0 <= limit <= count - 1
+
+
+def test_familiar_of_many_rows_holds_a_sample():
+    matrix = np.random.default_rng(1).normal(size=(MOST_ROWS + 700, 2))
+    matrix[:, 0] = np.arange(len(matrix))
+    rows, limit = opened(familiar(matrix, seed=0))
+    assert rows.shape == (MOST_ROWS, 2)
+    places = rows[:, 0].astype(int)
+    assert (np.diff(places) > 0).all()  # none twice, in their order
+    assert np.array_equal(rows, matrix[places])
+    assert limit > 0
+    assert familiar(matrix, seed=0) == familiar(matrix, seed=0)
+    assert not np.array_equal(rows, opened(familiar(matrix, seed=1))[0])
+
+
+def test_familiar_of_exactly_as_many_rows_as_are_kept_is_no_sample():
+    matrix = np.random.default_rng(2).normal(size=(MOST_ROWS, 2))
+    assert np.array_equal(opened(familiar(matrix, seed=0))[0], matrix)

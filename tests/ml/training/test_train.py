@@ -1,0 +1,183 @@
+"""What ml/training/train.py promises."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import RepeatedStratifiedKFold
+from sklearn.pipeline import Pipeline
+from sklearn.tree import DecisionTreeClassifier
+
+from ml.evaluation.performance import METRICS, figures
+from ml.explaining.reasons import MOST_PLAYERS
+from ml.product.definition import Product
+from ml.product.samples import examples
+from ml.training.candidates import (
+    SVC_KERNELS,
+    Candidate,
+    candidates,
+    preparation,
+)
+from ml.training.columns import columns_of
+from ml.training.dataset import InvalidData, read_rows
+from ml.training.export import export_scorer
+from ml.training.train import (
+    DEFAULT,
+    FOLDS,
+    SEED,
+    THOROUGH,
+    fit,
+    train,
+)
+
+
+@pytest.mark.parametrize("rare", [0, 1])
+def test_train_too_few_rows_of_a_class(product, rare):
+    fields, good = read_rows(product, product.data_file)
+    kept = np.concatenate([np.flatnonzero(good == rare)[:24], np.flatnonzero(good != rare)[:100]])
+    with pytest.raises(InvalidData, match="at least 25 good and 25 bad rows"):
+        train(product, (fields.iloc[kept], good[kept]), threshold=0.5)
+
+
+def test_train_field_without_any_value(product):
+    fields, good = read_rows(product, product.data_file)
+    with pytest.raises(InvalidData, match="no row has a value for home_status, assets"):
+        train(product, (fields.assign(assets=np.nan, home_status=None), good), threshold=0.5)
+
+
+@pytest.fixture(scope="module")
+def linear(product):
+    candidate = next(c for c in candidates(product, seed=SEED) if c.name == "svc_linear")
+    return dataclasses.replace(
+        candidate, grid={key: values[:1] for key, values in candidate.grid.items()}
+    )
+
+
+def fitted_statistics(model):
+    """Every number that the preparation has learned."""
+    prepare = model.named_steps["calibrated"].calibrated_classifiers_[0].estimator[0]
+    number = prepare.named_transformers_["number"]
+    knots = [basis.t for basis in number["spline"].bsplines_]
+    scale = number["scale"]
+    return np.concatenate([number["impute"].statistics_, scale.mean_, scale.scale_, *knots])
+
+
+def test_fit_learns_from_the_training_rows_alone(product, linear):
+    fields, good = read_rows(product, product.data_file)
+    train_rows, test_rows = np.arange(200), np.arange(200, 300)
+    models = []
+    for factor in (1, 1000):
+        changed = fields.astype({"assets": "float64"})
+        changed.iloc[test_rows, changed.columns.get_loc("assets")] *= factor
+        part = (changed.iloc[train_rows], good[train_rows])
+        models.append(fit(linear, product, part, effort=DEFAULT, seed=SEED)[0])
+        models[-1].predict_proba(changed.iloc[test_rows])
+    assert np.array_equal(fitted_statistics(models[0]), fitted_statistics(models[1]))
+    assert export_scorer(models[0]) == export_scorer(models[1])
+    columns = columns_of(product).transform(fields.iloc[train_rows])
+    number = models[0].named_steps["calibrated"].calibrated_classifiers_[0].estimator[0]
+    names = next(names for part, _, names in number.transformers_ if part == "number")
+    medians = number.named_transformers_["number"]["impute"].statistics_
+    np.testing.assert_allclose(medians, columns[names].median())
+
+
+def test_fit_searches_settings_within_folds_by_roc_auc(product, linear):
+    fields, good = read_rows(product, product.data_file)
+    grid = linear.grid | {"classify__C": [1e-9, 0.3]}
+    part = (fields.iloc[:300], good[:300])
+    candidate = dataclasses.replace(linear, grid=grid, fine_grid=linear.grid)
+    _, settings = fit(candidate, product, part, effort=DEFAULT, seed=SEED)
+    assert settings["classify__C"] == 0.3
+    thorough = dataclasses.replace(THOROUGH, inner_folds=2)
+    _, settings = fit(candidate, product, part, effort=thorough, seed=SEED)
+    assert settings["classify__C"] == linear.grid["classify__C"][0]
+
+
+def test_fit_is_calibrated_on_rows_held_out(product, linear):
+    fields, good = read_rows(product, product.data_file)
+    model, _ = fit(linear, product, (fields.iloc[:1500], good[:1500]), effort=DEFAULT, seed=SEED)
+    probability = model.predict_proba(fields.iloc[1500:])[:, 1]
+    assert probability.mean() == pytest.approx(good[1500:].mean(), abs=0.03)
+    assert model.classes_.tolist() == [0, 1]
+
+
+def of_fields(product, fields, **more):
+    """The product with other fields."""
+    said = product.model_dump(exclude_defaults=True) | more
+    plain = [field.model_dump(exclude_defaults=True) for field in fields]
+    return Product.model_validate({**said, "fields": plain})
+
+
+def test_train_compares_chooses_and_fits_all(product):
+    few = ("loan_amount", "purchase_price", "years_in_job", "adverse_credit_record")
+    product = of_fields(product, [product.by_name[name] for name in few])
+    fields, good = read_rows(product, product.data_file)
+    competing = [
+        dataclasses.replace(c, grid={key: values[:1] for key, values in c.grid.items()})
+        for c in candidates(product, seed=SEED)[:2]
+    ]
+    names = [c.name for c in competing]
+    seen = []
+
+    def progress(tasks, total):
+        for task in tasks:
+            seen.append(total)
+            yield task
+
+    rows = (fields.iloc[:250], good[:250])
+    effort = dataclasses.replace(DEFAULT, repeats=2, inner_folds=2)
+    found = train(
+        product, rows, threshold=0.7, effort=effort, competing=competing, progress=progress
+    )
+    assert seen == [4 * FOLDS + 2] * (4 * FOLDS + 2)
+    assert [row["name"] for row in found.table] == names
+    assert all(row["roc_auc"]["sd"] > 0 for row in found.table)
+    assert found.champion in names
+    assert found.reason.en.startswith(f"{found.champion} decides")
+    assert list(found.models) == list(found.settings) == names
+    assert {row["field"] for row in found.importance} == set(product.by_name)
+    for candidate in competing:
+        alone, settings = fit(candidate, product, rows, effort=effort, seed=SEED)
+        assert export_scorer(alone) == export_scorer(found.models[candidate.name])
+        assert settings == found.settings[candidate.name]
+    champion = competing[names.index(found.champion)]
+    splits = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=2, random_state=SEED).split(*rows)
+    for_table = []
+    for i, (inside, outside) in enumerate(splits):
+        part = (rows[0].iloc[inside], rows[1][inside])
+        model, _ = fit(champion, product, part, effort=effort, seed=SEED)
+        expected = model.predict_proba(rows[0].iloc[outside])[:, 1]
+        for_table.append(figures(rows[1][outside], expected, threshold=0.7))
+        if i < FOLDS:  # the first repeat
+            np.testing.assert_allclose(found.out_of_fold[outside], expected, rtol=1e-12)
+    row = next(row for row in found.table if row["name"] == found.champion)
+    for metric in METRICS:
+        values = [figure[metric] for figure in for_table]
+        assert row[metric]["mean"] == pytest.approx(np.mean(values))
+        assert row[metric]["sd"] == pytest.approx(np.std(values, ddof=1))
+
+
+def one_setting(name, classifier, product):
+    steps = [("prepare", preparation(product, splines=False)), ("classify", classifier)]
+    return Candidate(name, name, Pipeline(steps), {}, {})
+
+
+def test_train_lets_none_decide_that_cannot_be_explained(product):
+    """A tree that is always right, a product with many fields and two SVCs that know nothing."""
+    term, flag = (product.by_name[name] for name in ("loan_term_months", "adverse_credit_record"))
+    flags = [flag.model_copy(update={"name": f"flag_{i}"}) for i in range(MOST_PLAYERS)]
+    wide = of_fields(product, [term, *flags], amount="loan_term_months", ratios=[])
+    fields = pd.DataFrame(examples(wide, count=150, seed=0))
+    good = fields["flag_3"].to_numpy()
+    competing = [one_setting(svc, DummyClassifier(), wide) for svc in SVC_KERNELS]
+    competing.append(one_setting("tree", DecisionTreeClassifier(max_depth=1), wide))
+    found = train(wide, (fields, good), threshold=0.5, competing=competing)
+    accuracies = {row["name"]: row["accuracy"]["mean"] for row in found.table}
+    assert accuracies["tree"] == 1
+    assert accuracies["svc_rbf"] < 0.7
+    assert found.champion == "svc_rbf"
+    assert "tree is more accurate" in found.reason.en
+    # And it is the champion's importance: who knows nothing loses nothing.
+    assert {row["mean"] for row in found.importance} == {0.0}

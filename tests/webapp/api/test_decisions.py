@@ -1,0 +1,312 @@
+"""The JSON endpoint."""
+
+import json
+import logging
+from datetime import datetime
+
+import pytest
+
+from ml.product.samples import examples
+from webapp.columns import LAST_ID
+from webapp.people import api_keys
+
+DECISIONS = "/api/v1/decisions"
+PROBLEM = "application/problem+json"
+COUNT = "SELECT count(*) FROM decisions"
+ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+KEYS = [
+    "id",
+    "decision",
+    "probability",
+    "threshold",
+    "product",
+    "model",
+    "out_of_range",
+    "reasons",
+    "features",
+    "channel",
+    "operator",
+    "created_at",
+]
+# No answer and no log line may hold these.
+SECRET_WORD, SECRET_NUMBER = "zebra-in-pyjamas", 48_151_623
+DEEP = 30_000
+
+
+@pytest.fixture(scope="session")
+def answers():
+    """What each hostile body was answered, to compare one database with the other."""
+    return {}
+
+
+@pytest.fixture
+def hostile(granted):
+    """Bodies that are no application, with the status of their answers."""
+    whole = json.dumps(granted)
+
+    def put(name, text):
+        return (
+            json.dumps({**granted, name: "HERE"})
+            .replace('"HERE"', text)
+            .encode(errors="surrogatepass")
+        )
+
+    numbers = {
+        "NaN": 422,
+        "Infinity": 422,
+        "-Infinity": 422,
+        "1e999": 422,
+        "1e3": 422,
+        "7000.0": 422,
+        "7000.5": 422,
+        "-0": 422,
+        "1" * 4000: 422,
+        "1" * 5000: 400,
+        "9223372036854775808": 422,
+        "true": 422,
+        "null": 422,
+        '"7000"': 422,
+        "[]": 422,
+        "{}": 422,
+        '"\\u0000"': 422,
+        f'"{SECRET_WORD}"': 422,
+        str(SECRET_NUMBER): 422,
+    }
+    return {
+        **{
+            f"loan_amount {t[:20]} {len(t)}": (put("loan_amount", t), s) for t, s in numbers.items()
+        },
+        "choice of a NUL": (put("employment_type", '"\\u0000"'), 422),
+        "choice of a lone surrogate, escaped": (put("employment_type", '"\\ud800"'), 400),
+        "choice of a lone surrogate": (put("employment_type", '"\ud800"'), 400),
+        "choice of a number": (put("employment_type", "1"), 422),
+        "flag of a boolean": (put("adverse_credit_record", "true"), 422),
+        "unknown field": (put(SECRET_WORD[:5], str(SECRET_NUMBER)), 422),
+        "field named NUL": (put("\0", "1"), 422),
+        "field named by a lone surrogate": ((whole[:-1] + ', "\\ud800": 1}').encode(), 400),
+        "field with a long name": (put("x" * 20_000, "1"), 422),
+        "protected field": (put("audit_age", "40"), 422),
+        "empty object": (b"{}", 422),
+        "empty": (b"", 400),
+        "blank": (b" \n", 400),
+        "cut short": (whole[:-1].encode(), 400),
+        "two roots": ((whole + whole).encode(), 400),
+        "list": (f"[{whole}]".encode(), 400),
+        "text": (b'"loan"', 400),
+        "null": (b"null", 400),
+        "number": (b"1", 400),
+        "deep lists": (b"[" * DEEP + b"]" * DEEP, 400),
+        "deep objects": (b'{"a":' * (DEEP // 3) + b"1" + b"}" * (DEEP // 3), 400),
+        "deep list in a field": (put("loan_amount", "[" * DEEP + "]" * DEEP), 400),
+        "invalid UTF-8": (b'{"loan_amount": "\xff"}', 400),
+        "UTF-16": (whole.encode("utf-16"), 400),
+        "NUL bytes": (b"\0" * 100, 400),
+        "comment": ((whole + "// " + SECRET_WORD).encode(), 400),
+        "single quotes": (whole.replace('"', "'").encode(), 400),
+    }
+
+
+def check_problem(answer, status):
+    assert answer.status_code == status
+    assert answer.content_type == PROBLEM
+    assert answer.json["status"] == status
+    assert {"type", "title", "status", "detail"} <= set(answer.json)
+    assert all(answer.json[k] for k in ("type", "title", "detail"))
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_create_answers_with_all_of_it(post, granted, bundle, product):
+    answer = post(granted)
+    assert answer.status_code == 201
+    assert answer.content_type == "application/json"
+    body, score = answer.json, bundle.scorer.score(granted)
+    assert list(body) == KEYS
+    assert answer.headers["Location"] == f"{DECISIONS}/{body['id']}"
+    assert body["decision"] == "granted"
+    assert body["probability"] == score.probability
+    assert body["threshold"] == bundle.threshold
+    assert body["product"] == product.name
+    assert body["model"] == bundle.version
+    assert body["reasons"] is None
+    assert body["channel"] == "api"
+    assert body["operator"] == "core-banking"
+    assert datetime.fromisoformat(body["created_at"]).utcoffset().total_seconds() == 0
+    assert body["features"] == [
+        {"name": f.name, "value": granted[f.name], "normalised": score.normalised[f.name]}
+        for f in product.inputs
+    ]
+
+
+@pytest.mark.parametrize("kind", ["granted", "refused"])
+def test_show_equals_what_was_answered(post, client, api_key, request, kind):
+    made = post(request.getfixturevalue(kind))
+    assert made.json["decision"] == kind
+    headers = {"Authorization": f"bearer  {api_key}"}
+    answer = client.get(made.headers["Location"], headers=headers)
+    assert answer.status_code == 200
+    assert answer.json == made.json
+
+
+def test_create_without_the_optional(post, granted, product):
+    given = {n: v for n, v in granted.items() if not product.by_name[n].optional}
+    nothing = {n: granted[n] if n in given else None for n in granted}
+    assert post(given).json["features"] == post(nothing).json["features"]
+
+
+def test_form_and_api_store_the_same(post, send, query, product):
+    several = examples(product, count=8, seed=7)
+    for application in several:
+        assert post(application).status_code == 201
+        assert send(application).status_code == 303
+    both = [
+        query(
+            "SELECT probability, threshold, granted, amount, product, model, inputs, normalised "
+            f"FROM decisions WHERE channel = '{channel}' ORDER BY id"
+        )
+        for channel in ("api", "desk")
+    ]
+    assert len(both[0]) == len(several)
+    assert both[0] == both[1]
+
+
+def test_key_wrong(app, client, api_key, granted, signed_in, query):
+    with app.app_context():
+        revoked = api_keys.create_api_key("gone")
+        api_keys.revoke_api_key("gone")
+    unknown = api_key[:-1] + ("a" if api_key[-1] != "a" else "b")
+    for header in (
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        api_key,
+        f"Basic {api_key}",
+        f"Token {api_key}",
+        f"Bearer {unknown}",
+        f"Bearer {revoked}",
+        f"Bearer {api_key} {api_key}",
+        f"Bearer {api_key.upper()}",
+        "Bearer é",
+    ):
+        headers = {} if header is None else {"Authorization": header}
+        for answer in (
+            client.post(DECISIONS, json=granted, headers=headers),  # its session does not count
+            client.get(f"{DECISIONS}/1", headers=headers),
+            client.get(f"{DECISIONS}/1/reasons", headers=headers),
+            client.get("/api/v1/models/current", headers=headers),
+        ):
+            check_problem(answer, 401)
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+            assert api_key not in answer.text
+    assert query(COUNT) == [(0,)]
+
+
+def test_key_opens_no_page(client, api_key):
+    headers = {"Authorization": f"Bearer {api_key}"}
+    assert client.get("/decisions", headers=headers).status_code == 302
+
+
+def test_create_hostile_body(post, hostile, query, answers):
+    statuses = {}
+    for name, (body, _) in hostile.items():
+        answer = post(data=body, content_type="application/json")
+        check_problem(answer, answer.status_code)
+        assert answers.setdefault(name, answer.data) == answer.data
+        statuses[name] = answer.status_code
+    assert statuses == {name: status for name, (_, status) in hostile.items()}
+    assert query(COUNT) == [(0,)]
+
+
+def test_create_duplicate_keys(post, granted, query):
+    text = json.dumps(granted)
+    answer = post(data=f'{{"loan_amount": 1, {text[1:]}', content_type="application/json")
+    assert answer.status_code == 201  # as RFC 8259 leaves open and most readers do, the last counts
+    assert query("SELECT amount FROM decisions") == [(granted["loan_amount"],)]
+
+
+@ON_ONE
+def test_create_says_nothing_again(post, hostile, caplog):
+    with caplog.at_level(logging.DEBUG):
+        for body, _ in hostile.values():
+            answer = post(data=body, content_type="application/json; charset=utf-8")
+            for secret in (SECRET_WORD, str(SECRET_NUMBER)):
+                assert secret not in answer.text
+    for secret in (SECRET_WORD, str(SECRET_NUMBER)):
+        assert secret not in caplog.text
+
+
+@ON_ONE
+def test_create_names_every_wrong_field(post, granted, product):
+    wrong = dict.fromkeys(granted, SECRET_WORD)
+    answer = post({**wrong, "a/b~c": 1})
+    check_problem(answer, 422)
+    errors = answer.json["errors"]
+    assert [e["field"] for e in errors] == [*(f.name for f in product.inputs), "a/b~c"]
+    assert all(set(e) == {"field", "code", "detail", "pointer"} for e in errors)
+    assert errors[-1]["pointer"] == "/a~1b~0c"
+    empty = post(data=b"{}", content_type="application/json").json["errors"]
+    assert [e["field"] for e in empty] == [f.name for f in product.inputs if not f.optional]
+    assert {e["code"] for e in empty} == {"required"}
+    french = {"Accept-Language": "fr"}
+    headers = {**french, "Authorization": answer.request.headers["Authorization"]}
+    told = post(data=b"{}", content_type="application/json", headers=headers).json
+    assert told["errors"][0]["detail"] == "Indiquez une valeur."
+
+
+@ON_ONE
+def test_create_too_large(post, granted):
+    for body in (
+        b"[" * 100_000 + b"]" * 100_000,
+        json.dumps(granted).encode() + b" " * 65_536,
+        b"\xff" * 65_537,
+    ):
+        check_problem(post(data=body, content_type="application/json"), 413)
+    small = json.dumps(granted).encode()
+    body = small + b" " * (65_536 - len(small))
+    assert post(data=body, content_type="application/json").status_code == 201
+
+
+@ON_ONE
+def test_create_another_media_type(post, granted):
+    body = json.dumps(granted)
+    kinds = ("text/plain", "application/x-www-form-urlencoded", "text/json", "", "application/xml")
+    for kind in kinds:
+        check_problem(post(data=body, content_type=kind), 415)
+    check_problem(post(data={"loan_amount": "7000"}), 415)
+
+
+@ON_ONE
+def test_wrong_method(client, api_key):
+    headers = {"Authorization": f"Bearer {api_key}"}
+    for method, path in (
+        ("GET", DECISIONS),
+        ("PUT", DECISIONS),
+        ("DELETE", f"{DECISIONS}/1"),
+        ("PATCH", f"{DECISIONS}/1"),
+        ("BREW", DECISIONS),
+    ):
+        answer = client.open(path, method=method, headers=headers)
+        check_problem(answer, 405)
+        assert answer.headers["Allow"]
+
+
+def test_unknown_path(client, api_key):
+    headers = {"Authorization": f"Bearer {api_key}"}
+    paths = ("0", "1", LAST_ID, LAST_ID + 1, "9" * 400, "-1", "1.5", "x", "", "1/", "%00", "%ff")
+    decisions = [f"{DECISIONS}/{p}" for p in paths]
+    # Two slashes that meet lead to the address with one.
+    reasons = [f"{path}/reasons" for path in decisions if not path.endswith("/")]
+    for path in (*decisions, *reasons, "/api/", "/api/v2/decisions", "/api//"):
+        check_problem(client.get(path, headers=headers), 404)
+
+
+@ON_ONE
+def test_model_unavailable(app, post, granted, query, tmp_path):
+    held = app.extensions["model"]
+    for name in ("bundle", "rules"):
+        held.pop(name, None)
+    held["directory"] = tmp_path / "nowhere"
+    answer = post(granted)
+    check_problem(answer, 503)
+    assert str(tmp_path) not in answer.text
+    assert query(COUNT) == [(0,)]

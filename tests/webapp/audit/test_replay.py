@@ -1,0 +1,162 @@
+"""A replay finds every decision as it was taken, and says which it cannot compute."""
+
+import re
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from ml.bundle.manifest import MANIFEST
+from ml.product.samples import examples
+from ml.training.build import assemble
+from webapp.columns import LAST_ID
+from webapp.decisions import service
+from webapp.decisions.tables import Decision
+from webapp.extensions import db
+
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def replay(app):
+    """Replay; return the exit code and the lines."""
+    return lambda *arguments: replayed(app, *arguments)
+
+
+def replayed(app, *arguments):
+    done = app.test_cli_runner().invoke(args=["audit", "replay", *arguments])
+    assert done.stderr == ""
+    return done.exit_code, done.stdout.splitlines()
+
+
+@pytest.fixture
+def refusal(decide_all, applications, refused):
+    """The number of a refusal in the midst of other decisions."""
+    *_, number = decide_all([*applications[:6], refused])
+    decide_all(applications[6:12])
+    return number
+
+
+def test_replay_of_a_thousand_decisions(app, decide_all, replay, tamper, product):
+    numbers = decide_all(examples(product, count=1000, seed=5))
+    with app.app_context():
+        granted = db.session.query(Decision).filter_by(granted=True).count()
+    assert 50 < granted < 950
+    assert replay() == (0, ["1,000 decisions: 1,000 match, 0 do not"])
+    tamper("probability = 1 - probability", numbers[499])
+    code, lines = replay()
+    assert code == 1
+    assert len(lines) == 2
+    assert re.fullmatch(
+        rf"decision {numbers[499]}: probability stored 0\.\d{{7}}, computed 0\.\d{{7}}", lines[0]
+    )
+    assert lines[1] == "1,000 decisions: 999 match, 1 does not"
+
+
+def test_replay_says_which_model_is_missing(refusal, replay, tamper):
+    tamper("model = 'svc_x-1234'", refusal)
+    code, lines = replay()
+    assert code == 1
+    assert lines[0] == "13 decisions: 12 match, 0 do not, 1 not replayed"
+    told = "svc_x-1234: 1 decision not replayed: no bundle of version svc_x-1234 in "
+    assert lines[1].startswith(told)
+    assert len(lines) == 2
+    tamper("model = 'svc_\x1bx'", refusal)
+    tamper("model = 'svc_y-1234'", refusal - 1)
+    tamper("model = 'svc_y-1234'", refusal - 2)
+    code, lines = replay()
+    assert lines[0] == "13 decisions: 10 match, 0 do not, 3 not replayed"
+    assert lines[1].startswith("svc_?x: 1 decision not replayed: ")
+    assert lines[2].startswith("svc_y-1234: 2 decisions not replayed: ")
+
+
+def test_replay_after_a_retraining(
+    another_app, decide_all, operator, product, trained, origin, bundle, applications, tmp_path
+):
+    first = decide_all(applications[:20])
+    directory = tmp_path / "models" / product.name
+    shutil.copytree(bundle.directory, directory)
+    second = assemble(directory, product, trained, replace(origin, threshold=0.6))
+    third = assemble(directory, product, replace(trained, champion="svc_rbf"), origin)
+    assert len({bundle.version, second.version, third.version}) == 3
+    kept = directory.parent / second.version
+
+    def again(*arguments):
+        with another_app(bundle=directory) as later:
+            return replayed(later, *arguments)
+
+    for place in (kept, directory):
+        with another_app(bundle=place) as later, later.app_context():
+            for application in applications[20:40]:
+                service.decide(application, operator=operator, channel="desk")
+    assert again() == (0, ["60 decisions: 60 match, 0 do not"])
+    (kept / "scorer.npz").write_bytes(b"")
+    assert again() == (
+        1,
+        [
+            "60 decisions: 40 match, 0 do not, 20 not replayed",
+            f"{second.version}: 20 decisions not replayed: {kept / 'scorer.npz'}: "
+            f"its hash is not the one in {MANIFEST}",
+        ],
+    )
+    (directory / "scorer.npz").unlink()  # those beside the broken one are replayed all the same
+    code, lines = again()
+    assert code == 1
+    assert lines[0] == "60 decisions: 20 match, 0 do not, 40 not replayed"
+    assert again(str(first[0])) == (0, ["1 decision: 1 matches, 0 do not"])
+
+
+def test_replay_of_one(app, refusal, replay, tamper):
+    tamper("amount = amount + 1", refusal)
+    assert replay(str(refusal - 1)) == (0, ["1 decision: 1 matches, 0 do not"])
+    assert replay(str(refusal))[0] == 1
+    for number in (0, refusal + 1000, LAST_ID, LAST_ID + 1, 10**30):
+        done = app.test_cli_runner().invoke(args=["audit", "replay", str(number)])
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert done.stderr == f"Error: there is no decision {number}\n"
+
+
+def test_replay_since_a_day_at_the_desk(decide_all, applications, replay, tamper, config):
+    numbers = decide_all(applications[:5])
+    zone = "+00" if config.database_url else ".000000"
+    for number, moment in zip(
+        numbers,
+        [
+            "2024-03-10 22:59:59",
+            "2024-03-10 23:00:00",
+            "2024-03-10 12:00:00",
+            "2024-03-12 00:00:00",
+        ],
+        strict=False,
+    ):
+        tamper(f"created_at = '{moment}{zone}'", number)  # Paris is an hour ahead
+    assert replay("--since", "2024-03-11") == (0, ["3 decisions: 3 match, 0 do not"])
+    tamper("amount = amount + 1", numbers[1])
+    code, lines = replay("--since", "2024-03-11")
+    assert code == 1
+    assert lines[0].startswith(f"decision {numbers[1]}: amount")
+    assert replay("--since", "2024-03-12") == (0, ["2 decisions: 2 match, 0 do not"])
+    assert replay("--since", "2999-01-01") == (0, ["0 decisions: 0 match, 0 do not"])
+
+
+@ON_SQLITE
+def test_replay_asked_for_what_cannot_be(app):
+    for arguments in (
+        ["1", "--since", "2024-01-01"],
+        ["--since", "yesterday"],
+        ["--since", "0001-01-01"],
+        ["one"],
+    ):
+        done = app.test_cli_runner().invoke(args=["audit", "replay", *arguments])
+        assert done.exit_code == 2
+        assert done.stdout == ""
+        assert done.stderr.splitlines()[-1].startswith("Error: ")
+
+
+def test_replay_changes_nothing(refusal, replay, query):
+    before = {
+        table: str(query(f"SELECT * FROM {table}"))
+        for table in ("decisions", "decision_counts", "trials", "challenger_scores")
+    }
+    replay()
+    assert before == {table: str(query(f"SELECT * FROM {table}")) for table in before}

@@ -1,0 +1,117 @@
+"""Where people and Prometheus read how champion and challenger compare."""
+
+import re
+from itertools import chain
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from ml.evaluation.intervals import wilson
+from webapp.challenger.comparison import LATEST
+from webapp.challenger.worker import Challenger
+
+NAME = "svc_rbf"
+COUNTED = (
+    "SELECT d.product, d.model, s.challenger, d.granted, s.granted, count(*) "
+    "FROM challenger_scores s JOIN decisions d ON d.id = s.decision_id GROUP BY 1, 2, 3, 4, 5"
+)
+
+
+def score(app):
+    with app.app_context():
+        return Challenger(NAME).score_pending()
+
+
+def words(element):
+    return " ".join("".join(element.itertext()).split())
+
+
+def test_metrics_page_counts_scores(app, client, decide_all, applications, query, bundle):
+    assert "loan_challenger_decisions_total{" not in client.get("/metrics").text
+    decide_all(applications)
+    score(app)
+    text = client.get("/metrics").text
+    told, ratio = {}, None
+    for sample in chain(*(f.samples for f in text_string_to_metric_families(text))):
+        if not sample.name.startswith("loan_challenger_"):
+            continue
+        who = {"product": bundle.product.name, "model": bundle.version, "challenger": NAME}
+        assert who.items() <= sample.labels.items()
+        if sample.name == "loan_challenger_decisions_total":
+            told[sample.labels["decision"], sample.labels["challenger_decision"]] = sample.value
+        else:
+            assert sample.name == "loan_challenger_disagreement_ratio"
+            ratio = sample.value
+    word = {True: "granted", False: "refused"}
+    table = {(word[bool(g)], word[bool(c)]): n for _, _, _, g, c, n in query(COUNTED)}
+    assert told == table
+    apart = table.get(("granted", "refused"), 0) + table.get(("refused", "granted"), 0)
+    assert ratio == apart / len(applications)
+
+
+def test_challenger_page_without_one(signed_in, client):
+    answer = signed_in.get("/model/challenger")
+    assert answer.status_code == 200
+    assert "No challenger scores beside the champion." in answer.text
+    assert "LOAN_CHALLENGER" in answer.text
+    assert NAME in answer.text
+    assert "<table" not in answer.text
+    french = signed_in.get("/model/challenger", headers={"Accept-Language": "fr"}).text
+    assert "Aucun challenger ne note à côté du champion." in french
+    client.delete_cookie("session")
+    assert client.get("/model/challenger").status_code == 302
+
+
+def test_challenger_page_says_how_often_they_agree(
+    app, signed_in, decide_all, applications, query, read_page, bundle
+):
+    numbers = decide_all(applications)
+    score(app)
+    query(
+        "INSERT INTO challenger_scores (challenger, decision_id, probability, granted, agrees, "
+        f"created_at) SELECT 'knn', id, probability, granted, 1 = 1, created_at FROM decisions "
+        f"WHERE id <= {numbers[9]}"
+    )
+    text = signed_in.get("/model/challenger").text
+    first, second = read_page(text).findall(".//tbody")
+    by_kind = {(bool(g), bool(c)): n for _, _, name, g, c, n in query(COUNTED) if name == NAME}
+    both, neither = by_kind[True, True], by_kind[False, False]
+    champion, challenger = by_kind.get((True, False), 0), by_kind.get((False, True), 0)
+    low, high = wilson(champion + challenger, total=60)
+    row, other = ([words(cell) for cell in row] for row in first.findall("tr"))
+    assert row == [
+        f"{bundle.version} (in use)",
+        NAME,
+        "60",
+        *map(str, (both, neither, champion, challenger)),
+        f"{(champion + challenger) / 60:.1%} ({low:.1%} – {high:.1%})",
+    ]
+    assert other[1:3] == ["knn", "10"]
+    assert other[-1].startswith("0.0% (0.0% – ")
+    apart = query(
+        "SELECT d.id, d.granted, d.probability, s.probability FROM challenger_scores s "
+        "JOIN decisions d ON d.id = s.decision_id WHERE NOT s.agrees ORDER BY d.id DESC"
+    )
+    rows = second.findall("tr")
+    assert len(rows) == len(apart) == champion + challenger
+    for cells, (number, granted, probability, another_) in zip(rows, apart, strict=True):
+        shown = [words(cell) for cell in cells]
+        assert cells.find(".//a").get("href") == f"/decisions/{number}"
+        assert ("Granted" if granted else "Refused") in shown[2]
+        assert shown[3:] == [f"{probability:.1%}", f"{another_:.1%}", NAME]
+
+
+def test_challenger_page_shows_the_latest_disagreements(
+    app, signed_in, decide_all, applications, copy, query, read_page
+):
+    decide_all(applications)
+    score(app)
+    [(number,)] = query("SELECT max(decision_id) FROM challenger_scores WHERE NOT agrees")
+    copy(number, "2024-01-01 00:00:00", LATEST + 5)
+    score(app)
+    page = read_page(signed_in.get("/model/challenger").text)
+    links = [int(a.get("href").rpartition("/")[2]) for a in page.findall(".//tbody//a")]
+    [(last,)] = query("SELECT max(id) FROM decisions")
+    assert links == list(range(last, last - LATEST, -1))
+    french = signed_in.get("/model/challenger", headers={"Accept-Language": "fr"}).text
+    assert "Derniers désaccords" in french
+    assert re.search(r"\d,\d\xa0%", french)

@@ -1,0 +1,249 @@
+"""A challenger scores what is decided, and nobody who decides notices."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import psycopg
+import pytest
+from sqlalchemy import event
+
+from ml.bundle.manifest import TOLERANCE, challenger_files
+from ml.bundle.reader import load_pipeline
+from ml.product.application import as_columns
+from webapp.challenger.worker import BATCH, Challenger
+from webapp.extensions import db
+from webapp.serving.served import model
+
+ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+NAME = "svc_rbf"
+COPIED = (
+    "channel, user_id, api_key_id, product, model, probability, threshold, granted, amount, "
+    "inputs, normalised"
+)
+COUNTED = (
+    "SELECT d.product, d.model, s.challenger, d.granted, s.granted, count(*) "
+    "FROM challenger_scores s JOIN decisions d ON d.id = s.decision_id GROUP BY 1, 2, 3, 4, 5"
+)
+
+
+def score(app):
+    with app.app_context():
+        return Challenger(NAME).score_pending()
+
+
+def same_counts(query):
+    kept = query(
+        "SELECT product, model, challenger, granted, challenger_granted, count "
+        "FROM challenger_counts"
+    )
+    return {tuple(map(str, row)) for row in kept} == {tuple(map(str, r)) for r in query(COUNTED)}
+
+
+def test_score_pending_equals_the_challenger_s_pipeline(
+    app, decide_all, applications, query, bundle
+):
+    numbers = decide_all(applications)
+    assert score(app) == len(applications)
+    pipeline = load_pipeline(bundle.file(challenger_files(NAME)[0]))
+    expected = dict(zip(numbers, pipeline(as_columns(applications)), strict=True))
+    rows = query(
+        "SELECT s.decision_id, s.probability, s.granted, s.agrees, d.granted, s.challenger "
+        "FROM challenger_scores s JOIN decisions d ON d.id = s.decision_id"
+    )
+    assert {number for number, *_ in rows} == set(numbers)
+    for number, probability, granted, agrees, decided, challenger in rows:
+        assert challenger == NAME
+        assert abs(probability - expected[number]) <= TOLERANCE
+        assert bool(granted) == (probability >= bundle.threshold)
+        assert bool(agrees) == (granted == decided)
+    assert len({agrees for _, _, _, agrees, _, _ in rows}) == 2
+    assert same_counts(query)
+
+
+def test_score_pending_only_what_lacks_a_score(app, decide_all, applications, query):
+    decide_all(applications[:10])
+    with app.app_context():
+        challenger = Challenger(NAME)
+        assert challenger.score_pending() == 10
+        assert challenger.score_pending() == 0
+        decide_all(applications[10:13])
+        assert challenger.score_pending() == 3
+    assert score(app) == 0  # after a start, which looks through all
+    decide_all(applications[13:14])
+    assert score(app) == 1
+    assert query("SELECT count(*) FROM challenger_scores") == [(14,)]
+    assert same_counts(query)
+
+
+def test_score_pending_in_many_batches(app, decide_all, copy, applications, query):
+    [number, *_] = decide_all(applications[:4])
+    copy(number, "2024-01-01 00:00:00", 2 * BATCH)
+    assert score(app) == 2 * BATCH + 4
+    assert same_counts(query)
+
+
+def test_score_pending_of_the_bundle_s_own_model_alone(app, decide_all, applications, query):
+    decide_all(applications[:2])
+    query(
+        f"INSERT INTO decisions (created_at, {COPIED}) SELECT created_at, "
+        f"{COPIED.replace('model', repr('another'))} FROM decisions"
+    )
+    assert score(app) == 2
+    assert query("SELECT max(decision_id) FROM challenger_scores") == [(2,)]
+
+
+def test_score_pending_two_at_once(app, decide_all, copy, applications, query, another_app):
+    numbers = decide_all(applications)
+    copy(numbers[0], "2024-01-01 00:00:00", BATCH)
+    start = Barrier(2)
+
+    def work(own):
+        with own.app_context():
+            challenger = Challenger(NAME)
+            start.wait(60)
+            return challenger.score_pending()
+
+    with another_app() as other, ThreadPoolExecutor(2) as pool:
+        assert sum(pool.map(work, [app, other])) == len(applications) + BATCH
+    assert query("SELECT count(*) FROM challenger_scores") == [(len(applications) + BATCH,)]
+    assert same_counts(query)
+
+
+@ON_POSTGRESQL
+def test_score_pending_of_a_decision_that_comes_to_sight_late(
+    app, decide_all, applications, config, query
+):
+    [number] = decide_all(applications[:1])
+    with app.app_context():
+        challenger = Challenger(NAME)
+        with psycopg.connect(config.database_url) as late:
+            late.execute(
+                f"INSERT INTO decisions (created_at, {COPIED}) "
+                f"SELECT now(), {COPIED} FROM decisions WHERE id = {number}"
+            )
+            decide_all(applications[1:3])
+            assert challenger.score_pending() == 3
+            late.commit()
+        assert challenger.score_pending() == 1
+    assert query("SELECT count(*) FROM challenger_scores") == [(4,)]
+
+
+def test_score_pending_does_not_look_at_all_history_again(
+    app, decide_all, copy, applications, query
+):
+    [number] = decide_all(applications[:1])
+    copy(number, "2024-01-01 00:00:00", 50)
+    [(last,)] = query("SELECT max(id) FROM decisions")
+    looked = []
+
+    def note(connection, cursor, statement, parameters, context, executemany):
+        if "NOT (EXISTS" in statement:
+            looked.append(parameters)
+
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", note)
+        challenger = Challenger(NAME)
+        assert challenger.score_pending() == 51
+        assert len(looked) == 1
+        challenger.score_pending()
+        assert len(looked) == 1
+        decide_all(applications[1:2])
+        assert challenger.score_pending() == 1
+        assert len(looked) == 2
+        values = looked[1].values() if isinstance(looked[1], dict) else looked[1]
+        assert last in values
+
+
+def test_score_pending_goes_on_where_it_failed(app, decide_all, applications, query):
+    decide_all(applications[:2])
+    with app.app_context():
+        challenger = Challenger(NAME)
+        assert challenger.score_pending() == 2
+        decide_all(applications[2:4])
+        query("ALTER TABLE challenger_scores RENAME TO away")
+        with pytest.raises(Exception, match="challenger_scores"):
+            challenger.score_pending()
+        decide_all(applications[4:6])
+        query("ALTER TABLE away RENAME TO challenger_scores")
+        assert challenger.score_pending() == 4
+
+
+def test_score_pending_leaves_out_what_cannot_be_scored(
+    app, decide_all, applications, query, caplog, config
+):
+    decide_all(applications[:3])
+    wrong = ["'{}'", "'[7]'"] if config.database_url else ["'{}'", "'[7]'", "'{'", "x'7b7d'"]
+    for inputs in wrong:
+        values = COPIED.replace("inputs", inputs)
+        query(
+            f"INSERT INTO decisions (created_at, {COPIED}) "
+            f"SELECT created_at, {values} FROM decisions WHERE id = 1"
+        )
+    with app.app_context():
+        challenger = Challenger(NAME)
+        assert challenger.score_pending() == 3
+        assert challenger.score_pending() == 0
+    said = [r.message for r in caplog.records if "cannot score" in r.message]
+    assert len(said) == len(wrong)  # once each
+    assert query("SELECT count(*) FROM challenger_scores") == [(3,)]
+
+
+def test_scores_are_never_changed(app, decide_all, applications, query):
+    decide_all(applications[:1])
+    score(app)
+    for statement in (
+        "UPDATE challenger_scores SET agrees = NOT agrees",
+        "DELETE FROM challenger_scores",
+    ):
+        with pytest.raises(Exception, match="challenger_scores are never changed"):
+            query(statement)
+
+
+def test_decisions_go_on_while_the_scores_table_is_away(app, post, applications, query):
+    query("ALTER TABLE challenger_scores RENAME TO away")
+    for application in applications[:3]:
+        assert post(application).status_code == 201
+    with pytest.raises(Exception, match="challenger_scores"):
+        score(app)
+    assert post(applications[3]).status_code == 201
+
+
+@ON_POSTGRESQL
+def test_decisions_go_on_while_the_scores_table_is_locked(
+    app, post, decide_all, applications, config, query, until
+):
+    decide_all(applications[:1])
+    with psycopg.connect(config.database_url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("LOCK TABLE challenger_scores, challenger_counts IN ACCESS EXCLUSIVE MODE")
+        waiting = pool.submit(score, app)
+        until(lambda: query("SELECT 1 FROM pg_locks WHERE NOT granted"))
+        for application in applications[:5]:
+            assert post(application).status_code == 201
+        other.rollback()
+        assert waiting.result(60) >= 1
+
+
+def test_decisions_go_on_with_a_challenger_that_cannot_be_read(
+    another_app, api_key, applications, bundle, tmp_path
+):
+    directory = tmp_path / "bundle"
+    shutil.copytree(bundle.directory, directory)
+    with another_app(bundle=directory, challenger=NAME) as desk:
+        with desk.app_context():
+            assert model.bundle  # read, as by a worker that serves
+        (directory / challenger_files(NAME)[1]).write_bytes(b"damaged")
+        done = desk.test_cli_runner().invoke(args=["challenger", "run", "--once"])
+        assert (done.exit_code, done.stdout) == (1, "")
+        [line] = done.stderr.splitlines()
+        assert challenger_files(NAME)[1] in line
+        headers = {"Authorization": f"Bearer {api_key}"}
+        answer = desk.test_client().post("/api/v1/decisions", json=applications[1], headers=headers)
+        assert answer.status_code == 201
+
+
+def test_answer_to_an_application_says_nothing_of_a_challenger(applications, post, send):
+    for answer in (post(applications[0]), send(applications[1])):
+        assert answer.status_code in (201, 303)
+        assert "challenger" not in answer.text + str(answer.headers)
+        assert NAME not in answer.text + str(answer.headers)

@@ -1,0 +1,246 @@
+"""The form of a new application."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from markupsafe import escape
+
+from ml.product.formats import format_integer
+
+FORM = "/applications/new"
+COUNT = "SELECT count(*) FROM decisions"
+# What asks nothing of the database is tried on one.
+ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+FRENCH = {"Accept-Language": "fr-FR,fr;q=0.9"}
+
+
+@pytest.fixture
+def typed(granted, texts):
+    """A valid application as typed, every answer given."""
+    return {
+        **texts(granted),
+        "monthly_income": "2000",
+        "loan_amount": "7000",
+        "purchase_price": "9000",
+    }
+
+
+def places(page, name):
+    """Return the form's controls of a name."""
+    return [e for e in page.iter() if e.get("name") == name and e.tag in ("input", "select")]
+
+
+def shown(page, name):
+    """Return the value that a field shows."""
+    control, *others = places(page, name)
+    if control.tag == "select":
+        return next((o.get("value") for o in control.iter("option") if "selected" in o.attrib), "")
+    if control.get("type") == "radio":
+        return next((c.get("value") for c in (control, *others) if "checked" in c.attrib), "")
+    return control.get("value", "")
+
+
+@ON_ONE
+def test_new_not_signed_in(client):
+    answer = client.get(FORM)
+    assert answer.status_code == 302
+    assert answer.location == "/login?next=/applications/new"
+
+
+@ON_ONE
+def test_home_leads_to_form(signed_in):
+    assert signed_in.get("/").location == FORM
+
+
+@ON_ONE
+@pytest.mark.parametrize(("language", "headers"), [("en", {}), ("fr", FRENCH)])
+def test_new_shows_every_field(signed_in, product, read_page, language, headers):
+    answer = signed_in.get(FORM, headers=headers)
+    assert answer.status_code == 200
+    page = read_page(answer.text)
+    assert page.get("lang") == language
+    for group in product.groups:
+        assert escape(group.label.in_language(language)) in answer.text
+    for field in product.inputs:
+        assert places(page, field.name), field.name
+        for text in (field.label, field.unit, field.help, *(c.label for c in field.choices)):
+            assert text is None or escape(text.in_language(language)) in answer.text
+        for bound in (field.minimum, field.maximum):
+            assert bound is None or format_integer(bound, language) in answer.text
+
+
+@ON_ONE
+def test_new_every_field_has_its_label(signed_in, product, read_page):
+    page = read_page(signed_in.get(FORM).text)
+    named = {e.get("for") for e in page.iter("label")}
+    for field in product.inputs:
+        assert {e.get("id") for e in places(page, field.name)} <= named
+    described = [
+        word
+        for e in page.iter()
+        for word in e.get("aria-describedby", "").split()
+        if "-help" in word
+    ]
+    ids = [e.get("id") for e in page.iter() if e.get("id")]
+    integers = {f"{f.name}-help" for f in product.inputs if f.kind == "integer"}
+    assert integers <= set(described)
+    assert integers <= set(ids)
+    assert len(ids) == len(set(ids))
+
+
+@ON_ONE
+def test_new_asks_nothing_protected(signed_in, product, read_page):
+    answer = signed_in.get(FORM)
+    page = read_page(answer.text)
+    assert product.audits
+    for field in product.audits:
+        assert not places(page, field.name)
+        assert field.label.en not in answer.text
+
+
+def test_new_valid_leads_to_decision(send, granted, signed_in, query):
+    answer = send(granted)
+    assert answer.status_code == 303
+    assert query("SELECT id FROM decisions") == [(int(answer.location.rpartition("/")[2]),)]
+    assert signed_in.get(answer.location).status_code == 200
+
+
+@ON_ONE
+def test_new_thousands_set_apart(send, typed, query):
+    amounts = ["7 000", "7,000", "7\u202f000", "7\u00a0000", " 7000 ", "7’000"]
+    for amount in amounts:
+        assert send(typed, loan_amount=amount).status_code == 303
+    assert query("SELECT amount FROM decisions") == [(7000,)] * len(amounts)
+
+
+@ON_ONE
+def test_new_income_left_empty(send, typed, query):
+    assert send(typed, monthly_income=" ").status_code == 303
+    assert query(COUNT) == [(1,)]
+
+
+@ON_ONE
+def test_new_error_keeps_every_value(send, typed, product, query, read_page):
+    typed["loan_amount"] = "7,5"
+    answer = send(typed)
+    assert answer.status_code == 422
+    assert query(COUNT) == [(0,)]
+    page = read_page(answer.text)
+    assert {f.name: shown(page, f.name) for f in product.inputs} == typed
+
+
+WRONG = [
+    ({"loan_amount": "many"}, ["loan_amount"]),
+    ({"loan_amount": ""}, ["loan_amount"]),
+    ({"loan_amount": "8 000", "purchase_price": "7 000"}, ["loan_amount"]),
+    (
+        {"loan_term_months": "99", "employment_type": "king"},
+        ["loan_term_months", "employment_type"],
+    ),
+    ({"adverse_credit_record": "2"}, ["adverse_credit_record"]),
+    ({"adverse_credit_record": ""}, ["adverse_credit_record"]),
+    ({"years_in_job": "-1"}, ["years_in_job"]),
+    ({"years_in_job": "9" * 5000}, ["years_in_job"]),
+    ({"years_in_job": b"\xff\xed\xa0\x80"}, ["years_in_job"]),
+]
+
+
+@ON_ONE
+def test_new_error_beside_field_and_in_summary(send, typed, read_page, query):
+    for wrong, named in WRONG:
+        answer = send(typed, **wrong)
+        assert answer.status_code == 422
+        ids = {e.get("id"): e for e in read_page(answer.text).iter() if e.get("id")}
+        links = [a.get("href") for a in ids["summary"].iter("a")]
+        assert [link[1:].removesuffix("-0") for link in links] == named
+        assert {link[1:] for link in links} <= set(ids)
+        assert [i for i in ids if i.endswith("-error")] == [f"{name}-error" for name in named]
+        for name in named:
+            message = "".join(ids[f"{name}-error"].itertext()).strip()
+            assert message
+            assert message in "".join(ids["summary"].itertext())
+    assert query(COUNT) == [(0,)]
+
+
+@ON_ONE
+def test_new_error_in_french(signed_in, hidden, typed, product):
+    form = {**hidden(signed_in), **typed, "loan_term_months": "1000"}
+    page = signed_in.post(FORM, data=form, headers=FRENCH).text
+    assert "Indiquez un nombre entier de 6 à 72." in page
+
+
+@ON_ONE
+def test_new_hostile_text_is_escaped(send, typed, read_page):
+    for hostile in ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7*7 }}"):
+        fields = ("loan_amount", "employment_type", "adverse_credit_record", "submission")
+        answer = send(typed, **dict.fromkeys(fields, hostile))
+        assert answer.status_code == 422
+        page = read_page(answer.text)
+        assert shown(page, "loan_amount") == shown(page, "submission") == hostile
+        assert not [e for e in page.iter("script") if not e.get("src")]
+        assert not [e for e in page.iter() if any(name.startswith("on") for name in e.attrib)]
+
+
+def test_new_posted_twice_makes_one_decision(signed_in, hidden, typed, query):
+    form = {**hidden(signed_in), **typed}
+    first, second = (signed_in.post(FORM, data=form) for _ in range(2))
+    assert first.status_code == second.status_code == 303
+    assert first.location == second.location
+    assert query(COUNT) == [(1,)]
+
+
+def test_new_posted_again_with_other_values_makes_another(signed_in, hidden, typed, query):
+    form = {**hidden(signed_in), **typed}
+    first = signed_in.post(FORM, data=form)
+    second = signed_in.post(FORM, data={**form, "loan_amount": "7001"})
+    assert first.location != second.location
+    assert query("SELECT amount FROM decisions ORDER BY id") == [(7000,), (7001,)]
+
+
+@ON_ONE
+def test_new_opened_again_is_another_application(send, typed, query):
+    assert send(typed).location != send(typed).location
+    assert query(COUNT) == [(2,)]
+
+
+def test_new_posted_at_once_makes_one_decision(app, sign_in, hidden, typed, query):
+    browsers = [sign_in(app.test_client()) for _ in range(2)]
+    forms = [hidden(browser) for browser in browsers]
+    start = Barrier(2)
+
+    def press(i):
+        start.wait(30)
+        data = {**typed, **forms[i], "submission": forms[0]["submission"]}
+        return browsers[i].post(FORM, data=data)
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(press, range(2)))
+    assert [a.status_code for a in answers] == [303, 303]
+    assert answers[0].location == answers[1].location
+    assert query(COUNT) == [(1,)]
+
+
+def test_new_without_csrf_token(signed_in, hidden, typed, query):
+    form = {**hidden(signed_in), **typed}
+    del form["csrf_token"]
+    for token in ({}, {"csrf_token": ""}, {"csrf_token": "wrong"}):
+        answer = signed_in.post(FORM, data={**form, **token})
+        assert answer.status_code == 400
+        assert answer.mimetype == "text/html"
+    assert query(COUNT) == [(0,)]
+
+
+@ON_ONE
+def test_new_another_sessions_csrf_token(app, sign_in, signed_in, hidden, typed, query):
+    stolen = hidden(sign_in(app.test_client()))
+    assert signed_in.post(FORM, data={**stolen, **typed}).status_code == 400
+    assert query(COUNT) == [(0,)]
+
+
+@ON_ONE
+def test_new_too_large(send, typed, query):
+    answer = send(typed, years_in_job="9" * 100_000)
+    assert answer.status_code == 413
+    assert answer.mimetype == "text/html"
+    assert query(COUNT) == [(0,)]

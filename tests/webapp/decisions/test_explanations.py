@@ -1,0 +1,236 @@
+"""Why a decision fell as it did: told by the API, kept in the table, computed where it was not."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ml.explaining.counterfactual import nearest_granted
+from ml.explaining.reasons import LEAST, MOST
+from ml.product.texts import LANGUAGES
+from webapp.decisions import explanations, search, service
+from webapp.extensions import db
+
+DOCS = Path(__file__).parents[3] / "docs/api.md"
+DECISIONS = "/api/v1/decisions"
+PROBLEM = "application/problem+json"
+ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+# No model would say this of anybody.
+INVENTED = [
+    {"field": "assets", "share": -4.5, "principal": True, "text": {"en": "So", "fr": "Ainsi"}},
+    {"field": "years_in_job", "share": 0.25, "principal": False, "text": {"en": "Not", "fr": "Ni"}},
+]
+
+
+@pytest.fixture
+def ask(client, api_key):
+    """Get an address of the API in a language, with a valid key."""
+
+    def get(path, language="en"):
+        headers = {"Authorization": f"Bearer {api_key}", "Accept-Language": language}
+        return client.get(path, headers=headers)
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def seen():
+    """What was stored on the first database, to compare with the other."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def refusals(applications, bundle):
+    """Every application of the examples that is refused."""
+    found = [a for a in applications if bundle.scorer.score(a).probability < bundle.threshold]
+    assert len(found) > 10
+    return found
+
+
+def kept_beside(tmp_path, bundle, another_bundle):
+    """Lay both bundles into one folder, as a desk has them whose model was replaced."""
+    for name, one in (("old", bundle), ("new", another_bundle)):
+        shutil.copytree(one.directory, tmp_path / "models" / name)
+    return tmp_path / "models"
+
+
+def test_refusal_gives_its_reasons(post, refusals, bundle, product):
+    principals = set()
+    for application in refusals:
+        reasons = post(application).json["reasons"]
+        assert sorted(r["field"] for r in reasons) == sorted(product.players)
+        assert all(list(r) == ["field", "share", "principal", "text"] for r in reasons)
+        shares = [r["share"] for r in reasons]
+        assert shares == sorted(shares)
+        many = sum(r["principal"] for r in reasons)
+        assert [r["principal"] for r in reasons] == [i < many for i in range(len(reasons))]
+        assert all(share <= LEAST * shares[0] for share in shares[:many])
+        assert shares[0] < 0
+        score = bundle.scorer.score(application)
+        whole = bundle.scorer.margin.one(score.row) - bundle.explainer.base
+        assert sum(shares) == pytest.approx(whole, abs=1e-9)
+        principals.add(many)
+    assert 1 <= min(principals) < max(principals) == MOST
+
+
+def test_refusal_says_its_reasons_in_the_language_asked(post, api_key, refused, bundle):
+    explained = bundle.explainer.explain(refused, granted=False).reasons
+    told = {}
+    for language in LANGUAGES:
+        headers = {"Authorization": f"Bearer {api_key}", "Accept-Language": language}
+        reasons = post(refused, headers=headers).json["reasons"]
+        told[language] = [r["text"] for r in reasons]
+        assert told[language] == [r.text.in_language(language) for r in explained]
+    assert all(en != fr for en, fr in zip(*told.values(), strict=True))
+
+
+def test_refusal_keeps_its_reasons_as_told(post, ask, refused, granted, query, bundle, seen):
+    body = post(refused).json
+    post(granted)
+    [(stored,), nothing] = query("SELECT reasons FROM decisions ORDER BY id")
+    stored = json.loads(stored) if isinstance(stored, str) else stored
+    assert nothing == (None,)
+    explained = bundle.explainer.explain(refused, granted=False).reasons
+    assert stored == service.as_stored(explained)
+    assert seen.setdefault("reasons", stored) == stored
+    for language in LANGUAGES:
+        told = ask(f"{DECISIONS}/{body['id']}", language).json["reasons"]
+        assert told == [{**r, "text": r["text"][language]} for r in stored]
+
+
+def test_grant_gives_its_reasons_when_asked(post, ask, granted, bundle):
+    body = post(granted).json
+    for language in LANGUAGES:
+        answer = ask(f"{DECISIONS}/{body['id']}/reasons", language)
+        assert answer.status_code == 200
+        assert answer.content_type == "application/json"
+        expected = bundle.explainer.explain(granted, granted=True).reasons
+        assert answer.json == {
+            "id": body["id"],
+            "decision": "granted",
+            "model": bundle.version,
+            "reasons": [
+                {
+                    "field": r.field,
+                    "share": r.share,
+                    "principal": False,
+                    "text": r.text.in_language(language),
+                }
+                for r in expected
+            ],
+        }
+    shares = [r["share"] for r in answer.json["reasons"]]
+    assert shares == sorted(shares, reverse=True)
+
+
+@ON_ONE
+def test_docs_show_what_is_answered(post, refused):
+    shown = json.loads(re.search(r"```json\n(.*?)```", DOCS.read_text(), re.S)[1])
+    body = post(refused).json
+    assert list(shown) == list(body)
+    for part in ("reasons", "features"):
+        assert all(list(one) == list(body[part][0]) for one in shown[part])
+    shares = [reason["share"] for reason in shown["reasons"]]
+    assert shares == sorted(shares)
+
+
+def test_out_of_range(post, typical, product):
+    absurd = {
+        **typical,
+        **{name: product.by_name[name].maximum for name in ("assets", "outstanding_debt")},
+        **{name: product.by_name[name].minimum for name in ("monthly_income", "loan_amount")},
+    }
+    assert post(typical).json["out_of_range"] is False
+    assert post(absurd).json["out_of_range"] is True
+
+
+def test_reasons_of_a_refusal_are_those_stored(put, ask, refused, bundle):
+    number = put(refused, model=bundle.version, reasons=INVENTED)
+    for path in (f"{DECISIONS}/{number}", f"{DECISIONS}/{number}/reasons"):
+        for language in LANGUAGES:
+            told = ask(path, language).json["reasons"]
+            assert told == [{**r, "text": r["text"][language]} for r in INVENTED]
+
+
+def test_reasons_of_a_refusal_from_before_they_were_stored(put, ask, refused, bundle):
+    number = put(refused, model=bundle.version)
+    body = ask(f"{DECISIONS}/{number}").json
+    assert body["reasons"] is None
+    assert body["out_of_range"] is None
+    expected = service.as_stored(bundle.explainer.explain(refused, granted=False).reasons)
+    told = ask(f"{DECISIONS}/{number}/reasons").json["reasons"]
+    assert told == [{**r, "text": r["text"]["en"]} for r in expected]
+
+
+def test_reasons_by_a_model_that_is_gone(put, ask, refused, granted):
+    gone = [put(refused), put(granted, granted=True)]
+    details = set()
+    for number in gone:
+        for language in LANGUAGES:
+            answer = ask(f"{DECISIONS}/{number}/reasons", language)
+            assert answer.status_code == 409
+            assert answer.content_type == PROBLEM
+            assert answer.json["status"] == 409
+            details.add(answer.json["detail"])
+    assert len(details) == len(LANGUAGES)
+    kept = put(refused, reasons=INVENTED)
+    assert ask(f"{DECISIONS}/{kept}/reasons").status_code == 200
+
+
+def test_reasons_by_a_model_kept_beside(
+    post, granted, restart, tmp_path, bundle, another_bundle, api_key
+):
+    number = post(granted).json["id"]
+    models = kept_beside(tmp_path, bundle, another_bundle)
+    headers = {"Authorization": f"Bearer {api_key}"}
+    desk = restart(models / "new")
+    now = desk.get("/api/v1/models/current", headers=headers).json["version"]
+    assert now == another_bundle.version != bundle.version
+    path = f"{DECISIONS}/{number}/reasons"
+    told = {r["field"]: r["share"] for r in desk.get(path, headers=headers).json["reasons"]}
+    explained = bundle.explainer.explain(granted, granted=True).reasons
+    assert told == {r.field: r.share for r in explained}
+    assert told != {
+        r.field: r.share for r in another_bundle.explainer.explain(granted, granted=True).reasons
+    }
+    shutil.rmtree(models / "old")
+    assert restart(models / "new").get(path, headers=headers).status_code == 409
+
+
+def test_reasons_by_a_model_kept_beside_that_was_changed(
+    put, granted, restart, tmp_path, bundle, another_bundle, api_key, caplog
+):
+    number = put(granted, granted=True, model=bundle.version)
+    models = kept_beside(tmp_path, bundle, another_bundle)
+    with (models / "old" / "background.json").open("a") as file:
+        file.write(" ")
+    headers = {"Authorization": f"Bearer {api_key}"}
+    desk = restart(models / "new")
+    assert desk.get(f"{DECISIONS}/{number}/reasons", headers=headers).status_code == 409
+    assert "background.json: its hash is not the one" in caplog.text
+
+
+@ON_ONE
+def test_find_changes_by_the_decisions_own_threshold(app, put, refusals, bundle, product):
+    threshold, found = 0.3, []
+    for application in refusals:
+        if bundle.scorer.score(application).probability >= threshold:
+            continue
+        number = put(application, model=bundle.version, threshold=threshold)
+        with app.app_context():
+            changes = explanations.find_changes(search.find_decision(number))
+        assert changes == nearest_granted(
+            product, bundle.scorer, application, threshold=threshold, ranges=bundle.ranges
+        )
+        found += [c.probability for c in changes if c.probability is not None]
+    assert any(threshold <= probability < bundle.threshold for probability in found)
+
+
+@ON_ONE
+def test_find_changes_by_a_model_that_is_gone(app, put, refused):
+    number = put(refused)
+    with app.app_context():
+        assert explanations.find_changes(search.find_decision(number)) is None
+        db.session.remove()

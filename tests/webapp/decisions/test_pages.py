@@ -1,0 +1,186 @@
+"""The pages of decisions."""
+
+import re
+from datetime import UTC, datetime
+from xml.etree.ElementTree import Element
+
+import pytest
+
+from ml.product.formats import format_integer
+from webapp.columns import LAST_ID, now
+from webapp.decisions import service
+from webapp.decisions.search import PAGE
+
+ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+DECISIONS = 60
+ENTERED = "What was entered and what the model saw"
+
+
+def said(element: Element) -> str:
+    return " ".join("".join(element.itertext()).split())
+
+
+def table(page: Element, caption: str = "") -> list[list[str]]:
+    """Return the words of a page's table, row by row."""
+    [found] = [t for t in page.iter("table") if caption in said(t.find("caption"))]
+    return [[said(cell) for cell in row] for row in found.find("tbody").findall("tr")]
+
+
+@pytest.fixture
+def decide(app, operator, applications):
+    """Store decisions on the first applications and return their numbers."""
+
+    def store(count):
+        with app.app_context():
+            return [
+                service.decide(a, operator=operator, channel="desk").id
+                for a in applications[:count]
+            ]
+
+    return store
+
+
+@pytest.mark.parametrize("kind", ["granted", "refused"])
+def test_show_says_all_of_it(send, signed_in, read_page, query, bundle, product, request, kind):
+    application = request.getfixturevalue(kind)
+    before = now()
+    answer = signed_in.get(send(application).location)
+    after = now()
+    assert answer.status_code == 200
+    page = read_page(answer.text)
+    score = bundle.scorer.score(application)
+    [(stored, chosen)] = query("SELECT probability, granted FROM decisions")
+    assert stored == score.probability
+    assert bool(chosen) == (kind == "granted")
+    words = " ".join("".join(page.itertext()).split())
+    assert kind.capitalize() in words
+    assert {"granted": "Refused", "refused": "Granted"}[kind] not in words
+    assert f"{score.probability * 100:.1f}%" in words
+    assert f"{bundle.threshold * 100:.1f}%" in words
+    assert "clerk" in words
+    assert bundle.version in words
+    assert product.label.en in words
+    [time] = [e.get("datetime") for e in page.iter("time")]
+    assert before <= datetime.fromisoformat(time) <= after
+    rows = {row[0]: row[1:] for row in table(page, ENTERED)}
+    for field in product.inputs:
+        entered, normalised = rows.pop(field.label.en)
+        value = application[field.name]
+        if value is None:
+            expected = "not known"
+        elif field.kind == "flag":
+            expected = "Yes" if value else "No"
+        elif field.kind == "choice":
+            expected = next(c.label.en for c in field.choices if c.value == value)
+        else:
+            expected = f"{format_integer(value, 'en')} {field.unit.en}"
+        assert entered == expected
+        seen = score.normalised[field.name]
+        places = " ".join(map(str, seen)) if isinstance(seen, list) else f"{seen:.3f}"
+        assert normalised.replace("\N{MINUS SIGN}", "-").replace("-0.000", "0.000") == (
+            places.replace("-0.000", "0.000")
+        )
+    for ratio in product.ratios:
+        name = next(name for name in rows if name.startswith(ratio.label.en))
+        shown = rows.pop(name)[-1].replace("\N{MINUS SIGN}", "-")
+        assert float(shown) == pytest.approx(score.normalised[ratio.name], abs=6e-4)
+    assert not rows
+
+
+@ON_ONE
+def test_show_in_french(send, signed_in, granted, product):
+    location = send(granted).location
+    text = signed_in.get(location, headers={"Accept-Language": "fr"}).text
+    amount = format_integer(granted["loan_amount"], "fr")
+    assert '<html lang="fr">' in text
+    assert product.by_name["loan_amount"].label.fr in text
+    assert amount in text
+    assert re.search(r"\d,\d{3}<", text)
+
+
+@ON_ONE
+def test_show_time_in_the_desks_zone(send, signed_in, granted, query, read_page):
+    location = send(granted).location
+    page = read_page(signed_in.get(location).text)
+    [time] = page.iter("time")
+    moment = datetime.fromisoformat(time.get("datetime"))
+    assert moment.utcoffset() == UTC.utcoffset(None)
+    from zoneinfo import ZoneInfo
+
+    assert f"{moment.astimezone(ZoneInfo('Europe/Paris')):%H:%M:%S}" in time.text
+
+
+def test_show_unknown_number(signed_in):
+    for number in (0, 1, LAST_ID, LAST_ID + 1, "9" * 400, "-1", "1.0", "x", "١"):
+        answer = signed_in.get(f"/decisions/{number}")
+        assert answer.status_code == 404, number
+        assert answer.mimetype == "text/html"
+
+
+@ON_ONE
+def test_show_not_signed_in(client, send, granted):
+    location = send(granted).location
+    client.delete_cookie("session")
+    answer = client.get(location)
+    assert answer.status_code == 302
+    assert answer.location == f"/login?next={location}"
+
+
+@ON_ONE
+def test_index_empty(signed_in):
+    answer = signed_in.get("/decisions")
+    assert answer.status_code == 200
+    assert "/applications/new" in answer.text
+    assert "<table" not in answer.text
+
+
+def test_index_pages_forth_and_back(signed_in, decide, read_page):
+    first = decide(DECISIONS)
+
+    def turn(address, towards):
+        answer = signed_in.get(address)
+        assert answer.status_code == 200
+        page = read_page(answer.text)
+        numbers = [int(row[0].replace(",", "")) for row in table(page)]
+        assert len(numbers) <= PAGE
+        assert numbers == sorted(numbers, reverse=True)
+        links = [a.get("href") for a in page.iter("a") if a.get("rel") == towards]
+        return numbers, links[0] if links else None
+
+    seen, address, late, last = [], "/decisions", [], None
+    while address:
+        last = address
+        numbers, address = turn(address, "next")
+        seen += numbers
+        late += decide(3)  # new ones arrive while somebody reads
+    assert seen == first[::-1]
+    back, address = [], last
+    while address:
+        numbers, address = turn(address, "prev")
+        back = numbers + back
+    assert back == sorted(first + late, reverse=True)
+
+
+def test_index_newest_first_with_all_columns(signed_in, decide, read_page, query, bundle):
+    decide(3)
+    rows = table(read_page(signed_in.get("/decisions").text))
+    stored = query("SELECT id, granted, amount, probability FROM decisions ORDER BY id DESC")
+    for row, (number, chosen, amount, probability) in zip(rows, stored, strict=True):
+        assert row[0] == str(number)
+        assert ("Granted" if chosen else "Refused") in row[2]
+        assert row[3].startswith(format_integer(amount, "en"))
+        assert row[4] == f"{probability * 100:.1f}%"
+        assert row[5] == "clerk"
+        assert row[6] == bundle.version
+
+
+def test_index_bad_position(signed_in, decide):
+    decide(1)
+    for text in ("", "x", "-1", "1.5", str(LAST_ID + 1), "9" * 400, "١", "1 ", "0x1", "\x00"):
+        for name in ("before", "after"):
+            answer = signed_in.get("/decisions", query_string={name: text})
+            assert answer.status_code == 400, text
+            assert answer.mimetype == "text/html"
+    for name in ("before", "after"):
+        for text in ("0", "1", str(LAST_ID)):
+            assert signed_in.get("/decisions", query_string={name: text}).status_code == 200

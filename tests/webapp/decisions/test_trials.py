@@ -1,0 +1,325 @@
+"""Trials of other values on a decided application: kept, shown, and never decisions."""
+
+import json
+import logging
+import re
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import insert
+
+from ml.product.application import MESSAGES
+from ml.product.definition import parse_product
+from ml.product.formats import format_integer
+from ml.product.texts import LANGUAGES
+from ml.training.build import assemble
+from webapp.columns import now
+from webapp.decisions import explanations, search
+from webapp.decisions.search import PAGE
+from webapp.decisions.tables import Trial
+from webapp.extensions import db
+from webapp.failures import ModelUnavailable
+
+ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ROWS = "SELECT decision_id, user_id, inputs, probability, granted FROM trials ORDER BY id"
+DECIDED = ("SELECT count(*) FROM decisions", "SELECT sum(count) FROM decision_counts")
+
+
+@pytest.fixture
+def decided(send, refused):
+    """The address of a refusal."""
+    return send(refused).location
+
+
+@pytest.fixture
+def attempt(signed_in):
+    """Fill in the trial form on a decision's page and send it."""
+
+    def submit(decided, **values):
+        page = signed_in.get(decided).text
+        [form] = re.findall(r'<form method="post" action="[^"]*/trials".*?</form>', page, re.S)
+        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', form)[1]
+        shown = dict(re.findall(r'<input[^>]*id="(\w+)" name="\1"[^>]*value="([^"]*)"', form))
+        shown.pop("csrf_token", None)
+        data = {**shown, "csrf_token": token, **{k: str(v) for k, v in values.items()}}
+        return signed_in.post(f"{decided}/trials", data=data)
+
+    return submit
+
+
+def said(element):
+    return " ".join("".join(element.itertext()).split())
+
+
+def trials(page):
+    return page.find(".//section[@id='trials']")
+
+
+def last_trial(page):
+    [note] = [e for e in trials(page).iter() if "trial" in e.get("class", "").split()]
+    return said(note)
+
+
+def parsed(inputs):
+    """PostgreSQL's driver has read its JSON already."""
+    return json.loads(inputs) if isinstance(inputs, str) else inputs
+
+
+def token(browser, path):
+    return re.search(r'name="csrf_token"[^>]*value="([^"]+)"', browser.get(path).text)[1]
+
+
+def shown(page, name):
+    [control] = [e for e in page.iter("input") if e.get("name") == name]
+    return control.get("value", "")
+
+
+def counter(client, name):
+    """The samples of a metric, by their labels."""
+    text = client.get("/metrics").text
+    return dict(re.findall(rf"^{name}(\{{.*\}}) (.*)$", text, flags=re.M))
+
+
+def test_trial_is_kept_and_never_a_decision(
+    attempt, decided, signed_in, read_page, query, bundle, refused, operator
+):
+    before = [query(q) for q in DECIDED], counter(signed_in, "loan_decisions_total")
+    answer = attempt(decided, loan_amount="600", loan_term_months="24")
+    assert answer.status_code == 303
+    assert answer.location == f"{decided}#trials"
+    assert ([query(q) for q in DECIDED], counter(signed_in, "loan_decisions_total")) == before
+    other = {**refused, "loan_amount": 600, "loan_term_months": 24}
+    probability = bundle.scorer.score(other).probability
+    [(decision, user, inputs, kept, chosen)] = query(ROWS)
+    assert (decision, user) == (int(decided.rpartition("/")[2]), operator.id)
+    assert (kept, bool(chosen)) == (probability, probability >= bundle.threshold)
+    assert parsed(inputs) == other
+    assert last_trial(read_page(signed_in.get(decided).text)) == (
+        "Trial, not a decision: Loan amount: 600 EUR, Term: 24 months → "
+        f"would be {'granted' if chosen else 'refused'} ({probability:.1%})"
+    )
+
+
+@pytest.mark.parametrize("kind", ["granted", "refused"])
+def test_trial_is_counted(attempt, send, signed_in, bundle, product, request, kind):
+    decided = send(request.getfixturevalue(kind)).location
+    assert counter(signed_in, "loan_trials_total") == {}
+    for many in (1, 2):
+        assert attempt(decided).status_code == 303
+        labels = f'{{decision="{kind}",model="{bundle.version}",product="{product.name}"}}'
+        assert counter(signed_in, "loan_trials_total") == {labels: f"{many}.0"}
+
+
+@ON_ONE
+def test_trial_says_nothing_of_its_values_in_the_log(attempt, decided, caplog):
+    with caplog.at_level(logging.DEBUG):
+        assert attempt(decided, loan_amount="5678", loan_term_months="37").status_code == 303
+    [line] = [r.message for r in caplog.records if r.name == "webapp.explanations"]
+    assert re.fullmatch(r"trial \d+ on decision \d+ by user \d+", line)
+    assert "5678" not in caplog.text
+    assert "37" not in line
+
+
+@ON_ONE
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_trial_in_both_languages(attempt, decided, signed_in, read_page, language, bundle, refused):
+    signed_in.set_cookie("language", language)
+    amount = format_integer(1500, language)
+    assert attempt(decided, loan_amount=amount).status_code == 303
+    note = last_trial(read_page(signed_in.get(decided).text))
+    amount = " ".join(amount.split())
+    granted = bundle.scorer.score({**refused, "loan_amount": 1500}).probability >= bundle.threshold
+    said_so = {
+        "en": ("Trial, not a decision:", f"Loan amount: {amount} EUR", "would be refused"),
+        "fr": ("Essai, non une décision :", f"Montant du prêt : {amount} EUR", "serait refusé"),
+    }[language]
+    assert not granted
+    assert all(words in note for words in said_so), note
+
+
+WRONG = [
+    ({"loan_amount": "7,5"}, {"loan_amount": "integer"}),
+    ({"loan_amount": ""}, {"loan_amount": "required"}),
+    ({"loan_amount": "499"}, {"loan_amount": "range"}),
+    (
+        {"loan_amount": "many", "loan_term_months": "99"},
+        {"loan_amount": "integer", "loan_term_months": "range"},
+    ),
+    ({"loan_term_months": "<b>"}, {"loan_term_months": "integer"}),
+]
+
+
+@ON_ONE
+def test_trial_wrong_keeps_what_was_typed(attempt, decided, query, read_page, product):
+    for typed, wrong in WRONG:
+        answer = attempt(decided, **typed)
+        assert answer.status_code == 422
+        page = read_page(answer.text)
+        for name, value in typed.items():
+            assert shown(page, name) == value
+        [focus] = [e for e in page.iter() if "autofocus" in e.attrib]
+        assert focus.get("name") == next(iter(wrong))  # and not the link to the next application
+        for name, code in wrong.items():
+            error = page.find(f".//*[@id='{name}-error']")
+            field = product.by_name[name]
+            bounds = {"minimum": field.minimum, "maximum": f"{field.maximum:,}"}
+            assert said(error) == MESSAGES[code].en.format(**bounds)
+    assert query("SELECT count(*) FROM trials") == [(0,)]
+
+
+@ON_ONE
+def test_trial_wrong_still_explains(attempt, decided, read_page):
+    page = read_page(attempt(decided, loan_amount="").text)
+    assert page.find(".//ol[@class='reasons']/li") is not None
+    assert trials(page).find(".//ul/li") is not None
+
+
+@ON_ONE
+def test_trial_keeps_to_the_limit_that_another_field_sets(
+    attempt, decided, query, read_page, refused, product
+):
+    price = refused["purchase_price"]
+    answer = attempt(decided, loan_amount=price + 1)
+    assert answer.status_code == 422
+    error = said(read_page(answer.text).find(".//*[@id='loan_amount-error']"))
+    other = product.by_name["purchase_price"].label.en
+    assert error == MESSAGES["at_most"].en.format(other=other)
+    assert query("SELECT count(*) FROM trials") == [(0,)]
+    assert attempt(decided, loan_amount=price).status_code == 303
+
+
+@ON_ONE
+@pytest.mark.parametrize(("language", "word"), [("en", "less"), ("fr", "inférieur")])
+def test_trial_of_a_field_that_limits_one_that_stays(
+    restart, sign_in, put, typical, trained, origin, tmp_path, read_page, language, word
+):
+    text = origin.definition.decode()
+    end = text.index('name = "loan_term_months"')
+    loan = text[:end].replace("changeable = true\n", "")
+    loan = loan.replace('kind = "integer"\n', 'kind = "integer"\nchangeable = true\n')
+    loan = loan.replace("changeable = true\n", "", 1)  # of the amount; that of the price stays
+    text = loan + text[end:]
+    product = parse_product(text, source="another")
+    assert [f.name for f in product.inputs if f.changeable] == [
+        "purchase_price",
+        "loan_term_months",
+    ]
+    own = assemble(tmp_path / "own", product, trained, replace(origin, definition=text.encode()))
+    browser = sign_in(restart(own.directory))
+    browser.set_cookie("language", language)
+    decided = f"/decisions/{put(typical, model=own.version)}"
+    low = str(typical["loan_amount"] - 1)
+    data = {"csrf_token": token(browser, decided), "purchase_price": low, "loan_term_months": "6"}
+    answer = browser.post(f"{decided}/trials", data=data)
+    assert (answer.status_code, answer.mimetype) == (422, "text/html")
+    page = read_page(answer.text)
+    error = said(page.find(".//*[@id='purchase_price-error']"))
+    assert word in error
+    assert product.by_name["loan_amount"].label.in_language(language) in error
+    assert shown(page, "purchase_price") == low
+
+
+def test_trial_changes_what_can_be_changed_alone(attempt, decided, query, refused, product):
+    fixed = {f.name for f in product.inputs if not f.changeable}
+    assert {"monthly_income", "adverse_credit_record"} <= fixed
+    more = {"monthly_income": 9_999, "adverse_credit_record": 0, "assets": "", "audit_age": 40}
+    answer = attempt(decided, loan_amount=700, **more)
+    assert answer.status_code == 303
+    [(_, _, inputs, _, _)] = query(ROWS)
+    assert parsed(inputs) == {**refused, "loan_amount": 700}
+
+
+def test_trials_are_listed_newest_first(attempt, decided, signed_in, read_page):
+    for amount in (700, 800, 900):
+        attempt(decided, loan_amount=amount)
+    section = trials(read_page(signed_in.get(decided).text))
+    [details] = section.iter("details")
+    assert said(details.find("summary")) == "3 trials"
+    lines = [said(item) for item in details.iter("li")]
+    assert ["clerk: Loan amount: " in line for line in lines] == [True] * 3
+    assert [re.search(r"Loan amount: (\d+) EUR", line)[1] for line in lines] == [
+        "900",
+        "800",
+        "700",
+    ]
+
+
+@ON_ONE
+def test_trial_of_the_same_values(attempt, decided, signed_in, read_page):
+    attempt(decided)
+    note = last_trial(read_page(signed_in.get(decided).text))
+    assert note.startswith("Trial, not a decision: the same values → would be refused")
+
+
+@ON_ONE
+def test_list_trials_of_one_decision_a_page_at_most(app, put, refused, operator):
+    first, second = put(refused), put(refused)
+    row = {"created_at": now(), "user_id": operator.id, "inputs": refused, "probability": 0.25}
+    with app.app_context():
+        rows = [{**row, "decision_id": first, "granted": False} for _ in range(PAGE + 2)]
+        db.session.execute(insert(Trial), [*rows, {**rows[0], "decision_id": second}])
+        db.session.commit()
+        found = explanations.list_trials(search.find_decision(first))
+        assert [t.decision_id for t in found] == [first] * PAGE
+        assert [t.id for t in found] == sorted((t.id for t in found), reverse=True)
+        assert len(explanations.list_trials(search.find_decision(second))) == 1
+
+
+@ON_ONE
+def test_trials_by_a_model_that_is_gone(app, put, refused, operator, signed_in, read_page, query):
+    number = put(refused)
+    with app.app_context():
+        decision = search.find_decision(number)
+        with pytest.raises(ModelUnavailable, match="is not here"):
+            explanations.try_values(decision, refused, operator=operator)
+    assert query("SELECT count(*) FROM trials") == [(0,)]
+    data = {"csrf_token": token(signed_in, "/decisions"), "loan_amount": "700"}
+    assert signed_in.post(f"/decisions/{number}/trials", data=data).status_code == 404
+
+
+@ON_ONE
+def test_trial_without_csrf_token(signed_in, decided, query):
+    for given in ({}, {"csrf_token": ""}, {"csrf_token": "wrong"}):
+        answer = signed_in.post(f"{decided}/trials", data={"loan_amount": "700", **given})
+        assert answer.status_code == 400
+        assert answer.mimetype == "text/html"
+    assert query("SELECT count(*) FROM trials") == [(0,)]
+
+
+@ON_ONE
+def test_trial_not_signed_in(client, decided, query):
+    client.delete_cookie("session")
+    data = {"csrf_token": token(client, "/login"), "loan_amount": "700"}
+    answer = client.post(f"{decided}/trials", data=data)
+    assert answer.status_code == 302
+    assert answer.location == "/login"
+    assert query("SELECT count(*) FROM trials") == [(0,)]
+
+
+@ON_ONE
+def test_trial_unknown_decision(signed_in, query):
+    data = {"csrf_token": token(signed_in, "/decisions"), "loan_amount": "700"}
+    for number in (1, 0, "9" * 30, "x"):
+        assert signed_in.post(f"/decisions/{number}/trials", data=data).status_code == 404
+    assert query("SELECT count(*) FROM trials") == [(0,)]
+
+
+@ON_ONE
+def test_trial_address_leads_back_to_the_decision(signed_in, decided):
+    """Who reloads after a wrong value, or changes the language then, asks for it by GET."""
+    answer = signed_in.get(f"{decided}/trials")
+    assert (answer.status_code, answer.location) == (302, f"{decided}#trials")
+
+
+def test_trials_are_never_changed(attempt, decided, query, query_at, config):
+    attempt(decided)
+    before = query("SELECT * FROM trials")
+    for statement in (
+        "UPDATE trials SET granted = NOT granted",
+        "UPDATE trials SET id = id + 1",
+        "DELETE FROM trials",
+        *(["TRUNCATE trials"] if config.database_url else []),
+    ):
+        with pytest.raises(Exception, match="trials are never changed"):
+            query_at(config.database_url or config.instance, statement)
+    assert str(query("SELECT * FROM trials")) == str(before)

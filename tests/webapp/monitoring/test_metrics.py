@@ -1,0 +1,172 @@
+"""What /metrics says is so: with two workers, after a worker's death, with broken files."""
+
+import json
+import os
+import re
+import signal
+import urllib.error
+import urllib.request
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+
+import psycopg
+from prometheus_client.parser import text_string_to_metric_families
+
+from ml.product.samples import examples
+from webapp.database import sqlite_module
+
+COUNTED = "SELECT product, granted, channel, model, count(*) FROM decisions GROUP BY 1, 2, 3, 4"
+
+
+def send(server, path, *, method="GET", key=None, body=None):
+    headers = {"Content-Type": "application/json"}
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(server.url + path, data, headers, method=method)
+    opener = urllib.request.build_opener(NotFollowing)
+    try:
+        with opener.open(request, timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+class NotFollowing(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect as an answer."""
+
+    def redirect_request(self, *_):
+        return None
+
+
+def scrape(server):
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=30) as answer:
+        assert answer.status == 200
+        text = answer.read().decode()
+    return list(chain.from_iterable(f.samples for f in text_string_to_metric_families(text)))
+
+
+def decisions(samples):
+    return {
+        (s.labels["product"], s.labels["decision"], s.labels["channel"], s.labels["model"]): s.value
+        for s in samples
+        if s.name == "loan_decisions_total"
+    }
+
+
+def in_the_table(server):
+    url = server.environment["LOAN_DATABASE_URL"]
+    if url:
+        with psycopg.connect(url) as connection:
+            rows = connection.execute(COUNTED).fetchall()
+    else:
+        file = os.path.join(server.environment["LOAN_INSTANCE"], "loan_desk.db")
+        connection = sqlite_module().connect(file)
+        rows = connection.execute(COUNTED).fetchall()
+        connection.close()
+    return {(p, "granted" if g else "refused", c, m): n for p, g, c, m, n in rows}
+
+
+def mixed(product, count):
+    """Requests of every kind that a client makes, with the status each must get."""
+    good = examples(product, count=count, seed=7)
+    for i, application in enumerate(good):
+        kind = i % 5
+        if kind in (0, 1):
+            yield 201, "/api/v1/decisions", "POST", True, application
+        elif kind == 2:
+            yield 422, "/api/v1/decisions", "POST", True, {**application, "loan_amount": -1}
+        elif kind == 3:
+            yield 401, "/api/v1/decisions", "POST", False, application
+        else:
+            yield 404, f"/nowhere/{i}", "GET", False, None
+
+
+def test_metrics_agree_with_the_client_and_the_table(serve, database_url, product):
+    with serve(database_url) as server:
+        key = server.flask("api-keys", "create", "load")
+
+        def one(request):
+            expected, path, method, with_key, body = request
+            status = send(server, path, method=method, key=key if with_key else None, body=body)
+            return expected, status, method
+
+        with ThreadPoolExecutor(8) as pool:
+            done = list(pool.map(one, mixed(product, 200)))
+        samples = scrape(server)
+        table = in_the_table(server)
+    assert [expected for expected, _, _ in done] == [status for _, status, _ in done]
+    sent = Counter((method, str(status)) for _, status, method in done)
+    told = {
+        (s.labels["method"], s.labels["status"]): s.value
+        for s in samples
+        if s.name == "flask_http_request_total"
+    }
+    assert {kind: told[kind] for kind in sent} == sent
+    assert sum(table.values()) == 80
+    assert decisions(samples) == table
+    value = {s.name: s.value for s in samples}
+    assert value["loan_scoring_seconds_count"] == 80
+    assert value["loan_decision_write_seconds_count"] == 80
+    assert value["loan_decision_probability_count"] == 80
+    assert value["loan_database_up"] == 1
+
+
+def test_metrics_equal_the_table_at_every_scrape_while_workers_are_killed(
+    serve, database_url, product
+):
+    def workers(server):
+        children = f"/proc/{server.process.pid}/task/{server.process.pid}/children"
+        with open(children) as file:
+            return [int(pid) for pid in file.read().split()]
+
+    def attempt(application):
+        try:
+            return send(server, "/api/v1/decisions", method="POST", key=key, body=application)
+        except OSError:  # its worker was killed
+            return None
+
+    with serve(database_url) as server, ThreadPoolExecutor(6) as pool:
+        key = server.flask("api-keys", "create", "load")
+        acknowledged = 0
+        for round_ in range(4):
+            load = [pool.submit(attempt, a) for a in examples(product, count=40, seed=round_)]
+            load[5].result()
+            os.kill(workers(server)[0], signal.SIGKILL)
+            acknowledged += sum(f.result() == 201 for f in load)
+            told = scrape(server)
+            assert decisions(told) == in_the_table(server)
+        assert acknowledged <= sum(in_the_table(server).values())
+        assert acknowledged > 80
+
+
+def test_metrics_answer_with_a_broken_file(serve, tmp_path):
+    folder = tmp_path / "metrics"
+    with serve(PROMETHEUS_MULTIPROC_DIR=str(folder)) as server:
+        assert send(server, "/healthz") == 200
+        for content in (b"", b"\x10\x00", b"\xff" * 5000):  # empty, cut short, rubbish
+            (folder / "counter_999999.db").write_bytes(content)
+            samples = {s.name: s.value for s in scrape(server) if not s.labels}
+            assert samples["loan_metrics_files_unreadable"] == 1
+            assert samples["loan_database_up"] == 1
+        (folder / "counter_999999.db").unlink()
+        again = {s.name: s.value for s in scrape(server) if not s.labels}
+        assert again["loan_metrics_files_unreadable"] == 0
+
+
+def test_metrics_do_not_grow_with_what_a_client_invents(serve):
+    def series(server):
+        return {(s.name, *sorted(s.labels.items())) for s in scrape(server)}
+
+    with serve(workers=1) as server:
+        for method, path in (("GET", "/x"), ("OTHER", "/x"), ("POST", "/x"), ("GET", "/healthz")):
+            send(server, path, method=method)
+        before = series(server)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda i: send(server, f"/p{i}?q={i}"), range(200)))
+            list(pool.map(lambda i: send(server, "/x", method=f"M{i}"), range(100)))
+        grown = series(server) - before
+    names = {value for s in grown for _, value in s[1:]}
+    assert not [n for n in names if re.search(r"/p\d|^M\d", n)]
+    assert len(grown) <= 40  # the histogram of one label set that was not there before

@@ -1,0 +1,184 @@
+"""The flask commands."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from webapp import create_app
+from webapp.config import Config
+from webapp.extensions import db
+from webapp.people import api_keys
+
+ROOT = Path(__file__).parents[3]
+ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+COMMANDS = [
+    ("prepare",),
+    ("users",),
+    ("users", "create"),
+    ("users", "set-password"),
+    ("api-keys",),
+    ("api-keys", "create"),
+    ("api-keys", "revoke"),
+    ("api-keys", "list"),
+    ("audit",),
+    ("audit", "replay"),
+    ("challenger",),
+    ("challenger", "run"),
+]
+
+
+@pytest.fixture
+def run(app):
+    """Run a command; return its exit code and the lines of its two streams."""
+    return lambda *arguments: invoked(app, *arguments)
+
+
+def invoked(app, *arguments):
+    done = app.test_cli_runner().invoke(args=arguments)
+    return done.exit_code, done.stdout.splitlines(), done.stderr.splitlines()
+
+
+@ON_ONE
+def test_every_command_answers_help(run, app):
+    for command in COMMANDS:
+        code, lines, errors = run(*command, "--help")
+        assert code == 0
+        assert not errors
+        about = lines[2].strip()
+        assert about[0].isupper()
+        assert about.endswith(".")
+    ours = {name for name in app.cli.commands if name not in ("db", "routes", "run", "shell")}
+    assert ours == {command[0] for command in COMMANDS}
+
+
+def test_api_keys_create_ends_with_the_key(run, app):
+    code, lines, errors = run("api-keys", "create", "core-banking")
+    assert (code, errors) == (0, [])
+    with app.app_context():
+        assert api_keys.operator_of_key(lines[-1]).name == "core-banking"
+
+
+def test_name_taken_is_one_line(run):
+    assert run("api-keys", "create", "core-banking")[0] == 0
+    for command in (("api-keys", "create", "core-banking"), ("users", "create", "clerk")):
+        code, lines, errors = run(*command)
+        assert code == 1
+        assert not lines
+        [line] = errors
+        assert command[-1] in line
+
+
+@ON_ONE
+def test_name_unknown_is_one_line(run):
+    for command in (("api-keys", "revoke", "nothing"), ("users", "set-password", "nobody")):
+        code, lines, errors = run(*command)
+        assert (code, lines, len(errors)) == (1, [], 1)
+        assert command[-1] in errors[0]
+
+
+@ON_ONE
+def test_name_that_cannot_be(run):
+    for name in ("", " ", "x" * 65, "a\nb", "a\x00b", "a\u202eb"):
+        for command in ("users", "api-keys"):
+            code, lines, errors = run(command, "create", "--", name)
+            assert (code, lines, len(errors)) == (1, [], 1), name
+
+
+def test_api_keys_list_and_revoke(run):
+    assert run("api-keys", "list") == (0, [], [])
+    for name in ("bb", "aa"):
+        run("api-keys", "create", name)
+    assert run("api-keys", "revoke", "aa")[0] == 0
+    code, lines, errors = run("api-keys", "list")
+    assert (code, errors) == (0, [])
+    assert re.fullmatch(r"aa\tcreated \d{4}-\d\d-\d\d\trevoked \d{4}-\d\d-\d\d", lines[0])
+    assert re.fullmatch(r"bb\tcreated \d{4}-\d\d-\d\d\tin use", lines[1])
+
+
+@ON_ONE
+def test_users_sign_in_by_the_name_they_were_given(run, app, sign_in):
+    for name in ("j.doe", "Jean-Paul O'Neil", "zoé", "zoe\u0301 d", "anna@bank.example", "7", "李"):
+        code, lines, _ = run("users", "create", name)
+        assert code == 0, name
+        browser = sign_in(app.test_client(), name, lines[-1])
+        assert browser.get("/decisions").status_code == 200
+    assert run("users", "create", "zoe\u0301")[0] == 1  # the same name in other code points
+    for name in ("<b>", "a & b"):
+        code, lines, errors = run("users", "create", name)
+        assert (code, lines, len(errors)) == (1, [], 1)
+
+
+@ON_ONE
+def test_users_set_password(run, app, sign_in):
+    first = run("users", "create", "zoé")[1][-1]
+    browser = sign_in(app.test_client(), "zoé", first)
+    second = run("users", "set-password", "zoe\u0301")[1][-1]
+    assert first != second
+    assert browser.get("/decisions").status_code == 302
+    sign_in(app.test_client(), "zoé", second)
+
+
+def test_prepare_says_the_first_password_once(config, sign_in):
+    app = create_app(config)
+    code, lines, errors = invoked(app, "prepare")
+    assert (code, errors) == (0, [])
+    password = re.search(r"sign in as admin with the password (\S+)", "\n".join(lines))[1]
+    sign_in(app.test_client(), "admin", password)
+    code, lines, errors = invoked(app, "prepare")
+    assert (code, errors) == (0, [])
+    assert password not in "\n".join(lines)
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_database_not_prepared_is_one_line(config):
+    app = create_app(config)
+    for command in (
+        ("users", "create", "clerk"),
+        ("users", "set-password", "clerk"),
+        ("api-keys", "create", "core-banking"),
+        ("api-keys", "list"),
+    ):
+        code, lines, errors = invoked(app, *command)
+        assert (code, lines, len(errors)) == (1, [], 1)
+        assert errors[0].endswith("flask --app webapp prepare)")
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_database_away_is_one_line(tmp_path):
+    (tmp_path / "loan_desk.db").mkdir()
+    for url in ("", "postgresql://user:secret@127.0.0.1:1/name"):
+        settings = {"LOAN_INSTANCE": str(tmp_path), "LOAN_DATABASE_URL": url}
+        app = create_app(Config.from_environment(settings))
+        for command in (("prepare",), ("api-keys", "list")):
+            code, lines, errors = invoked(app, *command)
+            assert (code, lines, len(errors)) == (1, [], 1), command
+            assert errors[0].startswith("Error: the database: ")
+            assert "secret" not in errors[0]
+
+
+def test_as_it_is_typed(tmp_path):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("LOAN_")}
+    run = {
+        "cwd": ROOT,
+        "env": {**clean, "LOAN_INSTANCE": str(tmp_path)},
+        "capture_output": True,
+        "text": True,
+        "timeout": 60,
+    }
+    flask = [sys.executable, "-m", "flask", "--app", "webapp"]
+    prepared = subprocess.run([*flask, "prepare"], check=True, **run)
+    assert not prepared.stderr
+    made = subprocess.run([*flask, "api-keys", "create", "core-banking"], check=True, **run)
+    assert made.stdout.startswith("ld_")
+    assert not made.stderr
+    again = subprocess.run([*flask, "api-keys", "create", "core-banking"], check=False, **run)
+    assert again.returncode == 1
+    assert again.stderr == "Error: there is an API key core-banking already\n"

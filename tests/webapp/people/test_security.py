@@ -1,0 +1,224 @@
+"""Who gets in, and what the browser is told."""
+
+import re
+
+import pytest
+from werkzeug.routing import IntegerConverter
+
+from webapp import create_app
+from webapp.config import Config
+from webapp.people import service as people
+from webapp.people.security import PUBLIC
+
+ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+FORM = {"username": "clerk", "password": "correct horse battery"}
+
+
+def token(browser, path="/login"):
+    return re.search(r'name="csrf_token"[^>]*value="([^"]+)"', browser.get(path).text)[1]
+
+
+def addresses(app):
+    """Every route with its methods and an address that it has."""
+    for rule in app.url_map.iter_rules():
+        converters = rule._converters
+        values = {
+            name: 1 if isinstance(c, IntegerConverter) else "x" for name, c in converters.items()
+        }
+        with app.test_request_context():
+            path = app.url_for(rule.endpoint, _external=False, **values)
+        yield rule.endpoint, path, rule.methods - {"HEAD", "OPTIONS"}
+
+
+@ON_ONE
+def test_every_route_is_guarded(app, client):
+    seen = set()
+    for endpoint, path, methods in addresses(app):
+        seen.add(endpoint)
+        if endpoint in PUBLIC:
+            continue
+        for method in methods:
+            csrf = {} if method == "GET" else {"data": {"csrf_token": token(client)}}
+            answer = client.open(path, method=method, **csrf)
+            if path.startswith("/api/"):
+                assert answer.status_code == 401, (method, path)
+            else:
+                assert answer.status_code == 302, (method, path)
+                assert answer.location.partition("?")[0] == "/login"
+    assert seen >= PUBLIC
+    assert {e.partition(".")[0] for e in seen - PUBLIC} == {
+        "api",
+        "applications",
+        "challenger",
+        "decisions",
+        "models",
+        "security",
+    }
+    assert {e for e in seen if e.startswith("security")} == {"security.login", "security.logout"}
+
+
+@ON_ONE
+def test_every_route_has_its_headers(app, signed_in):
+    paths = [path for _, path, methods in addresses(app) if "GET" in methods]
+    for path in (*paths, "/nowhere", "/decisions/4711", "/static/desk.css", "/decisions?before=x"):
+        answer = signed_in.get(path)
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "http" not in policy
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] == "same-origin"
+        static = answer.request.path.startswith(("/static/", "/bootstrap/"))
+        assert static or answer.headers["Cache-Control"] == "no-store"
+        if answer.mimetype == "text/html":
+            inline = r"""<[^>]+\s(style|on\w+)=|<style|<script>"""
+            assert not re.search(inline, answer.text)
+            assert not re.search(r"""(src|href|action)=["']?(https?:)?//""", answer.text)
+        answer.close()
+
+
+def test_sign_in_leads_on(client):
+    form = {**FORM, "csrf_token": token(client)}
+    answer = client.post("/login", query_string={"next": "/decisions?before=9"}, data=form)
+    assert answer.status_code == 302
+    assert answer.location == "/decisions?before=9"
+    assert client.get("/decisions").status_code == 200
+
+
+@ON_ONE
+def test_sign_in_wrong_tells_nothing(app, client, query_at, config):
+    def attempt(username, password):
+        form = {"username": username, "password": password, "csrf_token": token(client)}
+        answer = client.post("/login", data=form)
+        text = re.sub(r'(name="csrf_token"[^>]*value=")[^"]+', r"\1", answer.text)
+        return answer.status_code, text.replace(f'value="{username}"', "")
+
+    with app.app_context():
+        people.create_user("former", FORM["password"])
+    query_at(config.instance, "UPDATE users SET active = 0 WHERE username = 'former'")
+    wrong = attempt("clerk", "wrong password")
+    assert 'role="alert"' in wrong[1]
+    assert attempt("nobody", "wrong password") == wrong
+    assert attempt("Clerk", FORM["password"]) == wrong
+    assert attempt("former", FORM["password"]) == wrong
+    assert client.get("/decisions").status_code == 302
+
+
+@ON_ONE
+def test_sign_in_empty_or_hostile(client):
+    names = ("", "x" * 10_000, "<script>", "' OR 1=1 --", "\ud800".encode(errors="surrogatepass"))
+    for name in names:
+        form = {"username": name, "password": FORM["password"], "csrf_token": token(client)}
+        answer = client.post("/login", data=form)
+        assert answer.status_code == 200
+        assert "<script>" not in answer.text
+    assert client.get("/decisions").status_code == 302
+
+
+@ON_ONE
+def test_sign_in_leads_nowhere_else(app):
+    for there in (
+        "//evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "/\\/evil.example",
+        "https://evil.example",
+        "http:///evil.example",
+        "https:evil.example",
+        " //evil.example",
+        "\t//evil.example",
+        "/\t/evil.example",
+        "javascript:alert(1)",
+    ):
+        for asked in ({"query_string": {"next": there}, "data": {}}, {"data": {"next": there}}):
+            browser = app.test_client()
+            form = {**FORM, "csrf_token": token(browser), **asked.pop("data")}
+            answer = browser.post("/login", data=form, **asked)
+            # As a browser reads it: a backslash is a slash, and white space is not there.
+            place = re.sub(r"\s", "", answer.location or "/").replace("\\", "/")
+            assert not place.startswith("//"), (there, place)
+            assert ":" not in place.partition("/")[0], (there, place)
+
+
+@ON_ONE
+def test_sign_in_without_csrf_token(client):
+    answer = client.post("/login", data=FORM)
+    assert answer.status_code == 400
+    assert client.post("/login", json=FORM).status_code == 400
+    assert client.get("/decisions").status_code == 302
+
+
+@ON_ONE
+def test_only_a_session_signs_in(app, client):
+    headers = {"X-CSRFToken": token(client)}
+    answer = client.post("/login?include_auth_token", json=FORM, headers=headers)
+    given = answer.json["response"]["user"].get("authentication_token", "")
+    another = app.test_client()
+    assert another.get("/decisions", query_string={"auth_token": given}).status_code == 302
+    assert another.get("/decisions", headers={"Authentication-Token": given}).status_code == 302
+    basic = another.get("/decisions", auth=(FORM["username"], FORM["password"]))
+    assert basic.status_code == 302
+
+
+@ON_ONE
+def test_sign_out_by_post_alone(signed_in):
+    assert signed_in.get("/logout").status_code == 405
+    assert signed_in.post("/logout").status_code == 400
+    assert signed_in.get("/decisions").status_code == 200
+    form = {"csrf_token": token(signed_in, "/decisions")}
+    assert signed_in.post("/logout", data=form).location == "/login"
+    assert signed_in.get("/decisions").status_code == 302
+
+
+@ON_ONE
+def test_new_password_ends_sessions(app, signed_in):
+    with app.app_context():
+        people.set_password("clerk", "another long password")
+    assert signed_in.get("/decisions").status_code == 302
+
+
+@ON_ONE
+def test_user_no_longer_active(signed_in, query_at, config):
+    query_at(config.instance, "UPDATE users SET active = 0")
+    assert signed_in.get("/decisions").status_code == 302
+
+
+@ON_ONE
+def test_session_forged_or_of_another_key(app, client, sign_in, config):
+    sign_in(client)
+    cookie = client.get_cookie("session").value
+    for value in (cookie[:-2] + "AA", cookie.replace(".", "", 1), "", "x", "e30.e30.e30"):
+        another = app.test_client()
+        another.set_cookie("session", value)
+        assert another.get("/decisions").status_code == 302
+
+
+@pytest.mark.parametrize("https", ["yes", "no"])
+def test_cookies_are_kept_from_others(tmp_path, bundle, sign_in, https):
+    config = Config.from_environment(
+        {
+            "LOAN_INSTANCE": str(tmp_path),
+            "LOAN_BUNDLE": str(bundle.directory),
+            "LOAN_HTTPS": https,
+        }
+    )
+    browser = create_app(config).test_client()
+    base = "https://desk.example" if https == "yes" else "http://desk.example"
+    page = browser.get("/login", base_url=base)
+    form = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)[1]
+    headers = {"Referer": f"{base}/login"}
+    form = {"csrf_token": form}
+    chosen = browser.post("/language/fr", data=form, base_url=base, headers=headers)
+    assert chosen.status_code == 303
+    cookies = [*page.headers.getlist("Set-Cookie"), *chosen.headers.getlist("Set-Cookie")]
+    assert {c.partition("=")[0] for c in cookies} == {"session", "language"}
+    for cookie in cookies:
+        attributes = {a.strip().lower() for a in cookie.split(";")[1:]}
+        assert {"httponly", "samesite=lax", "path=/"} <= attributes
+        assert ("secure" in attributes) == (https == "yes")
+
+
+def test_password_is_kept_as_argon2id(app, query):
+    [(stored,)] = query("SELECT password FROM users")
+    assert stored.startswith("$argon2id$")
+    assert FORM["password"] not in stored

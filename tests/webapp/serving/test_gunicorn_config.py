@@ -1,0 +1,147 @@
+"""What happens before a worker starts: a bundle that must not decide stops everything."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from ml.bundle.manifest import MANIFEST, SEAL
+from ml.bundle.writer import write_bundle
+from ml.product.samples import examples
+
+ROOT = Path(__file__).parents[3]
+
+
+def start(instance, bundle, **more):
+    """Run gunicorn until it ends by itself, which it must."""
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("LOAN_", "PROMETHEUS_"))},
+        "LOAN_INSTANCE": str(instance),
+        "LOAN_BUNDLE": str(bundle),
+        "LOAN_BIND": "127.0.0.1:0",
+        **more,
+    }
+    command = [sys.executable, "-m", "gunicorn"]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
+def said(done):
+    """The line that says why, without gunicorn's own log of its start."""
+    lines = [x for x in done.stderr.splitlines() if not re.match(r"\[.*\] \[INFO\]", x)]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+@pytest.fixture
+def copied(bundle, tmp_path):
+    directory = tmp_path / "bundle"
+    shutil.copytree(bundle.directory, directory)
+    return directory
+
+
+def changed_byte(directory):
+    content = bytearray((directory / "scorer.npz").read_bytes())
+    content[len(content) // 2] ^= 1
+    (directory / "scorer.npz").write_bytes(content)
+    return "scorer.npz"
+
+
+def missing_file(directory):
+    (directory / "product.toml").unlink()
+    return "product.toml"
+
+
+def other_version(directory):
+    import hashlib
+
+    manifest = json.loads((directory / MANIFEST).read_text())
+    manifest["versions"]["scikit-learn"] = "0.1"
+    content = json.dumps(manifest).encode()
+    (directory / MANIFEST).write_bytes(content)
+    (directory / SEAL).write_text(f"{hashlib.sha256(content).hexdigest()}  {MANIFEST}\n")
+    return "scikit-learn 0.1"
+
+
+def other_answers(directory):
+    """A bundle that is sealed well but whose known answers are not its pipeline's."""
+    manifest = json.loads((directory / MANIFEST).read_text())
+    files = {name: (directory / name).read_bytes() for name in manifest["files"]}
+    manifest["known_answers"][3]["probability"] += 1e-6
+    write_bundle(directory, files, manifest)
+    return "a known answer differs"
+
+
+@pytest.mark.parametrize("harm", [changed_byte, missing_file, other_version, other_answers])
+def test_start_stops_on_a_bundle_that_must_not_decide(copied, tmp_path, harm):
+    what = harm(copied)
+    done = start(tmp_path / "instance", copied)
+    assert done.returncode == 2
+    assert what in said(done)
+    assert not list((tmp_path / "instance").glob("replayed/*"))
+
+
+def test_start_stops_on_a_setting_that_cannot_be_used(bundle, tmp_path):
+    done = start(tmp_path / "instance", bundle.directory, LOAN_THREADS="many")
+    assert done.returncode == 2
+    assert "LOAN_THREADS" in said(done)
+
+
+@pytest.mark.parametrize("name", ["svc_linear", "nobody"])
+def test_start_stops_on_a_challenger_that_is_none(bundle, tmp_path, name):
+    done = start(tmp_path / "instance", bundle.directory, LOAN_CHALLENGER=name)
+    assert done.returncode == 2
+    assert name in said(done)
+    assert "There are: svc_rbf." in said(done)
+
+
+def test_second_start_does_not_open_the_pipeline_again(serve, tmp_path):
+    with serve() as server:
+        stamp = Path(server.environment["LOAN_INSTANCE"]) / "replayed"
+        (first,) = stamp.iterdir()
+        made = first.stat().st_mtime_ns
+    with serve():
+        (second,) = stamp.iterdir()
+        assert second.stat().st_mtime_ns == made
+
+
+def test_workers_load_neither_scikit_learn_nor_pandas(serve, product):
+    application = json.dumps(examples(product, count=1, seed=1)[0]).encode()
+    with serve() as server:
+        headers = {
+            "Authorization": f"Bearer {server.flask('api-keys', 'create', 'load')}",
+            "Content-Type": "application/json",
+        }
+        request = urllib.request.Request(f"{server.url}/api/v1/decisions", application, headers)
+        for _ in range(20):
+            urllib.request.urlopen(request, timeout=30).close()
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+        workers = children.read_text().split()
+        assert len(workers) == 2
+        for pid in workers:
+            mapped = Path(f"/proc/{pid}/maps").read_text()
+            assert "numpy" in mapped
+            for library in ("sklearn", "pandas", "scipy", "joblib"):
+                assert f"site-packages/{library}/" not in mapped
+
+
+def test_metrics_folder_of_a_start_is_removed_at_its_end(serve, tmp_path):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    with serve(TMPDIR=str(folder)) as server:
+        (made,) = folder.glob("loan-desk-metrics-*")
+        assert list(made.glob("*.db"))
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+        first = set(children.read_text().split())
+        server.process.send_signal(signal.SIGHUP)  # new workers, the settings read again
+        while first & set(children.read_text().split()):
+            urllib.request.urlopen(f"{server.url}/healthz", timeout=30).close()
+    assert list(folder.iterdir()) == []

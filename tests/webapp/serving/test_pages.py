@@ -1,0 +1,240 @@
+"""The model's card, as a page, as a file and in the API."""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+
+import html5lib
+import pytest
+
+from ml.card.card import FIGURES, model_card
+from ml.product.definition import parse_product
+from ml.product.formats import format_integer
+from ml.product.texts import LANGUAGES
+from ml.training.build import assemble
+
+# A card comes from the bundle, and asks nothing of the database.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+PLOTS = ("calibration", "roc", "precision_recall", "thresholds", "importance")
+SVG = "{http://www.w3.org/2000/svg}"
+VERDICTS = {
+    "en": {
+        "reference": "reference",
+        "within": "within the limits",
+        "outside": "outside the limits",
+        "not_assessable": "not assessable",
+    },
+    "fr": {
+        "reference": "référence",
+        "within": "dans les limites",
+        "outside": "hors des limites",
+        "not_assessable": "non évaluable",
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def card(bundle):
+    return model_card(bundle)
+
+
+@pytest.fixture
+def show(signed_in, read_page):
+    """Open the page in a language."""
+
+    def get(language="en"):
+        answer = signed_in.get("/model", headers={"Accept-Language": language})
+        assert answer.status_code == 200
+        return read_page(answer.text)
+
+    return get
+
+
+def said(element):
+    return " ".join("".join(element.itertext()).split())
+
+
+def plain(text):
+    """Return words with every kind of space alike."""
+    return " ".join(text.split())
+
+
+def number(value, language, places):
+    text = f"{value:,.{places}f}"
+    return text.replace(",", " ").replace(".", ",") if language == "fr" else text
+
+
+def table(page, caption):
+    [found] = [t for t in page.iter("table") if said(t.find("caption")) == caption]
+    return [[said(cell) for cell in row] for row in found.find("tbody").findall("tr")]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_show_says_what_the_model_is(show, card, bundle, language):
+    words = said(show(language))
+    assert bundle.version in words
+    assert card["data"]["sha256"] in words
+    assert card["data"]["file"] in words
+    assert plain(format_integer(card["data"]["rows"], language)) in words
+    for text in (card["target_meaning"], *card["limits"], card["rule"], card["reason"]):
+        assert plain(text[language]) in words
+    for name, version in card["versions"].items():
+        assert f"{name} {version}" in words
+    if language == "en":
+        assert f"{card['threshold']:.1%} · a bad loan granted costs 1 good ones refused" in words
+
+
+@pytest.mark.parametrize(
+    ("language", "caption"),
+    [
+        ("en", "Candidates in nested cross-validation"),
+        ("fr", "Les candidats en validation croisée imbriquée"),
+    ],
+)
+def test_show_every_candidate(show, card, language, caption):
+    rows = table(show(language), caption)
+    assert len(rows) == len(card["candidates"]) == 2
+    for row, candidate in zip(rows, card["candidates"], strict=True):
+        leads = candidate["name"] == card["champion"]
+        assert row[0] == candidate["label"][language] + (" (champion)" if leads else "")
+        for cell, figure in zip(row[1:], FIGURES, strict=True):
+            ends = (candidate[figure]["mean"], candidate[figure]["sd"])
+            assert cell == " ± ".join(number(v, language, 3) for v in ends)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_show_figures_of_unseen_rows(show, card, language):
+    facts = {said(d.find("dt")): said(d.find("dd")) for d in show(language).findall(".//dl/div")}
+    for name, text in FIGURES.items():
+        value = card["evidence"]["figures"][name]
+        assert facts[text.in_language(language)] == number(value, language, 3)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_show_every_plot_in_its_language(show, bundle, language):
+    found = {}
+    for svg in show(language).iter(f"{SVG}svg"):
+        if svg.get("role") == "img":
+            found[svg.get("aria-labelledby").removesuffix("-title")] = svg
+    assert len(found) == len(PLOTS)
+    for name, svg in zip(PLOTS, found.values(), strict=True):
+        drawn = html5lib.parse(
+            bundle.file(f"plots/{name}.{language}.svg").decode(), namespaceHTMLElements=False
+        ).find(f".//{SVG}svg")
+        assert said(svg) == said(drawn)
+        assert len(list(svg.iter())) == len(list(drawn.iter())) > 10
+        for part in ("labelledby", "describedby"):
+            ids = [e for e in svg.iter() if e.get("id") == svg.get(f"aria-{part}")]
+            assert len(ids) == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_show_keeps_to_the_policy(signed_in, language):
+    text = signed_in.get("/model", headers={"Accept-Language": language}).text
+    assert not re.search(r"<[^>]+\s(style|on\w+)=|<style|<script>|javascript:", text)
+    assert not re.search(r"""(src|href|action|url\()=?["']?(https?:)?//""", text)
+    ids = re.findall(r'\sid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_show_what_other_thresholds_would_do(show, card, language):
+    caption = {
+        "en": "What other thresholds would grant and lose",
+        "fr": "Ce que d’autres seuils accorderaient et perdraient",
+    }[language]
+    page = show(language)
+    rows = table(page, caption)
+    assert len(rows) == len(card["evidence"]["thresholds"]) > 3
+    sign = " %" if language == "fr" else "%"
+    for row, stated in zip(rows, card["evidence"]["thresholds"], strict=True):
+        shares = [stated[name] for name in ("threshold", "grant_rate", "bad_rate")]
+        shown = ["–" if v is None else number(100 * v, language, 1) + sign for v in shares]
+        assert row[0].startswith(shown[0])
+        assert ("(" in row[0]) == stated["used"]
+        assert (row[2], row[4]) == (shown[1], shown[2])
+        counts = [stated[name] for name in ("granted", "bad_granted", "good_refused")]
+        assert [row[1], row[3], row[5]] == [
+            plain(format_integer(count, language)) for count in counts
+        ]
+        cost = float(row[6].replace(" ", "").replace(",", "." if language == "fr" else ""))
+        assert cost == pytest.approx(stated["cost_per_1000"], abs=0.005)
+    assert [r.get("aria-current") for r in page.iter("tr")].count("true") == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_show_every_group_of_the_audit(show, card, language):
+    page = show(language)
+    attributes = card["fairness"]["attributes"]
+    assert len(attributes) == 2
+    verdicts = set()
+    for attribute in attributes:
+        rows = table(page, attribute["label"][language])
+        assert len(rows) == len(attribute["groups"])
+        for row, group in zip(rows, attribute["groups"], strict=True):
+            assert row[0] == group["label"][language]
+            assert row[1] == plain(format_integer(group["n"], language))
+            assert row[-1] == VERDICTS[language][group["verdict"]]
+            verdicts.add(group["verdict"])
+            rate = group["grant_rate"]
+            if rate is None:
+                assert row[3] == "–"
+            else:
+                ends = (rate["value"], rate["low"], rate["high"])
+                shown = [number(100 * v, language, 1) for v in ends]
+                assert re.findall(r"[\d.,]+", row[3]) == shown
+    assert verdicts == set(VERDICTS[language])
+
+
+def test_show_without_protected_fields(restart, sign_in, trained, origin, tmp_path, read_page):
+    text = origin.definition.decode()
+    text = text[: text.index('[[fields]]\nname = "audit_age"')]
+    text = re.sub(r"limits = \[.*?^\]\n|\[target_meaning\].*?\n\n", "", text, flags=re.M | re.S)
+    product = parse_product(text, source="bare")
+    assert (product.audits, product.limits, product.target_meaning) == ((), (), None)
+    bare = replace(origin, definition=text.encode(), protected=origin.protected[[]])
+    own = assemble(tmp_path / "bare", product, trained, bare)
+    answer = sign_in(restart(own.directory)).get("/model")
+    assert answer.status_code == 200
+    words = said(read_page(answer.text))
+    assert "The data have no protected attributes, so nothing could be audited." in words
+    assert "None" not in words
+
+
+def test_download_is_the_card(signed_in, card):
+    answer = signed_in.get("/model/card.json")
+    assert answer.status_code == 200
+    assert answer.mimetype == "application/json"
+    assert answer.json == card
+    [link] = re.findall(r'<a href="(/model/card\.json)" download', signed_in.get("/model").text)
+    assert link
+
+
+def test_api_card(client, api_key, card, bundle):
+    headers = {"Authorization": f"Bearer {api_key}"}
+    for version in ("current", bundle.version):
+        answer = client.get(f"/api/v1/models/{version}", headers=headers)
+        assert answer.status_code == 200
+        assert answer.content_type == "application/json"
+        assert answer.json == card
+        assert list(answer.json) == list(card)
+    assert json.loads(json.dumps(card)) == card
+
+
+def test_api_card_unknown_version(client, api_key, bundle):
+    headers = {"Authorization": f"Bearer {api_key}"}
+    for version in ("x", f"{bundle.version}0", "Current", "..", "%2e%2e", "a/b", "%00", "x" * 5000):
+        answer = client.get(f"/api/v1/models/{version}", headers=headers)
+        assert answer.status_code == 404, version
+        assert answer.content_type == "application/problem+json"
+
+
+def test_api_card_of_a_model_kept_beside(restart, api_key, tmp_path, bundle, another_bundle, card):
+    for name, one in (("old", bundle), ("new", another_bundle)):
+        shutil.copytree(one.directory, tmp_path / name)
+    desk = restart(tmp_path / "new")
+    headers = {"Authorization": f"Bearer {api_key}"}
+    current = desk.get("/api/v1/models/current", headers=headers).json
+    assert current == model_card(another_bundle)
+    assert desk.get(f"/api/v1/models/{bundle.version}", headers=headers).json == card

@@ -1,0 +1,1 @@
+"""The JSON endpoint for other systems."""

@@ -1,0 +1,1 @@
+"""Proofs for those who check."""

@@ -1,0 +1,1 @@
+"""The model that scores silently beside the one that decides."""

@@ -1,0 +1,30 @@
+"""The challenger command."""
+
+import signal
+
+import click
+from flask.cli import AppGroup
+
+from webapp.challenger.worker import Challenger, work
+from webapp.commands import attempt, many
+from webapp.serving.served import model
+
+challenger = AppGroup("challenger", help="The candidate that scores beside the model, unseen.")
+
+
+@challenger.command("run")
+@click.option("--once", is_flag=True, help="Score what is there, say how many, and end.")
+@click.option("--parent", type=int, metavar="PID", help="End with the process of this number.")
+def run_challenger(once: bool, parent: int | None) -> None:
+    """Score what the model has decided by the candidate that LOAN_CHALLENGER names."""
+    for number in (signal.SIGTERM, signal.SIGINT) if not once else ():
+        signal.signal(number, _end)
+    candidate = attempt(lambda: Challenger(model.challenger))
+    if once:
+        click.echo(f"{many(attempt(candidate.score_pending))} scored by {candidate.name}")
+        return
+    work(candidate, parent=parent)
+
+
+def _end(*_: object) -> None:
+    raise SystemExit

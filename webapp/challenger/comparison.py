@@ -1,0 +1,98 @@
+"""How champion and challengers compare."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import select, text
+
+from ml.evaluation.intervals import wilson
+from webapp.challenger.tables import ChallengerCount, ChallengerScore
+from webapp.decisions.tables import WORDS, Decision
+from webapp.extensions import db
+from webapp.metrics import ChallengerCounts
+
+LATEST = 25  # disagreements shown
+
+
+def count_scores() -> ChallengerCounts:
+    """Return how many scores there are by product, model, challenger and what either decides."""
+    c = ChallengerCount
+    rows = db.session.execute(
+        select(c.product, c.model, c.challenger, c.granted, c.challenger_granted, c.count)
+    )
+    return [
+        ((product, version, challenger, WORDS[granted], WORDS[other]), int(count))
+        for product, version, challenger, granted, other, count in rows
+    ]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How often a model and a challenger decided what."""
+
+    product: str
+    model: str
+    challenger: str
+    both_granted: int
+    only_champion: int
+    only_challenger: int
+    both_refused: int
+
+    @property
+    def decisions(self) -> int:
+        return self.both_granted + self.both_refused + self.disagreements
+
+    @property
+    def disagreements(self) -> int:
+        return self.only_champion + self.only_challenger
+
+    @property
+    def rate(self) -> float:
+        return self.disagreements / self.decisions
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return wilson(self.disagreements, total=self.decisions)
+
+
+def compare() -> list[Comparison]:
+    """Compare each model with each of its challengers, the ones with the most decisions first."""
+    found: dict[tuple[str, str, str], dict[tuple[str, str], int]] = defaultdict(dict)
+    for (product, version, challenger, decision, other), count in count_scores():
+        found[product, version, challenger][decision, other] = count
+    granted, refused = WORDS[True], WORDS[False]
+    kinds = ((granted, granted), (granted, refused), (refused, granted), (refused, refused))
+    rows = [Comparison(*who, *(n.get(kind, 0) for kind in kinds)) for who, n in found.items()]
+    return sorted(rows, key=lambda row: (-row.decisions, row.model, row.challenger))
+
+
+class Disagreement(NamedTuple):
+    """A decision that a challenger would not have taken."""
+
+    number: int
+    created_at: datetime
+    granted: bool
+    probability: float
+    challenger: str
+    challenger_probability: float
+
+
+def latest_disagreements() -> list[Disagreement]:
+    """Return the last decisions that some challenger would not have taken, newest first."""
+    s, d = ChallengerScore, Decision
+    query = (
+        select(d.id, d.created_at, d.granted, d.probability, s.challenger, s.probability)
+        .join(s.decision)
+        .where(text("NOT challenger_scores.agrees"))  # word for word as the index has it
+        .order_by(s.decision_id.desc())
+        .limit(LATEST)
+    )
+    names = db.session.scalars(select(ChallengerCount.challenger).distinct())
+    found = [
+        Disagreement(*row)
+        for name in names.all()
+        for row in db.session.execute(query.where(s.challenger == name))
+    ]
+    return sorted(found, key=lambda one: (-one.number, one.challenger))[:LATEST]

@@ -1,0 +1,32 @@
+"""What every flask command needs: errors as one line, and counts in words."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+from flask import current_app
+from sqlalchemy.exc import DBAPIError
+
+from ml.bundle.manifest import InvalidBundle
+from webapp.failures import ModelUnavailable, NameRefused, NameTaken, NotFound
+
+OUTDATED = " (is it up to date? flask --app webapp prepare)"
+
+
+T = TypeVar("T")
+
+
+def attempt(act: Callable[[], T], *, hint: str = OUTDATED) -> T:
+    """Turn what cannot be done into one clear line."""
+    try:
+        return act()
+    except (NameRefused, NameTaken, NotFound, InvalidBundle, ModelUnavailable) as error:
+        raise click.ClickException(str(error)) from None
+    except DBAPIError as error:
+        current_app.logger.debug("database", exc_info=error)
+        words = str(error.orig).splitlines()[0]
+        raise click.ClickException(f"the database: {words}{hint}") from None
+
+
+def many(count: int) -> str:
+    return f"{count:,} decision{'' if count == 1 else 's'}"

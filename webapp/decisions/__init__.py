@@ -1,0 +1,1 @@
+"""Decisions: taken, stored, shown, explained."""

@@ -1,0 +1,191 @@
+"""The decisions: one with its explanation, the list of them, and trials of other values."""
+
+from dataclasses import dataclass
+
+from flask import Blueprint, abort, g, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from ml.product.application import Value
+from ml.product.definition import Field
+from ml.product.texts import Text
+from webapp.columns import LAST_ID
+from webapp.decisions import explanations, search
+from webapp.decisions.forms import ApplicationForm, trial_form
+from webapp.decisions.service import Stored
+from webapp.decisions.tables import Decision, Trial
+from webapp.language import decimal, integer, words
+from webapp.serving.served import model
+
+blueprint = Blueprint("decisions", __name__)
+ZERO = 100  # the middle of the chart, in its own units
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the decision page: what was entered and what the model saw of it."""
+
+    label: str
+    value: str
+    unit: str
+    normalised: str
+    empty: bool = False
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A field's share on the chart, to the left or to the right of zero."""
+
+    text: str
+    share: float
+    x: float
+    width: float
+    principal: bool
+
+
+@blueprint.get("/decisions")
+def index() -> str:
+    page = search.list_decisions(before=_position("before"), after=_position("after"))
+    return render_template("decisions/index.html", page=page, product=model.bundle.product)
+
+
+@blueprint.get("/decisions/<id:number>")
+def show(number: int) -> str:
+    decision = _found(number)
+    return _page(decision, _trial_form(decision))
+
+
+@blueprint.post("/decisions/<id:number>/trials")
+def trial(number: int) -> Response | tuple[str, int]:
+    decision = _found(number)
+    form = _trial_form(decision)
+    if form is None:
+        abort(404)
+    application = form.read(model.rules_of(decision.model), beside=decision.inputs)
+    if application is None:
+        return _page(decision, form), 422
+    explanations.try_values(decision, application, operator=g.operator)
+    return redirect(url_for("decisions.show", number=number, _anchor="trials"), 303)
+
+
+@blueprint.get("/decisions/<id:number>/trials")
+def trials(number: int) -> Response:
+    """Lead back whoever comes here by a reload or by another language after a wrong value."""
+    return redirect(url_for("decisions.show", number=number, _anchor="trials"))
+
+
+def _found(number: int) -> Decision:
+    decision = search.find_decision(number)
+    if decision is None:
+        abort(404)
+    return decision
+
+
+def _trial_form(decision: Decision) -> ApplicationForm | None:
+    bundle = model.of(decision.model)
+    return trial_form(bundle.product, decision.inputs) if bundle else None
+
+
+def _page(decision: Decision, form: ApplicationForm | None) -> str:
+    bundle = model.of(decision.model)
+    product = bundle.product if bundle else model.product(decision.product)
+    fields = product.by_name if product else {}
+    rows = [
+        _row(fields.get(name), name, value, decision.normalised[name])
+        for name, value in decision.inputs.items()
+    ]
+    computed = [
+        Row(words(r.label), "", "", _normalised(decision.normalised[r.name]))
+        for r in (product.ratios if product else ())
+        if r.name in decision.normalised
+    ]
+    asked = not decision.granted or "explain" in request.args
+    return render_template(
+        "decisions/show.html",
+        decision=decision,
+        product=product,
+        rows=rows,
+        computed=computed,
+        bars=_bars(explanations.explain(decision) or []) if asked else None,
+        changes=None if decision.granted else _changes(decision, fields),
+        form=form,
+        trials=[_tried(t, decision, fields) for t in explanations.list_trials(decision)],
+    )
+
+
+def _bars(reasons: Stored) -> list[Bar]:
+    """Scale the shares so that the longest bar fills its side of zero."""
+    longest = max((abs(r["share"]) for r in reasons), default=0) or 1
+    return [
+        Bar(
+            words(Text(**r["text"])),
+            r["share"],
+            x=min(ZERO, ZERO + ZERO * r["share"] / longest),
+            width=ZERO * abs(r["share"]) / longest,
+            principal=r["principal"],
+        )
+        for r in reasons
+    ]
+
+
+def _changes(decision: Decision, fields: dict[str, Field]) -> list[dict[str, object]] | None:
+    found = explanations.find_changes(decision)
+    if found is None:
+        return None
+    return [
+        {
+            "label": words(fields[c.field].label),
+            "asked": _with_unit(fields[c.field], decision.inputs[c.field]),
+            "value": None if c.value is None else _with_unit(fields[c.field], c.value),
+            "probability": c.probability,
+            "searched": c.searched
+            and (integer(c.searched[0]), _with_unit(fields[c.field], c.searched[1])),
+        }
+        for c in found
+    ]
+
+
+def _tried(t: Trial, decision: Decision, fields: dict[str, Field]) -> dict[str, object]:
+    changed = [
+        (words(fields[name].label), _with_unit(fields[name], value))
+        for name, value in t.inputs.items()
+        if value != decision.inputs.get(name) and name in fields
+    ]
+    return {"trial": t, "changed": changed}
+
+
+def _with_unit(field: Field, value: Value) -> str:
+    if value is None:
+        return str(_("not known"))
+    unit = f"\u00a0{words(field.unit)}" if field.unit else ""
+    return _entered(field, value) + unit
+
+
+def _position(name: str) -> int | None:
+    text = request.args.get(name)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) > LAST_ID:
+        abort(400)
+    return int(text)
+
+
+def _row(field: Field | None, name: str, value: Value, normalised: float | list[int]) -> Row:
+    label, seen = words(field.label) if field else name, _normalised(normalised)
+    if value is None:
+        return Row(label, _("not known"), "", seen, empty=True)
+    if field is None:  # a product that is no longer served
+        return Row(label, str(value), "", seen)
+    return Row(label, _entered(field, value), words(field.unit) if field.unit else "", seen)
+
+
+def _entered(field: Field, value: Value) -> str:
+    if field.kind == "flag":
+        return str(_("Yes") if value else _("No"))
+    if isinstance(value, int):
+        return integer(value)
+    return next((words(c.label) for c in field.choices if c.value == value), str(value))
+
+
+def _normalised(seen: float | list[int]) -> str:
+    return " ".join(map(str, seen)) if isinstance(seen, list) else decimal(seen)

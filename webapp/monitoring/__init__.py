@@ -1,0 +1,1 @@
+"""Health of the service, and the watch over it."""

@@ -1,0 +1,1 @@
+"""Users, API keys, sign-in, and who may do what."""

@@ -1,0 +1,110 @@
+"""Who may do what: default deny, sign-in, API keys, and headers that bind the browser."""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask, Response, abort, g, redirect, request, url_for
+from flask_security import RoleMixin, SQLAlchemyUserDatastore, current_user
+from werkzeug.wrappers import Response as BaseResponse
+
+from webapp.config import Config
+from webapp.extensions import csrf, db, security
+from webapp.people import api_keys
+from webapp.people.operator import Operator
+from webapp.people.tables import User
+
+# Everything else needs an operator.
+PUBLIC = frozenset(
+    {
+        "static",
+        "bootstrap.static",
+        "security.login",
+        "language.choose",
+        "health.healthz",
+        "health.readyz",
+        "health.metrics_page",
+    }
+)
+API = "api."
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+        "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+
+
+def settings(config: Config) -> dict[str, Any]:
+    return {
+        "SESSION_COOKIE_SECURE": config.https,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
+        "SECURITY_JOIN_USER_ROLES": False,  # there are none
+        "SECURITY_USERNAME_ENABLE": True,
+        "SECURITY_USERNAME_MIN_LENGTH": 1,
+        "SECURITY_USERNAME_MAX_LENGTH": 64,
+        "SECURITY_USERNAME_ALLOWED_CHARS": None,
+        "SECURITY_INPUT_NORMALIZE_FORM": "NFC",
+        "SECURITY_USER_IDENTITY_ATTRIBUTES": [
+            {"username": {"mapper": str, "case_insensitive": False}}
+        ],
+        "SECURITY_PASSWORD_HASH": "argon2",
+        "SECURITY_PASSWORD_SCHEMES": ["argon2"],
+        "SECURITY_PASSWORD_SINGLE_HASH": True,
+        "SECURITY_RETURN_GENERIC_RESPONSES": True,
+        "SECURITY_LOGIN_USER_TEMPLATE": "people/sign_in.html",
+        "SECURITY_POST_LOGIN_VIEW": "applications.new",
+        "SECURITY_POST_LOGOUT_VIEW": "security.login",
+        "SECURITY_LOGOUT_METHODS": ["POST"],
+        "SECURITY_SEND_REGISTER_EMAIL": False,
+        "SECURITY_FLASH_MESSAGES": True,
+        "SECURITY_CLI_USERS_NAME": False,  # our own command does less and says more
+        "SECURITY_CLI_ROLES_NAME": False,
+        "SECURITY_FRESHNESS": timedelta(-1),  # no page asks for the password again
+        "SECURITY_STATIC_FOLDER": None,
+    }
+
+
+def init_app(app: Flask) -> None:
+    csrf.init_app(app)
+    security.init_app(app, SQLAlchemyUserDatastore(db, User, RoleMixin))
+    # Flask-Security would also take tokens from any address's query, and they never expire:
+    # only a session signs in.
+    app.login_manager.request_loader(lambda _: None)  # type: ignore[attr-defined]
+    # Nor does anybody have a role, for which the user would be read with every file and probe.
+    security.principal.identity_loaders.clear()
+    app.before_request(_require_operator)
+    app.after_request(_add_headers)
+
+
+def _require_operator() -> BaseResponse | None:
+    endpoint = request.endpoint
+    if endpoint is None or endpoint in PUBLIC:
+        return None
+    if endpoint.startswith(API):
+        g.operator = _operator_of_key()
+        return None
+    if not current_user.is_authenticated:
+        there = request.full_path.rstrip("?") if request.method == "GET" else None
+        return redirect(url_for("security.login", next=there))
+    g.operator = Operator("user", current_user.id, current_user.username)
+    return None
+
+
+def _operator_of_key() -> Operator:
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    operator = api_keys.operator_of_key(key.strip()) if scheme.lower() == "bearer" else None
+    if operator is None:
+        abort(401)
+    return operator
+
+
+def _add_headers(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.endpoint not in ("static", "bootstrap.static"):
+        response.headers["Cache-Control"] = "no-store"
+    return response
