@@ -1,4 +1,4 @@
-"""The command line: python -m ml train | evaluate | audit | card | verify."""
+"""The command line: python -m ml train | evaluate | fairness | card | verify."""
 
 import argparse
 import hashlib
@@ -16,12 +16,12 @@ from rich.table import Table
 
 from ml.bundle.manifest import InvalidBundle
 from ml.bundle.reader import Bundle, read_bundle
-from ml.bundle.verify import replay
+from ml.bundle.verify import verify_bundle
 from ml.bundle.writer import refuse_foreign
 from ml.card.card import model_card
 from ml.card.fairness_table import as_text
 from ml.card.markdown import as_markdown
-from ml.evaluation.fairness import audit
+from ml.evaluation.fairness import assess
 from ml.evaluation.performance import METRICS, compare, threshold_for
 from ml.product.definition import (
     PRODUCTS,
@@ -61,7 +61,9 @@ def main() -> int:
     judge.add_argument("--bundle", type=Path, required=True, metavar="DIR")
     judge.add_argument("--data", type=Path, required=True, metavar="CSV")
     judge.set_defaults(run=_evaluate)
-    _audit_options(commands.add_parser("audit", help="compare decisions between protected groups"))
+    _fairness_options(
+        commands.add_parser("fairness", help="compare decisions between protected groups")
+    )
     card = commands.add_parser("card", help="print a bundle's model card as Markdown")
     card.add_argument("--bundle", type=Path, required=True, metavar="DIR")
     card.add_argument("--language", choices=LANGUAGES, default=LANGUAGES[0])
@@ -104,13 +106,13 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_train)
 
 
-def _audit_options(parser: argparse.ArgumentParser) -> None:
+def _fairness_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", type=Path, required=True, metavar="DIR")
     parser.add_argument(
         "--data",
         type=Path,
         metavar="CSV",
-        help="whose rows to decide; default: the audit made at training, on rows left out of it",
+        help="whose rows to decide; default: the report made at training, on rows left out of it",
     )
     parser.add_argument("--json", action="store_true", help="all figures, as one JSON object")
     for name, metavar, words in (
@@ -121,7 +123,7 @@ def _audit_options(parser: argparse.ArgumentParser) -> None:
         option = f"--{name.replace('_', '-')}"
         said = f"{words}; default: the product's"
         parser.add_argument(option, type=_limit(name), metavar=metavar, help=said)
-    parser.set_defaults(run=_audit)
+    parser.set_defaults(run=_fairness)
 
 
 def _limit(name: str) -> Callable[[str], float]:
@@ -227,12 +229,12 @@ def _evaluate(options: argparse.Namespace) -> None:
     print(json.dumps(found))  # noqa: T201 - the command's answer
 
 
-def _audit(options: argparse.Namespace) -> None:
+def _fairness(options: argparse.Namespace) -> None:
     bundle = read_bundle(options.bundle)
     given = {name: getattr(options, name) for name in Fairness.model_fields}
     limits = {name: limit for name, limit in given.items() if limit is not None}
     if options.data is None and limits:
-        raise InvalidData("other limits need --data: the audit made at training is as it is")
+        raise InvalidData("other limits need --data: the report made at training is as it is")
     found = bundle.card["fairness"] if options.data is None else _judged(bundle, options, limits)
     print(json.dumps(found) if options.json else as_text(found))  # noqa: T201 - the command's answer
 
@@ -247,7 +249,7 @@ def _judged(
     if digest == bundle.manifest["data"]["sha256"]:
         console.print("These rows trained the model: what is found on them flatters it.")
     set_by_hand = bundle.product.fairness.model_copy(update=limits)
-    return audit(bundle.product, protected, good=good, granted=granted, limits=set_by_hand)
+    return assess(bundle.product, protected, good=good, granted=granted, limits=set_by_hand)
 
 
 def _card(options: argparse.Namespace) -> None:
@@ -258,7 +260,7 @@ def _card(options: argparse.Namespace) -> None:
 
 def _verify(options: argparse.Namespace) -> None:
     bundle = read_bundle(options.bundle)
-    replay(bundle)
+    verify_bundle(bundle)
     print(f"{bundle.directory}: {bundle.version} is whole and gives its known answers")  # noqa: T201
 
 

@@ -49,6 +49,6 @@ def decide(bundle: Bundle, application: Application) -> Verdict:
         probability=score.probability,
         granted=granted,
         normalised=score.normalised,
-        out_of_range=bundle.familiarity.is_far(score.row),
+        out_of_range=bundle.novelty.is_novel(score.row),
         reasons=None if granted else bundle.explainer.explain(application, granted=False).reasons,
     )

@@ -14,7 +14,7 @@ from ml.bundle.manifest import (
     BACKGROUND,
     CARD,
     CHAMPION,
-    FAMILIAR,
+    NOVELTY,
     PRODUCT,
     challenger_files,
     read_manifest,
@@ -24,7 +24,7 @@ from ml.bundle.manifest import (
 )
 from ml.explaining.reasons import Explainer
 from ml.product.definition import Product, parse_product
-from ml.scoring.novelty import Familiarity
+from ml.scoring.novelty import Novelty
 from ml.scoring.scorer import Frame, Scorer, scorer_kind
 
 
@@ -42,7 +42,7 @@ class Bundle:
     product : Product
     scorer : Scorer
     explainer : Explainer
-    familiarity : Familiarity
+    novelty : Novelty
     """
 
     directory: Path
@@ -51,7 +51,7 @@ class Bundle:
     product: Product
     scorer: Scorer
     explainer: Explainer
-    familiarity: Familiarity
+    novelty: Novelty
 
     @property
     def version(self) -> str:
@@ -171,10 +171,10 @@ def read_bundle(directory: Path, *, past: bool = False) -> Bundle:
         scorer = _scorer(files[ARRAYS], lambda: files[CHAMPION])
     with understood(directory / BACKGROUND):
         explainer = Explainer(product, scorer, json.loads(files[BACKGROUND]))
-    with understood(directory / FAMILIAR):
-        familiarity = Familiarity(files[FAMILIAR])
-        familiarity.distance([0.0] * len(scorer.columns))  # so it knows rows of that many
-    return Bundle(directory, manifest, digest, product, scorer, explainer, familiarity)
+    with understood(directory / NOVELTY):
+        novelty = Novelty(files[NOVELTY])
+        novelty.distance([0.0] * len(scorer.columns))  # so it knows rows of that many
+    return Bundle(directory, manifest, digest, product, scorer, explainer, novelty)
 
 
 def _scorer(arrays: bytes, pipeline: Callable[[], bytes]) -> Scorer:

@@ -18,7 +18,7 @@ from ml.bundle.reader import Bundle, load_pipeline
 from ml.product.application import as_columns
 
 
-def replay(bundle: Bundle) -> None:
+def verify_bundle(bundle: Bundle) -> None:
     """Compare the bundle's known answers with its pipeline's and its scorer's.
 
     Parameters
@@ -49,7 +49,7 @@ def replay(bundle: Bundle) -> None:
         one_by_one = [bundle.scorer.score(a).probability for a in applications]
         found[f"{ARRAYS}, one by one"] = np.array(one_by_one)
     with understood(bundle.directory / BACKGROUND):
-        _replay_shares(bundle, [k for k in known if "shares" in k])
+        _verify_shares(bundle, [k for k in known if "shares" in k])
     for name, answers in found.items():
         difference = float(np.abs(answers - expected).max())
         if not difference <= TOLERANCE:
@@ -58,7 +58,7 @@ def replay(bundle: Bundle) -> None:
             )
 
 
-def _replay_shares(bundle: Bundle, known: list[dict[str, Any]]) -> None:
+def _verify_shares(bundle: Bundle, known: list[dict[str, Any]]) -> None:
     for one in known:
         explained = bundle.explainer.explain(one["application"], granted=False)
         for reason in explained.reasons:

@@ -21,7 +21,7 @@ WORDS = {
     "outside": Text(en="outside", fr="hors limites"),
     "not_assessable": Text(en="not assessable", fr="non évaluable"),
     "unknown": Text(en="without a value: {}", fr="sans valeur : {}"),
-    "nothing": Text(en="No protected column to audit.", fr="Aucune colonne protégée à auditer."),
+    "nothing": Text(en="No protected column to compare.", fr="Aucune colonne protégée à comparer."),
     "limits": Text(
         en="Limits, settings and not law: grant ratio {} to {}, difference {}, groups from {} rows."
         " Below a figure its 95 % interval.",
@@ -32,12 +32,12 @@ WORDS = {
 
 
 def as_text(found: dict[str, Any], *, language: str = "en") -> str:
-    """Say what an audit found, for a terminal.
+    """Write a fairness report for a terminal.
 
     Parameters
     ----------
     found : dict of str to object
-        As `audit` returns it.
+        As `assess` returns it.
     language : str
         Its two-letter code.
 

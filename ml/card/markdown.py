@@ -76,7 +76,7 @@ WORDS = {
     "field": Text(en="Field", fr="Champ"),
     "loss": Text(en="Loss, mean ± standard deviation", fr="Perte, moyenne ± écart type"),
     "fairness": Text(en="Fairness", fr="Équité"),
-    "audited": Text(
+    "compared": Text(
         en="The decisions on the same rows, compared between the groups of each protected field.",
         fr="Les décisions sur ces mêmes lignes, comparées entre groupes de chaque champ protégé.",
     ),
@@ -109,7 +109,7 @@ def as_markdown(card: dict[str, Any], language: str) -> str:
     ]
     if card["fairness"]:
         text = as_text(card["fairness"], language=language)
-        parts += [f"## {words['fairness']}", words["audited"], f"```\n{text}\n```"]
+        parts += [f"## {words['fairness']}", words["compared"], f"```\n{text}\n```"]
     return "\n\n".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""The fairness audit: what decisions do to each group of a protected field."""
+"""Fairness: what decisions do to each group of a protected field."""
 
 import math
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ class _Group(NamedTuple):
     member: np.ndarray  # of shape (n_samples,), whether a row belongs to it
 
 
-def audit(
+def assess(
     product: Product,
     protected: pd.DataFrame,
     *,
@@ -79,7 +79,7 @@ def audit(
     """
     limits = limits or product.fairness
     answers = np.asarray(good).astype(int), np.asarray(granted).astype(int)
-    fields = [f for f in product.audits if f.name in protected]
+    fields = [f for f in product.protected if f.name in protected]
     found = [_attribute(f, protected[f.name], answers, limits) for f in fields]
     return {"rows": len(answers[0]), "limits": limits.model_dump(), "attributes": found}
 

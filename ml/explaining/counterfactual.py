@@ -23,7 +23,7 @@ FIRST, GROWTH, MOST = 64, 4, 10_000
 Direction = Literal["less", "more"]
 
 
-class Change(NamedTuple):
+class Counterfactual(NamedTuple):
     """What one field would have to be for the application to be granted, on one side.
 
     Attributes
@@ -55,7 +55,7 @@ def nearest_granted(
     *,
     threshold: float,
     ranges: Mapping[str, tuple[int, int]],
-) -> list[Change]:
+) -> list[Counterfactual]:
     """Find what would have been granted instead, one field at a time and all else equal.
 
     Of the amount only less is looked for, of every other integer that the applicant can change
@@ -80,7 +80,7 @@ def nearest_granted(
 
     Returns
     -------
-    list of Change
+    list of Counterfactual
         In the product's order, less before more.
     """
     changes = []
@@ -151,17 +151,17 @@ class _Search:
             self._sign = 1 if scorer.margin_at(0.75) > scorer.margin_at(0.25) else -1
             self._needed = self._sign * scorer.margin_at(threshold * (1 - SLACK))
 
-    def change(self, direction: Direction, values: range) -> Change:
+    def change(self, direction: Direction, values: range) -> Counterfactual:
         """Return the first of the values that is granted; they are in the order of nearness."""
         if not values:
-            return Change(self._name, direction, None, None, None)
+            return Counterfactual(self._name, direction, None, None, None)
         if self._scorer.margin is None:
             found, last = self._asked(values[:MOST])
         else:
             found, last = self._bounded(values), values[-1]
         searched = (min(values[0], last), max(values[0], last))
         value, probability = (found.value, found.probability) if found else (None, None)
-        return Change(self._name, direction, value, probability, searched)
+        return Counterfactual(self._name, direction, value, probability, searched)
 
     def _asked(self, values: range) -> tuple[_Point | None, int]:
         """Ask about every value; return the last one asked about as well."""

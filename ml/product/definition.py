@@ -60,7 +60,7 @@ class Field(Stated):
     choices: tuple[Choice, ...] = ()
     optional: bool = False
     changeable: bool = False  # the applicant could ask for another value
-    audit: bool = False  # protected: never asked with the application, never scored
+    protected: bool = False  # never asked with the application, never scored
     transform: Literal["log", "sqrt"] | None = None
     bands: tuple[int, ...] = ()  # of a protected number: where its second group begins, and so on
     reasons: Wording = Wording()
@@ -84,9 +84,9 @@ class Field(Stated):
 
     @model_validator(mode="after")
     def _use_agrees(self) -> Self:
-        if not self.audit and self.group is None:
+        if not self.protected and self.group is None:
             raise ValueError("a field that is asked names its group")
-        if self.bands and not (self.audit and self.kind == "integer"):
+        if self.bands and not (self.protected and self.kind == "integer"):
             raise ValueError("a protected integer field, and no other, has bands")
         if list(self.bands) != sorted(set(self.bands)):
             raise ValueError("the bands do not ascend")
@@ -149,12 +149,12 @@ class Product(Stated):
     @cached_property
     def inputs(self) -> tuple[Field, ...]:
         """The fields of an application, in the order they are asked; no protected one."""
-        return tuple(f for f in self.fields if not f.audit)
+        return tuple(f for f in self.fields if not f.protected)
 
     @cached_property
-    def audits(self) -> tuple[Field, ...]:
+    def protected(self) -> tuple[Field, ...]:
         """The protected fields."""
-        return tuple(f for f in self.fields if f.audit)
+        return tuple(f for f in self.fields if f.protected)
 
     @cached_property
     def by_name(self) -> dict[str, Field]:

@@ -7,7 +7,7 @@ import numpy as np
 NEIGHBOURS = 5
 
 
-class Familiarity:
+class Novelty:
     """Tells applications that are far from all training data.
 
     The distance of an application is the one to its fifth nearest training row: Euclidean, between
@@ -18,7 +18,7 @@ class Familiarity:
     Parameters
     ----------
     content : bytes
-        Of a bundle's ``familiar.npz``: ``rows`` of shape (n_rows, n_columns) and ``limit``.
+        Of a bundle's ``novelty.npz``: ``rows`` of shape (n_rows, n_columns) and ``limit``.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -45,7 +45,7 @@ class Familiarity:
         near = np.partition(squares, self._last)[self._last] + here @ here
         return float(np.sqrt(max(near, 0.0)))
 
-    def is_far(self, row: list[float]) -> bool:
+    def is_novel(self, row: list[float]) -> bool:
         """Say whether there are few cases like an application.
 
         Parameters

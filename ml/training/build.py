@@ -19,15 +19,15 @@ from ml.bundle.manifest import (
     BACKGROUND,
     CARD,
     CHAMPION,
-    FAMILIAR,
+    NOVELTY,
     PRODUCT,
     challenger_files,
 )
 from ml.bundle.reader import Bundle, load_pipeline, read_bundle
-from ml.bundle.verify import replay
+from ml.bundle.verify import verify_bundle
 from ml.bundle.writer import write_bundle
 from ml.card.plots import draw
-from ml.evaluation.fairness import audit
+from ml.evaluation.fairness import assess
 from ml.evaluation.performance import evidence
 from ml.explaining.reasons import Explainer
 from ml.product.application import Application
@@ -36,7 +36,7 @@ from ml.product.samples import examples
 from ml.product.texts import LANGUAGES
 from ml.scoring.scorer import Scorer
 from ml.training.export import export_scorer, kind_of
-from ml.training.reference import background, familiar, ranges
+from ml.training.reference import background, novelty_arrays, ranges
 from ml.training.selection import RULE
 from ml.training.train import Effort, Trained
 
@@ -57,7 +57,7 @@ class Origin:
     data : (DataFrame of shape (n_samples, n_fields), ndarray of shape (n_samples,))
         Their raw fields, and 1 for good or 0 for bad.
     protected : DataFrame of shape (n_samples, n_attributes)
-        Their protected attributes, for the audit alone.
+        Their protected attributes, for the fairness report alone.
     seed : int
     effort : Effort
     cost_ratio : float
@@ -106,7 +106,7 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
     fields, good = origin.data
     compared = background(fields, scorer.score_many(fields), threshold=origin.threshold)
     files[BACKGROUND] = _json(compared)
-    files[FAMILIAR] = familiar(scorer.matrix(fields), seed=origin.seed)
+    files[NOVELTY] = novelty_arrays(scorer.matrix(fields), seed=origin.seed)
     files |= _evidence(product, trained, origin)
     manifest = {
         "product": product.name,
@@ -136,7 +136,7 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
     manifest["trained_at"] = datetime.now(UTC).isoformat(timespec="seconds")
     write_bundle(directory, files, manifest)
     bundle = read_bundle(directory)
-    replay(bundle)
+    verify_bundle(bundle)
     return bundle
 
 
@@ -162,7 +162,7 @@ def _evidence(product: Product, trained: Trained, origin: Origin) -> dict[str, b
         for row in trained.importance
     ]
     granted = (probability >= origin.threshold).astype(int)
-    fairness = audit(product, origin.protected, good=good, granted=granted)
+    fairness = assess(product, origin.protected, good=good, granted=granted)
     card = {"evidence": found, "importance": importance, "fairness": fairness}
     files = {CARD: _json(card)}
     for language in LANGUAGES:
@@ -203,7 +203,7 @@ def _fingerprint(manifest: dict[str, Any], files: Mapping[str, bytes]) -> str:
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     digest.update(files[PRODUCT] + files[BACKGROUND])
     # The arrays, not their file: how a zip archive is laid out depends on Python's version.
-    for file in (ARRAYS, FAMILIAR):
+    for file in (ARRAYS, NOVELTY):
         with np.load(io.BytesIO(files[file]), allow_pickle=False) as arrays:
             for name in sorted(arrays.files):
                 digest.update(name.encode() + arrays[name].tobytes())

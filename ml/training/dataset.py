@@ -70,7 +70,7 @@ def read_protected(product: Product, file: Path) -> pd.DataFrame:
         The file cannot be read, has no rows, or holds a value that its field does not allow.
     """
     frame = _read(file)
-    fields = [f for f in product.audits if f.name in frame]
+    fields = [f for f in product.protected if f.name in frame]
     for field in fields:
         known = frame[field.name].dropna()
         if field.kind == "integer":

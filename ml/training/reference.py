@@ -63,7 +63,7 @@ def ranges(product: Product, fields: pd.DataFrame) -> dict[str, tuple[int, int]]
     return {name: (int(fields[name].min()), int(fields[name].max())) for name in names}
 
 
-def familiar(matrix: np.ndarray, *, seed: int) -> bytes:
+def novelty_arrays(matrix: np.ndarray, *, seed: int) -> bytes:
     """Measure how far training rows lie from one another.
 
     Parameters
@@ -76,7 +76,7 @@ def familiar(matrix: np.ndarray, *, seed: int) -> bytes:
     Returns
     -------
     bytes
-        Of an ``.npz`` file for `ml.scoring.novelty.Familiarity`.
+        Of an ``.npz`` file for `ml.scoring.novelty.Novelty`.
     """
     if len(matrix) > MOST_ROWS:
         kept = np.random.default_rng(seed).choice(len(matrix), MOST_ROWS, replace=False)

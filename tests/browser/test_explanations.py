@@ -17,7 +17,7 @@ SAID = {
         "try": "Try these values",
         "trial": "Trial, not a decision: Loan amount: 3,000 EUR, Term: 24 months → would be",
         "model": "Model",
-        "audit": "Fairness audit",
+        "fairness": "Fairness",
         "card": "This card as JSON",
     },
     "fr-FR": {
@@ -30,7 +30,7 @@ SAID = {
         "try": "Essayer ces valeurs",
         "trial": "Essai, non une décision : Montant du prêt : 3 000 EUR, Durée : 24 mois → serait",
         "model": "Modèle",
-        "audit": "Audit d’équité",
+        "fairness": "Équité",
         "card": "Cette fiche en JSON",
     },
 }
@@ -73,7 +73,7 @@ def test_a_refusal_is_explained_and_other_values_are_tried(desk, refuse, page, l
     for plot in plots.all():
         assert plot.bounding_box()["width"] > 300
         assert plot.get_attribute("role") == "img"
-    expect(page.get_by_role("heading", name=said["audit"])).to_be_visible()
+    expect(page.get_by_role("heading", name=said["fairness"])).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name=said["card"]).click()
     card = json.loads(download.value.path().read_text())

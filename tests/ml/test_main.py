@@ -11,7 +11,7 @@ import pytest
 from ml.__main__ import main
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("train", "evaluate", "audit", "card", "verify")
+COMMANDS = ("train", "evaluate", "fairness", "card", "verify")
 KEYS = {
     "n",
     "accuracy",
@@ -152,8 +152,8 @@ def test_verify_whole_bundle(run, bundle):
     assert bundle.version in out[0]
 
 
-def test_audit_says_that_the_rows_trained_the_model(run, bundle, product, tmp_path):
-    command = ("audit", "--bundle", bundle.directory, "--data")
+def test_fairness_says_that_the_rows_trained_the_model(run, bundle, product, tmp_path):
+    command = ("fairness", "--bundle", bundle.directory, "--data")
     code, out, errors = run(*command, product.data_file)
     assert (code, len(errors)) == (0, 1)
     assert "trained" in errors[0]
@@ -165,25 +165,25 @@ def test_audit_says_that_the_rows_trained_the_model(run, bundle, product, tmp_pa
     found = json.loads(out[0])
     assert found["rows"] == 500
     assert found["limits"] == {"grant_ratio": 0.9, "difference": 0.1, "smallest_group": 40}
-    assert [a["name"] for a in found["attributes"]] == [f.name for f in product.audits]
+    assert [a["name"] for a in found["attributes"]] == [f.name for f in product.protected]
 
 
 @pytest.mark.parametrize(
     "wrong", ["--grant-ratio=0", "--grant-ratio=1.1", "--difference=x", "--smallest-group=1"]
 )
-def test_audit_wrong_limit(run, bundle, product, wrong):
-    command = ("audit", "--bundle", bundle.directory, "--data", product.data_file)
+def test_fairness_wrong_limit(run, bundle, product, wrong):
+    command = ("fairness", "--bundle", bundle.directory, "--data", product.data_file)
     code, out, errors = run(*command, wrong)
     assert (code, out) == (2, [])
     option, value = wrong.split("=")
     assert f"error: argument {option}: {value!r}: Input should be" in errors[-1]
 
 
-def test_audit_wrong_data(run, bundle, product, tmp_path):
+def test_fairness_wrong_data(run, bundle, product, tmp_path):
     wrong = tmp_path / "wrong.csv"
-    pd.read_csv(product.data_file).head(9).assign(audit_age="old").to_csv(wrong, index=False)
+    pd.read_csv(product.data_file).head(9).assign(protected_age="old").to_csv(wrong, index=False)
     for file in (wrong, tmp_path / "none.csv"):
-        code, out, errors = run("audit", "--bundle", bundle.directory, "--data", file)
+        code, out, errors = run("fairness", "--bundle", bundle.directory, "--data", file)
         assert (code, out, len(errors)) == (2, [], 1)
         assert errors[0].startswith(f"python -m ml: {file}: ")
 
@@ -213,13 +213,13 @@ def test_card_wrong_language_or_bundle(run, bundle, tmp_path):
     assert (code, out, len(errors)) == (2, [], 1)
 
 
-def test_audit_without_data_is_the_one_made_at_training(run, bundle):
-    code, out, errors = run("audit", "--bundle", bundle.directory, "--json")
+def test_fairness_without_data_is_the_one_made_at_training(run, bundle):
+    code, out, errors = run("fairness", "--bundle", bundle.directory, "--json")
     assert (code, errors, len(out)) == (0, [], 1)
     assert json.loads(out[0]) == bundle.card["fairness"]
 
 
-def test_audit_other_limits_need_data(run, bundle):
-    code, out, errors = run("audit", "--bundle", bundle.directory, "--grant-ratio", "0.9")
+def test_fairness_other_limits_need_data(run, bundle):
+    code, out, errors = run("fairness", "--bundle", bundle.directory, "--grant-ratio", "0.9")
     assert (code, out, len(errors)) == (2, [], 1)
     assert "--data" in errors[0]

@@ -143,9 +143,9 @@ def test_commands_speak_of_the_product(walked, house):
     assert found["n"] == ROWS
     assert found["roc_auc"] > 0.6
     assert 0.5 < found["grant_rate"] < 1
-    audit = walked["audit"].stdout
-    assert [f.name for f in house.product.audits if f.label.en not in audit] == []
-    assert "trained" not in walked["audit"].stderr
+    report = walked["fairness"].stdout
+    assert [f.name for f in house.product.protected if f.label.en not in report] == []
+    assert "trained" not in walked["fairness"].stderr
     card = walked["card"].stdout
     assert house.version in card
     assert "Prêt maison" in card
@@ -170,7 +170,7 @@ def test_desk_speaks_the_products_words(serve, house, unseen):
                 assert html.escape(named.label.in_language(language), quote=False) in page
             asked = set(re.findall(r'name="(\w+)"', page))
             assert set(product.by_name) <= asked
-            assert not {f.name for f in product.audits} & asked
+            assert not {f.name for f in product.protected} & asked
         hidden = {"csrf_token": browser.token("/applications/new"), "submission": "one"}
         page = browser.get("/applications/new", form={**typed, **hidden})
         number = int(re.search(r"<title>Decision (\d+)", page)[1])
@@ -234,7 +234,7 @@ def breakages(rows):
         rows.head(30),
     ):
         yield "train", definition(), wrong
-    yield "audit", definition(), rows.assign(audit_sex="woman")
+    yield "fairness", definition(), rows.assign(protected_sex="woman")
 
 
 def test_doc_s_error_lines_are_what_is_said(house, brought, tmp_path, monkeypatch, capsys):
@@ -247,7 +247,7 @@ def test_doc_s_error_lines_are_what_is_said(house, brought, tmp_path, monkeypatc
 
     train = ("train", "--product", "house_loan.toml", "--data", "house_rows.csv")
     train += ("--out", "models/house_loan")
-    audit = ("audit", "--bundle", str(house.directory), "--data", "house_rows.csv")
+    fairness = ("audit", "--bundle", str(house.directory), "--data", "house_rows.csv")
     said = [run("verify", "--bundle", "models/house_loan")]
     rows = pd.read_csv(brought / "house_rows.csv")
     for command, text, wrong in breakages(rows):
@@ -255,7 +255,7 @@ def test_doc_s_error_lines_are_what_is_said(house, brought, tmp_path, monkeypatc
         Path("house_rows.csv").unlink(missing_ok=True)
         if wrong is not None:
             wrong.to_csv("house_rows.csv", index=False)
-        said.append(run(*(train if command == "train" else audit)))
+        said.append(run(*(train if command == "train" else fairness)))
     assert not Path("models").exists()
     Path("house_loan.toml").write_text(definition())
     rows.to_csv("house_rows.csv", index=False)

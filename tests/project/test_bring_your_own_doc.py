@@ -30,7 +30,7 @@ PARTS = {
     "An answer": Choice,
     "A ratio": Ratio,
     "Reasons in your own words": Wording,
-    "The audit's limits": Fairness,
+    "Limits of fairness": Fairness,
 }
 
 

@@ -1,11 +1,11 @@
-"""The audit commands."""
+"""The command that computes stored decisions again."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import click
 from flask import current_app
-from flask.cli import AppGroup
+from flask.cli import with_appcontext
 
 from webapp.audit.replay import Tally, replay
 from webapp.commands import attempt, many
@@ -13,12 +13,10 @@ from webapp.commands import attempt, many
 DAY = "%Y-%m-%d"
 
 
-audit = AppGroup("audit", help="Proofs for those who check.")
-
-
-@audit.command("replay")
+@click.command("replay")
 @click.argument("number", type=int, required=False)
 @click.option("--since", type=click.DateTime([DAY]), help="A day, from its midnight at the desk.")
+@with_appcontext
 def replay_decisions(number: int | None, since: datetime | None) -> None:
     """Compute decision NUMBER again from its inputs, or those since a day, or all.
 

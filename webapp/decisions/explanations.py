@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from ml.bundle.decide import decide as judge
-from ml.explaining.counterfactual import Change, nearest_granted
+from ml.explaining.counterfactual import Counterfactual, nearest_granted
 from ml.product.application import Application
 from webapp.columns import now
 from webapp.decisions.search import PAGE
@@ -37,7 +37,7 @@ def explain(decision: Decision) -> Stored | None:
     return as_stored(explained.reasons)
 
 
-def find_changes(decision: Decision) -> list[Change] | None:
+def find_counterfactuals(decision: Decision) -> list[Counterfactual] | None:
     """Return what would have changed a refusal; None where its model is no longer here."""
     bundle = model.of(decision.model)
     if bundle is None:

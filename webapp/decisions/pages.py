@@ -129,7 +129,7 @@ def _bars(reasons: Stored) -> list[Bar]:
 
 
 def _changes(decision: Decision, fields: dict[str, Field]) -> list[dict[str, object]] | None:
-    found = explanations.find_changes(decision)
+    found = explanations.find_counterfactuals(decision)
     if found is None:
         return None
     return [

@@ -23,7 +23,7 @@ def test_decide_grants_from_the_threshold_on(bundle, applications):
         score = bundle.scorer.score(application)
         assert (verdict.probability, verdict.normalised) == (score.probability, score.normalised)
         assert verdict.granted == (score.probability >= bundle.threshold)
-        assert verdict.out_of_range == bundle.familiarity.is_far(score.row)
+        assert verdict.out_of_range == bundle.novelty.is_novel(score.row)
         granted += verdict.granted
     assert 20 < granted < 180
 

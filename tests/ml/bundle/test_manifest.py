@@ -14,9 +14,9 @@ from ml.bundle.manifest import (
     BACKGROUND,
     CARD,
     CHAMPION,
-    FAMILIAR,
     FORMAT,
     MANIFEST,
+    NOVELTY,
     PRODUCT,
     SEAL,
     BundleForeign,
@@ -159,7 +159,7 @@ RESEALED = {
     "files are a list": lambda m: m | {"files": list(m["files"])},
     **{
         f"without {name}": lacking("files", name)
-        for name in (ARRAYS, BACKGROUND, CARD, CHAMPION, FAMILIAR, PRODUCT)
+        for name in (ARRAYS, BACKGROUND, CARD, CHAMPION, NOVELTY, PRODUCT)
     },
     **{f"without {name}": lacking("versions", name) for name in versions()},
     "threshold is text": lambda m: m | {"threshold": "0.5"},

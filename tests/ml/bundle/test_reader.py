@@ -20,8 +20,8 @@ from ml.bundle.manifest import (
     BACKGROUND,
     CARD,
     CHAMPION,
-    FAMILIAR,
     MANIFEST,
+    NOVELTY,
     PRODUCT,
     SEAL,
     TOLERANCE,
@@ -35,7 +35,7 @@ from ml.bundle.manifest import (
 )
 from ml.bundle.reader import read_bundle
 from ml.bundle.store import find_bundle
-from ml.bundle.verify import replay
+from ml.bundle.verify import verify_bundle
 from ml.product.samples import examples
 from ml.training.candidates import candidates
 from ml.training.export import export_scorer
@@ -49,7 +49,7 @@ PLOTS = tuple(
 )
 CHALLENGER = challenger_files("svc_rbf")
 FILES = (
-    *(MANIFEST, SEAL, CHAMPION, ARRAYS, PRODUCT, BACKGROUND, FAMILIAR, CARD),
+    *(MANIFEST, SEAL, CHAMPION, ARRAYS, PRODUCT, BACKGROUND, NOVELTY, CARD),
     *CHALLENGER,
     *PLOTS,
 )
@@ -111,9 +111,9 @@ def refused(directory, kind, *, past=False):
     return told(directory, kind, lambda: read_bundle(directory, past=past))
 
 
-def not_replayed(directory, kind):
+def not_verified(directory, kind):
     bundle = read_bundle(directory)
-    return told(directory, kind, lambda: replay(bundle))
+    return told(directory, kind, lambda: verify_bundle(bundle))
 
 
 def npz(**arrays):
@@ -150,7 +150,7 @@ def test_files_are_those_of_a_bundle(bundle):
 
 def test_read_whole_bundle(bundle, product):
     again = read_bundle(bundle.directory)
-    replay(again)
+    verify_bundle(again)
     assert again.product == product
     assert again.version == bundle.version == bundle.manifest["version"]
     assert again.threshold == 0.5
@@ -158,7 +158,7 @@ def test_read_whole_bundle(bundle, product):
     kept = json.loads((bundle.directory / BACKGROUND).read_bytes())
     columns = {name: [row[name] for row in kept] for name in product.by_name}
     assert again.explainer.base == again.scorer.margins(columns).mean()
-    assert again.familiarity.limit == bundle.familiarity.limit > 0
+    assert again.novelty.limit == bundle.novelty.limit > 0
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last"])
@@ -324,9 +324,9 @@ def rows_of(content):
 
 
 @pytest.mark.parametrize("case", FAMILIAR_FILES)
-def test_read_resealed_familiar_rows(copy, case):
-    put(copy, FAMILIAR, FAMILIAR_FILES[case]((copy / FAMILIAR).read_bytes()))
-    assert refused(copy, BundleTampered).startswith(str(copy / FAMILIAR))
+def test_read_resealed_novelty_rows(copy, case):
+    put(copy, NOVELTY, FAMILIAR_FILES[case]((copy / NOVELTY).read_bytes()))
+    assert refused(copy, BundleTampered).startswith(str(copy / NOVELTY))
 
 
 @pytest.mark.parametrize("content", [b"", b"name =", b"\xff\xfe", b'name = "bank"'])
@@ -356,7 +356,7 @@ def test_read_other_kind_of_scorer(copy):
 def test_read_malicious_pickle_is_never_executed(copy, tmp_path):
     trace = tmp_path / "executed"
     malicious = pickle.dumps(Touches(trace))
-    for name in (CHAMPION, *CHALLENGER, ARRAYS, FAMILIAR):
+    for name in (CHAMPION, *CHALLENGER, ARRAYS, NOVELTY):
         kept = (copy / name).read_bytes()
         (copy / name).write_bytes(malicious)
         refused(copy, BundleTampered)
@@ -404,56 +404,56 @@ KNOWN_ANSWERS = {
 
 
 @pytest.mark.parametrize("case", KNOWN_ANSWERS)
-def test_replay_resealed_known_answers(copy, case):
+def test_verify_resealed_known_answers(copy, case):
     state(copy, known_answers=KNOWN_ANSWERS[case](stated(copy)["known_answers"]))
-    not_replayed(copy, BundleTampered)
+    not_verified(copy, BundleTampered)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_replay_share_that_differs_by_more_than_the_tolerance(copy, sign):
+def test_verify_share_that_differs_by_more_than_the_tolerance(copy, sign):
     answers = stated(copy)["known_answers"]
     own = answers[0]["shares"]["assets"]
     state(copy, known_answers=share(own + sign * TOLERANCE / 2)(answers))
-    replay(read_bundle(copy))
+    verify_bundle(read_bundle(copy))
     state(copy, known_answers=share(own + sign * TOLERANCE * 2)(answers))
-    message = not_replayed(copy, BundleTampered)
+    message = not_verified(copy, BundleTampered)
     assert message == f"{copy / BACKGROUND}: a known share of assets differs by 2e-09"
 
 
-def test_replay_other_background(copy):
+def test_verify_other_background(copy):
     kept = json.loads((copy / BACKGROUND).read_bytes())
     kept[7]["loan_term_months"] += 6
     put(copy, BACKGROUND, json.dumps(kept).encode())
-    assert "a known share of loan_term_months differs" in not_replayed(copy, BundleTampered)
+    assert "a known share of loan_term_months differs" in not_verified(copy, BundleTampered)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", pickle.dumps("not a model")])
-def test_replay_resealed_champion(copy, content):
+def test_verify_resealed_champion(copy, content):
     put(copy, CHAMPION, content)
-    assert not_replayed(copy, BundleTampered).startswith(str(copy / CHAMPION))
+    assert not_verified(copy, BundleTampered).startswith(str(copy / CHAMPION))
 
 
-def test_replay_other_model_in_place_of_the_champion(copy):
+def test_verify_other_model_in_place_of_the_champion(copy):
     put(copy, CHAMPION, (copy / CHALLENGER[0]).read_bytes())
-    message = not_replayed(copy, BundleTampered)
+    message = not_verified(copy, BundleTampered)
     assert message.startswith(f"{copy / CHAMPION}: a known answer differs by")
 
 
-def test_replay_other_arrays(copy):
+def test_verify_other_arrays(copy):
     with np.load(copy / ARRAYS) as arrays:
         changed = {name: arrays[name] for name in arrays.files}
     changed["intercept"] = changed["intercept"] + 1e-6  # which changes no share
     put(copy, ARRAYS, npz(**changed))
-    message = not_replayed(copy, BundleTampered)
+    message = not_verified(copy, BundleTampered)
     assert message.startswith(f"{copy / ARRAYS}: a known answer differs by")
 
 
-def test_replay_champion_changed_since_it_was_read(copy, tmp_path):
+def test_verify_champion_changed_since_it_was_read(copy, tmp_path):
     trace = tmp_path / "executed"
     read = read_bundle(copy)
     (copy / CHAMPION).write_bytes(pickle.dumps(Touches(trace)))
     with pytest.raises(BundleTampered, match="its hash is not the one"):
-        replay(read)
+        verify_bundle(read)
     assert not trace.exists()
 
 

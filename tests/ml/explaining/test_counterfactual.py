@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ml import whatif
-from ml.explaining.counterfactual import Change, nearest_granted
+from ml.explaining.counterfactual import Counterfactual, nearest_granted
 from ml.product.definition import Product, read_product
 from ml.product.samples import examples
 from ml.scoring.scorer import Scorer
@@ -136,7 +136,9 @@ def check(product, scorer, applications, ranges, threshold=0.5):
                         found += 1
                     if values:
                         searched = (min(values[0], values[-1]), max(values[0], values[-1]))
-                    expected.append(Change(field.name, direction, value, probability, searched))
+                    expected.append(
+                        Counterfactual(field.name, direction, value, probability, searched)
+                    )
         assert changes == expected
     return found
 
@@ -332,9 +334,9 @@ def test_nearest_granted_none_found_says_where_it_looked(scorer_of, base, produc
         ranges={"loan_amount": (1, 10**6), "loan_term_months": (-5, 1_000)},
     )
     assert changes == [
-        Change("loan_amount", "less", None, None, (500, 8_999)),
-        Change("loan_term_months", "less", None, None, (6, 39)),
-        Change("loan_term_months", "more", None, None, (41, 72)),
+        Counterfactual("loan_amount", "less", None, None, (500, 8_999)),
+        Counterfactual("loan_term_months", "less", None, None, (6, 39)),
+        Counterfactual("loan_term_months", "more", None, None, (41, 72)),
     ]
 
 
@@ -363,9 +365,9 @@ def test_nearest_granted_where_nothing_is_on_a_side(scorer_of, base, product):
     scorer, ranges = scorer_of("svc_linear", product), ranges_of(product)
     changes = nearest_granted(product, scorer, application, threshold=0.999, ranges=ranges)
     assert changes == [
-        Change("loan_amount", "less", None, None, None),
-        Change("loan_term_months", "less", None, None, (6, 71)),
-        Change("loan_term_months", "more", None, None, None),
+        Counterfactual("loan_amount", "less", None, None, None),
+        Counterfactual("loan_term_months", "less", None, None, (6, 71)),
+        Counterfactual("loan_term_months", "more", None, None, None),
     ]
 
 

@@ -146,7 +146,7 @@ def test_check_limit_is_not_judged_against_an_invalid_field(rules):
         {"adverse_credit_record": None},
         {"employment_type": None, "home_status": None, "assets": None},
         {"monthly_income": 0},
-        {"audit_age": 40},
+        {"protected_age": 40},
     ],
 )
 def test_check_json_and_text_agree(rules, changes):
@@ -233,7 +233,7 @@ def test_check_json_malformed_body(rules, body):
         rules.check_json(body)
 
 
-@pytest.mark.parametrize("name", ["audit_age", "audit_marital_status", "eligible"])
+@pytest.mark.parametrize("name", ["protected_age", "protected_marital_status", "eligible"])
 def test_check_protected_field_and_target_are_unknown(rules, name):
     assert codes(rules.check, VALID | {name: 1}) == [(name, "unknown")]
     assert codes(rules.check_text, typed(VALID) | {name: ""}) == [(name, "unknown")]

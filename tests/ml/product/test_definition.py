@@ -98,7 +98,7 @@ def test_product_audit_columns_are_all_protected(name):
     product = read_product(name)
     protected = {column for column in header(product) if column.startswith("audit_")}
     assert protected
-    assert {field.name for field in product.audits} == protected
+    assert {field.name for field in product.protected} == protected
     assert not protected & {field.name for field in product.inputs}
     assert not protected & set(product.by_name)
 
@@ -178,8 +178,8 @@ def test_product_players_share_out_every_field_and_ratio_once(name):
 
 
 def test_product_bands_group_a_protected_number(product):
-    bands = {f.name: f.bands for f in product.audits}
-    assert bands == {"audit_age": (25, 35, 45, 55, 62), "audit_marital_status": ()}
+    bands = {f.name: f.bands for f in product.protected}
+    assert bands == {"protected_age": (25, 35, 45, 55, 62), "protected_marital_status": ()}
 
 
 def test_product_words_fall_back_to_english(product):
@@ -232,13 +232,13 @@ INVALID = {
     ),
     "field named as a method": (TEXT.replace('"years_in_job"', '"model_dump"'), "model_dump"),
     "limit unknown": (TEXT.replace(LIMITED, 'at_most = "wealth"\n'), "loan_amount"),
-    "limit protected": (TEXT.replace(LIMITED, 'at_most = "audit_age"\n'), "audit_age"),
+    "limit protected": (TEXT.replace(LIMITED, 'at_most = "protected_age"\n'), "protected_age"),
     "limit limited": (TEXT.replace(LIMITED, 'at_most = "loan_amount"\n'), "itself limited"),
     "amount unknown": (TEXT.replace('amount = "loan_amount"', 'amount = "sum"'), "amount"),
     "amount optional": (TEXT.replace('"loan_amount"\ncost', '"assets"\ncost'), "optional"),
     "ratio of a protected field": (
-        TEXT.replace("sum = { loan_amount = 1 }", "sum = { audit_age = 1 }"),
-        "audit_age",
+        TEXT.replace("sum = { loan_amount = 1 }", "sum = { protected_age = 1 }"),
+        "protected_age",
     ),
     "ratio of nothing": (TEXT.replace("sum = { loan_amount = 1 }", "sum = {}"), "ratios.0.sum"),
     "ratio clipped to nothing": (TEXT.replace("maximum = 1.0", "maximum = 0.0"), "not below"),
@@ -267,7 +267,8 @@ INVALID = {
     ),
     "bands of a protected choice": (
         TEXT.replace(
-            'name = "audit_marital_status"\n', 'name = "audit_marital_status"\nbands = [1]\n'
+            'name = "protected_marital_status"\n',
+            'name = "protected_marital_status"\nbands = [1]\n',
         ),
         "protected integer field, and no other, has bands",
     ),

@@ -6,21 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.bundle.manifest import FAMILIAR
+from ml.bundle.manifest import NOVELTY
 from ml.product.samples import examples
-from ml.scoring.novelty import NEIGHBOURS, Familiarity
+from ml.scoring.novelty import NEIGHBOURS, Novelty
 from ml.training.dataset import as_applications, read_rows
 
 
 def held(rows, limit):
     content = io.BytesIO()
     np.savez(content, rows=rows, limit=limit)
-    return Familiarity(content.getvalue())
+    return Novelty(content.getvalue())
 
 
 @pytest.fixture(scope="module")
 def rows(bundle):
-    with np.load(io.BytesIO(bundle.file(FAMILIAR))) as arrays:
+    with np.load(io.BytesIO(bundle.file(NOVELTY))) as arrays:
         return arrays["rows"]
 
 
@@ -31,23 +31,23 @@ def plain(rows, row):
 def test_distance_is_that_to_the_fifth_nearest_row(bundle, rows):
     for application in examples(bundle.product, count=200, seed=14, unseen=True):
         row = bundle.scorer.row(application)
-        found = bundle.familiarity.distance(row)
+        found = bundle.novelty.distance(row)
         assert found == pytest.approx(plain(rows, np.array(row)), rel=0, abs=1e-9)
-        assert bundle.familiarity.is_far(row) == (found > bundle.familiarity.limit)
+        assert bundle.novelty.is_novel(row) == (found > bundle.novelty.limit)
 
 
 def test_distance_on_a_line():
     line = held(np.array([[0.0], [1.0], [3.0], [6.0], [10.0], [15.0]]), 8.0)
     for place, distance in ((0.0, 10.0), (15.0, 14.0), (4.0, 6.0), (-2.0, 12.0)):
         assert line.distance([place]) == pytest.approx(distance)
-    assert not line.is_far([4.0])
-    assert line.is_far([0.0])
+    assert not line.is_novel([4.0])
+    assert line.is_novel([0.0])
 
 
 def test_distance_equal_to_the_limit_is_not_far():
     line = held(np.array([[0.0], [1.0], [2.0], [3.0], [4.0]]), 4.0)
     assert line.distance([0.0]) == 4.0
-    assert not line.is_far([0.0])
+    assert not line.is_novel([0.0])
 
 
 def test_distance_to_a_row_itself_is_zero():
@@ -67,9 +67,9 @@ def test_distance_of_another_word_is_the_root_of_two(bundle):
 
 
 def test_far_are_about_one_in_a_hundred_of_the_training_rows(bundle, rows):
-    limit = bundle.familiarity.limit
+    limit = bundle.novelty.limit
     far = [
-        held(np.delete(rows, i, axis=0), limit).is_far(rows[i].tolist()) for i in range(len(rows))
+        held(np.delete(rows, i, axis=0), limit).is_novel(rows[i].tolist()) for i in range(len(rows))
     ]
     assert len(far) == 800
     assert 4 <= sum(far) <= 12
@@ -78,10 +78,10 @@ def test_far_are_about_one_in_a_hundred_of_the_training_rows(bundle, rows):
 def test_far_is_an_absurd_application(bundle):
     fields, _ = read_rows(bundle.product, bundle.product.data_file)
     usual = as_applications(fields.iloc[:1])[0]
-    assert not bundle.familiarity.is_far(bundle.scorer.row(usual))
+    assert not bundle.novelty.is_novel(bundle.scorer.row(usual))
     absurd = {"loan_amount": 50_000, "purchase_price": 50_000, "loan_term_months": 6}
     absurd |= {"monthly_income": 1}
-    assert bundle.familiarity.is_far(bundle.scorer.row(usual | absurd))
+    assert bundle.novelty.is_novel(bundle.scorer.row(usual | absurd))
 
 
 def test_far_is_not_an_application_like_most(bundle, origin):
@@ -91,12 +91,12 @@ def test_far_is_not_an_application_like_most(bundle, origin):
         | fields.mode().iloc[0, :].filter(["employment_type", "home_status"]).to_dict()
     )
     [typical] = as_applications(pd.DataFrame([middle])[list(fields)])
-    assert not bundle.familiarity.is_far(bundle.scorer.row(typical))
+    assert not bundle.novelty.is_novel(bundle.scorer.row(typical))
 
 
 def test_far_are_few_of_the_rows_that_were_not_learned_from(bundle, origin):
     fields, _ = read_rows(bundle.product, bundle.product.data_file)
     unseen = as_applications(fields.iloc[len(origin.data[1]) :])
-    far = [bundle.familiarity.is_far(bundle.scorer.row(a)) for a in unseen]
+    far = [bundle.novelty.is_novel(bundle.scorer.row(a)) for a in unseen]
     assert len(far) > 2000
     assert 0.002 < np.mean(far) < 0.03

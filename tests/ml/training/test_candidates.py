@@ -62,5 +62,5 @@ def test_preparation_has_one_place_for_every_missing_value_and_word(name):
 def test_columns_ignore_protected_fields(name):
     product = read_product(name)
     fields, good = read_rows(product, product.data_file)
-    more = fields.assign(**{f.name: 1 for f in product.audits}, **{product.target: good})
+    more = fields.assign(**{f.name: 1 for f in product.protected}, **{product.target: good})
     assert columns_of(product).transform(more).equals(columns_of(product).transform(fields))

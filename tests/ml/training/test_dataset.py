@@ -62,15 +62,15 @@ def test_read_unreadable_file_gives_one_line(product, tmp_path, read):
 def test_read_protected_of_the_shipped_data(name):
     product = read_product(name)
     frame = read_protected(product, product.data_file)
-    assert list(frame) == [f.name for f in product.audits]
+    assert list(frame) == [f.name for f in product.protected]
     assert len(frame) == len(read_rows(product, product.data_file)[1])
 
 
 def test_read_protected_returns_what_the_file_has_in_the_product_s_order(product, tmp_path):
     file = tmp_path / "rows.csv"
-    file.write_text("audit_marital_status,loan_amount,audit_age\n,1,\nsingle,2,18\n")
+    file.write_text("protected_marital_status,loan_amount,protected_age\n,1,\nsingle,2,18\n")
     frame = read_protected(product, file)
-    assert list(frame) == ["audit_age", "audit_marital_status"]
+    assert list(frame) == ["protected_age", "protected_marital_status"]
     assert frame.isna().to_numpy().tolist() == [[True, True], [False, False]]
     file.write_text("loan_amount\n1\n2\n")
     assert read_protected(product, file).shape == (2, 0)
@@ -79,14 +79,14 @@ def test_read_protected_returns_what_the_file_has_in_the_product_s_order(product
 @pytest.mark.parametrize(
     ("column", "value", "words"),
     [
-        ("audit_race", "green", "none of white, black, hispanic"),
-        ("audit_race", "1", "none of white, black, hispanic"),
-        ("audit_married", "2", "none of 0, 1"),
-        ("audit_married", "yes", "none of 0, 1"),
-        ("audit_dependents", "many", "no whole number from 0 to 20"),
-        ("audit_dependents", "inf", "no whole number from 0 to 20"),
-        ("audit_dependents", "1.5", "no whole number from 0 to 20"),
-        ("audit_dependents", "99", "no whole number from 0 to 20"),
+        ("protected_race", "green", "none of white, black, hispanic"),
+        ("protected_race", "1", "none of white, black, hispanic"),
+        ("protected_married", "2", "none of 0, 1"),
+        ("protected_married", "yes", "none of 0, 1"),
+        ("protected_dependents", "many", "no whole number from 0 to 20"),
+        ("protected_dependents", "inf", "no whole number from 0 to 20"),
+        ("protected_dependents", "1.5", "no whole number from 0 to 20"),
+        ("protected_dependents", "99", "no whole number from 0 to 20"),
     ],
 )
 def test_read_protected_value_that_its_field_does_not_allow(tmp_path, column, value, words):
@@ -97,7 +97,7 @@ def test_read_protected_value_that_its_field_does_not_allow(tmp_path, column, va
     assert str(raised.value) == f"{file}: column {column} holds something that is {words}"
 
 
-@pytest.mark.parametrize("text", ["", "audit_age\n"])
+@pytest.mark.parametrize("text", ["", "protected_age\n"])
 def test_read_protected_empty_file_gives_one_line(product, tmp_path, text):
     file = tmp_path / "rows.csv"
     file.write_text(text)

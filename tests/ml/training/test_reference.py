@@ -16,7 +16,7 @@ from ml.training.reference import (
     FAR,
     MOST_ROWS,
     background,
-    familiar,
+    novelty_arrays,
     ranges,
 )
 
@@ -109,42 +109,42 @@ def fifth(matrix):
     return np.sort(apart, axis=1)[:, NEIGHBOURS]
 
 
-def test_familiar_holds_every_row_and_the_distance_that_one_in_a_hundred_passes():
+def test_novelty_arrays_holds_every_row_and_the_distance_that_one_in_a_hundred_passes():
     matrix = np.random.default_rng(0).normal(size=(300, 4))
-    rows, limit = opened(familiar(matrix, seed=0))
+    rows, limit = opened(novelty_arrays(matrix, seed=0))
     assert np.array_equal(rows, matrix)
     distances = fifth(matrix)
     assert limit == pytest.approx(np.quantile(distances, FAR), abs=1e-6)
     assert (distances > limit).sum() == 3
 
 
-def test_familiar_limit_is_the_same_for_rows_that_differ_in_the_last_digit():
+def test_novelty_arrays_limit_is_the_same_for_rows_that_differ_in_the_last_digit():
     matrix = np.random.default_rng(0).normal(size=(300, 4))
-    limits = {opened(familiar(m, seed=0))[1] for m in (matrix, matrix * (1 + 1e-15))}
+    limits = {opened(novelty_arrays(m, seed=0))[1] for m in (matrix, matrix * (1 + 1e-15))}
     assert len(limits) == 1
 
 
 @pytest.mark.parametrize("count", [1, 2, NEIGHBOURS, NEIGHBOURS + 1])
-def test_familiar_of_few_rows(count):
+def test_novelty_arrays_of_few_rows(count):
     matrix = np.arange(count, dtype=float)[:, None]
-    rows, limit = opened(familiar(matrix, seed=0))
+    rows, limit = opened(novelty_arrays(matrix, seed=0))
     assert np.array_equal(rows, matrix)
     assert 0 <= limit <= count - 1
 
 
-def test_familiar_of_many_rows_holds_a_sample():
+def test_novelty_arrays_of_many_rows_holds_a_sample():
     matrix = np.random.default_rng(1).normal(size=(MOST_ROWS + 700, 2))
     matrix[:, 0] = np.arange(len(matrix))
-    rows, limit = opened(familiar(matrix, seed=0))
+    rows, limit = opened(novelty_arrays(matrix, seed=0))
     assert rows.shape == (MOST_ROWS, 2)
     places = rows[:, 0].astype(int)
     assert (np.diff(places) > 0).all()  # none twice, in their order
     assert np.array_equal(rows, matrix[places])
     assert limit > 0
-    assert familiar(matrix, seed=0) == familiar(matrix, seed=0)
-    assert not np.array_equal(rows, opened(familiar(matrix, seed=1))[0])
+    assert novelty_arrays(matrix, seed=0) == novelty_arrays(matrix, seed=0)
+    assert not np.array_equal(rows, opened(novelty_arrays(matrix, seed=1))[0])
 
 
-def test_familiar_of_exactly_as_many_rows_as_are_kept_is_no_sample():
+def test_novelty_arrays_of_exactly_as_many_rows_as_are_kept_is_no_sample():
     matrix = np.random.default_rng(2).normal(size=(MOST_ROWS, 2))
-    assert np.array_equal(opened(familiar(matrix, seed=0))[0], matrix)
+    assert np.array_equal(opened(novelty_arrays(matrix, seed=0))[0], matrix)

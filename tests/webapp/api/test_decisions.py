@@ -85,7 +85,7 @@ def hostile(granted):
         "field named NUL": (put("\0", "1"), 422),
         "field named by a lone surrogate": ((whole[:-1] + ', "\\ud800": 1}').encode(), 400),
         "field with a long name": (put("x" * 20_000, "1"), 422),
-        "protected field": (put("audit_age", "40"), 422),
+        "protected field": (put("protected_age", "40"), 422),
         "empty object": (b"{}", 422),
         "empty": (b"", 400),
         "blank": (b" \n", 400),

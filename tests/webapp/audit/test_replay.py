@@ -24,7 +24,7 @@ def replay(app):
 
 
 def replayed(app, *arguments):
-    done = app.test_cli_runner().invoke(args=["audit", "replay", *arguments])
+    done = app.test_cli_runner().invoke(args=["replay", *arguments])
     assert done.stderr == ""
     return done.exit_code, done.stdout.splitlines()
 
@@ -111,7 +111,7 @@ def test_replay_of_one(app, refusal, replay, tamper):
     assert replay(str(refusal - 1)) == (0, ["1 decision: 1 matches, 0 do not"])
     assert replay(str(refusal))[0] == 1
     for number in (0, refusal + 1000, LAST_ID, LAST_ID + 1, 10**30):
-        done = app.test_cli_runner().invoke(args=["audit", "replay", str(number)])
+        done = app.test_cli_runner().invoke(args=["replay", str(number)])
         assert (done.exit_code, done.stdout) == (1, "")
         assert done.stderr == f"Error: there is no decision {number}\n"
 
@@ -147,7 +147,7 @@ def test_replay_asked_for_what_cannot_be(app):
         ["--since", "0001-01-01"],
         ["one"],
     ):
-        done = app.test_cli_runner().invoke(args=["audit", "replay", *arguments])
+        done = app.test_cli_runner().invoke(args=["replay", *arguments])
         assert done.exit_code == 2
         assert done.stdout == ""
         assert done.stderr.splitlines()[-1].startswith("Error: ")

@@ -43,7 +43,7 @@ def replay(app):
 
 
 def replayed(app, *arguments):
-    done = app.test_cli_runner().invoke(args=["audit", "replay", *arguments])
+    done = app.test_cli_runner().invoke(args=["replay", *arguments])
     assert done.stderr == ""
     return done.exit_code, done.stdout.splitlines()
 

@@ -93,8 +93,8 @@ def test_new_every_field_has_its_label(signed_in, product, read_page):
 def test_new_asks_nothing_protected(signed_in, product, read_page):
     answer = signed_in.get(FORM)
     page = read_page(answer.text)
-    assert product.audits
-    for field in product.audits:
+    assert product.protected
+    for field in product.protected:
         assert not places(page, field.name)
         assert field.label.en not in answer.text
 

@@ -222,7 +222,7 @@ def test_trial_of_a_field_that_limits_one_that_stays(
 def test_trial_changes_what_can_be_changed_alone(attempt, decided, query, refused, product):
     fixed = {f.name for f in product.inputs if not f.changeable}
     assert {"monthly_income", "adverse_credit_record"} <= fixed
-    more = {"monthly_income": 9_999, "adverse_credit_record": 0, "assets": "", "audit_age": 40}
+    more = {"monthly_income": 9_999, "adverse_credit_record": 0, "assets": "", "protected_age": 40}
     answer = attempt(decided, loan_amount=700, **more)
     assert answer.status_code == 303
     [(_, _, inputs, _, _)] = query(ROWS)

@@ -24,8 +24,7 @@ COMMANDS = [
     ("api-keys", "create"),
     ("api-keys", "revoke"),
     ("api-keys", "list"),
-    ("audit",),
-    ("audit", "replay"),
+    ("replay",),
     ("challenger",),
     ("challenger", "run"),
 ]

@@ -189,10 +189,10 @@ def test_show_every_group_of_the_audit(show, card, language):
 
 def test_show_without_protected_fields(restart, sign_in, trained, origin, tmp_path, read_page):
     text = origin.definition.decode()
-    text = text[: text.index('[[fields]]\nname = "audit_age"')]
+    text = text[: text.index('[[fields]]\nname = "protected_age"')]
     text = re.sub(r"limits = \[.*?^\]\n|\[target_meaning\].*?\n\n", "", text, flags=re.M | re.S)
     product = parse_product(text, source="bare")
-    assert (product.audits, product.limits, product.target_meaning) == ((), (), None)
+    assert (product.protected, product.limits, product.target_meaning) == ((), (), None)
     bare = replace(origin, definition=text.encode(), protected=origin.protected[[]])
     own = assemble(tmp_path / "bare", product, trained, bare)
     answer = sign_in(restart(own.directory)).get("/model")
