@@ -143,7 +143,7 @@ def test_sqlite_without_pysqlite3(tmp_path):
 import sys
 sys.modules["pysqlite3"] = None
 from flask_migrate import upgrade
-from webapp import create_app, services
+from webapp import create_app
 from webapp.extensions import db
 app = create_app()
 with app.app_context():

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml import whatif
+from ml.explaining import counterfactual
 from ml.explaining.counterfactual import Counterfactual, nearest_granted
 from ml.product.definition import Product, read_product
 from ml.product.samples import examples

@@ -114,7 +114,7 @@ def test_trial_is_counted(attempt, send, signed_in, bundle, product, request, ki
 def test_trial_says_nothing_of_its_values_in_the_log(attempt, decided, caplog):
     with caplog.at_level(logging.DEBUG):
         assert attempt(decided, loan_amount="5678", loan_term_months="37").status_code == 303
-    [line] = [r.message for r in caplog.records if r.name == "webapp.explanations"]
+    [line] = [r.message for r in caplog.records if r.name == "webapp.decisions.explanations"]
     assert re.fullmatch(r"trial \d+ on decision \d+ by user \d+", line)
     assert "5678" not in caplog.text
     assert "37" not in line
