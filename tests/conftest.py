@@ -23,6 +23,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
+from flask_security import hash_password
 from joblib import parallel_config
 from psycopg import sql
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -46,6 +47,7 @@ from ml.training.train import (
 from webapp import create_app
 from webapp.config import Config
 from webapp.extensions import db
+from webapp.ledger.transaction import unit_of_work
 from webapp.people import api_keys, service as people
 
 ROOT = Path(__file__).parent.parent
@@ -192,11 +194,18 @@ def app(config: Config) -> Iterator[Flask]:
     app.testing = True
     with app.app_context():
         upgrade()
-        people.create_user("clerk", PASSWORD)
+        add_user("clerk", PASSWORD)
     yield app
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
+
+
+def add_user(username: str, password: str) -> None:
+    """Add a user to the application's database."""
+    hashed = hash_password(password)
+    with unit_of_work() as transaction:
+        people.create_user(transaction, username, password_hash=hashed)
 
 
 class CheckedClient(FlaskClient):
@@ -238,8 +247,8 @@ def signed_in(client: FlaskClient) -> FlaskClient:
 
 @pytest.fixture
 def api_key(app: Flask) -> str:
-    with app.app_context():
-        return api_keys.create_api_key("core-banking")
+    with app.app_context(), unit_of_work() as transaction:
+        return api_keys.create_api_key(transaction, "core-banking")
 
 
 @dataclass(frozen=True)
