@@ -75,6 +75,7 @@ class Metrics:
         *,
         counts: tuple[DecisionCounts, ChallengerCounts] | None,
         info: dict[str, dict[str, str]],
+        reloads_refused: int,
     ) -> bytes:
         """Return all metrics as text; counts is None where the database does not answer."""
         registry = CollectorRegistry()
@@ -82,7 +83,7 @@ class Metrics:
             registry.register(_Files(os.environ[DIRECTORY]))
         else:
             registry.register(_Others(self.registry))
-        registry.register(_Facts(counts, info))
+        registry.register(_Facts(counts, info, reloads_refused))
         return generate_latest(registry)
 
 
@@ -143,9 +144,11 @@ class _Facts(Collector):
         self,
         counts: tuple[DecisionCounts, ChallengerCounts] | None,
         info: dict[str, dict[str, str]],
+        reloads_refused: int,
     ) -> None:
         self._counts = counts
         self._info = info
+        self._reloads_refused = reloads_refused
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
@@ -163,6 +166,11 @@ class _Facts(Collector):
                 decisions.add_metric(labels, count)
             yield decisions
             yield from _challengers(self._counts[1])
+        yield CounterMetricFamily(
+            "loan_bundle_reloads_refused",
+            "Reloads since the start that were refused: the new bundle must not decide.",
+            value=self._reloads_refused,
+        )
         for name, facts in self._info.items():
             family = GaugeMetricFamily(
                 f"loan_{name}_info", f"Facts about the {name}; always 1.", labels=list(facts)

@@ -37,7 +37,8 @@ def metrics_page() -> Response:
             "model": bundle.version,
             "champion": str(bundle.manifest["champion"]),
         }
-    return Response(metrics.render(counts=_counts(), info=info), content_type=CONTENT_TYPE)
+    text = metrics.render(counts=_counts(), info=info, reloads_refused=model.reloads_refused)
+    return Response(text, content_type=CONTENT_TYPE)
 
 
 def _counts() -> tuple[DecisionCounts, ChallengerCounts] | None:

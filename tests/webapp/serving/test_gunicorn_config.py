@@ -86,7 +86,8 @@ def test_start_stops_on_a_bundle_that_must_not_decide(copied, tmp_path, harm):
     done = start(tmp_path / "instance", copied)
     assert done.returncode == 2
     assert what in said(done)
-    assert not list((tmp_path / "instance").glob("replayed/*"))
+    assert not list((tmp_path / "instance").glob("verified/*"))
+    assert not list((tmp_path / "instance").glob("models/[!.]*"))
 
 
 def test_start_stops_on_a_setting_that_cannot_be_used(bundle, tmp_path):
@@ -105,7 +106,7 @@ def test_start_stops_on_a_challenger_that_is_none(bundle, tmp_path, name):
 
 def test_second_start_does_not_open_the_pipeline_again(serve, tmp_path):
     with serve() as server:
-        stamp = Path(server.environment["LOAN_INSTANCE"]) / "replayed"
+        stamp = Path(server.environment["LOAN_INSTANCE"]) / "verified"
         (first,) = stamp.iterdir()
         made = first.stat().st_mtime_ns
     with serve():
