@@ -30,6 +30,16 @@ ROOT = Path(__file__).parents[3]
 log = logging.getLogger(__name__)
 
 
+def state(directory, **changes):
+    """Let a manifest say something else, with the seal that fits; return the new digest."""
+    manifest = json.loads((directory / MANIFEST).read_bytes())
+    content = json.dumps({**manifest, **changes}).encode()
+    digest = hashlib.sha256(content).hexdigest()
+    (directory / MANIFEST).write_bytes(content)
+    (directory / SEAL).write_text(f"{digest}  {MANIFEST}\n")
+    return digest
+
+
 @pytest.fixture
 def place(bundle, tmp_path):
     return shutil.copytree(bundle.directory, tmp_path / "models" / "current")
@@ -97,6 +107,13 @@ def test_pin_where_the_instance_cannot_be_written(settings):
         pin_bundle(settings)
 
 
+@pytest.mark.parametrize("table", [[1], [{}], [None], [[]]])
+def test_pin_of_a_manifest_that_names_no_candidates(settings, table):
+    state(settings.bundle, table=table)
+    with pytest.raises(InvalidBundle, match=str(settings.bundle / MANIFEST)):
+        pin_bundle(replace(settings, challenger="svc_rbf"))
+
+
 def test_pin_without_the_challenger(settings):
     with pytest.raises(InvalidSetting, match="There are: svc_rbf"):
         pin_bundle(replace(settings, challenger="nobody"))
@@ -140,14 +157,11 @@ def without_arrays(settings, product, origin):
     pickled = io.BytesIO()
     joblib.dump(neighbours, pickled)
     files = {CHAMPION: pickled.getvalue(), ARRAYS: export_scorer(neighbours)}
-    manifest = json.loads((settings.bundle / MANIFEST).read_bytes()) | {"scorer": "pipeline"}
+    hashes = json.loads((settings.bundle / MANIFEST).read_bytes())["files"]
     for name, content in files.items():
         (settings.bundle / name).write_bytes(content)
-        manifest["files"][name] = hashlib.sha256(content).hexdigest()
-    content = json.dumps(manifest).encode()
-    digest = hashlib.sha256(content).hexdigest()
-    (settings.bundle / MANIFEST).write_bytes(content)
-    (settings.bundle / SEAL).write_text(f"{digest}  {MANIFEST}\n")
+        hashes[name] = hashlib.sha256(content).hexdigest()
+    digest = state(settings.bundle, scorer="pipeline", files=hashes)
     note = settings.instance / "verified" / f"{digest}-{VERSION}"
     note.parent.mkdir(parents=True)
     note.touch()
