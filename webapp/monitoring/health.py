@@ -35,7 +35,7 @@ def metrics_page() -> Response:
         info["model"] = {
             "product": bundle.product.name,
             "model": bundle.version,
-            "champion": str(bundle.manifest["champion"]),
+            "champion": bundle.manifest.champion,
         }
     return Response(metrics.render(counts=_counts(), info=info), content_type=CONTENT_TYPE)
 

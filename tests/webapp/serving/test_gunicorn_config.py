@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.bundle.manifest import MANIFEST, SEAL
+from ml.bundle.manifest import MANIFEST, SEAL, read_manifest
 from ml.bundle.writer import write_bundle
 from ml.product.samples import examples
 
@@ -73,10 +73,11 @@ def other_version(directory):
 
 def other_answers(directory):
     """A bundle that is sealed well but whose known answers are not its pipeline's."""
-    manifest = json.loads((directory / MANIFEST).read_text())
-    files = {name: (directory / name).read_bytes() for name in manifest["files"]}
-    manifest["known_answers"][3]["probability"] += 1e-6
-    write_bundle(directory, files, manifest)
+    manifest, _ = read_manifest(directory)
+    files = {name: (directory / name).read_bytes() for name in manifest.files}
+    answers = list(manifest.known_answers)
+    answers[3] = answers[3].model_copy(update={"probability": answers[3].probability / 2})
+    write_bundle(directory, files, manifest.model_copy(update={"known_answers": tuple(answers)}))
     return "a known answer differs"
 
 
