@@ -109,7 +109,7 @@ def main() -> None:
     options = parser.parse_args()
     bundle = read_bundle(options.bundle)
     applications = refused(bundle, options.applications)
-    models = {f"champion, {bundle.manifest['champion']}": (bundle.scorer, CHAMPION)}
+    models = {f"champion, {bundle.manifest.champion}": (bundle.scorer, CHAMPION)}
     if CHALLENGER in bundle.challengers:
         model, _ = challenger_files(CHALLENGER)
         models[f"challenger, {CHALLENGER}"] = (bundle.challenger(CHALLENGER), model)

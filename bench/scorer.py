@@ -61,7 +61,7 @@ def main() -> None:
     bundle = read_bundle(options.bundle)  # so every hash fits before a model is unpickled
     applications = examples(bundle.product, count=options.rows, seed=0, unseen=True)
     models = {
-        CHAMPION: f"champion, {bundle.manifest['champion']}",
+        CHAMPION: f"champion, {bundle.manifest.champion}",
         CHALLENGER: "challenger, svc_rbf",
     }
     print(f"{bundle.version}, fastest of {options.rounds} rounds, in turn, one thread each")
@@ -69,7 +69,7 @@ def main() -> None:
     print("| model | work | Scorer | pipeline | ratio | largest difference |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for file, label in models.items():
-        if file in bundle.manifest["files"]:
+        if file in bundle.manifest.files:
             model = joblib.load(io.BytesIO((bundle.directory / file).read_bytes()))
             with threadpool_limits(limits=1):  # as in a service with a process for each core
                 lines = compare(label, model, applications, options.rounds)

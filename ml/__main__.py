@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -18,11 +18,12 @@ from ml.bundle.manifest import InvalidBundle
 from ml.bundle.reader import Bundle, read_bundle
 from ml.bundle.verify import verify_bundle
 from ml.bundle.writer import refuse_foreign
-from ml.card.card import model_card
+from ml.card.card import card_content, model_card
 from ml.card.fairness_table import as_text
 from ml.card.markdown import as_markdown
 from ml.evaluation.fairness import assess
 from ml.evaluation.performance import METRICS, compare, threshold_for
+from ml.evaluation.reports import FairnessReport
 from ml.product.definition import (
     PRODUCTS,
     Fairness,
@@ -207,26 +208,27 @@ def _report(bundle: Bundle, *, folds: int) -> None:
     table.add_column("candidate")
     for metric in METRICS:
         table.add_column(metric.replace("_", " "), justify="right")
-    for row in manifest["table"]:
-        style = "bold" if row["name"] == manifest["champion"] else ""
-        cells = [f"{row[m]['mean']:.4f} ± {row[m]['sd']:.4f}" for m in METRICS]
-        table.add_row(row["label"], *cells, style=style)
+    for row in manifest.table:
+        style = "bold" if row.name == manifest.champion else ""
+        spreads = [getattr(row, metric) for metric in METRICS]
+        cells = [f"{spread.mean:.4f} ± {spread.sd:.4f}" for spread in spreads]
+        table.add_row(row.label, *cells, style=style)
     console.print(table)
-    console.print(manifest["rule"]["en"])
-    console.print(manifest["reason"]["en"])
-    if manifest["scorer"] == "pipeline":
+    console.print(manifest.rule.en)
+    console.print(manifest.reason.en)
+    if manifest.scorer == "pipeline":
         console.print(
             "This champion has no array form: the service will run its scikit-learn pipeline."
         )
-    console.print(f"Threshold {manifest['threshold']:.4g} ({manifest['threshold_from']}).")
+    console.print(f"Threshold {manifest.threshold:.4g} ({manifest.threshold_from}).")
     console.print(f"Written to {bundle.directory}, version {bundle.version}.")
 
 
 def _evaluate(options: argparse.Namespace) -> None:
     bundle = read_bundle(options.bundle)
     fields, good = read_rows(bundle.product, options.data)
-    found = compare(good, bundle.scorer.score_many(fields), threshold=bundle.threshold)
-    print(json.dumps(found))  # noqa: T201 - the command's answer
+    compared = compare(good, bundle.scorer.score_many(fields), threshold=bundle.threshold)
+    _print_json(compared)
 
 
 def _fairness(options: argparse.Namespace) -> None:
@@ -235,18 +237,24 @@ def _fairness(options: argparse.Namespace) -> None:
     limits = {name: limit for name, limit in given.items() if limit is not None}
     if options.data is None and limits:
         raise InvalidData("other limits need --data: the report made at training is as it is")
-    found = bundle.card["fairness"] if options.data is None else _judged(bundle, options, limits)
-    print(json.dumps(found) if options.json else as_text(found))  # noqa: T201 - the command's answer
+    if options.data is None:
+        report = card_content(bundle).fairness
+    else:
+        report = _judged(bundle, options, limits)
+    if options.json:
+        _print_json(report)
+    else:
+        print(as_text(report))  # noqa: T201 - the command's answer
 
 
 def _judged(
     bundle: Bundle, options: argparse.Namespace, limits: dict[str, float]
-) -> dict[str, Any]:
+) -> FairnessReport:
     fields, good = read_rows(bundle.product, options.data)
     protected = read_protected(bundle.product, options.data)
     granted = bundle.scorer.score_many(fields) >= bundle.threshold
     digest = hashlib.sha256(options.data.read_bytes()).hexdigest()
-    if digest == bundle.manifest["data"]["sha256"]:
+    if digest == bundle.manifest.data.sha256:
         console.print("These rows trained the model: what is found on them flatters it.")
     set_by_hand = bundle.product.fairness.model_copy(update=limits)
     return assess(bundle.product, protected, good=good, granted=granted, limits=set_by_hand)
@@ -254,8 +262,14 @@ def _judged(
 
 def _card(options: argparse.Namespace) -> None:
     card = model_card(read_bundle(options.bundle))
-    text = json.dumps(card) if options.json else as_markdown(card, options.language)
-    print(text)  # noqa: T201 - the command's answer
+    if options.json:
+        _print_json(card)
+    else:
+        print(as_markdown(card, options.language))  # noqa: T201 - the command's answer
+
+
+def _print_json(answer: BaseModel) -> None:
+    print(json.dumps(answer.model_dump(mode="json")))  # noqa: T201 - the command's answer
 
 
 def _verify(options: argparse.Namespace) -> None:

@@ -28,6 +28,7 @@ from joblib import parallel_config
 from psycopg import sql
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
+from ml.bundle.facts import CandidateRow, Spread
 from ml.bundle.reader import Bundle
 from ml.evaluation.performance import METRICS, threshold_for
 from ml.product.application import Rules
@@ -78,8 +79,8 @@ def trained(product: Product) -> Trained:
         models[candidate.name], settings[candidate.name] = fit(
             replace(candidate, grid=one_setting), product, some, effort=DEFAULT, seed=SEED
         )
-        figures = {metric: {"mean": 0.5, "sd": 0.0} for metric in METRICS}
-        table.append({"name": candidate.name, "label": candidate.label, **figures})
+        spreads = dict.fromkeys(METRICS, Spread(mean=0.5, sd=0.0))
+        table.append(CandidateRow(name=candidate.name, label=candidate.label, **spreads))
     champion = models["svc_linear"]
     splits = list(StratifiedKFold(FOLDS, shuffle=True, random_state=SEED).split(*some))
     with parallel_config(backend="threading"):  # no processes for so few rows
@@ -92,7 +93,7 @@ def trained(product: Product) -> Trained:
             seed=SEED,
         )
     return Trained(
-        table=table,
+        table=tuple(table),
         champion="svc_linear",
         reason=Text(en="svc_linear decides: it was told to.", fr="svc_linear décide : imposé."),
         models=models,

@@ -1,14 +1,16 @@
 """A bundle's manifest: what every bundle says of itself, and the proof that its files are whole."""
 
 import hashlib
-import json
 import platform
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Self
+
+from pydantic import BaseModel, StringConstraints, ValidationError, model_validator
+
+from ml.bundle.facts import Facts, Sha256
 
 MANIFEST = "manifest.json"
 SEAL = "manifest.sha256"
@@ -19,14 +21,10 @@ BACKGROUND = "background.json"
 NOVELTY = "novelty.npz"
 CARD = "card.json"
 _FILES = (CHAMPION, ARRAYS, PRODUCT, BACKGROUND, NOVELTY, CARD)
-FORMAT = 2  # of the folder; a new one for whatever an older reader would take for something else
-_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
-_STATED = {  # what every manifest says, by the kind of value
-    str: ("product", "champion", "scorer", "threshold_from", "version"),
-    int | float: ("threshold", "cost_ratio"),
-    dict: ("rule", "reason", "versions", "files", "data", "settings", "effort", "ranges"),
-    list: ("table", "known_answers"),
-}
+FORMAT = 3  # of the folder; a new one for whatever an older reader would take for something else
+_SEGMENT = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
+FileName = Annotated[str, StringConstraints(pattern=f"^{_SEGMENT}(/{_SEGMENT})*$")]
+Version = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}-[0-9a-f]{8}$")]
 TOLERANCE = 1e-9  # between a known answer and the same answer now; float64 leaves about 1e-15
 
 
@@ -76,22 +74,49 @@ def challenger_files(name: str) -> tuple[str, str]:
     return f"challengers/{name}.joblib", f"challengers/{name}.npz"
 
 
-def challenger_names(manifest: dict[str, Any]) -> list[str]:
-    """Return the names of a bundle's candidates that do not decide.
+class Manifest(Facts):
+    """What ``manifest.json`` states: the facts, and the files that they are about.
 
-    Parameters
+    Attributes
     ----------
-    manifest : dict
-
-    Returns
-    -------
-    list of str
+    format : int
+        Of the folder; `FORMAT` in every manifest that is read.
+    version : str
+        The champion's name and the beginning of a hash, as `ml.bundle.version` computes it.
+    versions : dict of str to str
+        Those of `versions` at training.
+    files : dict of str to str
+        The SHA-256 of each file of the bundle.
     """
-    names = (row["name"] for row in manifest["table"])
-    return [name for name in names if challenger_files(name)[0] in manifest["files"]]
+
+    format: int
+    version: Version
+    versions: dict[str, str]
+    files: dict[FileName, Sha256]
+
+    @property
+    def challengers(self) -> list[str]:
+        """The names of the candidates that do not decide."""
+        return [row.name for row in self.table if challenger_files(row.name)[0] in self.files]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        for part, names in (("files", _FILES), ("versions", tuple(versions()))):
+            lacking = [name for name in names if name not in getattr(self, part)]
+            if lacking:
+                raise ValueError(f"{part} lacks {lacking[0]}")
+        if self.champion not in {row.name for row in self.table} & self.settings.keys():
+            raise ValueError(f"{self.champion} is no candidate with settings")
+        return self
 
 
-def read_manifest(directory: Path) -> tuple[dict[str, Any], str]:
+class _Formatted(BaseModel):
+    """Any manifest, of whatever format."""
+
+    format: object = None
+
+
+def read_manifest(directory: Path) -> tuple[Manifest, str]:
     """Read a manifest whose seal holds.
 
     Parameters
@@ -101,7 +126,7 @@ def read_manifest(directory: Path) -> tuple[dict[str, Any], str]:
 
     Returns
     -------
-    manifest : dict
+    manifest : Manifest
     digest : str
         SHA-256 of the file.
 
@@ -119,23 +144,27 @@ def read_manifest(directory: Path) -> tuple[dict[str, Any], str]:
     if _read(directory / SEAL) != f"{digest}  {MANIFEST}\n".encode():
         raise BundleTampered(f"{directory / MANIFEST}: its hash is not the one in {SEAL}")
     with understood(directory / MANIFEST):
-        return _checked(json.loads(content), directory), digest
+        if _Formatted.model_validate_json(content).format != FORMAT:
+            raise BundleForeign(
+                f"{directory}: written by another version of Loan Desk; train it again"
+            )
+        return Manifest.model_validate_json(content), digest
 
 
-def refuse_other_versions(directory: Path, manifest: dict[str, Any]) -> None:
+def refuse_other_versions(directory: Path, manifest: Manifest) -> None:
     """Refuse a bundle whose pickles belong to other versions.
 
     Parameters
     ----------
     directory : Path
-    manifest : dict
+    manifest : Manifest
 
     Raises
     ------
     BundleForeign
     """
     for name, here in versions().items():
-        trained = manifest["versions"][name]
+        trained = manifest.versions[name]
         if trained != here:
             raise BundleForeign(
                 f"{directory}: trained under {name} {trained}, but {here} is installed; "
@@ -143,13 +172,13 @@ def refuse_other_versions(directory: Path, manifest: dict[str, Any]) -> None:
             )
 
 
-def verified(directory: Path, manifest: dict[str, Any], name: str) -> bytes:
+def verified(directory: Path, manifest: Manifest, name: str) -> bytes:
     """Read a file of a bundle, if it is the one that was written.
 
     Parameters
     ----------
     directory : Path
-    manifest : dict
+    manifest : Manifest
     name : str
         As the manifest has it.
 
@@ -164,10 +193,10 @@ def verified(directory: Path, manifest: dict[str, Any], name: str) -> bytes:
     BundleTampered
         Its hash is another.
     """
-    if name not in manifest["files"]:  # nothing else is opened, whatever the name
+    if name not in manifest.files:  # nothing else is opened, whatever the name
         raise BundleMissing(f"{directory / name}: not in {MANIFEST}")
     content = _read(directory / name)
-    if hashlib.sha256(content).hexdigest() != manifest["files"][name]:
+    if hashlib.sha256(content).hexdigest() != manifest.files[name]:
         raise BundleTampered(f"{directory / name}: its hash is not the one in {MANIFEST}")
     return content
 
@@ -190,35 +219,17 @@ def understood(path: Path) -> Iterator[None]:
     except InvalidBundle:
         raise
     except Exception as error:
-        said = f"lacks {error}" if isinstance(error, KeyError) else str(error) or repr(error)
-        words = " ".join(said.split())
-        raise BundleTampered(f"{path}: {words}") from error
+        raise BundleTampered(f"{path}: {' '.join(_reason(error).split())}") from error
 
 
-def _checked(manifest: object, directory: Path) -> dict[str, Any]:
-    """Return a manifest that says all it must, or raise a ValueError, KeyError or the like."""
-    if not isinstance(manifest, dict):
-        raise ValueError("not a JSON object")
-    if manifest.get("format") != FORMAT:
-        raise BundleForeign(f"{directory}: written by another version of Loan Desk; train it again")
-    _refuse_malformed(manifest)
-    return manifest
-
-
-def _refuse_malformed(manifest: dict[str, Any]) -> None:
-    for kind, keys in _STATED.items():
-        wrong = [key for key in keys if not isinstance(manifest[key], kind)]
-        if wrong:
-            raise ValueError(f"{wrong[0]} is not of the right kind")
-    if not 0 <= manifest["threshold"] <= 1:
-        raise ValueError("the threshold is no probability")
-    outside = [name for name in manifest["files"] if not _FILE.fullmatch(name)]
-    if outside:
-        raise ValueError(f"{outside[0]!r} is no file of a bundle")
-    for part, names in (("files", _FILES), ("versions", tuple(versions()))):
-        lacking = [name for name in names if name not in manifest[part]]
-        if lacking:
-            raise ValueError(f"{part} lacks {lacking[0]}")
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"lacks {error}"
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        return f"{where}: {first['msg']}" if where else first["msg"]
+    return str(error) or repr(error)
 
 
 def _read(path: Path) -> bytes:

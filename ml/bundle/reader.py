@@ -12,18 +12,19 @@ import numpy as np
 from ml.bundle.manifest import (
     ARRAYS,
     BACKGROUND,
-    CARD,
     CHAMPION,
+    MANIFEST,
     NOVELTY,
     PRODUCT,
     BundleTampered,
+    Manifest,
     challenger_files,
-    challenger_names,
     read_manifest,
     refuse_other_versions,
     understood,
     verified,
 )
+from ml.bundle.version import version_of
 from ml.explaining.reasons import Explainer
 from ml.product.definition import Product, parse_product
 from ml.scoring.novelty import Novelty
@@ -37,8 +38,7 @@ class Bundle:
     Attributes
     ----------
     directory : Path
-    manifest : dict
-        What ``manifest.json`` says.
+    manifest : Manifest
     digest : str
         SHA-256 of ``manifest.json``; it stands for the whole bundle, whose hashes that file holds.
     product : Product
@@ -48,7 +48,7 @@ class Bundle:
     """
 
     directory: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     digest: str
     product: Product
     scorer: Scorer
@@ -58,29 +58,22 @@ class Bundle:
     @property
     def version(self) -> str:
         """The model's version: its kind and the beginning of its hash."""
-        return str(self.manifest["version"])
+        return self.manifest.version
 
     @property
     def threshold(self) -> float:
         """The probability of being good from which a loan is granted."""
-        return float(self.manifest["threshold"])
+        return self.manifest.threshold
 
     @property
     def ranges(self) -> dict[str, tuple[int, int]]:
         """Between which values each integer field lies in the training data."""
-        return {name: (low, high) for name, (low, high) in self.manifest["ranges"].items()}
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """What training found out about the model, as `ml.card.card` puts it on one page."""
-        with understood(self.directory / CARD):
-            found: dict[str, Any] = json.loads(self.file(CARD))
-            return found
+        return self.manifest.ranges
 
     @property
     def challengers(self) -> list[str]:
         """The names of the candidates that do not decide."""
-        return challenger_names(self.manifest)
+        return self.manifest.challengers
 
     def challenger(self, name: str) -> Scorer:
         """Return the Scorer of a candidate that does not decide.
@@ -157,29 +150,36 @@ def read_bundle(directory: Path, *, past: bool = False, digest: str | None = Non
     BundleMissing
         A file is not there or cannot be read.
     BundleTampered
-        A file is not the one that was written, or does not hold what it must; or the bundle is
-        not the one that is wanted.
+        A file is not the one that was written, or does not hold what it must; the stated version is
+        not that of the content; or the bundle is not the one that is wanted.
     BundleForeign
         It was trained under other versions, or has another format.
     """
     manifest, found = read_manifest(directory)
     if digest not in (None, found):
         raise BundleTampered(f"{directory}: not the bundle with the digest {digest[:8]}")
-    if not (past and manifest["scorer"] != "pipeline"):
+    if not (past and manifest.scorer != "pipeline"):
         refuse_other_versions(directory, manifest)
-    files = {name: verified(directory, manifest, name) for name in manifest["files"]}
+    files = {name: verified(directory, manifest, name) for name in manifest.files}
     with understood(directory / PRODUCT):
         product = parse_product(files[PRODUCT].decode(), source=PRODUCT)
     with understood(directory / ARRAYS):
         kind = scorer_kind(files[ARRAYS])
-        if kind != manifest["scorer"]:
-            raise ValueError(f"a scorer of the kind {kind}, not {manifest['scorer']}")
+        if kind != manifest.scorer:
+            raise ValueError(f"a scorer of the kind {kind}, not {manifest.scorer}")
         scorer = _scorer(files[ARRAYS], lambda: files[CHAMPION])
     with understood(directory / BACKGROUND):
         explainer = Explainer(product, scorer, json.loads(files[BACKGROUND]))
     with understood(directory / NOVELTY):
         novelty = Novelty(files[NOVELTY])
         novelty.distance([0.0] * len(scorer.columns))  # so it knows rows of that many
+    with understood(directory):
+        version = version_of(manifest, files)
+    if version != manifest.version:
+        raise BundleTampered(
+            f"{directory / MANIFEST}: states version {manifest.version}, but that of its content "
+            f"is {version}"
+        )
     return Bundle(directory, manifest, found, product, scorer, explainer, novelty)
 
 

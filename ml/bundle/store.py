@@ -8,13 +8,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from ml.bundle.manifest import (
     MANIFEST,
     SEAL,
     BundleTampered,
     InvalidBundle,
+    Manifest,
     VersionMissing,
     read_manifest,
     verified,
@@ -95,7 +95,7 @@ def keep_bundle(directory: Path, kept: Path, *, check: Callable[[Path], None]) -
         with _locked(kept):
             manifest, digest = read_manifest(directory)
             _verify_files(directory, manifest)
-            folder = _folder_for(kept, manifest["version"], digest, directory=directory)
+            folder = _folder_for(kept, manifest.version, digest, directory=directory)
             if _is_whole(folder, digest):
                 check(folder)
             else:
@@ -121,8 +121,8 @@ def _locked(kept: Path) -> Iterator[None]:
         yield
 
 
-def _verify_files(directory: Path, manifest: dict[str, Any]) -> None:
-    for name in manifest["files"]:
+def _verify_files(directory: Path, manifest: Manifest) -> None:
+    for name in manifest.files:
         verified(directory, manifest, name)
 
 
@@ -158,7 +158,7 @@ def _is_whole(folder: Path, digest: str) -> bool:
 def _add_copy(
     directory: Path,
     folder: Path,
-    manifest: dict[str, Any],
+    manifest: Manifest,
     digest: str,
     check: Callable[[Path], None],
 ) -> None:
@@ -167,7 +167,7 @@ def _add_copy(
     for left in (new, damaged):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
     try:
-        for name in (*manifest["files"], MANIFEST, SEAL):
+        for name in (*manifest.files, MANIFEST, SEAL):
             _copy_file(directory / name, new / name)
         if not _is_whole(new, digest):
             raise BundleTampered(f"{directory}: changed while it was copied")

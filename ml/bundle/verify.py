@@ -1,6 +1,6 @@
-"""The check of a bundle: its known answers, computed again."""
+"""The check of a bundle: its known answers, computed again by the champion and challengers."""
 
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from ml.bundle.manifest import (
     MANIFEST,
     TOLERANCE,
     BundleTampered,
+    challenger_files,
     understood,
     verified,
 )
@@ -19,7 +20,9 @@ from ml.product.application import as_columns
 
 
 def verify_bundle(bundle: Bundle) -> None:
-    """Compare the bundle's known answers with its pipeline's and its scorer's.
+    """Compare the bundle's known answers with those of its pipeline, scorer and challengers.
+
+    Reading the bundle has compared its hashes, and its version with its content.
 
     Parameters
     ----------
@@ -28,40 +31,46 @@ def verify_bundle(bundle: Bundle) -> None:
     Raises
     ------
     BundleMissing
-        The pipeline is no longer there.
+        The pipeline or a challenger is no longer there.
     BundleTampered
-        The pipeline has changed since the bundle was read, or an answer differs from the known one
+        One of them has changed since the bundle was read, or an answer differs from the known one
         by more than `TOLERANCE`.
     """
     content = verified(bundle.directory, bundle.manifest, CHAMPION)
+    known = bundle.manifest.known_answers
     with understood(bundle.directory / MANIFEST):
-        known = bundle.manifest["known_answers"]
         applications = [
-            {f.name: k["application"][f.name] for f in bundle.product.inputs} for k in known
+            {f.name: k.application[f.name] for f in bundle.product.inputs} for k in known
         ]
-        expected = np.array([k["probability"] for k in known], dtype=np.float64)
-        frame = as_columns(applications)
-    found = {}
+    frame = as_columns(applications)
+    expected = np.array([k.probability for k in known])
     with understood(bundle.directory / CHAMPION):
-        found[CHAMPION] = load_pipeline(content)(frame)
+        _compare(bundle.directory / CHAMPION, load_pipeline(content)(frame), expected)
     with understood(bundle.directory / ARRAYS):
-        found[ARRAYS] = bundle.scorer.score_many(frame)
-        one_by_one = [bundle.scorer.score(a).probability for a in applications]
-        found[f"{ARRAYS}, one by one"] = np.array(one_by_one)
+        _compare(bundle.directory / ARRAYS, bundle.scorer.score_many(frame), expected)
+        one_by_one = np.array([bundle.scorer.score(a).probability for a in applications])
+        _compare(bundle.directory / f"{ARRAYS}, one by one", one_by_one, expected)
     with understood(bundle.directory / BACKGROUND):
-        _verify_shares(bundle, [k for k in known if "shares" in k])
-    for name, answers in found.items():
-        difference = float(np.abs(answers - expected).max())
-        if not difference <= TOLERANCE:
-            raise BundleTampered(
-                f"{bundle.directory / name}: a known answer differs by {difference:.2g}"
-            )
+        _verify_shares(bundle)
+    for name in bundle.challengers:
+        path = bundle.directory / challenger_files(name)[0]
+        with understood(path):
+            answers = bundle.challenger(name).score_many(frame)
+            _compare(path, answers, np.array([k.challengers[name] for k in known]))
 
 
-def _verify_shares(bundle: Bundle, known: list[dict[str, Any]]) -> None:
-    for one in known:
-        explained = bundle.explainer.explain(one["application"], granted=False)
+def _compare(path: Path, answers: np.ndarray, expected: np.ndarray) -> None:
+    difference = float(np.abs(answers - expected).max())
+    if not difference <= TOLERANCE:
+        raise BundleTampered(f"{path}: a known answer differs by {difference:.2g}")
+
+
+def _verify_shares(bundle: Bundle) -> None:
+    for known in bundle.manifest.known_answers:
+        if known.shares is None:
+            continue
+        explained = bundle.explainer.explain(known.application, granted=False)
         for reason in explained.reasons:
-            difference = abs(reason.share - one["shares"][reason.field])
+            difference = abs(reason.share - known.shares[reason.field])
             if not difference <= TOLERANCE:
                 raise ValueError(f"a known share of {reason.field} differs by {difference:.2g}")

@@ -8,20 +8,22 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from ml.bundle.facts import Facts
 from ml.bundle.manifest import (
     FORMAT,
     MANIFEST,
     SEAL,
     InvalidBundle,
+    Manifest,
     versions,
 )
+from ml.bundle.version import version_of
 
 FOLDER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
-def write_bundle(directory: Path, files: Mapping[str, bytes], manifest: dict[str, Any]) -> None:
+def write_bundle(directory: Path, files: Mapping[str, bytes], facts: Facts) -> None:
     """Write a bundle, whole or not at all.
 
     Parameters
@@ -32,8 +34,8 @@ def write_bundle(directory: Path, files: Mapping[str, bytes], manifest: dict[str
         Anything else there is an error.
     files : mapping of str to bytes
         By their paths in the bundle.
-    manifest : dict
-        What is known of the model. The format, the files' hashes and the versions are added.
+    facts : Facts
+        The format, the version, the files' hashes and the versions of libraries are added.
 
     Raises
     ------
@@ -42,8 +44,14 @@ def write_bundle(directory: Path, files: Mapping[str, bytes], manifest: dict[str
     """
     refuse_foreign(directory)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    added = {"format": FORMAT, "versions": versions(), "files": hashes}
-    text = json.dumps({**manifest, **added}, indent=2, sort_keys=True)
+    added = {
+        "format": FORMAT,
+        "version": version_of(facts, files),
+        "versions": versions(),
+        "files": hashes,
+    }
+    manifest = Manifest(**{**dict(facts), **added})
+    text = json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True)
     content = text.encode() + b"\n"
     seal = f"{hashlib.sha256(content).hexdigest()}  {MANIFEST}\n".encode()
     new = None

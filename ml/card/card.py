@@ -1,12 +1,21 @@
 """The model card: all that is known of a model, on one page."""
 
-from typing import Any
-
+from ml.bundle.facts import (
+    CandidateRow,
+    Effort,
+    Fact,
+    Metrics,
+    Moment,
+    Settings,
+    Spread,
+    TrainingData,
+)
+from ml.bundle.manifest import CARD, understood
 from ml.bundle.reader import Bundle
-from ml.product.definition import Product
+from ml.evaluation.reports import Evidence, FairnessReport, Importance
 from ml.product.texts import Text
 
-FIGURES = {  # by the names of `ml.evaluation.performance.METRICS`
+FIGURES = {  # by the names of `ml.bundle.facts.Metrics`
     "accuracy": Text(en="Accuracy", fr="Exactitude"),
     "balanced_accuracy": Text(en="Balanced accuracy", fr="Exactitude équilibrée"),
     "roc_auc": Text(en="ROC-AUC", fr="AUC de la courbe ROC"),
@@ -31,27 +40,68 @@ POOLED = Text(
 )
 
 
-def limits(product: Product) -> dict[str, Any]:
-    """Return how a product's target is to be read, and what no model of its data can say.
+class CardContent(Fact):
+    """What ``card.json`` holds: the part of a card that only training can find."""
 
-    Parameters
+    evidence: Evidence
+    importance: tuple[Importance, ...]
+    fairness: FairnessReport
+
+
+class CardProduct(Fact):
+    """The product that a model is of."""
+
+    name: str
+    label: Text
+
+
+class CardCandidate(Metrics[Spread]):
+    """A candidate's metrics, with its label in every language."""
+
+    name: str
+    label: Text
+
+
+class ModelCard(Fact):
+    """All that is known of a model.
+
+    Attributes
     ----------
-    product : Product
-
-    Returns
-    -------
-    dict of str to object
-        ``target_meaning``: a dict of language to str, or None. ``limits``: a list of such dicts.
+    settings : dict of str to object
+        The champion's.
+    evidence_is : Text
+        How the evidence is to be read.
+    target_meaning : Text or None
+        How good and bad are to be read.
+    limits : tuple of Text
+        What no model of the data can say.
     """
-    meaning = product.target_meaning
-    return {
-        "target_meaning": meaning.model_dump() if meaning else None,
-        "limits": [limit.model_dump() for limit in product.limits],
-    }
+
+    version: str
+    trained_at: Moment
+    versions: dict[str, str]
+    data: TrainingData
+    seed: int
+    effort: Effort
+    champion: str
+    rule: Text
+    product: CardProduct
+    reason: Text
+    settings: Settings
+    candidates: tuple[CardCandidate, ...]
+    threshold: float
+    cost_ratio: float
+    threshold_from: str
+    evidence: Evidence
+    evidence_is: Text
+    importance: tuple[Importance, ...]
+    fairness: FairnessReport
+    target_meaning: Text | None
+    limits: tuple[Text, ...]
 
 
-def model_card(bundle: Bundle) -> dict[str, Any]:
-    """Return a model's card.
+def card_content(bundle: Bundle) -> CardContent:
+    """Read what training found out about a model.
 
     Parameters
     ----------
@@ -59,28 +109,59 @@ def model_card(bundle: Bundle) -> dict[str, Any]:
 
     Returns
     -------
-    dict of str to object
-        Ready for JSON; words are dicts of language to str.
+    CardContent
+
+    Raises
+    ------
+    BundleMissing, BundleTampered
+        The file is not there any more, or does not hold what it must.
     """
-    manifest, product, found = bundle.manifest, bundle.product, bundle.card
-    said = ("version", "trained_at", "versions", "data", "seed", "effort", "champion", "rule")
-    return {
-        **{key: manifest[key] for key in said},
-        "product": {"name": product.name, "label": product.label.model_dump()},
-        "reason": manifest["reason"],
-        "settings": manifest["settings"][manifest["champion"]],
-        "candidates": [_candidate(row) for row in manifest["table"]],
-        "threshold": bundle.threshold,
-        "cost_ratio": manifest["cost_ratio"],
-        "threshold_from": manifest["threshold_from"],
-        "evidence": found["evidence"],
-        "evidence_is": POOLED.model_dump(),
-        "importance": found["importance"],
-        "fairness": found["fairness"],
-        **limits(product),
-    }
+    with understood(bundle.directory / CARD):
+        return CardContent.model_validate_json(bundle.file(CARD))
 
 
-def _candidate(row: dict[str, Any]) -> dict[str, Any]:
-    label = Text(en=row["label"], fr=IN_FRENCH.get(row["name"], row["label"]))
-    return {**row, "label": label.model_dump()}
+def model_card(bundle: Bundle) -> ModelCard:
+    """Build a model's card.
+
+    Parameters
+    ----------
+    bundle : Bundle
+
+    Returns
+    -------
+    ModelCard
+
+    Raises
+    ------
+    BundleMissing, BundleTampered
+        As `card_content`.
+    """
+    manifest, product, content = bundle.manifest, bundle.product, card_content(bundle)
+    return ModelCard(
+        version=manifest.version,
+        trained_at=manifest.trained_at,
+        versions=manifest.versions,
+        data=manifest.data,
+        seed=manifest.seed,
+        effort=manifest.effort,
+        champion=manifest.champion,
+        rule=manifest.rule,
+        product=CardProduct(name=product.name, label=product.label),
+        reason=manifest.reason,
+        settings=manifest.settings[manifest.champion],
+        candidates=tuple(_candidate(row) for row in manifest.table),
+        threshold=manifest.threshold,
+        cost_ratio=manifest.cost_ratio,
+        threshold_from=manifest.threshold_from,
+        evidence=content.evidence,
+        evidence_is=POOLED,
+        importance=content.importance,
+        fairness=content.fairness,
+        target_meaning=product.target_meaning,
+        limits=product.limits,
+    )
+
+
+def _candidate(row: CandidateRow) -> CardCandidate:
+    label = Text(en=row.label, fr=IN_FRENCH.get(row.name, row.label))
+    return CardCandidate(**{**dict(row), "label": label})

@@ -1,17 +1,22 @@
 """The fairness report as text for a terminal."""
 
 from io import StringIO
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from ml.evaluation.fairness import FIGURES, Figure
-from ml.product.definition import Fairness
+from ml.evaluation.reports import AttributeReport, Estimate, FairnessReport, Ratio
 from ml.product.formats import decimal
 from ml.product.texts import Text
 
+FIGURES = {
+    "good_rate": Text(en="good, in the data", fr="bons, selon les données"),
+    "grant_rate": Text(en="granted", fr="accordés"),
+    "grant_ratio": Text(en="grant ratio", fr="rapport des accords"),
+    "equal_opportunity_difference": Text(en="equal opportunity", fr="égalité des chances"),
+    "false_refusals": Text(en="false refusals", fr="refus à tort"),
+}
 WORDS = {
     "group": Text(en="group", fr="groupe"),
     "rows": Text(en="rows", fr="lignes"),
@@ -31,13 +36,12 @@ WORDS = {
 }
 
 
-def as_text(found: dict[str, Any], *, language: str = "en") -> str:
+def as_text(report: FairnessReport, *, language: str = "en") -> str:
     """Write a fairness report for a terminal.
 
     Parameters
     ----------
-    found : dict of str to object
-        As `assess` returns it.
+    report : FairnessReport
     language : str
         Its two-letter code.
 
@@ -47,39 +51,40 @@ def as_text(found: dict[str, Any], *, language: str = "en") -> str:
         A table for each protected field, then the limits.
     """
     words = {name: text.in_language(language) for name, text in (FIGURES | WORDS).items()}
-    if not found["attributes"]:
+    if not report.attributes:
         return words["nothing"]
     out = StringIO()
     console = Console(file=out, width=100, color_system=None, markup=False, emoji=False)
-    for attribute in found["attributes"]:
+    for attribute in report.attributes:
         console.print(_table(attribute, words, language))
-    limits = Fairness(**found["limits"])
+    limits = report.limits
     stated = (limits.grant_ratio, 1 / limits.grant_ratio, limits.difference)
     numbers = [decimal(limit, language) for limit in stated]
     console.print(words["limits"].format(*numbers, limits.smallest_group))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
-def _table(attribute: dict[str, Any], words: dict[str, str], language: str) -> Table:
-    title = f"{attribute['label'][language]} ({words['unknown'].format(attribute['unknown'])})"
+def _table(attribute: AttributeReport, words: dict[str, str], language: str) -> Table:
+    label = attribute.label.in_language(language)
+    title = f"{label} ({words['unknown'].format(attribute.unknown)})"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column(words["group"], overflow="fold")
     table.add_column(words["rows"], justify="right")
     for name in FIGURES:
         table.add_column(words[name], justify="right", min_width=11)
     table.add_column(words["verdict"], overflow="fold")
-    for group in attribute["groups"]:
-        figures = [_cell(group[name], language) for name in FIGURES]
-        verdict = "\n".join([words[group["verdict"]], *(words[n] for n in group["findings"])])
-        table.add_row(group["label"][language], str(group["n"]), *figures, verdict)
+    for group in attribute.groups:
+        figures = [_cell(getattr(group, name), language) for name in FIGURES]
+        verdict = "\n".join([words[group.verdict], *(words[name] for name in group.findings)])
+        table.add_row(group.label.in_language(language), str(group.n), *figures, verdict)
     return table
 
 
-def _cell(figure: Figure | None, language: str) -> str:
+def _cell(figure: Estimate | Ratio | None, language: str) -> str:
     if figure is None:
         return "–"
-    value = decimal(figure["value"], language)
-    if figure["low"] is None:
+    value = decimal(figure.value, language)
+    if figure.low is None or figure.high is None:
         return value
-    low, high = (decimal(figure[end], language, places=2) for end in ("low", "high"))
+    low, high = (decimal(end, language, places=2) for end in (figure.low, figure.high))
     return f"{value}\n{low}…{high}"

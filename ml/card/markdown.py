@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from ml.card.card import FIGURES
+from ml.bundle.facts import Spread
+from ml.card.card import FIGURES, ModelCard
 from ml.card.fairness_table import as_text
 from ml.evaluation.performance import threshold_for
 from ml.product.formats import decimal, format_integer, percent, short
@@ -83,13 +83,12 @@ WORDS = {
 }
 
 
-def as_markdown(card: dict[str, Any], language: str) -> str:
+def as_markdown(card: ModelCard, language: str) -> str:
     """Write a model card as Markdown.
 
     Parameters
     ----------
-    card : dict of str to object
-        As `ml.card.card.model_card` returns it.
+    card : ModelCard
     language : str
         Its two-letter code.
 
@@ -100,80 +99,78 @@ def as_markdown(card: dict[str, Any], language: str) -> str:
     """
     words = {key: text.in_language(language) for key, text in WORDS.items()}
     parts = [
-        f"# {words['title'].format(card['version'])}",
+        f"# {words['title'].format(card.version)}",
         *_origin(card, words, language),
         *_candidates(card, words, language),
         *_threshold(card, words, language),
         *_evidence(card, words, language),
         *_importance(card, words, language),
     ]
-    if card["fairness"]:
-        text = as_text(card["fairness"], language=language)
-        parts += [f"## {words['fairness']}", words["compared"], f"```\n{text}\n```"]
+    text = as_text(card.fairness, language=language)
+    parts += [f"## {words['fairness']}", words["compared"], f"```\n{text}\n```"]
     return "\n\n".join(parts)
 
 
-def _origin(card: dict[str, Any], words: dict[str, str], language: str) -> list[str]:
-    data = card["data"]
-    share = percent(data["good"] / data["rows"], language)
+def _origin(card: ModelCard, words: dict[str, str], language: str) -> list[str]:
+    data = card.data
+    share = percent(data.good / data.rows, language)
     facts = [
-        (words["product"], card["product"]["label"][language]),
-        (words["trained"], card["trained_at"]),
-        (words["versions"], ", ".join(f"{k} {v}" for k, v in sorted(card["versions"].items()))),
-        (words["seed"], str(card["seed"])),
+        (words["product"], card.product.label.in_language(language)),
+        (words["trained"], card.trained_at.isoformat(timespec="seconds")),
+        (words["versions"], ", ".join(f"{k} {v}" for k, v in sorted(card.versions.items()))),
+        (words["seed"], str(card.seed)),
     ]
     parts = [_list(words["fact"].format(name, fact) for name, fact in facts)]
-    if card["target_meaning"]:
-        parts += [f"## {words['target']}", card["target_meaning"][language]]
-    if card["limits"]:
-        parts += [f"## {words['limits']}", _list(limit[language] for limit in card["limits"])]
+    if card.target_meaning:
+        parts += [f"## {words['target']}", card.target_meaning.in_language(language)]
+    if card.limits:
+        limits = _list(limit.in_language(language) for limit in card.limits)
+        parts += [f"## {words['limits']}", limits]
     rows = [
-        data["file"],
-        f"`{data['sha256']}`",
-        format_integer(data["rows"], language),
-        f"{format_integer(data['good'], language)} ({share})",
+        data.file,
+        f"`{data.sha256}`",
+        format_integer(data.rows, language),
+        f"{format_integer(data.good, language)} ({share})",
     ]
     header = [words["file"], "SHA-256", words["rows"], words["good"]]
     return [*parts, f"## {words['data']}", _table(header, [rows], left=2)]
 
 
-def _candidates(card: dict[str, Any], words: dict[str, str], language: str) -> list[str]:
+def _candidates(card: ModelCard, words: dict[str, str], language: str) -> list[str]:
     header = [words["candidate"], *(text.in_language(language) for text in FIGURES.values())]
     rows = []
-    for row in card["candidates"]:
-        label = row["label"][language]
-        name = f"**{label}**" if row["name"] == card["champion"] else label
-        rows.append([name, *(_spread(row[metric], language) for metric in FIGURES)])
-    settings = ", ".join(f"`{key} = {value}`" for key, value in sorted(card["settings"].items()))
+    for row in card.candidates:
+        label = row.label.in_language(language)
+        name = f"**{label}**" if row.name == card.champion else label
+        rows.append([name, *(_spread(getattr(row, metric), language) for metric in FIGURES)])
+    settings = ", ".join(f"`{key} = {value}`" for key, value in sorted(card.settings.items()))
     return [
         f"## {words['candidates']}",
         words["nested"],
         _table(header, rows),
-        card["rule"][language],
-        card["reason"][language],
+        card.rule.in_language(language),
+        card.reason.in_language(language),
         words["fact"].format(words["settings"], settings),
     ]
 
 
-def _threshold(card: dict[str, Any], words: dict[str, str], language: str) -> list[str]:
-    threshold, ratio = card["threshold"], card["cost_ratio"]
+def _threshold(card: ModelCard, words: dict[str, str], language: str) -> list[str]:
+    threshold, ratio = card.threshold, card.cost_ratio
     how = "by_cost" if math.isclose(threshold, threshold_for(ratio)) else "by_hand"
     numbers = {"threshold": short(threshold, language), "ratio": short(ratio, language)}
-    counts = ("granted", "bad_granted", "good_refused")
     rows = []
-    for row in card["evidence"]["thresholds"]:
-        granted, bad, refused = (format_integer(row[key], language) for key in counts)
+    for row in card.evidence.thresholds:
         cells = [
-            short(row["threshold"], language),
-            percent(row["grant_rate"], language),
-            granted,
-            bad,
-            "–" if row["bad_rate"] is None else percent(row["bad_rate"], language),
-            refused,
-            short(row["cost"], language, digits=10),
-            decimal(row["cost_per_1000"], language, places=1),
+            short(row.threshold, language),
+            percent(row.grant_rate, language),
+            format_integer(row.granted, language),
+            format_integer(row.bad_granted, language),
+            "–" if row.bad_rate is None else percent(row.bad_rate, language),
+            format_integer(row.good_refused, language),
+            short(row.cost, language, digits=10),
+            decimal(row.cost_per_1000, language, places=1),
         ]
-        rows.append([f"**{cell}**" for cell in cells] if row["used"] else cells)
+        rows.append([f"**{cell}**" for cell in cells] if row.used else cells)
     header = ("threshold", "grant_rate", "granted", "bad_granted", "bad_rate", "good_refused")
     columns = [words[key] for key in (*header, "cost", "cost_per_1000")]
     return [
@@ -185,26 +182,26 @@ def _threshold(card: dict[str, Any], words: dict[str, str], language: str) -> li
     ]
 
 
-def _evidence(card: dict[str, Any], words: dict[str, str], language: str) -> list[str]:
-    found = card["evidence"]
+def _evidence(card: ModelCard, words: dict[str, str], language: str) -> list[str]:
+    evidence = card.evidence
     figures = [
-        [name.in_language(language), decimal(found["figures"][metric], language)]
+        [name.in_language(language), decimal(getattr(evidence.figures, metric), language)]
         for metric, name in FIGURES.items()
     ]
-    error = decimal(found["calibration"]["expected_error"], language)
+    error = decimal(evidence.calibration.expected_error, language)
     bins = [
         [
-            percent(b["expected"], language),
-            percent(b["observed"], language),
-            f"{percent(b['low'], language)} – {percent(b['high'], language)}",
-            format_integer(b["n"], language),
+            percent(b.expected, language),
+            percent(b.observed, language),
+            f"{percent(b.low, language)} – {percent(b.high, language)}",
+            format_integer(b.n, language),
         ]
-        for b in found["calibration"]["bins"]
+        for b in evidence.calibration.bins
     ]
     header = [words[key] for key in ("expected", "observed", "interval", "rows")]
     return [
         f"## {words['evidence']}",
-        card["evidence_is"][language],
+        card.evidence_is.in_language(language),
         _table([words["figure"], words["value"]], figures),
         f"### {words['calibration']}",
         words["fact"].format(words["expected_error"], error),
@@ -216,8 +213,8 @@ def _evidence(card: dict[str, Any], words: dict[str, str], language: str) -> lis
     ]
 
 
-def _importance(card: dict[str, Any], words: dict[str, str], language: str) -> list[str]:
-    rows = [[row["label"][language], _spread(row, language)] for row in card["importance"]]
+def _importance(card: ModelCard, words: dict[str, str], language: str) -> list[str]:
+    rows = [[row.label.in_language(language), _spread(row, language)] for row in card.importance]
     return [
         f"## {words['importance']}",
         words["shuffled"],
@@ -226,8 +223,8 @@ def _importance(card: dict[str, Any], words: dict[str, str], language: str) -> l
     ]
 
 
-def _spread(found: dict[str, Any], language: str) -> str:
-    mean, sd = (decimal(found[key], language, places=4) for key in ("mean", "sd"))
+def _spread(spread: Spread, language: str) -> str:
+    mean, sd = (decimal(value, language, places=4) for value in (spread.mean, spread.sd))
     return f"{mean} ± {sd}"
 
 

@@ -1,6 +1,6 @@
 """The plots of a model card, drawn from its evidence at training."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
 from typing import Any
@@ -20,6 +20,7 @@ from ml.card.svg import (
     words,
     wrapped,
 )
+from ml.evaluation.reports import CalibrationBin, Evidence, Importance, ThresholdRow
 from ml.product.formats import decimal, format_integer, percent, short
 from ml.product.texts import Text
 
@@ -35,17 +36,14 @@ DIAGONAL = line([SQUARE.at(0, 0), SQUARE.at(1, 1)], **REFERENCE)
 WHISKER: dict[str, Any] = {"class_": "whisker", "stroke_width": 1.5}
 
 
-def draw(
-    evidence: dict[str, Any], importance: list[dict[str, Any]], language: str
-) -> dict[str, bytes]:
+def draw(evidence: Evidence, importance: Sequence[Importance], language: str) -> dict[str, bytes]:
     """Draw every plot of a model card in one language.
 
     Parameters
     ----------
-    evidence : dict of str to object
-        As `ml.evaluation.performance.evidence` returns it.
-    importance : list of dict
-        ``label`` (a dict of language to str), ``mean`` and ``sd`` of each field, by falling mean.
+    evidence : Evidence
+    importance : sequence of Importance
+        Of each field, by falling mean.
     language : str
         Its two-letter code.
 
@@ -102,27 +100,27 @@ def _sign(**look: Any) -> str:  # noqa: ANN401 - an element's attributes
     return line([(0, 0), (22, 0)], **look)
 
 
-def _calibration(evidence: dict[str, Any], language: str) -> bytes:
-    found = evidence["calibration"]
-    widest = max(found["bins"], key=lambda b: abs(b["expected"] - b["observed"]))
+def _calibration(evidence: Evidence, language: str) -> bytes:
+    found = evidence.calibration
+    widest = max(found.bins, key=lambda b: abs(b.expected - b.observed))
     said = _say(
         captions.CALIBRATION,
         language,
-        groups=str(len(found["bins"])),
-        error=decimal(found["expected_error"], language),
-        expected=percent(widest["expected"], language),
-        observed=percent(widest["observed"], language),
+        groups=str(len(found.bins)),
+        error=decimal(found.expected_error, language),
+        expected=percent(widest.expected, language),
+        observed=percent(widest.observed, language),
     )
-    marks = [_interval(b) for b in found["bins"]]
+    marks = [_interval(b) for b in found.bins]
     sign = line([(11, -9), (11, 9)], **WHISKER)
     sign += dot((11, 0), radius=3.5, class_="point")
     key = [(sign, said["point"]), (_sign(**REFERENCE), said["reference"])]
     return _square("calibration", said, language, DIAGONAL, *marks, key=key)
 
 
-def _interval(b: dict[str, float]) -> str:
-    ends = [SQUARE.at(b["expected"], b[end]) for end in ("low", "high")]
-    point = dot(SQUARE.at(b["expected"], b["observed"]), radius=3.5, class_="point")
+def _interval(b: CalibrationBin) -> str:
+    ends = [SQUARE.at(b.expected, end) for end in (b.low, b.high)]
+    point = dot(SQUARE.at(b.expected, b.observed), radius=3.5, class_="point")
     return line(ends, **WHISKER) + point
 
 
@@ -134,19 +132,19 @@ def _mark(at: Point) -> str:
     return dot(at, radius=5.5, class_="mark")
 
 
-def _roc(evidence: dict[str, Any], language: str) -> bytes:
-    found = evidence["roc"]
-    bad, good = found["at_threshold"]
+def _roc(evidence: Evidence, language: str) -> bytes:
+    roc = evidence.roc
+    bad, good = roc.at_threshold
     said = _say(
         captions.ROC,
         language,
-        auc=decimal(evidence["figures"]["roc_auc"], language),
+        auc=decimal(evidence.figures.roc_auc, language),
         chance=decimal(0.5, language, places=1),
-        threshold=short(evidence["threshold"], language),
+        threshold=short(evidence.threshold, language),
         good=percent(good, language),
         bad=percent(bad, language),
     )
-    parts = [DIAGONAL, _curve(found["points"]), _mark(SQUARE.at(bad, good))]
+    parts = [DIAGONAL, _curve(roc.points), _mark(SQUARE.at(bad, good))]
     key = [
         (_sign(class_="line"), said["line"]),
         (_sign(**REFERENCE), said["reference"]),
@@ -155,22 +153,22 @@ def _roc(evidence: dict[str, Any], language: str) -> bytes:
     return _square("roc", said, language, *parts, key=key)
 
 
-def _precision_recall(evidence: dict[str, Any], language: str) -> bytes:
-    found = evidence["precision_recall"]
-    at = found["at_threshold"]
-    threshold = short(evidence["threshold"], language)
+def _precision_recall(evidence: Evidence, language: str) -> bytes:
+    found = evidence.precision_recall
+    at = found.at_threshold
+    threshold = short(evidence.threshold, language)
     pattern = (captions.REFUSING if at else captions.REFUSING_NOBODY).in_language(language)
     recall, precision = (percent(share, language) for share in at or (0, 0))
     mark = pattern.format(threshold=threshold, recall=recall, precision=precision)
     said = _say(
         captions.PRECISION_RECALL,
         language,
-        average=decimal(evidence["figures"]["pr_auc_refused"], language),
-        base=percent(found["base_rate"], language),
+        average=decimal(evidence.figures.pr_auc_refused, language),
+        base=percent(found.base_rate, language),
         mark=f"{mark}.",
     )
-    base = [SQUARE.at(x, found["base_rate"]) for x in (0, 1)]
-    parts = [line(base, **REFERENCE), _curve(found["points"])]
+    base = [SQUARE.at(x, found.base_rate) for x in (0, 1)]
+    parts = [line(base, **REFERENCE), _curve(found.points)]
     key = [(_sign(class_="line"), said["line"]), (_sign(**REFERENCE), said["reference"])]
     key.append((_mark((11, 0)) if at else "", mark))
     if at:
@@ -178,16 +176,16 @@ def _precision_recall(evidence: dict[str, Any], language: str) -> bytes:
     return _square("precision_recall", said, language, *parts, key=key)
 
 
-def _thresholds(evidence: dict[str, Any], language: str) -> bytes:
-    rows = evidence["thresholds"]
+def _thresholds(evidence: Evidence, language: str) -> bytes:
+    rows = evidence.thresholds
     said = _say_thresholds(evidence, language)
-    costs = _up_to(max(row["cost_per_1000"] for row in rows))
+    costs = _up_to(max(row.cost_per_1000 for row in rows))
     below = replace(BELOW, y=(0, costs[-1]))
     upper = {"grant_rate": (said["granted"], {}), "bad_rate": (said["bad"], DASHED)}
     lower = {"cost_per_1000": (said["cost"], DOTTED)}
     shares = {n: percent(n, language, places=0) for n in (0, 0.5, 1)}
     sums = {n: short(n, language, digits=10) for n in costs}
-    at_used = ABOVE.at(evidence["threshold"], 1)[0], ABOVE.top - 10
+    at_used = ABOVE.at(evidence.threshold, 1)[0], ABOVE.top - 10
     middle = (ABOVE.left + ABOVE.right) / 2, below.bottom + 38
     return picture(
         "thresholds",
@@ -203,21 +201,21 @@ def _thresholds(evidence: dict[str, Any], language: str) -> bytes:
     )
 
 
-def _say_thresholds(evidence: dict[str, Any], language: str) -> dict[str, str]:
-    rows = evidence["thresholds"]
-    used = next(row for row in rows if row["used"])
-    cheapest = min(rows, key=lambda row: row["cost"])
+def _say_thresholds(evidence: Evidence, language: str) -> dict[str, str]:
+    rows = evidence.thresholds
+    used = next(row for row in rows if row.used)
+    cheapest = min(rows, key=lambda row: row.cost)
     return _say(
         captions.THRESHOLDS,
         language,
         thousand=format_integer(1000, language),
-        ratio=short(evidence["cost_ratio"], language),
-        threshold=short(used["threshold"], language),
-        granted=percent(used["grant_rate"], language),
-        bad="–" if used["bad_rate"] is None else percent(used["bad_rate"], language),
-        cost=decimal(used["cost_per_1000"], language, places=0),
-        least=decimal(cheapest["cost_per_1000"], language, places=0),
-        cheapest=short(cheapest["threshold"], language),
+        ratio=short(evidence.cost_ratio, language),
+        threshold=short(used.threshold, language),
+        granted=percent(used.grant_rate, language),
+        bad="–" if used.bad_rate is None else percent(used.bad_rate, language),
+        cost=decimal(used.cost_per_1000, language, places=0),
+        least=decimal(cheapest.cost_per_1000, language, places=0),
+        cheapest=short(cheapest.threshold, language),
     )
 
 
@@ -229,44 +227,46 @@ def _up_to(most: float) -> list[float]:
 
 def _panel(
     area: Area,
-    rows: list[dict[str, Any]],
+    rows: Sequence[ThresholdRow],
     lines: dict[str, tuple[str, dict[str, str]]],
     *,
     x: dict[float, str],
     y: dict[float, str],
 ) -> str:
     """Draw figures over thresholds, and beside them what the lines mean."""
-    used = next(row for row in rows if row["used"])
-    upright = [area.at(used["threshold"], end) for end in area.y]
+    used = next(row for row in rows if row.used)
+    upright = [area.at(used.threshold, end) for end in area.y]
     parts = [area.grid(x=x, y=y), area.axes(), line(upright, class_="mark", stroke_width=1)]
     for name, (_, look) in lines.items():
-        points = [area.at(r["threshold"], r[name]) for r in rows if r[name] is not None]
+        values = [(row, getattr(row, name)) for row in rows]
+        points = [area.at(row.threshold, value) for row, value in values if value is not None]
         parts.append(line(points, class_="line", **look))
-        if used[name] is not None:
-            parts.append(dot(area.at(used["threshold"], used[name]), radius=4, class_="mark"))
+        if getattr(used, name) is not None:
+            at_used = area.at(used.threshold, getattr(used, name))
+            parts.append(dot(at_used, radius=4, class_="mark"))
     key = [(_sign(class_="line", **look), meaning) for meaning, look in lines.values()]
     return "".join([*parts, _key(key, at=(area.right + 10, area.top + 12))])
 
 
-def _importance(importance: list[dict[str, Any]], language: str) -> bytes:
-    labels = [wrapped(row["label"][language], BARS.left - 22) for row in importance]
+def _importance(importance: Sequence[Importance], language: str) -> bytes:
+    labels = [wrapped(row.label.in_language(language), BARS.left - 22) for row in importance]
     tops = list(accumulate((LINE * len(lines) + 9 for lines in labels), initial=BARS.top))
-    ends = [row["mean"] + sign * row["sd"] for row in importance for sign in (-1, 1)]
+    ends = [row.mean + sign * row.sd for row in importance for sign in (-1, 1)]
     low, high = min(0.0, *ends), max(0.0, *ends)
     area = replace(BARS, bottom=tops[-1], x=(low, high if high > low else low + 1))
     said = _say(
         captions.IMPORTANCE,
         language,
-        first=importance[0]["label"][language],
-        most=decimal(importance[0]["mean"], language),
-        last=importance[-1]["label"][language],
-        least=decimal(importance[-1]["mean"], language),
+        first=importance[0].label.in_language(language),
+        most=decimal(importance[0].mean, language),
+        last=importance[-1].label.in_language(language),
+        least=decimal(importance[-1].mean, language),
     )
     parts = [area.grid(x={n: short(n, language) for n in ticks(*area.x)}, y={})]
     for row, lines, (top, bottom) in zip(importance, labels, pairwise(tops), strict=True):
         y = (top + bottom) / 2
         base = y + SIZE / 3
-        mean = decimal(row["mean"], language)
+        mean = decimal(row.mean, language)
         first = (area.left - 10, base - LINE * (len(lines) - 1) / 2)
         parts.append(words(lines, first, text_anchor="end"))
         parts.append(words(mean, (WIDTH - 8, base), text_anchor="end"))
@@ -281,9 +281,9 @@ def _importance(importance: list[dict[str, Any]], language: str) -> bytes:
     )
 
 
-def _bar(area: Area, row: dict[str, Any], y: float) -> str:
-    zero, end = area.at(0, 0)[0], area.at(row["mean"], 0)[0]
-    low, high = (area.at(row["mean"] + sign * row["sd"], 0)[0] for sign in (-1, 1))
+def _bar(area: Area, row: Importance, y: float) -> str:
+    zero, end = area.at(0, 0)[0], area.at(row.mean, 0)[0]
+    low, high = (area.at(row.mean + sign * row.sd, 0)[0] for sign in (-1, 1))
     ends = [line([(x, y - 4), (x, y + 4)], **WHISKER) for x in (low, high)]
     bar = element(
         "rect",

@@ -1,7 +1,7 @@
 """Fairness: what decisions do to each group of a protected field."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,17 +9,17 @@ from fairlearn import metrics
 from scipy.stats import binomtest
 from scipy.stats.contingency import relative_risk
 
+from ml.evaluation.reports import (
+    AttributeReport,
+    Estimate,
+    FairnessReport,
+    Finding,
+    GroupReport,
+    Ratio,
+)
 from ml.product.definition import Fairness, Field, Product
 from ml.product.texts import Text
 
-Figure = dict[str, Any]  # value, low, high
-FIGURES = {
-    "good_rate": Text(en="good, in the data", fr="bons, selon les données"),
-    "grant_rate": Text(en="granted", fr="accordés"),
-    "grant_ratio": Text(en="grant ratio", fr="rapport des accords"),
-    "equal_opportunity_difference": Text(en="equal opportunity", fr="égalité des chances"),
-    "false_refusals": Text(en="false refusals", fr="refus à tort"),
-}
 YES, NO = Text(en="Yes", fr="Oui"), Text(en="No", fr="Non")
 
 
@@ -29,6 +29,21 @@ class _Group(NamedTuple):
     member: np.ndarray  # of shape (n_samples,), whether a row belongs to it
 
 
+class _Rates(NamedTuple):
+    n: int
+    good_rate: Estimate
+    grant_rate: Estimate
+    opportunity: Estimate | None
+    false_refusals: Estimate | None
+
+
+class _Compared(NamedTuple):
+    verdict: Literal["reference", "within", "outside", "not_assessable"]
+    findings: tuple[Finding, ...] = ()
+    grant_ratio: Ratio | None = None
+    difference: Estimate | None = None
+
+
 def assess(
     product: Product,
     protected: pd.DataFrame,
@@ -36,7 +51,7 @@ def assess(
     good: np.ndarray,
     granted: np.ndarray,
     limits: Fairness | None = None,
-) -> dict[str, Any]:
+) -> FairnessReport:
     """Compare decisions between the groups of every protected field.
 
     Parameters
@@ -53,10 +68,7 @@ def assess(
 
     Returns
     -------
-    dict of str to object
-        ``rows``, ``limits`` and ``attributes``, each of these with its ``groups``; all of it can
-        be written as JSON. A figure is a ``value`` with the ``low`` and ``high`` ends of its 95 %
-        interval; it is None where it cannot be had or rests on too few rows.
+    FairnessReport
 
     Notes
     -----
@@ -80,8 +92,8 @@ def assess(
     limits = limits or product.fairness
     answers = np.asarray(good).astype(int), np.asarray(granted).astype(int)
     fields = [f for f in product.protected if f.name in protected]
-    found = [_attribute(f, protected[f.name], answers, limits) for f in fields]
-    return {"rows": len(answers[0]), "limits": limits.model_dump(), "attributes": found}
+    attributes = tuple(_attribute(f, protected[f.name], answers, limits) for f in fields)
+    return FairnessReport(rows=len(answers[0]), limits=limits, attributes=attributes)
 
 
 def _groups_of(field: Field, column: pd.Series) -> list[_Group]:
@@ -115,40 +127,52 @@ def _band(field: Field, first: int, last: int) -> Text:
 
 def _attribute(
     field: Field, column: pd.Series, answers: tuple[np.ndarray, np.ndarray], limits: Fairness
-) -> dict[str, Any]:
+) -> AttributeReport:
     groups = _groups_of(field, column)
     sizes = {g.name: int(g.member.sum()) for g in groups}
     assessable = [g for g in groups if sizes[g.name] >= limits.smallest_group]
     reference = max((g.name for g in assessable), key=sizes.__getitem__, default=None)
     measured = _measure(assessable, answers, limits.smallest_group)
-    found = []
-    for group in groups:
-        row: dict[str, Any] = {
-            "name": group.name,
-            "label": group.label.model_dump(),
-            "n": sizes[group.name],
-            "n_good": int(answers[0][group.member].sum()),
-            **dict.fromkeys(FIGURES),
-            "verdict": "not_assessable",
-            "findings": [],
-        }
-        if reference and group.name in measured:
-            own, base = measured[group.name], measured[reference]
-            row |= {name: own[name] for name in ("grant_rate", "good_rate", "false_refusals")}
-            row |= {"verdict": "reference"} if own is base else _compare(own, base, limits)
-        found.append(row)
-    return {
-        "name": field.name,
-        "label": field.label.model_dump(),
-        "reference": reference,
-        "unknown": len(answers[0]) - sum(sizes.values()),
-        "groups": found,
-    }
+    base = measured[reference] if reference else None
+    return AttributeReport(
+        name=field.name,
+        label=field.label,
+        reference=reference,
+        unknown=len(answers[0]) - sum(sizes.values()),
+        groups=tuple(
+            _report(g, int(answers[0][g.member].sum()), measured.get(g.name), base, limits)
+            for g in groups
+        ),
+    )
+
+
+def _report(
+    group: _Group, n_good: int, own: _Rates | None, base: _Rates | None, limits: Fairness
+) -> GroupReport:
+    n = int(group.member.sum())
+    if own is None or base is None:
+        return GroupReport(
+            name=group.name, label=group.label, n=n, n_good=n_good, verdict="not_assessable"
+        )
+    compared = _Compared("reference") if own is base else _compare(own, base, limits)
+    return GroupReport(
+        name=group.name,
+        label=group.label,
+        n=n,
+        n_good=n_good,
+        good_rate=own.good_rate,
+        grant_rate=own.grant_rate,
+        grant_ratio=compared.grant_ratio,
+        equal_opportunity_difference=compared.difference,
+        false_refusals=own.false_refusals,
+        verdict=compared.verdict,
+        findings=compared.findings,
+    )
 
 
 def _measure(
     groups: list[_Group], answers: tuple[np.ndarray, np.ndarray], smallest: int
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, _Rates]:
     """Return each group's rates, with None for those that rest on too few good rows."""
     if not groups:
         return {}
@@ -166,57 +190,64 @@ def _measure(
         y_pred=answers[1][kept],
         sensitive_features=names[kept],
     )
-    found = {}
+    measured = {}
     for name, rates in frame.by_group.to_dict("index").items():
         n = int(rates["n"])
         n_good = round(rates["good_rate"] * n)
-        totals = {"good_rate": n, "grant_rate": n, "opportunity": n_good, "false_refusals": n_good}
-        figures = {m: _rate(rates[m], t) if t >= smallest else None for m, t in totals.items()}
-        found[str(name)] = {"n": n, **figures}
-    return found
+        few = n_good < smallest
+        measured[str(name)] = _Rates(
+            n,
+            good_rate=_rate(rates["good_rate"], n),
+            grant_rate=_rate(rates["grant_rate"], n),
+            opportunity=None if few else _rate(rates["opportunity"], n_good),
+            false_refusals=None if few else _rate(rates["false_refusals"], n_good),
+        )
+    return measured
 
 
-def _compare(own: dict[str, Any], base: dict[str, Any], limits: Fairness) -> dict[str, Any]:
+def _compare(own: _Rates, base: _Rates, limits: Fairness) -> _Compared:
     """Return a group's figures beside the reference's, and the verdict on them."""
-    lower, higher = sorted((own["grant_rate"]["value"], base["grant_rate"]["value"]))
-    difference = _difference(own["opportunity"], base["opportunity"])
+    lower, higher = sorted((own.grant_rate.value, base.grant_rate.value))
+    difference = _difference(own.opportunity, base.opportunity)
     # Rounded: in binary 0.8 - 0.7 is more than 0.1, and 0.72 / 0.9 less than 0.8.
-    outside = {
+    outside: dict[Finding, bool | None] = {
         "grant_ratio": round(lower / higher, 9) < limits.grant_ratio if higher else None,
-        "equal_opportunity_difference": round(abs(difference["value"]), 9) > limits.difference
+        "equal_opportunity_difference": round(abs(difference.value), 9) > limits.difference
         if difference
         else None,
     }
-    findings = [name for name, passed in outside.items() if passed]
-    checked = "not_assessable" if None in outside.values() else "within"
-    return {
-        "grant_ratio": _ratio(own, base),
-        "equal_opportunity_difference": difference,
-        "verdict": "outside" if findings else checked,
-        "findings": findings,
-    }
+    findings = tuple(name for name, passed in outside.items() if passed)
+    checked: Literal["within", "not_assessable"] = (
+        "not_assessable" if None in outside.values() else "within"
+    )
+    return _Compared(
+        "outside" if findings else checked,
+        findings,
+        grant_ratio=_ratio(own, base),
+        difference=difference,
+    )
 
 
-def _rate(value: float, total: int) -> Figure:
+def _rate(value: float, total: int) -> Estimate:
     interval = binomtest(round(value * total), total).proportion_ci(method="wilson")
-    return {"value": float(value), "low": float(interval.low), "high": float(interval.high)}
+    return Estimate(value=float(value), low=float(interval.low), high=float(interval.high))
 
 
-def _ratio(own: dict[str, Any], base: dict[str, Any]) -> Figure | None:
-    rates = own["grant_rate"]["value"], base["grant_rate"]["value"]
+def _ratio(own: _Rates, base: _Rates) -> Ratio | None:
+    rates = own.grant_rate.value, base.grant_rate.value
     if not rates[1]:
         return None
-    granted = [round(rate * side["n"]) for rate, side in zip(rates, (own, base), strict=True)]
-    low, high = relative_risk(granted[0], own["n"], granted[1], base["n"]).confidence_interval()
+    granted = [round(rate * side.n) for rate, side in zip(rates, (own, base), strict=True)]
+    low, high = relative_risk(granted[0], own.n, granted[1], base.n).confidence_interval()
     # Katz's method has no end where the group has no grants, and no width where all have them.
     ends = (float(low), float(high)) if low < high else (None, None)
-    return {"value": rates[0] / rates[1], "low": ends[0], "high": ends[1]}
+    return Ratio(value=rates[0] / rates[1], low=ends[0], high=ends[1])
 
 
-def _difference(own: Figure | None, base: Figure | None) -> Figure | None:
+def _difference(own: Estimate | None, base: Estimate | None) -> Estimate | None:
     if own is None or base is None:
         return None
-    value = own["value"] - base["value"]
-    below = math.hypot(own["value"] - own["low"], base["high"] - base["value"])
-    above = math.hypot(own["high"] - own["value"], base["value"] - base["low"])
-    return {"value": value, "low": value - below, "high": value + above}
+    value = own.value - base.value
+    below = math.hypot(own.value - own.low, base.high - base.value)
+    above = math.hypot(own.high - own.value, base.value - base.low)
+    return Estimate(value=value, low=value - below, high=value + above)

@@ -3,17 +3,15 @@
 import hashlib
 import io
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import joblib
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 
+from ml.bundle.facts import Effort, Facts, KnownAnswer, TrainingData
 from ml.bundle.manifest import (
     ARRAYS,
     BACKGROUND,
@@ -26,6 +24,7 @@ from ml.bundle.manifest import (
 from ml.bundle.reader import Bundle, load_pipeline, read_bundle
 from ml.bundle.verify import verify_bundle
 from ml.bundle.writer import write_bundle
+from ml.card.card import CardContent
 from ml.card.plots import draw
 from ml.evaluation.fairness import assess
 from ml.evaluation.performance import evidence
@@ -38,7 +37,7 @@ from ml.scoring.scorer import Scorer
 from ml.training.export import export_scorer, kind_of
 from ml.training.reference import background, novelty_arrays, ranges
 from ml.training.selection import RULE
-from ml.training.train import Effort, Trained
+from ml.training.train import Trained
 
 KNOWN_ANSWERS = 20  # an optional field is missing in one of them with probability .99
 KNOWN_SHARES = 3  # of them; those of a model without a closed form take seconds each
@@ -100,7 +99,6 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
     InvalidData
         No row reaches the threshold.
     """
-    champion = trained.models[trained.champion]
     files = {PRODUCT: origin.definition, **_models(trained)}
     scorer = Scorer(files[ARRAYS], pipeline=load_pipeline(files[CHAMPION]))
     fields, good = origin.data
@@ -108,33 +106,30 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
     files[BACKGROUND] = _json(compared)
     files[NOVELTY] = novelty_arrays(scorer.matrix(fields), seed=origin.seed)
     files |= _evidence(product, trained, origin)
-    manifest = {
-        "product": product.name,
-        "champion": trained.champion,
-        "scorer": kind_of(champion),
-        "rule": RULE.model_dump(),
-        "reason": trained.reason.model_dump(),
-        "table": trained.table,
-        "settings": trained.settings,
-        "threshold": origin.threshold,
-        "threshold_from": "set by hand"
-        if origin.by_hand
-        else f"cost ratio {origin.cost_ratio:g} : 1",
-        "cost_ratio": origin.cost_ratio,
-        "seed": origin.seed,
-        "effort": asdict(origin.effort),
-        "data": {
-            "file": origin.data_file.name,
-            "sha256": hashlib.sha256(origin.data_file.read_bytes()).hexdigest(),
-            "rows": len(good),
-            "good": int(good.sum()),
-        },
-        "ranges": ranges(product, fields),
-        "known_answers": _known_answers(product, champion, Explainer(product, scorer, compared)),
-    }
-    manifest["version"] = f"{trained.champion}-{_fingerprint(manifest, files)}"
-    manifest["trained_at"] = datetime.now(UTC).isoformat(timespec="seconds")
-    write_bundle(directory, files, manifest)
+    facts = Facts(
+        product=product.name,
+        champion=trained.champion,
+        scorer=kind_of(trained.models[trained.champion]),
+        rule=RULE,
+        reason=trained.reason,
+        table=trained.table,
+        settings=trained.settings,
+        threshold=origin.threshold,
+        threshold_from="set by hand" if origin.by_hand else f"cost ratio {origin.cost_ratio:g} : 1",
+        cost_ratio=origin.cost_ratio,
+        seed=origin.seed,
+        effort=origin.effort,
+        data=TrainingData(
+            file=origin.data_file.name,
+            sha256=hashlib.sha256(origin.data_file.read_bytes()).hexdigest(),
+            rows=len(good),
+            good=int(good.sum()),
+        ),
+        ranges=ranges(product, fields),
+        known_answers=_known_answers(product, trained, Explainer(product, scorer, compared)),
+        trained_at=datetime.now(UTC),
+    )
+    write_bundle(directory, files, facts)
     bundle = read_bundle(directory)
     verify_bundle(bundle)
     return bundle
@@ -151,36 +146,42 @@ def _models(trained: Trained) -> dict[str, bytes]:
 def _evidence(product: Product, trained: Trained, origin: Origin) -> dict[str, bytes]:
     """Return the model card's content and its plots."""
     good, probability = origin.data[1], trained.out_of_fold
-    found = evidence(
+    judged = evidence(
         good=good,
         probability=probability,
         threshold=origin.threshold,
         cost_ratio=origin.cost_ratio,
     )
-    importance = [
-        {**row, "label": product.by_name[row["field"]].label.model_dump()}
-        for row in trained.importance
-    ]
     granted = (probability >= origin.threshold).astype(int)
-    fairness = assess(product, origin.protected, good=good, granted=granted)
-    card = {"evidence": found, "importance": importance, "fairness": fairness}
-    files = {CARD: _json(card)}
+    card = CardContent(
+        evidence=judged,
+        importance=trained.importance,
+        fairness=assess(product, origin.protected, good=good, granted=granted),
+    )
+    files = {CARD: _json(card.model_dump(mode="json"))}
     for language in LANGUAGES:
-        files |= draw(found, importance, language)
+        files |= draw(judged, trained.importance, language)
     return files
 
 
 def _known_answers(
-    product: Product, champion: Pipeline, explainer: Explainer
-) -> list[dict[str, Any]]:
+    product: Product, trained: Trained, explainer: Explainer
+) -> tuple[KnownAnswer, ...]:
     applications = examples(product, count=KNOWN_ANSWERS, seed=0, unseen=True)
-    answers = champion.predict_proba(pd.DataFrame(applications))[:, 1].tolist()
-    known: list[dict[str, Any]] = [
-        {"application": a, "probability": p} for a, p in zip(applications, answers, strict=True)
-    ]
-    for one in known[:KNOWN_SHARES]:
-        one["shares"] = _shares(explainer, one["application"])
-    return known
+    frame = pd.DataFrame(applications)
+    answers = {
+        name: model.predict_proba(frame)[:, 1].tolist() for name, model in trained.models.items()
+    }
+    champion = answers.pop(trained.champion)
+    return tuple(
+        KnownAnswer(
+            application=application,
+            probability=champion[i],
+            challengers={name: others[i] for name, others in answers.items()},
+            shares=_shares(explainer, application) if i < KNOWN_SHARES else None,
+        )
+        for i, application in enumerate(applications)
+    )
 
 
 def _shares(explainer: Explainer, application: Application) -> dict[str, float]:
@@ -195,16 +196,3 @@ def _dumped(model: object) -> bytes:
     content = io.BytesIO()
     joblib.dump(model, content, compress=3)
     return content.getvalue()
-
-
-def _fingerprint(manifest: dict[str, Any], files: Mapping[str, bytes]) -> str:
-    """Hash what decides and explains: two trainings that do both alike have one version."""
-    said = {k: manifest[k] for k in ("product", "champion", "threshold", "known_answers")}
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
-    digest.update(files[PRODUCT] + files[BACKGROUND])
-    # The arrays, not their file: how a zip archive is laid out depends on Python's version.
-    for file in (ARRAYS, NOVELTY):
-        with np.load(io.BytesIO(files[file]), allow_pickle=False) as arrays:
-            for name in sorted(arrays.files):
-                digest.update(name.encode() + arrays[name].tobytes())
-    return digest.hexdigest()[:8]

@@ -1,7 +1,6 @@
 """The pipelines that compete to decide, each with imputation, normalisation and encoding inside."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
@@ -13,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, SplineTransformer, StandardScaler
 from sklearn.svm import SVC
 
+from ml.bundle.facts import Setting
 from ml.product.definition import Product
 
 SVC_KERNELS = ("svc_rbf", "svc_linear")
@@ -37,8 +37,8 @@ class Candidate:
     name: str
     label: str
     estimator: Pipeline
-    grid: dict[str, list[Any]]
-    fine_grid: dict[str, list[Any]]
+    grid: dict[str, list[Setting]]
+    fine_grid: dict[str, list[Setting]]
 
 
 def preparation(product: Product, *, splines: bool) -> ColumnTransformer:

@@ -11,10 +11,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
+from ml.bundle.facts import ScorerKind
 from ml.training.columns import Columns
 
 
-def kind_of(model: Pipeline) -> str:
+def kind_of(model: Pipeline) -> ScorerKind:
     """Return how a Scorer computes a fitted model's margin.
 
     Parameters

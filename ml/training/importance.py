@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,8 @@ from sklearn.base import clone
 from sklearn.inspection import permutation_importance
 from sklearn.pipeline import Pipeline
 
+from ml.bundle.facts import Settings
+from ml.evaluation.reports import Importance
 from ml.product.definition import Product
 from ml.training.columns import columns_of
 
@@ -22,10 +23,10 @@ def importance(
     product: Product,
     data: tuple[pd.DataFrame, np.ndarray],
     *,
-    settings: dict[str, Any],
+    settings: Settings,
     splits: Sequence[tuple[np.ndarray, np.ndarray]],
     seed: int,
-) -> list[dict[str, Any]]:
+) -> tuple[Importance, ...]:
     """Measure what ROC-AUC loses when a field's values are shuffled among held-out rows.
 
     Parameters
@@ -44,8 +45,8 @@ def importance(
 
     Returns
     -------
-    list of dict
-        ``field``, ``mean`` and ``sd`` over folds and shuffles, by falling mean.
+    tuple of Importance
+        Of each field of an application over folds and shuffles, by falling mean.
     """
     chosen = clone(estimator).set_params(**settings)
     # Not calibrated: a sigmoid keeps the order of the rows, and with it ROC-AUC.
@@ -53,10 +54,15 @@ def importance(
     tasks = [delayed(_losses)(model, data, split, seed) for split in splits]
     losses = np.hstack(Parallel(n_jobs=os.cpu_count())(tasks))
     rows = [
-        {"field": name, "mean": float(lost.mean()), "sd": float(lost.std(ddof=1))}
-        for name, lost in zip(data[0], losses, strict=True)
+        Importance(
+            field=name,
+            label=product.by_name[name].label,
+            mean=float(lost.mean()),
+            sd=float(lost.std(ddof=1)),
+        )
+        for name, lost in zip(data[0].columns.astype(str), losses, strict=True)
     ]
-    return sorted(rows, key=lambda row: row["mean"], reverse=True)
+    return tuple(sorted(rows, key=lambda row: row.mean, reverse=True))
 
 
 def _losses(
@@ -68,7 +74,7 @@ def _losses(
     fields, good = data
     train, test = split
     fitted = clone(model).fit(fields.iloc[train], good[train])
-    found = permutation_importance(
+    measured = permutation_importance(
         fitted,
         fields.iloc[test],
         good[test],
@@ -76,5 +82,5 @@ def _losses(
         n_repeats=SHUFFLES,
         random_state=seed,
     )
-    lost: np.ndarray = found.importances
+    lost: np.ndarray = measured.importances
     return lost

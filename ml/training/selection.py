@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 
 import numpy as np
 
+from ml.evaluation.reports import Figures
 from ml.explaining.reasons import MOST_PLAYERS
 from ml.product.definition import Product
 from ml.product.texts import Text
@@ -51,13 +52,13 @@ def explainable(product: Product, names: Iterable[str]) -> set[str]:
 
 
 def choose(
-    folds: dict[str, list[dict[str, float]]], *, may_decide: Collection[str], k: int
+    folds: dict[str, list[Figures]], *, may_decide: Collection[str], k: int
 ) -> tuple[str, Text]:
     """Apply `RULE`.
 
     Parameters
     ----------
-    folds : dict of str to list of dict
+    folds : dict of str to list of Figures
         For each candidate its figures in every outer fold, in the same order of folds.
     may_decide : collection of str
         The candidates that can be explained exactly, both SVCs among them.
@@ -72,11 +73,11 @@ def choose(
     """
 
     def mean(name: str) -> float:
-        return float(np.mean([f["accuracy"] for f in folds[name]]))
+        return float(np.mean([f.accuracy for f in folds[name]]))
 
     svc = max(SVC_KERNELS, key=mean)
     best = max((name for name in folds if name in may_decide), key=mean)
-    accuracies = np.array([f["accuracy"] for f in folds[svc]])
+    accuracies = np.array([f.accuracy for f in folds[svc]])
     error = math.sqrt((1 / len(accuracies) + 1 / (k - 1)) * accuracies.var(ddof=1))
     gain = mean(best) - mean(svc)
     champion = best if gain > error else svc

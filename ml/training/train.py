@@ -13,7 +13,9 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
+from ml.bundle.facts import CandidateRow, Effort, Settings, Spread
 from ml.evaluation.performance import METRICS, figures
+from ml.evaluation.reports import Figures, Importance
 from ml.product.definition import Product
 from ml.product.texts import Text
 from ml.training.candidates import Candidate, candidates
@@ -26,25 +28,6 @@ FOLDS = 5  # enough to choose among models (Breiman and Spector 1992)
 SEED = 0
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How much work a training does.
-
-    Attributes
-    ----------
-    repeats : int
-        How often the outer cross-validation is repeated with other folds.
-    inner_folds : int
-        Folds of the search for settings within a training fold.
-    thorough : bool
-        Whether the fine grids are searched.
-    """
-
-    repeats: int = 1
-    inner_folds: int = 3
-    thorough: bool = False
-
-
 DEFAULT = Effort()
 THOROUGH = Effort(repeats=5, inner_folds=5, thorough=True)
 
@@ -55,8 +38,8 @@ class Trained:
 
     Attributes
     ----------
-    table : list of dict
-        A row a candidate: its mean figures and their standard deviations over the outer folds.
+    table : tuple of CandidateRow
+        One row for each candidate.
     champion : str
         The name of the candidate that decides.
     reason : Text
@@ -68,18 +51,17 @@ class Trained:
     out_of_fold : ndarray of shape (n_samples,)
         Each row's probability of being good, by the champion's candidate fitted on the outer folds
         that the row is not in; of the first repeat.
-    importance : list of dict
-        A row a field of an application, the most important first: ``field``, and the ``mean`` and
-        ``sd`` of what ROC-AUC loses on held-out rows in which the field's values are shuffled.
+    importance : tuple of Importance
+        Of each field of an application, the most important first.
     """
 
-    table: list[dict[str, Any]]
+    table: tuple[CandidateRow, ...]
     champion: str
     reason: Text
     models: dict[str, Pipeline]
-    settings: dict[str, dict[str, Any]]
+    settings: dict[str, Settings]
     out_of_fold: np.ndarray
-    importance: list[dict[str, Any]]
+    importance: tuple[Importance, ...]
 
 
 def fit(
@@ -89,7 +71,7 @@ def fit(
     *,
     effort: Effort,
     seed: int,
-) -> tuple[Pipeline, dict[str, Any]]:
+) -> tuple[Pipeline, Settings]:
     """Search a candidate's settings, calibrate it and fit it, all on the rows given and no others.
 
     Parameters
@@ -171,9 +153,9 @@ def train(
     folds = {
         name: [
             figures(data[1][test], probability, threshold=threshold)
-            for (_, test), probability in zip(splits, found, strict=True)
+            for (_, test), probability in zip(splits, probabilities, strict=True)
         ]
-        for name, found in answers.items()
+        for name, probabilities in answers.items()
     }
     champion, reason = choose(folds, may_decide=explainable(product, folds), k=FOLDS)
     out_of_fold = np.empty(len(data[1]))
@@ -213,7 +195,7 @@ def _compete(
     splits: list[tuple[np.ndarray, np.ndarray]],
     options: dict[str, Any],
     progress: Callable[[Iterable[Any], int], Iterable[Any]],
-) -> tuple[dict[str, list[np.ndarray]], dict[str, Pipeline], dict[str, dict[str, Any]]]:
+) -> tuple[dict[str, list[np.ndarray]], dict[str, Pipeline], dict[str, Settings]]:
     """Return the candidates' answers in each outer fold, and their models and settings for good."""
     plan = [(c, split) for split in [*splits, None] for c in competing]
     tasks = [delayed(_task)(c, product, data, split, options) for c, split in plan]
@@ -244,13 +226,13 @@ def _task(
 
 
 def _table(
-    competing: Sequence[Candidate], folds: dict[str, list[dict[str, float]]]
-) -> list[dict[str, Any]]:
+    competing: Sequence[Candidate], folds: dict[str, list[Figures]]
+) -> tuple[CandidateRow, ...]:
     rows = []
     for candidate in competing:
-        row: dict[str, Any] = {"name": candidate.name, "label": candidate.label}
+        spreads = {}
         for metric in METRICS:
-            values = np.array([f[metric] for f in folds[candidate.name]])
-            row[metric] = {"mean": float(values.mean()), "sd": float(values.std(ddof=1))}
-        rows.append(row)
-    return rows
+            values = np.array([getattr(f, metric) for f in folds[candidate.name]])
+            spreads[metric] = Spread(mean=float(values.mean()), sd=float(values.std(ddof=1)))
+        rows.append(CandidateRow(name=candidate.name, label=candidate.label, **spreads))
+    return tuple(rows)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from ml.__main__ import main
+from ml.card.card import card_content
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("train", "evaluate", "fairness", "card", "verify")
@@ -202,7 +203,7 @@ def test_card_prints_one_json_object(run, bundle):
     assert (code, errors, len(out)) == (0, [], 1)
     found = json.loads(out[0])
     assert found["version"] == bundle.version
-    assert found["evidence"] == bundle.card["evidence"]
+    assert found["evidence"] == card_content(bundle).evidence.model_dump(mode="json")
 
 
 def test_card_wrong_language_or_bundle(run, bundle, tmp_path):
@@ -216,7 +217,7 @@ def test_card_wrong_language_or_bundle(run, bundle, tmp_path):
 def test_fairness_without_data_is_the_one_made_at_training(run, bundle):
     code, out, errors = run("fairness", "--bundle", bundle.directory, "--json")
     assert (code, errors, len(out)) == (0, [], 1)
-    assert json.loads(out[0]) == bundle.card["fairness"]
+    assert json.loads(out[0]) == card_content(bundle).fairness.model_dump(mode="json")
 
 
 def test_fairness_other_limits_need_data(run, bundle):

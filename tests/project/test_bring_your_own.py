@@ -128,7 +128,7 @@ def test_nothing_but_the_two_files_is_brought(walked, house, brought):
     brought_files = {f.name for f in brought.iterdir() if f.is_file()}
     assert brought_files == {"house_loan.toml", "house_rows.csv", "unseen_rows.csv"}
     assert house.product.name == "house_loan"
-    assert house.manifest["data"]["rows"] == ROWS
+    assert house.manifest.data.rows == ROWS
     assert house.file("product.toml") == (brought / "house_loan.toml").read_bytes()
     said = " ".join(walked["train"].stderr.split())
     assert f"House loan: {ROWS} rows" in said
@@ -247,7 +247,7 @@ def test_doc_s_error_lines_are_what_is_said(house, brought, tmp_path, monkeypatc
 
     train = ("train", "--product", "house_loan.toml", "--data", "house_rows.csv")
     train += ("--out", "models/house_loan")
-    fairness = ("audit", "--bundle", str(house.directory), "--data", "house_rows.csv")
+    fairness = ("fairness", "--bundle", str(house.directory), "--data", "house_rows.csv")
     said = [run("verify", "--bundle", "models/house_loan")]
     rows = pd.read_csv(brought / "house_rows.csv")
     for command, text, wrong in breakages(rows):

@@ -58,7 +58,7 @@ def card(version: str) -> Response:
     bundle = model.bundle if version == "current" else model.of(version)
     if bundle is None:
         abort(404)
-    return jsonify(model_card(bundle))
+    return jsonify(model_card(bundle).model_dump(mode="json"))
 
 
 def _found(number: int) -> tuple[Decision, Contents | None]:

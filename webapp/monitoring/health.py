@@ -35,7 +35,7 @@ def metrics_page() -> Response:
         info["model"] = {
             "product": bundle.product.name,
             "model": bundle.version,
-            "champion": str(bundle.manifest["champion"]),
+            "champion": bundle.manifest.champion,
         }
     text = metrics.render(counted=_counted(), info=info, reloads_refused=model.reloads_refused)
     return Response(text, content_type=CONTENT_TYPE)

@@ -1,7 +1,5 @@
 """The model: its card, and what a challenger beside it would have decided."""
 
-from datetime import datetime
-
 from flask import Blueprint, Response, jsonify, render_template
 from markupsafe import Markup
 
@@ -25,7 +23,6 @@ def show() -> str:
     return render_template(
         "serving/show.html",
         card=card,
-        trained_at=datetime.fromisoformat(card["trained_at"]),
         figures=FIGURES,
         plots=plots,
         as_share=share,
@@ -36,4 +33,4 @@ def show() -> str:
 
 @blueprint.get("/card.json")
 def download() -> Response:
-    return jsonify(model_card(model.bundle))
+    return jsonify(model_card(model.bundle).model_dump(mode="json"))

@@ -11,12 +11,9 @@ from pathlib import Path
 from typing import Self
 
 from ml.bundle.manifest import (
-    MANIFEST,
     InvalidBundle,
-    challenger_names,
     read_manifest,
     refuse_other_versions,
-    understood,
 )
 from ml.bundle.store import keep_bundle
 from webapp.config import VERSION, Config, InvalidSetting, check_challenger
@@ -64,9 +61,7 @@ def pin_bundle(config: Config) -> Pin:
         manifest, digest = read_manifest(copy)
         refuse_other_versions(config.bundle, manifest)
         if config.challenger:
-            with understood(config.bundle / MANIFEST):
-                names = challenger_names(manifest)
-            check_challenger(config.challenger, there=names)
+            check_challenger(config.challenger, there=manifest.challengers)
         # Another release of Loan Desk may compute other answers.
         verified = config.instance / "verified" / f"{digest}-{VERSION}"
         if not verified.exists():

@@ -42,7 +42,8 @@ def test_decide_explains_a_refusal_and_no_grant(bundle, applications):
 def test_decide_at_the_threshold_itself_grants(bundle, applications):
     own = bundle.scorer.score(applications[0]).probability
     for threshold, granted in ((own, True), (math.nextafter(own, 1), False)):
-        changed = dataclasses.replace(bundle, manifest=bundle.manifest | {"threshold": threshold})
+        manifest = bundle.manifest.model_copy(update={"threshold": threshold})
+        changed = dataclasses.replace(bundle, manifest=manifest)
         assert decide(changed, applications[0]).granted == granted
 
 

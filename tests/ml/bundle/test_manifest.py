@@ -1,13 +1,13 @@
 """What ml/bundle/manifest.py promises."""
 
 import hashlib
-import json
 import re
 import sys
 
 import numpy as np
 import pytest
 import sklearn
+from pydantic import ValidationError
 
 from ml.bundle.manifest import (
     ARRAYS,
@@ -22,7 +22,6 @@ from ml.bundle.manifest import (
     BundleForeign,
     BundleMissing,
     BundleTampered,
-    InvalidBundle,
     challenger_files,
     read_manifest,
     refuse_other_versions,
@@ -30,6 +29,7 @@ from ml.bundle.manifest import (
     verified,
     versions,
 )
+from tests.ml.bundle.damage import seal, stated, told
 
 
 @pytest.fixture
@@ -40,27 +40,8 @@ def folder(bundle, tmp_path):
     return tmp_path
 
 
-def stated(directory):
-    return json.loads((directory / MANIFEST).read_bytes())
-
-
-def seal(directory, manifest):
-    """Write a manifest, given as an object or as text, with the seal that fits it."""
-    text = manifest if isinstance(manifest, str) else json.dumps(manifest)
-    content = text.encode(errors="surrogateescape")
-    (directory / MANIFEST).write_bytes(content)
-    (directory / SEAL).write_text(f"{hashlib.sha256(content).hexdigest()}  {MANIFEST}\n")
-
-
 def refused(directory, kind):
-    """Whether reading raises exactly this kind, with one line; return the line."""
-    with pytest.raises(InvalidBundle) as raised:
-        read_manifest(directory)
-    assert type(raised.value) is kind
-    message = str(raised.value)
-    assert message.startswith(str(directory))
-    assert "\n" not in message
-    return message
+    return told(directory, kind, lambda: read_manifest(directory))
 
 
 def test_read_manifest_whole(folder, bundle):
@@ -123,6 +104,15 @@ def lacking(part, key):
     return lambda manifest: manifest | {part: without(key)(manifest[part])}
 
 
+def within(part, **changes):
+    return lambda manifest: manifest | {part: manifest[part] | changes}
+
+
+def row_of(manifest, accuracy):
+    row = next(row for row in manifest["table"] if row["name"] == manifest["champion"])
+    return row | {"accuracy": accuracy}
+
+
 def with_file(name):
     return lambda manifest: manifest | {"files": manifest["files"] | {name: "0" * 64}}
 
@@ -139,10 +129,12 @@ STATED = (
     "reason",
     "rule",
     "scorer",
+    "seed",
     "settings",
     "table",
     "threshold",
     "threshold_from",
+    "trained_at",
     "version",
     "versions",
 )
@@ -162,6 +154,29 @@ RESEALED = {
         for name in (ARRAYS, BACKGROUND, CARD, CHAMPION, NOVELTY, PRODUCT)
     },
     **{f"without {name}": lacking("versions", name) for name in versions()},
+    "with another key": lambda m: m | {"more": 1},
+    "seed is text": lambda m: m | {"seed": "0"},
+    "seed is true": lambda m: m | {"seed": True},
+    "cost ratio of nothing": lambda m: m | {"cost_ratio": 0},
+    "cost ratio is text": lambda m: m | {"cost_ratio": "3"},
+    "scorer of another kind": lambda m: m | {"scorer": "poly"},
+    "champion is no candidate": lambda m: m | {"champion": "svc_poly"},
+    "champion without settings": lacking("settings", "svc_linear"),
+    "champion that is no name": lambda m: m | {"champion": "../up"},
+    "version of another shape": lambda m: m | {"version": "svc_linear"},
+    "version that climbs": lambda m: m | {"version": "../up-12345678"},
+    "version with a line break": lambda m: m | {"version": m["version"] + "\n"},
+    "hash that is none": lambda m: m | {"files": m["files"] | {ARRAYS: "0"}},
+    "rows are text": within("data", rows="many"),
+    "no rows": within("data", rows=0),
+    "effort is text": within("effort", thorough="yes"),
+    "range without an end": lambda m: m | {"ranges": {"assets": [1]}},
+    "range of fractions": lambda m: m | {"ranges": {"assets": [1.5, 2]}},
+    "table of names": lambda m: m | {"table": [row["name"] for row in m["table"]]},
+    "figure without a deviation": lambda m: m | {"table": [row_of(m, {"mean": 0.5})]},
+    "figure that is text": lambda m: m | {"table": [row_of(m, {"mean": "0.5", "sd": 0})]},
+    "trained at no time": lambda m: m | {"trained_at": "yesterday"},
+    "trained in no time zone": lambda m: m | {"trained_at": "2026-01-01T00:00:00"},
     "threshold is text": lambda m: m | {"threshold": "0.5"},
     "threshold not a number": lambda m: m | {"threshold": float("nan")},
     "threshold above 1": lambda m: m | {"threshold": 1.5},
@@ -180,7 +195,26 @@ RESEALED = {
 @pytest.mark.parametrize("case", RESEALED)
 def test_read_manifest_resealed(folder, case):
     seal(folder, RESEALED[case](stated(folder)))
-    refused(folder, BundleTampered)
+    assert refused(folder, BundleTampered).startswith(f"{folder / MANIFEST}: ")
+
+
+def test_read_manifest_says_which_value_is_wrong(folder):
+    manifest = stated(folder)
+    manifest["known_answers"][3]["probability"] = "high"
+    seal(folder, manifest)
+    where = "known_answers.3.probability"
+    message = refused(folder, BundleTampered)
+    assert message == f"{folder / MANIFEST}: {where}: Input should be a valid number"
+
+
+def test_manifest_cannot_be_changed(bundle):
+    with pytest.raises(ValidationError, match="frozen"):
+        bundle.manifest.threshold = 0.1
+
+
+def test_manifest_of_an_older_format_is_not_looked_into(folder):
+    seal(folder, {"format": 2, "version": "svc_linear-12345678", "audit": {}})
+    refused(folder, BundleForeign)
 
 
 def test_versions_are_those_installed():
@@ -194,7 +228,7 @@ def test_versions_are_those_installed():
 @pytest.mark.parametrize("name", sorted(versions()))
 def test_refuse_other_versions_names_the_one(bundle, name):
     refuse_other_versions(bundle.directory, bundle.manifest)
-    other = bundle.manifest | {"versions": versions() | {name: "0.24.2"}}
+    other = bundle.manifest.model_copy(update={"versions": versions() | {name: "0.24.2"}})
     said = f"trained under {name} 0.24.2, but {versions()[name]} is installed; train it again"
     with pytest.raises(BundleForeign) as raised:
         refuse_other_versions(bundle.directory, other)
@@ -203,15 +237,16 @@ def test_refuse_other_versions_names_the_one(bundle, name):
 
 def test_challenger_files_are_those_of_the_bundle(bundle):
     for file in challenger_files("svc_rbf"):
-        assert file in bundle.manifest["files"]
+        assert file in bundle.manifest.files
         assert (bundle.directory / file).is_file()
 
 
 @pytest.fixture
-def single(tmp_path):
+def single(bundle, tmp_path):
     """A folder with one file, and a manifest that has its hash."""
     (tmp_path / "a").write_bytes(b"1")
-    return tmp_path, {"files": {"a": hashlib.sha256(b"1").hexdigest()}}
+    files = {"a": hashlib.sha256(b"1").hexdigest()}
+    return tmp_path, bundle.manifest.model_copy(update={"files": files})
 
 
 def test_verified_whole_file(single):

@@ -1,5 +1,7 @@
 """What ml/card/card.py promises."""
 
+import dataclasses
+import hashlib
 import json
 import subprocess
 import sys
@@ -7,14 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from ml.bundle.manifest import CARD, MANIFEST, BundleTampered
 from ml.card.card import (
     FIGURES,
     IN_FRENCH,
-    limits,
+    ModelCard,
+    card_content,
     model_card,
 )
 from ml.evaluation.performance import METRICS
 from ml.product.definition import Product, read_product
+from ml.product.texts import Text
 from ml.training.candidates import candidates
 
 ROOT = Path(__file__).parents[3]
@@ -26,34 +31,40 @@ def card(bundle):
 
 
 def test_card_is_json_and_says_the_same_as_the_bundle(card, bundle):
-    assert json.loads(json.dumps(card, allow_nan=False)) == card
-    manifest = bundle.manifest
+    written = json.dumps(card.model_dump(mode="json"), allow_nan=False)
+    assert ModelCard.model_validate_json(written) == card
+    manifest = json.loads((bundle.directory / MANIFEST).read_bytes())
+    held = json.loads(bundle.file(CARD))
+    said = json.loads(written)
     for key in ("version", "trained_at", "versions", "data", "rule", "reason", "champion"):
-        assert card[key] == manifest[key]
-    assert card["threshold"] == bundle.threshold
-    assert card["cost_ratio"] == manifest["cost_ratio"]
-    assert card["settings"] == manifest["settings"]["svc_linear"]
-    assert card["evidence"] == bundle.card["evidence"]
-    assert card["fairness"] == bundle.card["fairness"]
-    assert card["product"]["name"] == bundle.product.name
+        assert said[key] == manifest[key]
+    assert said["threshold"] == bundle.threshold
+    assert said["cost_ratio"] == manifest["cost_ratio"]
+    assert said["settings"] == manifest["settings"]["svc_linear"]
+    for key in ("evidence", "importance", "fairness"):
+        assert said[key] == held[key]
+    assert said["product"] == {
+        "name": bundle.product.name,
+        "label": bundle.product.label.model_dump(),
+    }
 
 
 def test_card_has_evidence_of_the_rows_and_threshold_of_the_bundle(card, bundle, origin, trained):
-    figures = card["evidence"]["figures"]
-    assert figures["n"] == len(origin.data[1]) == bundle.manifest["data"]["rows"]
-    assert figures["n_good"] == bundle.manifest["data"]["good"]
-    assert card["evidence"]["threshold"] == bundle.threshold
+    figures = card.evidence.figures
+    assert figures.n == len(origin.data[1]) == bundle.manifest.data.rows
+    assert figures.n_good == bundle.manifest.data.good
+    assert card.evidence.threshold == bundle.threshold
     granted = trained.out_of_fold >= bundle.threshold
-    assert figures["accuracy"] == pytest.approx((granted == origin.data[1]).mean())
+    assert figures.accuracy == pytest.approx((granted == origin.data[1]).mean())
 
 
 def test_card_labels_candidates_and_fields_in_both_languages(card, bundle):
-    labels = {row["name"]: row["label"] for row in card["candidates"]}
-    assert labels["svc_linear"] == {"en": "SVC (linear)", "fr": "SVC (linéaire)"}
-    assert all(set(row) >= {*METRICS, "name"} for row in card["candidates"])
-    assert len(card["importance"]) == len(bundle.product.inputs)
-    for row in card["importance"]:
-        assert row["label"] == bundle.product.by_name[row["field"]].label.model_dump()
+    labels = {row.name: row.label for row in card.candidates}
+    assert labels["svc_linear"] == Text(en="SVC (linear)", fr="SVC (linéaire)")
+    assert all(set(row.model_dump(mode="json")) >= {*METRICS, "name"} for row in card.candidates)
+    assert len(card.importance) == len(bundle.product.inputs)
+    for row in card.importance:
+        assert row.label == bundle.product.by_name[row.field].label
 
 
 def test_every_figure_and_candidate_has_its_words(product):
@@ -61,23 +72,52 @@ def test_every_figure_and_candidate_has_its_words(product):
     assert list(IN_FRENCH) == [c.name for c in candidates(product, seed=0)]
 
 
-def test_limits_are_the_products_own_words(card, product):
-    found = limits(product)
-    assert found["target_meaning"] == product.target_meaning.model_dump()
-    assert found["limits"] == [limit.model_dump() for limit in product.limits]
-    assert len(found["limits"]) > 1
-    assert card["target_meaning"] == found["target_meaning"]
-    assert card["limits"] == found["limits"]
-    assert limits(read_product("mortgage"))["target_meaning"] != found["target_meaning"]
+def test_limits_are_the_products_own_words(card, product, bundle):
+    assert (card.target_meaning, card.limits) == (product.target_meaning, product.limits)
+    assert len(card.limits) > 1
+    mortgage = read_product("mortgage")
+    other = model_card(dataclasses.replace(bundle, product=mortgage))
+    assert (other.target_meaning, other.limits) == (mortgage.target_meaning, mortgage.limits)
+    assert other.target_meaning != card.target_meaning
 
 
-def test_limits_of_a_product_that_states_none(product):
+def test_limits_of_a_product_that_states_none(product, bundle):
     said = product.model_dump(exclude_defaults=True, exclude={"target_meaning", "limits"})
-    assert limits(Product.model_validate(said)) == {"target_meaning": None, "limits": []}
+    silent = dataclasses.replace(bundle, product=Product.model_validate(said))
+    written = model_card(silent).model_dump(mode="json")
+    assert (written["target_meaning"], written["limits"]) == (None, [])
+
+
+def test_card_content_is_what_training_found_out(bundle, trained):
+    content = card_content(bundle)
+    assert content.model_dump(mode="json") == json.loads(bundle.file(CARD))
+    assert content.importance == trained.importance
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (lambda held: held | {"evidence": None}, "evidence"),
+        (lambda held: held | {"more": 1}, "more"),
+        (lambda held: {"evidence": held["evidence"]}, "importance"),
+        (lambda held: held | {"fairness": held["fairness"] | {"rows": "many"}}, "fairness.rows"),
+    ],
+)
+def test_card_content_that_is_not_what_it_must_be(bundle, tmp_path, change, where):
+    content = json.dumps(change(json.loads(bundle.file(CARD)))).encode()
+    (tmp_path / CARD).write_bytes(content)
+    files = bundle.manifest.files | {CARD: hashlib.sha256(content).hexdigest()}
+    manifest = bundle.manifest.model_copy(update={"files": files})
+    resealed = dataclasses.replace(bundle, directory=tmp_path, manifest=manifest)
+    with pytest.raises(BundleTampered) as raised:
+        model_card(resealed)
+    assert str(raised.value).startswith(f"{tmp_path / CARD}: {where}: ")
+    assert "\n" not in str(raised.value)
 
 
 def test_a_web_worker_can_show_a_card_without_scikit_learn_or_pandas():
-    code = "import sys, ml.card; print({'sklearn', 'pandas', 'scipy'} & {*sys.modules})"
+    modules = "ml.card.card, ml.card.plots, ml.card.fairness_table, ml.bundle.reader"
+    code = f"import sys, {modules}; print({{'sklearn', 'pandas', 'scipy'}} & {{*sys.modules}})"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -1,11 +1,11 @@
 """What ml/card/markdown.py promises."""
 
-import copy
+import json
 import re
 
 import pytest
 
-from ml.card.card import model_card
+from ml.card.card import ModelCard, model_card
 from ml.card.markdown import as_markdown
 
 
@@ -30,18 +30,22 @@ def tables(text):
 def test_markdown_holds_the_whole_card(card, language):
     text = as_markdown(card, language)
     said = [
-        card["version"],
-        card["product"]["label"][language],
-        card["data"]["sha256"],
-        card["rule"][language],
-        card["reason"][language],
-        card["target_meaning"][language],
-        card["evidence_is"][language],
-        *(limit[language] for limit in card["limits"]),
-        *(row["label"][language] for row in card["importance"]),
-        *(row["label"][language] for row in card["candidates"]),
-        *(a["label"][language] for a in card["fairness"]["attributes"]),
+        card.version,
+        card.data.sha256,
+        card.trained_at.isoformat(),
     ]
+    texts = [
+        card.product.label,
+        card.rule,
+        card.reason,
+        card.target_meaning,
+        card.evidence_is,
+        *card.limits,
+        *(row.label for row in card.importance),
+        *(row.label for row in card.candidates),
+        *(attribute.label for attribute in card.fairness.attributes),
+    ]
+    said += [text.in_language(language) for text in texts]
     for words in said:
         assert words in text
     for name in ("calibration", "roc", "precision_recall", "thresholds", "importance"):
@@ -56,25 +60,24 @@ def test_markdown_tables_are_whole(card, language):
         assert all(len(row) == len(header) for row in rows)
         assert all(cell in ("---", "--:") for cell in rule)
     sizes = [len(rows) - 2 for rows in found]
-    evidence = card["evidence"]
-    assert sizes == [1, len(card["candidates"]), len(evidence["thresholds"]), 5, 10, 11]
+    assert sizes == [1, len(card.candidates), len(card.evidence.thresholds), 5, 10, 11]
 
 
 def test_markdown_says_what_each_threshold_grants_and_loses(card):
     header, _, *rows = tables(as_markdown(card, "en"))[2]
     assert header[0] == "Threshold"
-    used = next(row for row in card["evidence"]["thresholds"] if row["used"])
+    used = next(row for row in card.evidence.thresholds if row.used)
     bold = [row for row in rows if row[0].startswith("**")]
     assert len(bold) == 1
     assert [cell.strip("*") for cell in bold[0]] == [
-        f"{used['threshold']:g}",
-        f"{100 * used['grant_rate']:.1f}%",
-        str(used["granted"]),
-        str(used["bad_granted"]),
-        f"{100 * used['bad_rate']:.1f}%",
-        str(used["good_refused"]),
-        f"{used['cost']:g}",
-        f"{used['cost_per_1000']:.1f}",
+        f"{used.threshold:g}",
+        f"{100 * used.grant_rate:.1f}%",
+        str(used.granted),
+        str(used.bad_granted),
+        f"{100 * used.bad_rate:.1f}%",
+        str(used.good_refused),
+        f"{used.cost:g}",
+        f"{used.cost_per_1000:.1f}",
     ]
 
 
@@ -91,17 +94,20 @@ def test_markdown_in_french_writes_numbers_the_french_way(card):
 
 def test_markdown_says_where_the_threshold_comes_from(card):
     assert "follows from the cost ratio" in as_markdown(card, "en")
-    by_hand = as_markdown({**card, "threshold": 0.8}, "en")
-    assert "from a probability of 0.8 on, which was set by hand" in by_hand
-    assert "fixée à la main" in as_markdown({**card, "threshold": 0.8}, "fr")
+    by_hand = card.model_copy(update={"threshold": 0.8})
+    expected = "from a probability of 0.8 on, which was set by hand"
+    assert expected in as_markdown(by_hand, "en")
+    assert "fixée à la main" in as_markdown(by_hand, "fr")
 
 
 def test_markdown_of_a_card_with_gaps(card):
-    bare = copy.deepcopy(card) | {"fairness": None, "target_meaning": None, "limits": []}
+    bare = card.model_dump(mode="json") | {"target_meaning": None, "limits": []}
     bare["evidence"]["thresholds"][-1]["bad_rate"] = None
     bare["importance"][0]["label"]["en"] = "Yes | no"
-    text = as_markdown(bare, "en")
-    for heading in ("## Fairness", "## Known limits", "## What good and bad mean"):
+    bare["fairness"]["attributes"] = []
+    text = as_markdown(ModelCard.model_validate_json(json.dumps(bare)), "en")
+    assert "No protected column to compare." in text
+    for heading in ("## Known limits", "## What good and bad mean"):
         assert heading in as_markdown(card, "en")
         assert heading not in text
     found = tables(text)

@@ -10,6 +10,7 @@ import pytest
 from ml.card.plots import draw
 from ml.card.svg import LETTER, WIDTH
 from ml.evaluation.performance import evidence
+from ml.evaluation.reports import Importance
 from ml.product.definition import read_product
 from ml.product.texts import LANGUAGES
 
@@ -39,7 +40,7 @@ def evidence_of(*, threshold=0.5, cost_ratio=1.0, n=900):
 def weights_of(product, *, least=-0.004):
     means = np.linspace(0.07, least, len(product.inputs))
     return [
-        {"field": f.name, "label": f.label.model_dump(), "mean": float(m), "sd": 0.009}
+        Importance(field=f.name, label=f.label, mean=float(m), sd=0.009)
         for f, m in zip(product.inputs, means, strict=True)
     ]
 
@@ -91,14 +92,14 @@ def test_plots_in_one_page_share_no_id(drawn):
 
 
 def test_plots_say_their_main_figures(drawn, found):
-    auc, ap = found["figures"]["roc_auc"], found["figures"]["pr_auc_refused"]
-    error = found["calibration"]["expected_error"]
-    used = next(row for row in found["thresholds"] if row["used"])
+    auc, ap = found.figures.roc_auc, found.figures.pr_auc_refused
+    error = found.calibration.expected_error
+    used = next(row for row in found.thresholds if row.used)
     figures = {
         "roc": f"{auc:.3f}",
         "precision_recall": f"{ap:.3f}",
         "calibration": f"{error:.3f}",
-        "thresholds": f"{100 * used['grant_rate']:.1f}",
+        "thresholds": f"{100 * used.grant_rate:.1f}",
         "importance": "0.070",
     }
     for name, figure in figures.items():
@@ -168,7 +169,7 @@ def test_importance_has_every_label_whole_and_a_bar_for_each_field(drawn):
 
 
 def test_importance_of_nothing_can_be_drawn(found, product):
-    weights = [{**row, "mean": 0.0, "sd": 0.0} for row in weights_of(product)]
+    weights = [row.model_copy(update={"mean": 0.0, "sd": 0.0}) for row in weights_of(product)]
     root = ElementTree.fromstring(draw(found, weights, "en")["plots/importance.en.svg"])
     assert {e.get("width") for e in root.iter(f"{SPACE}rect")} == {"0"}
 
@@ -192,27 +193,27 @@ def test_curves_mark_the_threshold_used(drawn, found, name):
     left, top, right, bottom = square(root)
     assert right - left == bottom - top
     (mark,) = placed(root, "mark")
-    x, y = found[name]["at_threshold"]
+    x, y = getattr(found, name).at_threshold
     assert float(mark.get("cx")) == pytest.approx(left + x * (right - left), abs=0.01)
     assert float(mark.get("cy")) == pytest.approx(bottom - y * (bottom - top), abs=0.01)
     (curve,) = placed(root, "line", "polyline")
-    assert len(curve.get("points").split()) == len(found[name]["points"])
+    assert len(curve.get("points").split()) == len(getattr(found, name).points)
 
 
 def test_calibration_has_a_point_and_an_interval_for_each_bin(drawn, found):
     root = drawn["calibration", "en"]
     left, top, right, bottom = square(root)
-    bins = found["calibration"]["bins"]
+    bins = found.calibration.bins
     points, whiskers = placed(root, "point"), placed(root, "whisker", "polyline")
     assert len(points) == len(whiskers) == len(bins)
     for b, point, whisker in zip(bins, points, whiskers, strict=True):
-        x = left + b["expected"] * (right - left)
-        y = bottom - b["observed"] * (bottom - top)
+        x = left + b.expected * (right - left)
+        y = bottom - b.observed * (bottom - top)
         assert (float(point.get("cx")), float(point.get("cy"))) == pytest.approx((x, y), abs=0.01)
         ends = [list(map(float, p.split(","))) for p in whisker.get("points").split()]
-        for (at, height), end in zip(ends, ("low", "high"), strict=True):
+        for (at, height), end in zip(ends, (b.low, b.high), strict=True):
             assert at == pytest.approx(x, abs=0.01)
-            assert height == pytest.approx(bottom - b[end] * (bottom - top), abs=0.01)
+            assert height == pytest.approx(bottom - end * (bottom - top), abs=0.01)
 
 
 def test_thresholds_are_told_apart_without_colour(drawn, found):
@@ -220,7 +221,7 @@ def test_thresholds_are_told_apart_without_colour(drawn, found):
     lines = placed(root, "line", "polyline")
     patterns = [e.get("stroke-dasharray") for e in lines]
     assert len(patterns) == len(set(patterns)) == 3
-    assert all(len(e.get("points").split()) == len(found["thresholds"]) for e in lines)
+    assert all(len(e.get("points").split()) == len(found.thresholds) for e in lines)
     assert len(placed(root, "mark")) == 3
     upright = [e.get("points") for e in placed(root, "mark", "polyline")]
     xs = {p.split(",")[0] for points in upright for p in points.split()}
@@ -231,7 +232,7 @@ def test_thresholds_are_told_apart_without_colour(drawn, found):
 def test_threshold_that_grants_or_refuses_nobody_has_no_rate_to_mark(product):
     weights = weights_of(product)
     nobody = evidence_of(threshold=0.9999999)
-    assert next(row for row in nobody["thresholds"] if row["used"])["bad_rate"] is None
+    assert next(row for row in nobody.thresholds if row.used).bad_rate is None
     root = ElementTree.fromstring(draw(nobody, weights, "en")["plots/thresholds.en.svg"])
     assert len(placed(root, "mark")) == 2
     everybody = evidence_of(threshold=0.0001)

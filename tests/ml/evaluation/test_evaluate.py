@@ -29,15 +29,15 @@ def test_evaluate_gives_the_figures_of_the_decisions(bundle, product):
     fields, good = read_rows(product, product.data_file)
     probability = bundle.scorer.score_many(fields)
     expected = figures(good, probability, threshold=bundle.threshold)
-    assert list(found) == KEYS
+    assert list(found.model_dump()) == KEYS
     for name in ("accuracy", "balanced_accuracy", "roc_auc", "brier"):
-        assert found[name] == pytest.approx(expected[name])
+        assert getattr(found, name) == pytest.approx(getattr(expected, name))
     granted = probability >= bundle.threshold
-    assert found["n"] == len(good)
-    assert found["grant_rate"] == pytest.approx(granted.mean())
-    assert found["recall_refused"] == pytest.approx(np.mean(~granted[good == 0]))
-    assert found["threshold"] == bundle.threshold
-    assert found["roc_auc"] > 0.75
+    assert found.n == len(good)
+    assert found.grant_rate == pytest.approx(granted.mean())
+    assert found.recall_refused == pytest.approx(np.mean(~granted[good == 0]))
+    assert found.threshold == bundle.threshold
+    assert found.roc_auc > 0.75
 
 
 @pytest.mark.parametrize(("only", "null"), [(0, 2), (1, 3)])
@@ -45,7 +45,7 @@ def test_evaluate_single_class_has_no_figure_that_needs_both(bundle, product, tm
     rows = pd.read_csv(product.data_file).query("eligible == @only").head(30)
     rows.to_csv(tmp_path / "one.csv", index=False)
     found = evaluate(bundle, tmp_path / "one.csv")
-    assert [key for key in KEYS if found[key] is None] == [
+    assert [key for key in KEYS if getattr(found, key) is None] == [
         "balanced_accuracy",
         "roc_auc",
         "recall_refused",
@@ -56,7 +56,7 @@ def test_evaluate_one_row_with_missing_values_and_an_unseen_word(bundle, product
     rows = pd.read_csv(product.data_file).head(1)
     rows = rows.assign(monthly_income=None, home_status="never_seen")
     rows.to_csv(tmp_path / "one.csv", index=False)
-    assert evaluate(bundle, tmp_path / "one.csv")["n"] == 1
+    assert evaluate(bundle, tmp_path / "one.csv").n == 1
 
 
 def test_evaluate_needs_no_protected_column(bundle, product, tmp_path):

@@ -20,6 +20,7 @@ from ml.evaluation.performance import (
     figures,
     threshold_for,
 )
+from ml.evaluation.reports import Evidence
 
 # Six rows by rising probability; from .5 on four are granted, one of them bad.
 GOOD = np.array([0, 1, 0, 1, 1, 1])
@@ -51,62 +52,66 @@ def test_figures_equal_those_by_hand():
     probability = np.array([0.9, 0.5, 0.3, 0.6, 0.1])
     found = figures(good, probability, threshold=0.5)
     # Granted: the first two, which are good, and the fourth, which is bad; 0.5 is granted.
-    assert found["accuracy"] == pytest.approx(3 / 5)
-    assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert found.accuracy == pytest.approx(3 / 5)
+    assert found.balanced_accuracy == pytest.approx((2 / 3 + 1 / 2) / 2)
     # Pairs of a good and a bad row: 4 of 6 in the right order.
-    assert found["roc_auc"] == pytest.approx(4 / 6)
+    assert found.roc_auc == pytest.approx(4 / 6)
     # By rising probability: bad, good, good, bad, good; precision 1/1 and 2/4 where recall rises.
-    assert found["pr_auc_refused"] == pytest.approx((1 / 1 + 2 / 4) / 2)
-    assert found["brier"] == pytest.approx((0.01 + 0.25 + 0.49 + 0.36 + 0.01) / 5)
-    assert tuple(found) == METRICS
+    assert found.pr_auc_refused == pytest.approx((1 / 1 + 2 / 4) / 2)
+    assert found.brier == pytest.approx((0.01 + 0.25 + 0.49 + 0.36 + 0.01) / 5)
+    assert tuple(found.model_dump()) == METRICS
 
 
 def test_evidence_can_be_written_as_json(drawn):
     for threshold in (0.5, 0.0, 1.1):  # all granted, none granted
         found = found_of(drawn, threshold=threshold)
-        assert json.loads(json.dumps(found, allow_nan=False)) == found
+        written = json.dumps(found.model_dump(mode="json"), allow_nan=False)
+        assert Evidence.model_validate_json(written) == found
 
 
 def test_evidence_states_its_rows_and_what_it_was_asked(drawn):
     good, probability = drawn
     found = found_of(drawn, threshold=0.6, cost_ratio=1.5)
-    assert found["threshold"] == 0.6
-    assert found["cost_ratio"] == 1.5
+    assert found.threshold == 0.6
+    assert found.cost_ratio == 1.5
     expected = figures(good, probability, threshold=0.6)
-    assert found["figures"] == expected | {"n": 4000, "n_good": int(good.sum())}
+    assert found.figures.model_dump() == expected.model_dump() | {
+        "n": 4000,
+        "n_good": int(good.sum()),
+    }
 
 
 def test_calibration_bins_hold_equal_counts_by_rising_probability():
     order = np.random.default_rng(0).permutation(43)
     probability = np.linspace(0.01, 0.99, 43)
     good = (np.arange(43) % 3 == 0).astype(int)
-    found = found_of((good[order], probability[order]))["calibration"]
+    found = found_of((good[order], probability[order])).calibration
     parts = [slice(0, 5), slice(5, 10), slice(10, 15)]  # 43 = 3 · 5 + 7 · 4
     parts += [slice(15 + 4 * i, 19 + 4 * i) for i in range(7)]
     gaps = 0.0
-    for b, part in zip(found["bins"], parts, strict=True):
-        assert b["n"] == len(good[part])
-        assert b["expected"] == pytest.approx(probability[part].mean())
-        assert b["observed"] == pytest.approx(good[part].mean())
-        gaps += b["n"] * abs(probability[part].mean() - good[part].mean())
-    assert found["expected_error"] == pytest.approx(gaps / 43)
+    for b, part in zip(found.bins, parts, strict=True):
+        assert b.n == len(good[part])
+        assert b.expected == pytest.approx(probability[part].mean())
+        assert b.observed == pytest.approx(good[part].mean())
+        gaps += b.n * abs(probability[part].mean() - good[part].mean())
+    assert found.expected_error == pytest.approx(gaps / 43)
 
 
 def test_calibration_interval_is_wilsons():
     # Ten bins of ten rows, eight good in each: Wilson's interval by hand, with z = 1.96.
     good = np.tile([1] * 8 + [0] * 2, 10)
-    found = found_of((good, np.linspace(0, 1, 100)))["calibration"]["bins"]
+    found = found_of((good, np.linspace(0, 1, 100))).calibration.bins
     z = 1.959964
     middle = (0.8 + z**2 / 20) / (1 + z**2 / 10)
     half = z / (1 + z**2 / 10) * math.sqrt(0.8 * 0.2 / 10 + z**2 / 400)
     for b in found:
-        assert (b["low"], b["high"]) == pytest.approx((middle - half, middle + half), abs=1e-6)
+        assert (b.low, b.high) == pytest.approx((middle - half, middle + half), abs=1e-6)
 
 
 def test_calibration_of_probabilities_that_are_right(drawn):
-    found = found_of(drawn)["calibration"]
-    assert found["expected_error"] < 0.03
-    within = [b["low"] <= b["expected"] <= b["high"] for b in found["bins"]]
+    found = found_of(drawn).calibration
+    assert found.expected_error < 0.03
+    within = [b.low <= b.expected <= b.high for b in found.bins]
     assert sum(within) >= 8
 
 
@@ -122,28 +127,28 @@ def distances(points, outline):
 
 def test_roc_is_scikit_learns_drawn_with_fewer_points(drawn):
     good, probability = drawn
-    found = found_of(drawn)["roc"]
+    found = found_of(drawn).roc
     false, true, _ = roc_curve(good, probability)
     assert len(false) > 2 * POINTS
-    assert 20 < len(found["points"]) <= POINTS
-    assert found["points"][0] == [0, 0]
-    assert found["points"][-1] == [1, 1]
+    assert 20 < len(found.points) <= POINTS
+    assert found.points[0] == (0, 0)
+    assert found.points[-1] == (1, 1)
     # The plot is 254 pixels wide: this is half of one.
-    assert distances(np.column_stack([false, true]), found["points"]).max() < 0.002
-    x, y = np.array(found["points"]).T
+    assert distances(np.column_stack([false, true]), found.points).max() < 0.002
+    x, y = np.array(found.points).T
     assert np.trapezoid(y, x) == pytest.approx(roc_auc_score(good, probability), abs=0.0005)
 
 
 def test_precision_recall_is_for_finding_the_bad(drawn):
     good, probability = drawn
-    found = found_of(drawn)["precision_recall"]
+    found = found_of(drawn).precision_recall
     precision, recall, _ = precision_recall_curve(1 - good, 1 - probability)
-    assert len(found["points"]) <= POINTS
+    assert len(found.points) <= POINTS
     real = np.column_stack([recall, precision])[:-1]
-    assert distances(real, found["points"]).max() < 0.004
-    assert found["points"][0][0] > 0
-    assert found["points"][-1] == pytest.approx([1, found["base_rate"]], abs=1e-6)
-    assert found["base_rate"] == pytest.approx(1 - good.mean())
+    assert distances(real, found.points).max() < 0.004
+    assert found.points[0][0] > 0
+    assert found.points[-1] == pytest.approx((1, found.base_rate), abs=1e-6)
+    assert found.base_rate == pytest.approx(1 - good.mean())
 
 
 @pytest.mark.parametrize("threshold", [0.35, 0.5, 0.8123])
@@ -152,24 +157,24 @@ def test_marks_lie_where_the_threshold_decides(drawn, threshold):
     granted = (probability >= threshold).astype(int)
     found = found_of(drawn, threshold=threshold)
     bad_granted = 1 - recall_score(good, granted, pos_label=0)
-    assert found["roc"]["at_threshold"] == pytest.approx([bad_granted, recall_score(good, granted)])
-    assert found["precision_recall"]["at_threshold"] == pytest.approx(
-        [recall_score(good, granted, pos_label=0), precision_score(good, granted, pos_label=0)]
+    assert found.roc.at_threshold == pytest.approx((bad_granted, recall_score(good, granted)))
+    assert found.precision_recall.at_threshold == pytest.approx(
+        (recall_score(good, granted, pos_label=0), precision_score(good, granted, pos_label=0))
     )
 
 
 def test_precision_without_any_refusal_is_none(drawn):
     found = found_of(drawn, threshold=0.0)
-    assert found["precision_recall"]["at_threshold"] is None
-    assert found["roc"]["at_threshold"] == [1, 1]
+    assert found.precision_recall.at_threshold is None
+    assert found.roc.at_threshold == (1, 1)
 
 
 def test_thresholds_equal_those_counted_by_hand():
-    found = found_of((GOOD, PROBABILITY), threshold=0.75, cost_ratio=3.0)["thresholds"]
-    rows = {row["threshold"]: row for row in found}
+    found = found_of((GOOD, PROBABILITY), threshold=0.75, cost_ratio=3.0).thresholds
+    rows = {row.threshold: row for row in found}
     assert list(rows) == [n / 20 for n in range(1, 20)]
-    assert [t for t, row in rows.items() if row["used"]] == [0.75]
-    assert rows[0.5] == {
+    assert [t for t, row in rows.items() if row.used] == [0.75]
+    assert rows[0.5].model_dump() == {
         "threshold": 0.5,
         "grant_rate": 4 / 6,
         "granted": 4,
@@ -180,10 +185,10 @@ def test_thresholds_equal_those_counted_by_hand():
         "cost_per_1000": pytest.approx(1000 * 4 / 6),
         "used": False,
     }
-    assert (rows[0.75]["granted"], rows[0.75]["bad_granted"], rows[0.75]["cost"]) == (2, 0, 2)
-    assert (rows[0.05]["granted"], rows[0.05]["cost"]) == (6, 6)
-    assert rows[0.95]["bad_rate"] is None
-    assert rows[0.95]["cost"] == 4
+    assert (rows[0.75].granted, rows[0.75].bad_granted, rows[0.75].cost) == (2, 0, 2)
+    assert (rows[0.05].granted, rows[0.05].cost) == (6, 6)
+    assert rows[0.95].bad_rate is None
+    assert rows[0.95].cost == 4
 
 
 @pytest.mark.parametrize(
@@ -191,8 +196,8 @@ def test_thresholds_equal_those_counted_by_hand():
     [(0.5, 19, 9), (0.1 + 0.2, 19, 5), (0.62, 20, 12), (0.01, 20, 0)],
 )
 def test_thresholds_hold_the_one_used_once(drawn, threshold, count, place):
-    found = found_of(drawn, threshold=threshold)["thresholds"]
+    found = found_of(drawn, threshold=threshold).thresholds
     assert len(found) == count
-    assert [i for i, row in enumerate(found) if row["used"]] == [place]
-    assert found[place]["threshold"] == threshold
-    assert [row["threshold"] for row in found] == sorted(row["threshold"] for row in found)
+    assert [i for i, row in enumerate(found) if row.used] == [place]
+    assert found[place].threshold == threshold
+    assert [row.threshold for row in found] == sorted(row.threshold for row in found)

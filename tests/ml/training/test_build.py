@@ -3,11 +3,13 @@
 import dataclasses
 import hashlib
 import json
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from ml.bundle.facts import TrainingData
 from ml.bundle.manifest import (
     ARRAYS,
     BACKGROUND,
@@ -37,7 +39,7 @@ def test_two_trainings_with_one_seed_decide_alike(tmp_path, product, bundle, tra
     model, _ = fit(linear, product, origin.data, effort=DEFAULT, seed=SEED)
     again = dataclasses.replace(trained, models=trained.models | {"svc_linear": model})
     second = assemble(tmp_path / "second", product, again, origin)
-    assert second.manifest["known_answers"] == bundle.manifest["known_answers"]
+    assert second.manifest.known_answers == bundle.manifest.known_answers
     assert second.version == bundle.version
 
 
@@ -59,7 +61,7 @@ def test_retraining_with_another_threshold_keeps_the_bundle_before(
     second = assemble(place, product, trained, stricter)
     assert second.version != first.version
     assert second.threshold == 0.8
-    assert second.manifest["threshold_from"] == "set by hand"
+    assert second.manifest.threshold_from == "set by hand"
     assert {path.name for path in tmp_path.iterdir()} == {"credit", first.version}
     kept = find_bundle(place, first.version)
     assert (kept.digest, kept.threshold) == (first.digest, origin.threshold)
@@ -81,26 +83,27 @@ def test_version_depends_on_what_decides_and_explains(tmp_path, product, bundle,
 
 def test_bundle_states_how_it_came_about(bundle, trained, origin):
     manifest = bundle.manifest
-    assert manifest["rule"] == {"en": RULE.en, "fr": RULE.fr}
-    assert manifest["reason"] == {"en": trained.reason.en, "fr": trained.reason.fr}
-    assert manifest["table"] == trained.table
-    assert manifest["settings"] == trained.settings
-    assert manifest["threshold_from"] == f"cost ratio {origin.cost_ratio:g} : 1"
-    assert manifest["effort"] == dataclasses.asdict(DEFAULT)
-    assert manifest["data"] == {
-        "file": "loans.csv",
-        "sha256": hashlib.sha256(origin.data_file.read_bytes()).hexdigest(),
-        "rows": len(origin.data[1]),
-        "good": origin.data[1].sum(),
-    }
-    assert pd.Timestamp(manifest["trained_at"]).tzinfo is not None
+    assert manifest.rule == RULE
+    assert manifest.reason == trained.reason
+    assert manifest.table == trained.table
+    assert manifest.settings == trained.settings
+    assert manifest.threshold_from == f"cost ratio {origin.cost_ratio:g} : 1"
+    assert manifest.effort == DEFAULT
+    assert manifest.data == TrainingData(
+        file="loans.csv",
+        sha256=hashlib.sha256(origin.data_file.read_bytes()).hexdigest(),
+        rows=len(origin.data[1]),
+        good=int(origin.data[1].sum()),
+    )
+    assert manifest.trained_at.tzinfo is not None
+    assert abs(datetime.now(UTC) - manifest.trained_at) < timedelta(hours=1)
 
 
 def test_bundle_compares_with_the_rows_that_were_only_just_granted(bundle, trained, origin):
     fields, _ = origin.data
     held = json.loads(bundle.file(BACKGROUND))
     digest = hashlib.sha256((bundle.directory / BACKGROUND).read_bytes()).hexdigest()
-    assert bundle.manifest["files"][BACKGROUND] == digest
+    assert bundle.manifest.files[BACKGROUND] == digest
     assert len(held) == len({json.dumps(row) for row in held}) == MOST_ROWS
     rules = Rules(bundle.product)
     assert [rules.check(row) for row in held] == held
@@ -115,31 +118,44 @@ def test_bundle_background_lies_at_or_above_the_threshold_on_the_whole(bundle, o
 
 
 def test_known_shares_are_those_of_the_first_answers(bundle):
-    known = bundle.manifest["known_answers"]
-    assert ["shares" in one for one in known] == [n < KNOWN_SHARES for n in range(KNOWN_ANSWERS)]
+    known = bundle.manifest.known_answers
+    assert [one.shares is not None for one in known] == [
+        n < KNOWN_SHARES for n in range(KNOWN_ANSWERS)
+    ]
     for one in known[:KNOWN_SHARES]:
-        assert one["shares"].keys() == bundle.product.players.keys()
-        margin = bundle.scorer.margins(as_columns([one["application"]]))[0]
+        assert one.shares.keys() == bundle.product.players.keys()
+        margin = bundle.scorer.margins(as_columns([one.application]))[0]
         moved = margin - bundle.explainer.base
-        assert sum(one["shares"].values()) == pytest.approx(moved, rel=0, abs=1e-9)
+        assert sum(one.shares.values()) == pytest.approx(moved, rel=0, abs=1e-9)
 
 
 def test_card_holds_evidence_in_every_language(bundle):
-    assert {label for row in bundle.card["importance"] for label in row["label"]} == {*LANGUAGES}
-    assert {row["field"] for row in bundle.card["importance"]} == set(bundle.product.by_name)
-    plots = [name for name in bundle.manifest["files"] if name.startswith("plots/")]
+    importance = json.loads(bundle.file(CARD))["importance"]
+    assert {language for row in importance for language in row["label"]} == {*LANGUAGES}
+    assert {row["field"] for row in importance} == set(bundle.product.by_name)
+    plots = [name for name in bundle.manifest.files if name.startswith("plots/")]
     for language in LANGUAGES:
         assert [name for name in plots if name.endswith(f".{language}.svg")]
     assert all(bundle.file(name).startswith(b"<svg") for name in plots)
 
 
+def test_known_answers_are_those_of_every_model(bundle, trained):
+    known = bundle.manifest.known_answers
+    frame = pd.DataFrame([one.application for one in known])
+    for name, model in trained.models.items():
+        answers = [
+            one.probability if name == trained.champion else one.challengers[name] for one in known
+        ]
+        np.testing.assert_allclose(answers, model.predict_proba(frame)[:, 1], rtol=0, atol=1e-12)
+
+
 def test_known_answers_hold_missing_values_and_unseen_words(bundle):
-    known = bundle.manifest["known_answers"]
-    answers = [value for k in known for value in k["application"].values()]
+    known = bundle.manifest.known_answers
+    answers = [value for k in known for value in k.application.values()]
     assert len(known) == KNOWN_ANSWERS
     assert None in answers
     assert UNSEEN in answers
-    assert all(0 < k["probability"] < 1 for k in known)
+    assert all(0 < k.probability < 1 for k in known)
 
 
 def test_assemble_champion_without_array_form_is_run_by_its_pipeline(
@@ -149,14 +165,19 @@ def test_assemble_champion_without_array_form_is_run_by_its_pipeline(
     small = next(c for c in candidates(product, seed=SEED) if c.name == "boosting")
     small = dataclasses.replace(small, grid={"classify__max_iter": [10]})
     part = (fields.iloc[:300], good[:300])
-    model, _ = fit(small, product, part, effort=DEFAULT, seed=SEED)
+    model, settings = fit(small, product, part, effort=DEFAULT, seed=SEED)
+    row = trained.table[0].model_copy(update={"name": "boosting"})
     again = dataclasses.replace(
-        trained, models=trained.models | {"boosting": model}, champion="boosting"
+        trained,
+        table=(*trained.table, row),
+        settings=trained.settings | {"boosting": settings},
+        models=trained.models | {"boosting": model},
+        champion="boosting",
     )
     found = read_bundle(assemble(tmp_path / "boosting", product, again, origin).directory)
-    assert found.scorer.kind == found.manifest["scorer"] == "pipeline"
+    assert found.scorer.kind == found.manifest.scorer == "pipeline"
     assert found.version.startswith("boosting-")
-    assert {name for name in found.manifest["files"] if not name.startswith("plots/")} == {
+    assert {name for name in found.manifest.files if not name.startswith("plots/")} == {
         *(CHAMPION, ARRAYS, PRODUCT, BACKGROUND, NOVELTY, CARD),
         *challenger_files("svc_linear"),
         *challenger_files("svc_rbf"),

@@ -34,15 +34,15 @@ def measure(product, data, *, folds=2, seed=0):
 
 def test_importance_finds_what_was_planted_and_nothing_else(product, planted):
     found = measure(product, planted)
-    assert [row["field"] for row in found[:2]] == ["loan_term_months", "home_status"]
-    assert {row["field"] for row in found} == set(product.by_name)
-    means = [row["mean"] for row in found]
+    assert [row.field for row in found[:2]] == ["loan_term_months", "home_status"]
+    assert {row.field for row in found} == set(product.by_name)
+    means = [row.mean for row in found]
     assert means == sorted(means, reverse=True)
     assert means[0] > 0.15
     assert means[1] > 0.02
     for row in found[2:]:
-        assert abs(row["mean"]) < 0.015
-        assert 0 <= row["sd"] < 0.015
+        assert abs(row.mean) < 0.015
+        assert 0 <= row.sd < 0.015
 
 
 def test_importance_depends_on_the_seed_alone(product, planted):
@@ -67,6 +67,6 @@ def test_importance_is_of_rows_held_out(product, planted):
             splits=[(train, test)],
             seed=0,
         )
-    debts = next(row for row in found if row["field"] == "outstanding_debt")
-    assert debts["mean"] < 0.05
+    debts = next(row for row in found if row.field == "outstanding_debt")
+    assert debts.mean < 0.05
     assert SHUFFLES > 1

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from ml.evaluation.reports import Figures
 from ml.explaining.reasons import MOST_PLAYERS
 from ml.product.definition import Product, read_product
 from ml.training.candidates import SVC_KERNELS, candidates
@@ -17,7 +18,8 @@ from ml.training.selection import (
 
 
 def folds_of(accuracies, *, roc_auc=0.8):
-    return [{"accuracy": a, "roc_auc": roc_auc} for a in accuracies]
+    others = {"balanced_accuracy": 0.5, "pr_auc_refused": 0.5, "brier": 0.25}
+    return [Figures(accuracy=float(a), roc_auc=roc_auc, **others) for a in accuracies]
 
 
 SPREAD = np.array([-0.02, -0.01, 0.0, 0.01, 0.02])

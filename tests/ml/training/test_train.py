@@ -10,6 +10,7 @@ from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
+from ml.bundle.facts import Effort
 from ml.evaluation.performance import METRICS, figures
 from ml.explaining.reasons import MOST_PLAYERS
 from ml.product.definition import Product
@@ -90,7 +91,7 @@ def test_fit_searches_settings_within_folds_by_roc_auc(product, linear):
     candidate = dataclasses.replace(linear, grid=grid, fine_grid=linear.grid)
     _, settings = fit(candidate, product, part, effort=DEFAULT, seed=SEED)
     assert settings["classify__C"] == 0.3
-    thorough = dataclasses.replace(THOROUGH, inner_folds=2)
+    thorough = THOROUGH.model_copy(update={"inner_folds": 2})
     _, settings = fit(candidate, product, part, effort=thorough, seed=SEED)
     assert settings["classify__C"] == linear.grid["classify__C"][0]
 
@@ -127,17 +128,17 @@ def test_train_compares_chooses_and_fits_all(product):
             yield task
 
     rows = (fields.iloc[:250], good[:250])
-    effort = dataclasses.replace(DEFAULT, repeats=2, inner_folds=2)
+    effort = Effort(repeats=2, inner_folds=2)
     found = train(
         product, rows, threshold=0.7, effort=effort, competing=competing, progress=progress
     )
     assert seen == [4 * FOLDS + 2] * (4 * FOLDS + 2)
-    assert [row["name"] for row in found.table] == names
-    assert all(row["roc_auc"]["sd"] > 0 for row in found.table)
+    assert [row.name for row in found.table] == names
+    assert all(row.roc_auc.sd > 0 for row in found.table)
     assert found.champion in names
     assert found.reason.en.startswith(f"{found.champion} decides")
     assert list(found.models) == list(found.settings) == names
-    assert {row["field"] for row in found.importance} == set(product.by_name)
+    assert {row.field for row in found.importance} == set(product.by_name)
     for candidate in competing:
         alone, settings = fit(candidate, product, rows, effort=effort, seed=SEED)
         assert export_scorer(alone) == export_scorer(found.models[candidate.name])
@@ -152,11 +153,11 @@ def test_train_compares_chooses_and_fits_all(product):
         for_table.append(figures(rows[1][outside], expected, threshold=0.7))
         if i < FOLDS:  # the first repeat
             np.testing.assert_allclose(found.out_of_fold[outside], expected, rtol=1e-12)
-    row = next(row for row in found.table if row["name"] == found.champion)
+    row = next(row for row in found.table if row.name == found.champion)
     for metric in METRICS:
-        values = [figure[metric] for figure in for_table]
-        assert row[metric]["mean"] == pytest.approx(np.mean(values))
-        assert row[metric]["sd"] == pytest.approx(np.std(values, ddof=1))
+        values = [getattr(figure, metric) for figure in for_table]
+        assert getattr(row, metric).mean == pytest.approx(np.mean(values))
+        assert getattr(row, metric).sd == pytest.approx(np.std(values, ddof=1))
 
 
 def one_setting(name, classifier, product):
@@ -174,10 +175,10 @@ def test_train_lets_none_decide_that_cannot_be_explained(product):
     competing = [one_setting(svc, DummyClassifier(), wide) for svc in SVC_KERNELS]
     competing.append(one_setting("tree", DecisionTreeClassifier(max_depth=1), wide))
     found = train(wide, (fields, good), threshold=0.5, competing=competing)
-    accuracies = {row["name"]: row["accuracy"]["mean"] for row in found.table}
+    accuracies = {row.name: row.accuracy.mean for row in found.table}
     assert accuracies["tree"] == 1
     assert accuracies["svc_rbf"] < 0.7
     assert found.champion == "svc_rbf"
     assert "tree is more accurate" in found.reason.en
     # And it is the champion's importance: who knows nothing loses nothing.
-    assert {row["mean"] for row in found.importance} == {0.0}
+    assert {row.mean for row in found.importance} == {0.0}

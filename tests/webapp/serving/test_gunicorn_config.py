@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ml.bundle.manifest import MANIFEST, SEAL, challenger_files
+from ml.bundle.manifest import MANIFEST, SEAL, challenger_files, read_manifest
+from ml.bundle.writer import write_bundle
 from ml.product.samples import examples
 
 ROOT = Path(__file__).parents[3]
@@ -76,9 +77,11 @@ def other_version(directory):
 
 def other_answers(directory):
     """A bundle that is sealed well but whose known answers are not its pipeline's."""
-    manifest = json.loads((directory / MANIFEST).read_text())
-    manifest["known_answers"][3]["probability"] += 1e-6
-    seal(directory, manifest)
+    manifest, _ = read_manifest(directory)
+    files = {name: (directory / name).read_bytes() for name in manifest.files}
+    answers = list(manifest.known_answers)
+    answers[3] = answers[3].model_copy(update={"probability": answers[3].probability / 2})
+    write_bundle(directory, files, manifest.model_copy(update={"known_answers": tuple(answers)}))
     return "a known answer differs"
 
 

@@ -1,0 +1,119 @@
+"""What a training states of a model: the parts of a bundle's manifest, as types."""
+
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+
+from ml.product.application import Application
+from ml.product.definition import Name
+from ml.product.texts import Text
+
+Measure = TypeVar("Measure")
+Positive = Annotated[float, Field(gt=0)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Moment = Annotated[
+    AwareDatetime,
+    PlainSerializer(lambda moment: moment.isoformat(timespec="seconds"), when_used="json"),
+]
+ScorerKind = Literal["linear", "rbf", "pipeline"]
+Setting = bool | int | float | str | None
+Settings = dict[str, Setting]
+
+
+class Fact(BaseModel):
+    """A frozen value object that refuses a wrong kind of value and an unknown key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Spread(Fact):
+    """A mean over folds and the standard deviation."""
+
+    mean: float
+    sd: Annotated[float, Field(ge=0)]
+
+
+class Metrics(Fact, Generic[Measure]):
+    """One value for each metric that compares models."""
+
+    accuracy: Measure
+    balanced_accuracy: Measure
+    roc_auc: Measure
+    pr_auc_refused: Measure
+    brier: Measure
+
+
+class CandidateRow(Metrics[Spread]):
+    """A candidate's metrics over the outer folds."""
+
+    name: Name
+    label: str
+
+
+class TrainingData(Fact):
+    """The rows that a model was trained on."""
+
+    file: str
+    sha256: Sha256
+    rows: Annotated[int, Field(ge=1)]
+    good: Annotated[int, Field(ge=0)]
+
+
+class Effort(Fact):
+    """How much work a training does.
+
+    Attributes
+    ----------
+    repeats : int
+        How often the outer cross-validation is repeated with other folds.
+    inner_folds : int
+        Folds of the search for settings within a training fold.
+    thorough : bool
+        Whether the fine grids are searched.
+    """
+
+    repeats: Annotated[int, Field(ge=1)] = 1
+    inner_folds: Annotated[int, Field(ge=2)] = 3
+    thorough: bool = False
+
+
+class KnownAnswer(Fact):
+    """An application with the answers that every later computation must give.
+
+    Attributes
+    ----------
+    application : Application
+    probability : float
+        Of being good, by the champion.
+    challengers : dict of str to float
+        The same by each candidate that does not decide.
+    shares : dict of str to float or None
+        What each player has in the champion's margin; None for an application without known ones.
+    """
+
+    application: Application
+    probability: Probability
+    challengers: dict[Name, Probability]
+    shares: dict[str, float] | None = None
+
+
+class Facts(Fact):
+    """What a training states of the model that it has chosen."""
+
+    product: Name
+    champion: Name
+    scorer: ScorerKind
+    rule: Text
+    reason: Text
+    table: tuple[CandidateRow, ...]
+    settings: dict[Name, Settings]
+    threshold: Probability
+    threshold_from: str
+    cost_ratio: Positive
+    seed: Annotated[int, Field(ge=0)]
+    effort: Effort
+    data: TrainingData
+    ranges: dict[Name, tuple[int, int]]
+    known_answers: Annotated[tuple[KnownAnswer, ...], Field(min_length=1)]
+    trained_at: Moment

@@ -1,0 +1,56 @@
+"""The version of a bundle: a name for everything that decides, explains or challenges."""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from ml.bundle.facts import Facts
+from ml.bundle.manifest import ARRAYS, BACKGROUND, NOVELTY, PRODUCT
+
+_NAMED = {"product", "champion", "threshold", "cost_ratio", "ranges", "known_answers"}
+
+
+def version_of(facts: Facts, files: Mapping[str, bytes]) -> str:
+    """Return the version of a bundle; two trainings that decide and explain alike have one.
+
+    Arrays are hashed, not their files: how a zip archive is laid out depends on Python's version.
+    So do the bytes of a pickle. A challenger without an array form is therefore named by its
+    normalisation and by its known answers, which `ml.bundle.verify` computes again.
+
+    Parameters
+    ----------
+    facts : Facts
+    files : mapping of str to bytes
+        By their paths in the bundle.
+
+    Returns
+    -------
+    str
+        The champion's name and 8 hexadecimal digits of a SHA-256.
+
+    Raises
+    ------
+    ValueError
+        A file of arrays cannot be read.
+    """
+    stated = facts.model_dump(mode="json", include=_NAMED)
+    digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
+    for name in (PRODUCT, BACKGROUND):
+        digest.update(f"{name} {len(files[name])} ".encode() + files[name])
+    challengers = (n for n in files if n.startswith("challengers/") and n.endswith(".npz"))
+    for name in (ARRAYS, NOVELTY, *sorted(challengers)):
+        for part, array in _arrays(name, files[name]).items():
+            digest.update(f"{name} {part} {array.dtype.str} {array.shape} ".encode())
+            digest.update(array.tobytes())
+    return f"{facts.champion}-{digest.hexdigest()[:8]}"
+
+
+def _arrays(name: str, content: bytes) -> dict[str, np.ndarray]:
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return {part: arrays[part] for part in sorted(arrays.files)}
+    except Exception as error:  # whatever NumPy and zipfile raise, which is much
+        raise ValueError(f"{name}: {error}") from error

@@ -1,0 +1,10 @@
+"""Parts of the tests of evaluation."""
+
+import pytest
+
+from ml.product.definition import read_product
+
+
+@pytest.fixture(scope="module")
+def mortgage():
+    return read_product("mortgage")

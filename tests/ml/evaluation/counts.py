@@ -1,0 +1,34 @@
+"""Rows with given counts of decisions, for the tests of fairness."""
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from ml.evaluation.fairness import assess
+from ml.evaluation.reports import FairnessReport
+from ml.product.definition import Fairness
+
+EVEN = (40, 10, 10, 40)  # good granted, good refused, bad granted, bad refused
+
+
+def rows(column, counts):
+    """Return the rows that hold each value's counts, in the order of EVEN."""
+    values, good, granted = [], [], []
+    for value, (good_granted, good_refused, bad_granted, bad_refused) in counts.items():
+        values += [value] * (good_granted + good_refused + bad_granted + bad_refused)
+        good += [1] * (good_granted + good_refused) + [0] * (bad_granted + bad_refused)
+        granted += [True] * good_granted + [False] * good_refused
+        granted += [True] * bad_granted + [False] * bad_refused
+    frame = pd.DataFrame({column: values})
+    return frame, {"good": np.array(good), "granted": np.array(granted)}
+
+
+def groups_of(product, column, counts, **limits):
+    """Audit the rows that hold these counts; return the one attribute and its groups by name."""
+    frame, answers = rows(column, counts)
+    found = assess(product, frame, **answers, limits=Fairness(**limits))
+    written = json.dumps(found.model_dump(mode="json"), allow_nan=False)
+    assert FairnessReport.model_validate_json(written) == found
+    (attribute,) = found.attributes
+    return attribute, {g.name: g for g in attribute.groups}
