@@ -227,7 +227,7 @@ def test_two_masters_start_at_once_on_one_instance(start_server, place, bundle, 
         key = servers[0].flask("api-keys", "create", "load")
         for server, one in zip(servers, given, strict=True):
             card = read(server, "/api/v1/models/current", Authorization=f"Bearer {key}")
-            assert json.loads(card)["trained_at"] == one.manifest.trained_at
+            assert json.loads(card)["trained_at"] == one.manifest.trained_at.isoformat()
 
     kept = {path for path in (instance / "models").iterdir() if path.name != ".lock"}
     assert {read_bundle(path).digest for path in kept} == {one.digest for one in given}
