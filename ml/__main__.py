@@ -116,14 +116,14 @@ def _fairness_options(parser: argparse.ArgumentParser) -> None:
         help="whose rows to decide; default: the report made at training, on rows left out of it",
     )
     parser.add_argument("--json", action="store_true", help="all figures, as one JSON object")
-    for name, metavar, words in (
+    for name, metavar, meaning in (
         ("grant_ratio", "R", "least ratio of two groups' grant rates"),
         ("difference", "D", "largest difference in equal opportunity"),
         ("smallest_group", "N", "rows, and good rows, from which a group is assessed"),
     ):
         option = f"--{name.replace('_', '-')}"
-        said = f"{words}; default: the product's"
-        parser.add_argument(option, type=_limit(name), metavar=metavar, help=said)
+        help_line = f"{meaning}; default: the product's"
+        parser.add_argument(option, type=_limit(name), metavar=metavar, help=help_line)
     parser.set_defaults(run=_fairness)
 
 

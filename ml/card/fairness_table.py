@@ -17,7 +17,7 @@ FIGURES = {
     "equal_opportunity_difference": Text(en="equal opportunity", fr="égalité des chances"),
     "false_refusals": Text(en="false refusals", fr="refus à tort"),
 }
-WORDS = {
+LABELS = {
     "group": Text(en="group", fr="groupe"),
     "rows": Text(en="rows", fr="lignes"),
     "verdict": Text(en="verdict", fr="verdict"),
@@ -50,32 +50,32 @@ def as_text(report: FairnessReport, *, language: str = "en") -> str:
     str
         A table for each protected field, then the limits.
     """
-    words = {name: text.in_language(language) for name, text in (FIGURES | WORDS).items()}
+    labels = {name: text.in_language(language) for name, text in (FIGURES | LABELS).items()}
     if not report.attributes:
-        return words["nothing"]
+        return labels["nothing"]
     out = StringIO()
     console = Console(file=out, width=100, color_system=None, markup=False, emoji=False)
     for attribute in report.attributes:
-        console.print(_table(attribute, words, language))
+        console.print(_table(attribute, labels, language))
     limits = report.limits
     stated = (limits.grant_ratio, 1 / limits.grant_ratio, limits.difference)
     numbers = [decimal(limit, language) for limit in stated]
-    console.print(words["limits"].format(*numbers, limits.smallest_group))
+    console.print(labels["limits"].format(*numbers, limits.smallest_group))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
-def _table(attribute: AttributeReport, words: dict[str, str], language: str) -> Table:
+def _table(attribute: AttributeReport, labels: dict[str, str], language: str) -> Table:
     label = attribute.label.in_language(language)
-    title = f"{label} ({words['unknown'].format(attribute.unknown)})"
+    title = f"{label} ({labels['unknown'].format(attribute.unknown)})"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column(words["group"], overflow="fold")
-    table.add_column(words["rows"], justify="right")
+    table.add_column(labels["group"], overflow="fold")
+    table.add_column(labels["rows"], justify="right")
     for name in FIGURES:
-        table.add_column(words[name], justify="right", min_width=11)
-    table.add_column(words["verdict"], overflow="fold")
+        table.add_column(labels[name], justify="right", min_width=11)
+    table.add_column(labels["verdict"], overflow="fold")
     for group in attribute.groups:
         figures = [_cell(getattr(group, name), language) for name in FIGURES]
-        verdict = "\n".join([words[group.verdict], *(words[name] for name in group.findings)])
+        verdict = "\n".join([labels[group.verdict], *(labels[name] for name in group.findings)])
         table.add_row(group.label.in_language(language), str(group.n), *figures, verdict)
     return table
 

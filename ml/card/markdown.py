@@ -10,7 +10,7 @@ from ml.evaluation.performance import threshold_for
 from ml.product.formats import decimal, format_integer, percent, short
 from ml.product.texts import Text
 
-WORDS = {
+LABELS = {
     "title": Text(en="Model card: {}", fr="Fiche du modèle {}"),
     "fact": Text(en="{}: {}", fr="{} : {}"),
     "product": Text(en="Product", fr="Produit"),
@@ -97,47 +97,47 @@ def as_markdown(card: ModelCard, language: str) -> str:
     str
         Its pictures are named by their paths in the bundle.
     """
-    words = {key: text.in_language(language) for key, text in WORDS.items()}
+    labels = {key: text.in_language(language) for key, text in LABELS.items()}
     parts = [
-        f"# {words['title'].format(card.version)}",
-        *_origin(card, words, language),
-        *_candidates(card, words, language),
-        *_threshold(card, words, language),
-        *_evidence(card, words, language),
-        *_importance(card, words, language),
+        f"# {labels['title'].format(card.version)}",
+        *_origin(card, labels, language),
+        *_candidates(card, labels, language),
+        *_threshold(card, labels, language),
+        *_evidence(card, labels, language),
+        *_importance(card, labels, language),
     ]
     text = as_text(card.fairness, language=language)
-    parts += [f"## {words['fairness']}", words["compared"], f"```\n{text}\n```"]
+    parts += [f"## {labels['fairness']}", labels["compared"], f"```\n{text}\n```"]
     return "\n\n".join(parts)
 
 
-def _origin(card: ModelCard, words: dict[str, str], language: str) -> list[str]:
+def _origin(card: ModelCard, labels: dict[str, str], language: str) -> list[str]:
     data = card.data
     share = percent(data.good / data.rows, language)
     facts = [
-        (words["product"], card.product.label.in_language(language)),
-        (words["trained"], card.trained_at.isoformat(timespec="seconds")),
-        (words["versions"], ", ".join(f"{k} {v}" for k, v in sorted(card.versions.items()))),
-        (words["seed"], str(card.seed)),
+        (labels["product"], card.product.label.in_language(language)),
+        (labels["trained"], card.trained_at.isoformat(timespec="seconds")),
+        (labels["versions"], ", ".join(f"{k} {v}" for k, v in sorted(card.versions.items()))),
+        (labels["seed"], str(card.seed)),
     ]
-    parts = [_list(words["fact"].format(name, fact) for name, fact in facts)]
+    parts = [_list(labels["fact"].format(name, fact) for name, fact in facts)]
     if card.target_meaning:
-        parts += [f"## {words['target']}", card.target_meaning.in_language(language)]
+        parts += [f"## {labels['target']}", card.target_meaning.in_language(language)]
     if card.limits:
         limits = _list(limit.in_language(language) for limit in card.limits)
-        parts += [f"## {words['limits']}", limits]
+        parts += [f"## {labels['limits']}", limits]
     rows = [
         data.file,
         f"`{data.sha256}`",
         format_integer(data.rows, language),
         f"{format_integer(data.good, language)} ({share})",
     ]
-    header = [words["file"], "SHA-256", words["rows"], words["good"]]
-    return [*parts, f"## {words['data']}", _table(header, [rows], left=2)]
+    header = [labels["file"], "SHA-256", labels["rows"], labels["good"]]
+    return [*parts, f"## {labels['data']}", _table(header, [rows], left=2)]
 
 
-def _candidates(card: ModelCard, words: dict[str, str], language: str) -> list[str]:
-    header = [words["candidate"], *(text.in_language(language) for text in FIGURES.values())]
+def _candidates(card: ModelCard, labels: dict[str, str], language: str) -> list[str]:
+    header = [labels["candidate"], *(text.in_language(language) for text in FIGURES.values())]
     rows = []
     for row in card.candidates:
         label = row.label.in_language(language)
@@ -145,16 +145,16 @@ def _candidates(card: ModelCard, words: dict[str, str], language: str) -> list[s
         rows.append([name, *(_spread(getattr(row, metric), language) for metric in FIGURES)])
     settings = ", ".join(f"`{key} = {value}`" for key, value in sorted(card.settings.items()))
     return [
-        f"## {words['candidates']}",
-        words["nested"],
+        f"## {labels['candidates']}",
+        labels["nested"],
         _table(header, rows),
         card.rule.in_language(language),
         card.reason.in_language(language),
-        words["fact"].format(words["settings"], settings),
+        labels["fact"].format(labels["settings"], settings),
     ]
 
 
-def _threshold(card: ModelCard, words: dict[str, str], language: str) -> list[str]:
+def _threshold(card: ModelCard, labels: dict[str, str], language: str) -> list[str]:
     threshold, ratio = card.threshold, card.cost_ratio
     how = "by_cost" if math.isclose(threshold, threshold_for(ratio)) else "by_hand"
     numbers = {"threshold": short(threshold, language), "ratio": short(ratio, language)}
@@ -172,17 +172,17 @@ def _threshold(card: ModelCard, words: dict[str, str], language: str) -> list[st
         ]
         rows.append([f"**{cell}**" for cell in cells] if row.used else cells)
     header = ("threshold", "grant_rate", "granted", "bad_granted", "bad_rate", "good_refused")
-    columns = [words[key] for key in (*header, "cost", "cost_per_1000")]
+    columns = [labels[key] for key in (*header, "cost", "cost_per_1000")]
     return [
-        f"## {words['threshold']}",
-        words[how].format(**numbers),
-        words["others"],
+        f"## {labels['threshold']}",
+        labels[how].format(**numbers),
+        labels["others"],
         _table(columns, rows, left=0),
-        _plot("thresholds", words["threshold"], language),
+        _plot("thresholds", labels["threshold"], language),
     ]
 
 
-def _evidence(card: ModelCard, words: dict[str, str], language: str) -> list[str]:
+def _evidence(card: ModelCard, labels: dict[str, str], language: str) -> list[str]:
     evidence = card.evidence
     figures = [
         [name.in_language(language), decimal(getattr(evidence.figures, metric), language)]
@@ -198,28 +198,28 @@ def _evidence(card: ModelCard, words: dict[str, str], language: str) -> list[str
         ]
         for b in evidence.calibration.bins
     ]
-    header = [words[key] for key in ("expected", "observed", "interval", "rows")]
+    header = [labels[key] for key in ("expected", "observed", "interval", "rows")]
     return [
-        f"## {words['evidence']}",
+        f"## {labels['evidence']}",
         card.evidence_is.in_language(language),
-        _table([words["figure"], words["value"]], figures),
-        f"### {words['calibration']}",
-        words["fact"].format(words["expected_error"], error),
+        _table([labels["figure"], labels["value"]], figures),
+        f"### {labels['calibration']}",
+        labels["fact"].format(labels["expected_error"], error),
         _table(header, bins, left=0),
         *(
-            _plot(name, words[name], language)
+            _plot(name, labels[name], language)
             for name in ("calibration", "roc", "precision_recall")
         ),
     ]
 
 
-def _importance(card: ModelCard, words: dict[str, str], language: str) -> list[str]:
+def _importance(card: ModelCard, labels: dict[str, str], language: str) -> list[str]:
     rows = [[row.label.in_language(language), _spread(row, language)] for row in card.importance]
     return [
-        f"## {words['importance']}",
-        words["shuffled"],
-        _table([words["field"], words["loss"]], rows),
-        _plot("importance", words["importance"], language),
+        f"## {labels['importance']}",
+        labels["shuffled"],
+        _table([labels["field"], labels["loss"]], rows),
+        _plot("importance", labels["importance"], language),
     ]
 
 

@@ -62,12 +62,12 @@ def draw(evidence: Evidence, importance: Sequence[Importance], language: str) ->
     return {f"plots/{name}.{language}.svg": content for name, content in drawn.items()}
 
 
-def _say(caption: Mapping[str, Text], language: str, **facts: str) -> dict[str, str]:
+def _texts(caption: Mapping[str, Text], language: str, **facts: str) -> dict[str, str]:
     return {key: text.in_language(language).format(**facts) for key, text in caption.items()}
 
 
 def _square(
-    name: str, said: dict[str, str], language: str, *parts: str, key: list[tuple[str, str]]
+    name: str, texts: dict[str, str], language: str, *parts: str, key: list[tuple[str, str]]
 ) -> bytes:
     """Draw shares over shares, and beside them what the signs mean."""
     shares = {n: percent(n, language, places=0) for n in FIFTHS}
@@ -75,12 +75,12 @@ def _square(
     return picture(
         name,
         SQUARE.grid(x=shares, y=shares) + SQUARE.axes(),
-        words(said["x"], (middle, SQUARE.bottom + 38), text_anchor="middle"),
-        words(said["y"], (8, SQUARE.top - 14)),
+        words(texts["x"], (middle, SQUARE.bottom + 38), text_anchor="middle"),
+        words(texts["y"], (8, SQUARE.top - 14)),
         *parts,
         _key(key, at=(SQUARE.right + 16, SQUARE.top + 12)),
-        title=said["title"],
-        description=said["description"],
+        title=texts["title"],
+        description=texts["description"],
         height=HEIGHT,
     )
 
@@ -101,21 +101,21 @@ def _sign(**look: Any) -> str:  # noqa: ANN401 - an element's attributes
 
 
 def _calibration(evidence: Evidence, language: str) -> bytes:
-    found = evidence.calibration
-    widest = max(found.bins, key=lambda b: abs(b.expected - b.observed))
-    said = _say(
+    calibration = evidence.calibration
+    widest = max(calibration.bins, key=lambda b: abs(b.expected - b.observed))
+    texts = _texts(
         captions.CALIBRATION,
         language,
-        groups=str(len(found.bins)),
-        error=decimal(found.expected_error, language),
+        groups=str(len(calibration.bins)),
+        error=decimal(calibration.expected_error, language),
         expected=percent(widest.expected, language),
         observed=percent(widest.observed, language),
     )
-    marks = [_interval(b) for b in found.bins]
+    marks = [_interval(b) for b in calibration.bins]
     sign = line([(11, -9), (11, 9)], **WHISKER)
     sign += dot((11, 0), radius=3.5, class_="point")
-    key = [(sign, said["point"]), (_sign(**REFERENCE), said["reference"])]
-    return _square("calibration", said, language, DIAGONAL, *marks, key=key)
+    key = [(sign, texts["point"]), (_sign(**REFERENCE), texts["reference"])]
+    return _square("calibration", texts, language, DIAGONAL, *marks, key=key)
 
 
 def _interval(b: CalibrationBin) -> str:
@@ -135,7 +135,7 @@ def _mark(at: Point) -> str:
 def _roc(evidence: Evidence, language: str) -> bytes:
     roc = evidence.roc
     bad, good = roc.at_threshold
-    said = _say(
+    texts = _texts(
         captions.ROC,
         language,
         auc=decimal(evidence.figures.roc_auc, language),
@@ -146,66 +146,66 @@ def _roc(evidence: Evidence, language: str) -> bytes:
     )
     parts = [DIAGONAL, _curve(roc.points), _mark(SQUARE.at(bad, good))]
     key = [
-        (_sign(class_="line"), said["line"]),
-        (_sign(**REFERENCE), said["reference"]),
-        (_mark((11, 0)), said["mark"]),
+        (_sign(class_="line"), texts["line"]),
+        (_sign(**REFERENCE), texts["reference"]),
+        (_mark((11, 0)), texts["mark"]),
     ]
-    return _square("roc", said, language, *parts, key=key)
+    return _square("roc", texts, language, *parts, key=key)
 
 
 def _precision_recall(evidence: Evidence, language: str) -> bytes:
-    found = evidence.precision_recall
-    at = found.at_threshold
+    curve = evidence.precision_recall
+    at = curve.at_threshold
     threshold = short(evidence.threshold, language)
     pattern = (captions.REFUSING if at else captions.REFUSING_NOBODY).in_language(language)
     recall, precision = (percent(share, language) for share in at or (0, 0))
     mark = pattern.format(threshold=threshold, recall=recall, precision=precision)
-    said = _say(
+    texts = _texts(
         captions.PRECISION_RECALL,
         language,
         average=decimal(evidence.figures.pr_auc_refused, language),
-        base=percent(found.base_rate, language),
+        base=percent(curve.base_rate, language),
         mark=f"{mark}.",
     )
-    base = [SQUARE.at(x, found.base_rate) for x in (0, 1)]
-    parts = [line(base, **REFERENCE), _curve(found.points)]
-    key = [(_sign(class_="line"), said["line"]), (_sign(**REFERENCE), said["reference"])]
+    base = [SQUARE.at(x, curve.base_rate) for x in (0, 1)]
+    parts = [line(base, **REFERENCE), _curve(curve.points)]
+    key = [(_sign(class_="line"), texts["line"]), (_sign(**REFERENCE), texts["reference"])]
     key.append((_mark((11, 0)) if at else "", mark))
     if at:
         parts.append(_mark(SQUARE.at(*at)))
-    return _square("precision_recall", said, language, *parts, key=key)
+    return _square("precision_recall", texts, language, *parts, key=key)
 
 
 def _thresholds(evidence: Evidence, language: str) -> bytes:
     rows = evidence.thresholds
-    said = _say_thresholds(evidence, language)
+    texts = _threshold_texts(evidence, language)
     costs = _up_to(max(row.cost_per_1000 for row in rows))
     below = replace(BELOW, y=(0, costs[-1]))
-    upper = {"grant_rate": (said["granted"], {}), "bad_rate": (said["bad"], DASHED)}
-    lower = {"cost_per_1000": (said["cost"], DOTTED)}
+    upper = {"grant_rate": (texts["granted"], {}), "bad_rate": (texts["bad"], DASHED)}
+    lower = {"cost_per_1000": (texts["cost"], DOTTED)}
     shares = {n: percent(n, language, places=0) for n in (0, 0.5, 1)}
     sums = {n: short(n, language, digits=10) for n in costs}
     at_used = ABOVE.at(evidence.threshold, 1)[0], ABOVE.top - 10
     middle = (ABOVE.left + ABOVE.right) / 2, below.bottom + 38
     return picture(
         "thresholds",
-        words(said["above"], (8, ABOVE.top - 32)),
-        words(said["mark"], at_used, text_anchor="middle"),
+        words(texts["above"], (8, ABOVE.top - 32)),
+        words(texts["mark"], at_used, text_anchor="middle"),
         _panel(ABOVE, rows, upper, x=dict.fromkeys(FIFTHS, ""), y=shares),
-        words(said["below"], (8, below.top - 12)),
+        words(texts["below"], (8, below.top - 12)),
         _panel(below, rows, lower, x={n: short(n, language) for n in FIFTHS}, y=sums),
-        words(said["x"], middle, text_anchor="middle"),
-        title=said["title"],
-        description=said["description"],
+        words(texts["x"], middle, text_anchor="middle"),
+        title=texts["title"],
+        description=texts["description"],
         height=HEIGHT,
     )
 
 
-def _say_thresholds(evidence: Evidence, language: str) -> dict[str, str]:
+def _threshold_texts(evidence: Evidence, language: str) -> dict[str, str]:
     rows = evidence.thresholds
     used = next(row for row in rows if row.used)
     cheapest = min(rows, key=lambda row: row.cost)
-    return _say(
+    return _texts(
         captions.THRESHOLDS,
         language,
         thousand=format_integer(1000, language),
@@ -221,8 +221,8 @@ def _say_thresholds(evidence: Evidence, language: str) -> dict[str, str]:
 
 def _up_to(most: float) -> list[float]:
     """Return round numbers from 0 on, of which the last is the first not below."""
-    found = ticks(0, most or 1.0, most=4)
-    return found if found[-1] >= most else [*found, found[-1] + found[1]]
+    steps = ticks(0, most or 1.0, most=4)
+    return steps if steps[-1] >= most else [*steps, steps[-1] + steps[1]]
 
 
 def _panel(
@@ -254,7 +254,7 @@ def _importance(importance: Sequence[Importance], language: str) -> bytes:
     ends = [row.mean + sign * row.sd for row in importance for sign in (-1, 1)]
     low, high = min(0.0, *ends), max(0.0, *ends)
     area = replace(BARS, bottom=tops[-1], x=(low, high if high > low else low + 1))
-    said = _say(
+    texts = _texts(
         captions.IMPORTANCE,
         language,
         first=importance[0].label.in_language(language),
@@ -275,8 +275,8 @@ def _importance(importance: Sequence[Importance], language: str) -> bytes:
     return picture(
         "importance",
         *parts,
-        title=said["title"],
-        description=said["description"],
+        title=texts["title"],
+        description=texts["description"],
         height=area.bottom + 26,
     )
 
