@@ -15,6 +15,9 @@ import psycopg
 import pytest
 import yaml
 
+from tests.fixtures.databases import migrate
+from webapp.config import Config
+
 ROOT = Path(__file__).parent.parent.parent
 Json = dict[str, Any]
 
@@ -109,6 +112,13 @@ def database(own_postgresql: Any) -> Iterator[Database]:
 def database_url(database: Database) -> str:
     """Where the application keeps its tables: here as the service's own role."""
     return database.desk
+
+
+@pytest.fixture
+def migrated(config: Config) -> Config:
+    """Its tables are made by that role, whose rights are what these tests are about."""
+    migrate(config)
+    return config
 
 
 @pytest.fixture(scope="session")

@@ -500,7 +500,7 @@ def test_nearest_granted_of_a_pipeline_leaves_out_no_value(base, product, away, 
 
 
 def test_nearest_granted_of_a_pipeline_says_how_far_it_looked(base, product, monkeypatch):
-    monkeypatch.setattr(whatif, "MOST", 100)
+    monkeypatch.setattr(counterfactual, "MOST", 100)
     content = export_scorer(base[0].models["svc_linear"])
     scorer = altered(content, kind="pipeline", pipeline=lambda f: np.zeros(len(f["loan_amount"])))
     changes = nearest_granted(product, scorer, base[1], threshold=0.5, ranges=ranges_of(product))
