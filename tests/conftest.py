@@ -7,6 +7,13 @@ from pathlib import Path
 
 import pytest
 
+# Before NumPy is imported, and for every command that a test runs: the processes of the tests
+# keep the processors busy, and threads of arithmetic would only fight over them.
+for library in ("OMP", "OPENBLAS"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+# The asserts of what is no test and no plugin are explained as well.
+pytest.register_assert_rewrite("tests.ml.explaining.search")
 pytest_plugins = [
     "tests.fixtures.models",
     "tests.fixtures.databases",

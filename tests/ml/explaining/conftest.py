@@ -13,8 +13,10 @@ from ml.explaining.reasons import Explainer, Explanation
 from ml.product.application import Application
 from ml.product.definition import Product, read_product
 from ml.product.samples import examples
+from ml.scoring.scorer import Scorer
 from ml.training.dataset import as_applications, read_rows
 from ml.training.reference import background
+from ml.training.train import Trained
 from tests.fixtures.models import scorer_of
 
 SECOND_RATIO = {
@@ -103,3 +105,17 @@ def case(fitted, products) -> Callable[[str, str], Case]:
         return made[which, name]
 
     return get
+
+
+@pytest.fixture(scope="session")
+def scorer_for(fitted) -> Callable[[str, Product], Scorer]:
+    """Return the Scorer of a candidate fitted on a product's rows."""
+    return lambda name, product: scorer_of(fitted(product, name))
+
+
+@pytest.fixture
+def base(trained: Trained, product: Product) -> tuple[Trained, Application]:
+    """What margins are made up from, and an application that they are asked about."""
+    application = examples(product, count=1, seed=12)[0]
+    application |= {"loan_amount": 9_000, "purchase_price": 20_000, "loan_term_months": 40}
+    return trained, application
