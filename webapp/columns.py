@@ -1,15 +1,18 @@
-"""Column types and moments that every table shares."""
+"""Column types, moments and words that every table shares."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, TypeDecorator
 
 # SQLite counts by itself only in a column that is declared INTEGER.
 LAST_ID = 2**63 - 1
-
-
 Identifier = BigInteger().with_variant(Integer, "sqlite")
+
+# Of equal width; bin i counts probabilities above i / 20 and up to (i + 1) / 20.
+SCORE_BINS = 20
+
+Word = Literal["granted", "refused"]  # a decision in addresses, columns, labels and JSON
 
 
 class Instant(TypeDecorator[datetime]):
@@ -30,3 +33,7 @@ class Instant(TypeDecorator[datetime]):
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def word(granted: bool) -> Word:
+    return "granted" if granted else "refused"

@@ -1,27 +1,28 @@
 """What every flask command needs: errors as one line, and counts in words."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
 from ml.bundle.manifest import InvalidBundle
-from webapp.failures import ModelUnavailable, NameRefused, NameTaken, NotFound
+from webapp.failures import ModelUnavailable, NameRefused, NameTaken, NotFound, OutcomeUnknown
 
 OUTDATED = " (is it up to date? flask --app webapp prepare)"
 
 
-T = TypeVar("T")
-
-
-def attempt(act: Callable[[], T], *, hint: str = OUTDATED) -> T:
+@contextmanager
+def clear_errors(*, hint: str = OUTDATED) -> Iterator[None]:
     """Turn what cannot be done into one clear line."""
     try:
-        return act()
+        yield
     except (NameRefused, NameTaken, NotFound, InvalidBundle, ModelUnavailable) as error:
         raise click.ClickException(str(error)) from None
+    except OutcomeUnknown as error:
+        words = f"the database: {error}; it may have been stored: look before you try again"
+        raise click.ClickException(words) from None
     except DBAPIError as error:
         current_app.logger.debug("database", exc_info=error)
         words = str(error.orig).splitlines()[0]

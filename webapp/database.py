@@ -5,7 +5,8 @@ import sqlite3
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, FromClause, event
+from sqlalchemy.dialects import postgresql, sqlite
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,13 @@ def engine_options(url: str) -> dict[str, Any]:
         "pool_pre_ping": True,
         "connect_args": {"connect_timeout": 5, "options": PG_OPTIONS},
     }
+
+
+def insert_once(table: FromClause, *, dialect: str) -> Any:  # noqa: ANN401 - of either dialect
+    """Return an INSERT that leaves out every row whose key is there already."""
+    insert: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[dialect]
+    # Without the option PostgreSQL's driver does not say how many rows were new.
+    return insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
 def sqlite_module() -> ModuleType:

@@ -1,6 +1,7 @@
 """HTML pages and problem+json (RFC 9457) from the same errors."""
 
 import logging
+import secrets
 import traceback
 from http import HTTPStatus
 from typing import Any
@@ -13,11 +14,13 @@ from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnava
 from werkzeug.wrappers import Response as BaseResponse
 
 from ml.product.application import InvalidApplication, MalformedApplication
-from webapp.failures import ModelUnavailable
+from webapp.failures import ModelUnavailable, OutcomeUnknown
 from webapp.language import words
+from webapp.ledger.transaction import commit_was_attempted
 
 log = logging.getLogger(__name__)
 
+REQUEST_ID = "X-Request-ID"
 INVALID = "urn:loan-desk:problem:invalid-application"
 PROBLEM = "application/problem+json"
 
@@ -36,15 +39,25 @@ EXPLANATIONS = {
         "The desk cannot decide at the moment; nothing was stored. Try again shortly."
     ),
 }
+# After a commit was attempted, nobody can promise that nothing was stored.
+UNKNOWN = lazy_gettext(
+    "Something went wrong while storing what you sent. It may have been stored: look before you "
+    "try again."
+)
 
 
 def init_app(app: Flask) -> None:
+    app.before_request(_number_request)
+    app.after_request(_tell_request_id)
+    # What fails after the view, and so passes by the handlers below.
+    app.log_exception = lambda exc_info: _log_unexpected(exc_info[1])  # type: ignore[method-assign]
     app.register_error_handler(HTTPException, _answer)
     app.register_error_handler(CSRFError, _expired)
     app.register_error_handler(InvalidApplication, _invalid)
     app.register_error_handler(MalformedApplication, _malformed)
     app.register_error_handler(ModelUnavailable, _unavailable)
     app.register_error_handler(OperationalError, _unavailable)
+    app.register_error_handler(OutcomeUnknown, _unavailable)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -61,6 +74,23 @@ def problem(status: int, *, detail: str, **more: Any) -> Response:  # noqa: ANN4
     return response
 
 
+def request_id() -> str:
+    """Return what this request is called in answers and in the log."""
+    if "request_id" not in g:
+        g.request_id = secrets.token_hex(8)
+    number: str = g.request_id
+    return number
+
+
+def _number_request() -> None:
+    request_id()
+
+
+def _tell_request_id(response: Response) -> Response:
+    response.headers[REQUEST_ID] = request_id()
+    return response
+
+
 def _wants_json() -> bool:
     return request.path.startswith("/api/")
 
@@ -70,12 +100,18 @@ def _answer(error: HTTPException) -> BaseResponse:
     if status < 400:
         return error.get_response()  # a redirect
     explanation = str(EXPLANATIONS.get(HTTPStatus(status), error.description))
-    if status >= 500:  # the database may be what failed, and a page asks it for the user's name
+    traced: dict[str, str] = {}
+    if status >= 500:
+        # The database may be what failed, and a page asks it for the user's name.
         g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]
+        explanation = str(UNKNOWN) if commit_was_attempted() else explanation
+        traced = {"request_id": request_id()}
     if _wants_json():
-        response = problem(status, detail=explanation)
+        response = problem(status, detail=explanation, **traced)
     else:
-        page = render_template("errors/error.html", status=status, explanation=explanation)
+        page = render_template(
+            "errors/error.html", status=status, explanation=explanation, **traced
+        )
         response = Response(page, status)
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
@@ -111,19 +147,30 @@ def _malformed(error: MalformedApplication) -> Response:
     return problem(400, detail=_("The body is not a JSON object in UTF-8."))
 
 
-def _unavailable(error: ModelUnavailable | DBAPIError) -> BaseResponse:
+def _unavailable(error: ModelUnavailable | DBAPIError | OutcomeUnknown) -> BaseResponse:
     # The driver's first line alone: SQLAlchemy's words, and the driver's others, would repeat
     # what the statement was to store.
-    log.error("cannot decide: %s", str(getattr(error, "orig", error)).partition("\n")[0])
+    reason = str(getattr(error, "orig", error)).partition("\n")[0]
+    log.error("request %s: cannot decide%s: %s", request_id(), _doubt(), reason)
     return _answer(ServiceUnavailable())
 
 
 def _unexpected(error: Exception) -> BaseResponse:
+    _log_unexpected(error)
+    return _answer(InternalServerError())
+
+
+def _log_unexpected(error: BaseException | None) -> None:
     if isinstance(error, DBAPIError):
         # PostgreSQL's words hold the whole row that it refuses.
         code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", "")
         where = "".join(traceback.format_tb(error.__traceback__))
-        log.error("unexpected: %s %s\n%s", type(error).__name__, code, where)
+        name = f"{type(error).__name__} {code}"
+        log.error("request %s: unexpected%s: %s\n%s", request_id(), _doubt(), name, where)
     else:
-        log.error("unexpected: %s", type(error).__name__, exc_info=error)
-    return _answer(InternalServerError())
+        name = type(error).__name__
+        log.error("request %s: unexpected%s: %s", request_id(), _doubt(), name, exc_info=error)
+
+
+def _doubt() -> str:
+    return " (it may have been stored)" if commit_was_attempted() else ""

@@ -10,8 +10,16 @@ class NameRefused(Exception):
 
 
 class NotFound(Exception):
-    """There is no user or API key of that name."""
+    """There is no user, API key or decision of that name or number."""
 
 
 class ModelUnavailable(Exception):
     """There is no bundle that may decide; the message says why."""
+
+
+class NestedUnitOfWork(Exception):
+    """A unit of work was begun inside another: a mistake in the program."""
+
+
+class OutcomeUnknown(Exception):
+    """A commit failed: what it was to store may be stored or not."""

@@ -1,6 +1,6 @@
 """Every metric's name and labels.
 
-Decisions are counted in the database at each scrape, all else in the processes.
+What the database holds is counted there at each scrape, all else in the processes.
 """
 
 import logging
@@ -8,27 +8,71 @@ import os
 import sys
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
 from flask import Flask
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 from prometheus_flask_exporter.multiprocess import GunicornInternalPrometheusMetrics
 
+from webapp.columns import SCORE_BINS
+
 log = logging.getLogger(__name__)
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name; set means several processes
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-SHARES = [i / 20 for i in range(1, 20)]
 SCORING_SECONDS = (0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.005, 0.02, 0.1)
 WRITING_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5)
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
 
-DecisionCounts = list[tuple[tuple[str, str, str, str], int]]
-ChallengerCounts = list[tuple[tuple[str, str, str, str, str], int]]
+
+class DecisionsCounted(NamedTuple):
+    """How many decisions of a kind are in the database."""
+
+    product: str
+    model: str
+    channel: str
+    decision: str
+    score_bin: int
+    total: int
+
+
+class TrialsCounted(NamedTuple):
+    """How many trials of a kind are in the database."""
+
+    product: str
+    model: str
+    decision: str
+    total: int
+
+
+class ScoresCounted(NamedTuple):
+    """How many challengers' scores of a kind are in the database."""
+
+    product: str
+    model: str
+    challenger: str
+    decision: str
+    challenger_decision: str
+    total: int
+
+
+class Counted(NamedTuple):
+    """All that the database counts."""
+
+    decisions: list[DecisionsCounted]
+    trials: list[TrialsCounted]
+    scores: list[ScoresCounted]
 
 
 class Metrics:
@@ -43,13 +87,6 @@ class Metrics:
         # /metrics is a route of ours: the exporter's own would drop every collector but the files.
         exporter = kind.for_app_factory(path=None, group_by="url_rule", registry=self.registry)
         exporter.init_app(app)
-        self.probability = Histogram(
-            "loan_decision_probability",
-            "Probability of being good, of each decision.",
-            ["product", "model"],
-            buckets=SHARES,
-            registry=self.registry,
-        )
         self.scoring = Histogram(
             "loan_scoring_seconds",
             "Time taken to judge one application, and to find the reasons of a refusal.",
@@ -62,27 +99,21 @@ class Metrics:
             buckets=WRITING_SECONDS,
             registry=self.registry,
         )
-        self.trials = Counter(
-            "loan_trials",
-            "Trials of other values on a decided application.",
-            ["product", "decision", "model"],
-            registry=self.registry,
-        )
         app.wsgi_app = _known_methods(app.wsgi_app)  # type: ignore[method-assign]
 
     def render(
         self,
         *,
-        counts: tuple[DecisionCounts, ChallengerCounts] | None,
+        counted: Counted | None,
         info: dict[str, dict[str, str]],
     ) -> bytes:
-        """Return all metrics as text; counts is None where the database does not answer."""
+        """Return all metrics as text; counted is None where the database does not answer."""
         registry = CollectorRegistry()
         if os.environ.get(DIRECTORY):
             registry.register(_Files(os.environ[DIRECTORY]))
         else:
             registry.register(_Others(self.registry))
-        registry.register(_Facts(counts, info))
+        registry.register(_Facts(counted, info))
         return generate_latest(registry)
 
 
@@ -139,30 +170,21 @@ def _merge(files: list[str]) -> list[Metric]:
 class _Facts(Collector):
     """What is known at the moment of a scrape."""
 
-    def __init__(
-        self,
-        counts: tuple[DecisionCounts, ChallengerCounts] | None,
-        info: dict[str, dict[str, str]],
-    ) -> None:
-        self._counts = counts
+    def __init__(self, counted: Counted | None, info: dict[str, dict[str, str]]) -> None:
+        self._counted = counted
         self._info = info
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "loan_database_up",
             "1 if the database answered this scrape.",
-            value=self._counts is not None,
+            value=self._counted is not None,
         )
-        if self._counts is not None:
-            decisions = CounterMetricFamily(
-                "loan_decisions",
-                "Decisions in the database.",
-                labels=["product", "decision", "channel", "model"],
-            )
-            for labels, count in self._counts[0]:
-                decisions.add_metric(labels, count)
-            yield decisions
-            yield from _challengers(self._counts[1])
+        if self._counted is not None:
+            yield _decisions(self._counted.decisions)
+            yield _probabilities(self._counted.decisions)
+            yield _trials(self._counted.trials)
+            yield from _challengers(self._counted.scores)
         for name, facts in self._info.items():
             family = GaugeMetricFamily(
                 f"loan_{name}_info", f"Facts about the {name}; always 1.", labels=list(facts)
@@ -171,7 +193,47 @@ class _Facts(Collector):
             yield family
 
 
-def _challengers(counts: ChallengerCounts) -> Iterator[Metric]:
+def _decisions(rows: list[DecisionsCounted]) -> Metric:
+    family = CounterMetricFamily(
+        "loan_decisions",
+        "Decisions in the database.",
+        labels=["product", "decision", "channel", "model"],
+    )
+    totals: Counts[tuple[str, ...]] = Counts()
+    for row in rows:
+        totals[row.product, row.decision, row.channel, row.model] += row.total
+    for labels, count in sorted(totals.items()):
+        family.add_metric(labels, count)
+    return family
+
+
+def _probabilities(rows: list[DecisionsCounted]) -> Metric:
+    family = HistogramMetricFamily(
+        "loan_decision_probability",
+        "Probability of being good, of the decisions in the database.",
+        labels=["product", "model"],
+    )
+    bins: dict[tuple[str, str], list[int]] = {}
+    for row in rows:
+        bins.setdefault((row.product, row.model), [0] * SCORE_BINS)[row.score_bin] += row.total
+    limits = [*(str((i + 1) / SCORE_BINS) for i in range(SCORE_BINS - 1)), "+Inf"]
+    for labels, counts in sorted(bins.items()):
+        family.add_metric(labels, list(zip(limits, accumulate(counts), strict=True)), None)
+    return family
+
+
+def _trials(rows: list[TrialsCounted]) -> Metric:
+    family = CounterMetricFamily(
+        "loan_trials",
+        "Trials in the database: other values tried on a decided application.",
+        labels=["product", "decision", "model"],
+    )
+    for row in rows:
+        family.add_metric([row.product, row.decision, row.model], row.total)
+    return family
+
+
+def _challengers(rows: list[ScoresCounted]) -> Iterator[Metric]:
     who = ["product", "model", "challenger"]
     scored = CounterMetricFamily(
         "loan_challenger_decisions",
@@ -185,10 +247,10 @@ def _challengers(counts: ChallengerCounts) -> Iterator[Metric]:
     )
     totals: Counts[tuple[str, ...]] = Counts()
     apart: Counts[tuple[str, ...]] = Counts()
-    for labels, count in counts:
-        scored.add_metric(labels, count)
-        totals[labels[:3]] += count
-        apart[labels[:3]] += count if labels[3] != labels[4] else 0
+    for row in rows:
+        scored.add_metric(row[:-1], row.total)
+        totals[row[:3]] += row.total
+        apart[row[:3]] += row.total if row.decision != row.challenger_decision else 0
     for labels_, total in totals.items():
         ratio.add_metric(labels_, apart[labels_] / total)
     yield scored

@@ -1,6 +1,7 @@
 """Whether an application is like those that a model has learned from."""
 
 import io
+import math
 
 import numpy as np
 
@@ -45,8 +46,8 @@ class Novelty:
         near = np.partition(squares, self._last)[self._last] + here @ here
         return float(np.sqrt(max(near, 0.0)))
 
-    def is_novel(self, row: list[float]) -> bool:
-        """Say whether there are few cases like an application.
+    def measure(self, row: list[float]) -> float:
+        """Return an application's novelty: its distance over the limit.
 
         Parameters
         ----------
@@ -54,6 +55,11 @@ class Novelty:
 
         Returns
         -------
-        bool
+        float
+            Above 1 there are few training rows like it. Infinite if it differs from rows that are
+            all alike.
         """
-        return self.distance(row) > self.limit
+        distance = self.distance(row)
+        if self.limit > 0:
+            return distance / self.limit
+        return math.inf if distance > 0 else 0.0

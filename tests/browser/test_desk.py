@@ -65,9 +65,9 @@ def test_one_loan_is_granted_and_one_refused(open_desk, new_postgresql_database,
         expect(page.get_by_role("row")).to_have_count(3)
         with psycopg.connect(new_postgresql_database) as connection:
             stored = connection.execute(
-                "SELECT id, granted, channel, amount FROM decisions ORDER BY id"
+                "SELECT id, decision, channel, amount FROM decisions ORDER BY id"
             ).fetchall()
-    assert stored == [(first, True, "desk", 3000), (second, False, "desk", 9000)]
+    assert stored == [(first, "granted", "desk", 3000), (second, "refused", "desk", 9000)]
 
 
 def test_an_error_keeps_what_was_typed_and_leads_to_its_field(desk, page):

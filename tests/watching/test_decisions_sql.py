@@ -89,14 +89,16 @@ def decided(client, api_key, product, database):
     with psycopg.connect(database.desk) as connection:
         seeded = connection.execute(
             """
-            INSERT INTO decisions (created_at, channel, user_id, api_key_id, product, model,
-                                   probability, threshold, granted, amount, inputs, normalised)
+            INSERT INTO decisions (created_at, channel, operator_id, product, model, probability,
+                                   threshold, model_decision, decision, amount, novelty)
             SELECT %(last)s - n * interval '3 hours', CASE WHEN desk THEN 'desk' ELSE 'api' END,
-                   CASE WHEN desk THEN (SELECT min(id) FROM users) END,
-                   CASE WHEN NOT desk THEN (SELECT min(id) FROM api_keys) END,
+                   CASE WHEN desk THEN (SELECT min(id) FROM users)
+                   ELSE (SELECT min(id) FROM api_keys) END,
                    (ARRAY['consumer_credit', 'mortgage', %(other)s])[1 + n %% 3], 'older',
-                   0.5, 0.6, n %% 7 < 4, 400 * 1.04 ^ n, '{}', '{}'
-            FROM (SELECT n, n %% 5 < 3 AS desk FROM generate_series(0, %(rows)s - 1) n)
+                   0.5, 0.6, decision, decision, 400 * 1.04 ^ n, 0
+            FROM (SELECT n, n %% 5 < 3 AS desk,
+                         CASE WHEN n %% 7 < 4 THEN 'granted' ELSE 'refused' END AS decision
+                  FROM generate_series(0, %(rows)s - 1) n)
             """,
             {"last": NOW - timedelta(hours=1), "other": OTHER, "rows": SEEDED},
         ).rowcount
@@ -108,7 +110,7 @@ def count(database, start, end, products, by: str) -> dict[Any, tuple[int, int]]
     """Count the granted and the refused of each kind from the table, by a way of its own."""
     with psycopg.connect(database.desk) as connection:
         rows = connection.execute(
-            "SELECT created_at, product, channel, granted FROM decisions"
+            "SELECT created_at, product, channel, decision = 'granted' FROM decisions"
         ).fetchall()
     counts: dict[Any, tuple[int, int]] = {}
     for moment, product, channel, granted in rows:

@@ -16,7 +16,6 @@ import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import insert
 from werkzeug.test import TestResponse
 
 from ml.bundle.reader import Bundle
@@ -31,17 +30,20 @@ from webapp.columns import now
 from webapp.config import Config
 from webapp.database import sqlite_module
 from webapp.decisions import service
-from webapp.decisions.tables import Decision
+from webapp.decisions.records import Decision
+from webapp.decisions.tables import DecisionContents, DecisionRow
 from webapp.extensions import db
-from webapp.people.operator import Operator
+from webapp.ledger.transaction import add_row, unit_of_work
+from webapp.people.operators import Operator
 
 Send = Callable[..., TestResponse]
 Query = Callable[[str], list[tuple[Any, ...]]]
 SECONDS = 60  # until something that must happen has happened
-COPIED = (
-    "channel, user_id, api_key_id, product, model, probability, threshold, granted, amount, "
-    "inputs, normalised, reasons, out_of_range"
+FACTS = (
+    "channel, operator_id, product, model, probability, threshold, model_decision, decision, "
+    "amount, novelty"
 )
+CONTENTS = "inputs, normalised, reasons"
 PASSWORD = "correct horse battery"  # the clerk's, in tests/conftest.py
 
 
@@ -154,75 +156,120 @@ def ask(where: Any, statement: str) -> list[tuple[Any, ...]]:
 @pytest.fixture
 def operator(app: Flask, query: Query) -> Operator:
     """The clerk."""
-    return Operator("user", query("SELECT id FROM users WHERE username = 'clerk'")[0][0], "clerk")
+    return Operator("user", query("SELECT id FROM operators WHERE name = 'clerk'")[0][0], "clerk")
 
 
 @pytest.fixture
 def put(app: Flask, operator: Operator, bundle: Bundle) -> Callable[..., int]:
-    """Put a refusal into the table past the service, as another release left it; its number."""
+    """Put a refusal into the tables past the service; its number."""
 
     def store(application: Application, **columns: Any) -> int:
+        contents = {
+            "inputs": application,
+            "normalised": bundle.scorer.score(application).normalised,
+            "reasons": None,
+        }
+        contents |= {name: columns.pop(name) for name in set(contents) & set(columns)}
         row = {
             "created_at": now(),
             "channel": "desk",
-            "user_id": operator.id,
+            "operator_id": operator.id,
             "product": bundle.product.name,
             "model": "svc_linear-00000000",  # which is nowhere
             "probability": 0.25,
             "threshold": bundle.threshold,
-            "granted": False,
+            "model_decision": "refused",
+            "decision": "refused",
             "amount": application[bundle.product.amount],
-            "inputs": application,
-            "normalised": bundle.scorer.score(application).normalised,
+            "novelty": 0.5,
             **columns,
         }
-        with app.app_context():
-            number: int = db.session.scalar(insert(Decision).values(row).returning(Decision.id))
-            db.session.commit()
+        with app.app_context(), unit_of_work() as transaction:
+            number = add_row(transaction, DecisionRow, **row)
+            add_row(transaction, DecisionContents, decision_id=number, **contents)
         return number
 
     return store
 
 
-@pytest.fixture
-def decide_all(app: Flask, operator: Operator) -> Callable[[Iterable[Application]], list[int]]:
-    """Decide applications, one after the other, and return the decisions' numbers."""
+@pytest.fixture(scope="session")
+def take() -> Callable[..., Decision]:
+    """Decide an application and store the decision, as an entry point does."""
 
-    def decide(applications: Iterable[Application]) -> list[int]:
-        with app.app_context():
-            return [service.decide(a, operator=operator, channel="desk").id for a in applications]
+    def decide(
+        application: Application, *, operator: Operator, channel: str = "desk", **more: Any
+    ) -> Decision:
+        verdict = service.decide(application)
+        contents = service.contents_of(application, verdict)
+        with unit_of_work() as transaction:
+            return service.add_decision(
+                transaction, verdict, contents, operator=operator, channel=channel, **more
+            )
 
     return decide
 
 
 @pytest.fixture
-def copy(query: Query) -> Callable[..., None]:
-    """Copy a decision, as if it had been taken so many times at another moment."""
+def decide_all(
+    app: Flask, operator: Operator, take: Callable[..., Decision]
+) -> Callable[[Iterable[Application]], list[int]]:
+    """Decide applications, one after the other, and return the decisions' numbers."""
 
-    def insert_again(number: int, moment: str, count: int = 1) -> None:
-        query(
-            f"INSERT INTO decisions (created_at, {COPIED}) SELECT '{moment}', {COPIED} "
-            f"FROM decisions, (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
-            f"WHERE i < {count}) SELECT i FROM n) AS times WHERE id = {number}"
+    def decide(applications: Iterable[Application]) -> list[int]:
+        with app.app_context():
+            return [take(a, operator=operator).id for a in applications]
+
+    return decide
+
+
+@pytest.fixture
+def copy(query: Query, config: Config) -> Callable[..., None]:
+    """Copy a decision, as if it had been taken so many times at another moment.
+
+    Keyword arguments are SQL that takes the place of a column.
+    """
+
+    def insert_again(number: int, moment: str, count: int = 1, **changed: str) -> None:
+        [(last,)] = query("SELECT max(id) FROM decisions")
+        times = (
+            f"(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) "
+            "SELECT i FROM n) AS times"
         )
+        facts = ", ".join(changed.get(name, name) for name in FACTS.split(", "))
+        contents = ", ".join(changed.get(name, name) for name in CONTENTS.split(", "))
+        query(
+            f"INSERT INTO decisions (id, created_at, {FACTS}) SELECT {last} + i, '{moment}', "
+            f"{facts} FROM decisions, {times} WHERE id = {number}"
+        )
+        query(
+            f"INSERT INTO decision_contents (decision_id, {CONTENTS}) SELECT {last} + i, "
+            f"{contents} FROM decision_contents, {times} WHERE decision_id = {number}"
+        )
+        if config.database_url:
+            query(
+                "SELECT setval(pg_get_serial_sequence('decisions', 'id'), max(id)) FROM decisions"
+            )
 
     return insert_again
 
 
 @pytest.fixture
 def tamper(query: Query, config: Config) -> Callable[[str, int], None]:
-    """Change a decision by hand, as somebody can who administers the database."""
+    """Change a decision or its contents by hand, as an administrator of the database can."""
 
     def change(assignment: str, number: int) -> None:
-        update = f"UPDATE decisions SET {assignment} WHERE id = {number}"
+        column = assignment.partition(" ")[0]
+        contents = column in CONTENTS.split(", ")
+        table, key = ("decision_contents", "decision_id") if contents else ("decisions", "id")
+        update = f"UPDATE {table} SET {assignment} WHERE {key} = {number}"
         if config.database_url:
-            query("ALTER TABLE decisions DISABLE TRIGGER decisions_keep")
+            query(f"ALTER TABLE {table} DISABLE TRIGGER {table}_keep")
             query(update)
-            query("ALTER TABLE decisions ENABLE TRIGGER decisions_keep")
+            query(f"ALTER TABLE {table} ENABLE TRIGGER {table}_keep")
             return
-        trigger = "SELECT sql FROM sqlite_schema WHERE name = 'decisions_no_UPDATE'"
+        trigger = f"SELECT sql FROM sqlite_schema WHERE name = '{table}_no_UPDATE'"
         [(definition,)] = query(trigger)
-        query("DROP TRIGGER decisions_no_UPDATE")
+        query(f"DROP TRIGGER {table}_no_UPDATE")
         query(update)
         query(definition)
 

@@ -16,7 +16,7 @@ from sqlalchemy import event
 
 from webapp import create_app
 from webapp.database import SAFE_WAL, sqlite_module
-from webapp.decisions import search, service
+from webapp.decisions import search
 from webapp.extensions import db
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ def test_sqlite_keeps_its_word(app):
 
 
 @ON_SQLITE
-def test_sqlite_writes_begin_at_once(app, operator, granted):
+def test_sqlite_writes_begin_at_once(app, operator, granted, take):
     statements = []
     with app.app_context():
 
@@ -55,7 +55,7 @@ def test_sqlite_writes_begin_at_once(app, operator, granted):
                 statement.partition(" ")[0] if "BEGIN" not in statement else statement
             )
 
-        service.decide(granted, operator=operator, channel="desk")
+        take(granted, operator=operator)
         assert statements[0] == "BEGIN IMMEDIATE"
         assert "INSERT" in statements
         statements.clear()
@@ -65,9 +65,9 @@ def test_sqlite_writes_begin_at_once(app, operator, granted):
 
 
 @ON_SQLITE
-def test_sqlite_reader_does_not_wait_for_a_writer(app, config, granted, operator):
+def test_sqlite_reader_does_not_wait_for_a_writer(app, config, granted, operator, take):
     with app.app_context():
-        service.decide(granted, operator=operator, channel="desk")
+        take(granted, operator=operator)
         db.session.remove()
         file = config.instance / "loan_desk.db"
         with closing(sqlite_module().connect(file, isolation_level=None)) as writer:
@@ -75,19 +75,19 @@ def test_sqlite_reader_does_not_wait_for_a_writer(app, config, granted, operator
             assert len(search.list_decisions().decisions) == 1
 
 
-def test_two_starts_on_one_database(app, config, operator, granted, query):
+def test_two_starts_on_one_database(app, config, operator, granted, query, take):
     """Two processes' worth of engines write in turn."""
     apps = [app, create_app(config)]
     for i in range(6):
         with apps[i % 2].app_context():
-            service.decide(granted, operator=operator, channel="desk")
+            take(granted, operator=operator)
     with apps[1].app_context():
         db.session.remove()
         db.engine.dispose()
     assert query("SELECT count(*) FROM decisions") == [(6,)]
 
 
-def test_many_writers_at_once_all_succeed(app, operator, applications, query):
+def test_many_writers_at_once_all_succeed(app, operator, applications, query, take):
     start = Barrier(THREADS)
 
     def write(i):
@@ -96,7 +96,7 @@ def test_many_writers_at_once_all_succeed(app, operator, applications, query):
             with app.app_context():
                 search.list_decisions()  # reads first, as a request does
                 given = applications[(i + j) % len(applications)]
-                service.decide(given, operator=operator, channel="desk")
+                take(given, operator=operator)
         return EACH
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -148,7 +148,6 @@ from webapp.extensions import db
 app = create_app()
 with app.app_context():
     upgrade()
-    people.create_user("clerk", "correct horse battery")
     with db.engine.connect() as connection:
         for name in ("journal_mode", "synchronous", "foreign_keys"):
             print(connection.exec_driver_sql(f"PRAGMA {name}").scalar())

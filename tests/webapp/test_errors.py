@@ -83,7 +83,7 @@ def test_database_refuses_a_row(app, post, granted, query_at, config, caplog):
     assert answer.status_code == 500
     assert answer.mimetype == "application/problem+json"
     assert "unexpected: IntegrityError" in caplog.text
-    assert "services.py" in caplog.text
+    assert "service.py" in caplog.text
     for value in ("98765", "43210"):
         assert value not in caplog.text
         assert value not in answer.text

@@ -13,12 +13,14 @@ from sqlalchemy import inspect
 
 from webapp import create_app
 from webapp.extensions import db
+from webapp.ledger.transaction import unit_of_work
 from webapp.people import service as people
 
 ROOT = Path(__file__).parents[2]
 TABLES = {
-    *("users", "api_keys", "decisions", "decision_counts"),
-    *("trials", "challenger_scores", "challenger_counts"),
+    *("operators", "users", "api_keys"),
+    *("decisions", "decision_contents", "decision_counts", "idempotency_keys"),
+    *("trials", "trial_contents", "trial_counts", "challenger_scores", "challenger_counts"),
 }
 STARTS = 6
 
@@ -45,7 +47,7 @@ def there():
             statement = (
                 "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal "
                 "UNION SELECT proname FROM pg_proc "
-                "WHERE proname ~ '^(decisions|trials|challenger)' "
+                "WHERE proname ~ '^(decision|trial|challenger)' "
                 "UNION SELECT indexname FROM pg_indexes WHERE schemaname = 'public'"
             )
         more = set(connection.exec_driver_sql(statement).scalars())
@@ -64,7 +66,8 @@ def test_upgrade_equals_the_models(empty):
 
 def test_downgrade_leaves_nothing_and_upgrade_makes_it_again(empty):
     upgrade()
-    people.create_user("clerk", "correct horse battery")
+    with unit_of_work() as transaction:
+        people.create_user(transaction, "clerk", password_hash="x")
     first = there()
     db.session.remove()
     downgrade(revision="base")
@@ -104,4 +107,4 @@ def test_prepare_at_once_many_times(config, query):
     assert [start.returncode for start in starts] == [0] * STARTS, said
     assert sum("First start" in out for out, _ in said) == 1
     assert [errors for _, errors in said] == [""] * STARTS
-    assert query("SELECT username FROM users") == [("admin",)]
+    assert query("SELECT name FROM operators JOIN users USING (id)") == [("admin",)]

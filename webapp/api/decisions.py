@@ -6,9 +6,11 @@ from flask_babel import gettext as _
 from ml.card.card import model_card
 from ml.product.texts import Text
 from webapp.decisions import explanations, search, service
-from webapp.decisions.tables import Decision
+from webapp.decisions.records import Contents, Decision, Stored
 from webapp.errors import problem
 from webapp.language import words
+from webapp.ledger.transaction import unit_of_work
+from webapp.metrics import metrics
 from webapp.serving.served import model
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
@@ -19,24 +21,28 @@ def create() -> tuple[Response, int, dict[str, str]]:
     if request.mimetype != "application/json":
         abort(415)
     application = model.rules.check_json(request.get_data())
-    decision = service.decide(application, operator=g.operator, channel="api")
-    return jsonify(_body(decision)), 201, {"Location": url_for("api.show", number=decision.id)}
+    verdict = service.decide(application)
+    contents = service.contents_of(application, verdict)
+    with unit_of_work(timing=metrics.writing) as transaction:
+        decision = service.add_decision(
+            transaction, verdict, contents, operator=g.operator, channel="api"
+        )
+    location = url_for("api.show", number=decision.id)
+    return jsonify(_body(decision, contents)), 201, {"Location": location}
 
 
 @blueprint.get("/decisions/<id:number>")
 def show(number: int) -> Response:
-    decision = search.find_decision(number)
-    if decision is None:
-        abort(404)
-    return jsonify(_body(decision))
+    decision, contents = _found(number)
+    return jsonify(_body(decision, contents))
 
 
 @blueprint.get("/decisions/<id:number>/reasons")
 def reasons(number: int) -> Response:
-    decision = search.find_decision(number)
-    if decision is None:
-        abort(404)
-    explained = explanations.explain(decision)
+    decision, contents = _found(number)
+    if contents is None:
+        return problem(410, detail=_("The contents of this decision have been erased."))
+    explained = explanations.explain(decision, contents)
     if explained is None:
         return problem(409, detail=_("The model of this decision is no longer here."))
     return jsonify(
@@ -55,11 +61,18 @@ def card(version: str) -> Response:
     return jsonify(model_card(bundle))
 
 
-def _reasons(stored: service.Stored | None) -> list[dict[str, object]] | None:
+def _found(number: int) -> tuple[Decision, Contents | None]:
+    stored = search.find_decision(number)
+    if stored is None:
+        abort(404)
+    return stored
+
+
+def _reasons(stored: Stored | None) -> list[dict[str, object]] | None:
     return stored and [{**r, "text": words(Text(**r["text"]))} for r in stored]
 
 
-def _body(decision: Decision) -> dict[str, object]:
+def _body(decision: Decision, contents: Contents | None) -> dict[str, object]:
     return {
         "id": decision.id,
         "decision": decision.decision,
@@ -68,9 +81,17 @@ def _body(decision: Decision) -> dict[str, object]:
         "product": decision.product,
         "model": decision.model,
         "out_of_range": decision.out_of_range,
-        "reasons": _reasons(decision.reasons),
-        "features": decision.features,
+        "reasons": contents and _reasons(contents.reasons),
+        "features": contents and _features(contents),
         "channel": decision.channel,
         "operator": decision.operator,
         "created_at": decision.created_at.isoformat(),
     }
+
+
+def _features(contents: Contents) -> list[dict[str, object]]:
+    """Return each field with what was entered and what the model saw of it."""
+    return [
+        {"name": name, "value": value, "normalised": contents.normalised[name]}
+        for name, value in contents.inputs.items()
+    ]

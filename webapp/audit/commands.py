@@ -8,7 +8,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from webapp.audit.replay import Tally, replay
-from webapp.commands import attempt, many
+from webapp.commands import clear_errors, many
 
 DAY = "%Y-%m-%d"
 
@@ -25,7 +25,8 @@ def replay_decisions(number: int | None, since: datetime | None) -> None:
     if number is not None and since is not None:
         raise click.UsageError("a NUMBER or --since, not both")
     moment = since and _at_the_desk(since)
-    tally = attempt(lambda: replay(_tell, number=number, since=moment))
+    with clear_errors():
+        tally = replay(_tell, number=number, since=moment)
     _tell(_counted(tally))
     for version, count in sorted(tally.without_model.items()):
         _tell(f"{version}: {many(count)} not replayed: {tally.why[version]}")
@@ -51,6 +52,8 @@ def _counted(tally: Tally) -> str:
         f"{tally.matching:,} {'matches' if tally.matching == 1 else 'match'}",
         f"{tally.differing:,} {'does' if tally.differing == 1 else 'do'} not",
     ]
+    if tally.erased:
+        said.append(f"{tally.erased:,} erased")
     if missing := tally.without_model.total():
         said.append(f"{missing:,} not replayed")
     return f"{many(tally.decisions)}: {', '.join(said)}"

@@ -19,9 +19,9 @@ from ml.product.application import (
     MalformedApplication,
     Rules,
 )
-from webapp.columns import LAST_ID
+from webapp.columns import LAST_ID, word
 from webapp.decisions.service import as_stored
-from webapp.decisions.tables import Decision
+from webapp.decisions.tables import DecisionContents, DecisionRow
 from webapp.extensions import db
 from webapp.failures import NotFound
 from webapp.serving.served import model
@@ -29,17 +29,20 @@ from webapp.serving.served import model
 PAGE = 500
 NAMED = 5  # differences of one column that a line names
 READING = {"postgresql_readonly": True}  # a transaction on SQLite reads until it writes
+CONTENTS = (DecisionContents.inputs, DecisionContents.normalised, DecisionContents.reasons)
 COLUMNS = (
-    Decision.id,
-    Decision.product,
-    Decision.model,
-    Decision.probability,
-    Decision.threshold,
-    Decision.granted,
-    Decision.amount,
-    Decision.out_of_range,
+    DecisionRow.id,
+    DecisionRow.product,
+    DecisionRow.model,
+    DecisionRow.probability,
+    DecisionRow.threshold,
+    DecisionRow.model_decision,
+    DecisionRow.decision,
+    DecisionRow.amount,
+    DecisionRow.novelty,
+    DecisionContents.decision_id.label("contents"),
     # As they are written: what somebody put there need not be JSON.
-    *(cast(c, Text).label(c.key) for c in (Decision.inputs, Decision.normalised, Decision.reasons)),
+    *(cast(c, Text).label(c.key) for c in CONTENTS),
 )
 SHOWN = reprlib.Repr()  # what somebody put there may be of any size and depth
 SHOWN.maxstring = SHOWN.maxother = 80
@@ -51,16 +54,17 @@ class Tally:
 
     matching: int = 0
     differing: int = 0
+    erased: int = 0  # nothing is left of them to compute again
     without_model: Counter[str] = field(default_factory=Counter)
     why: dict[str, str] = field(default_factory=dict)  # by version
 
     @property
     def decisions(self) -> int:
-        return self.matching + self.differing + self.without_model.total()
+        return self.matching + self.differing + self.erased + self.without_model.total()
 
     @property
     def proven(self) -> bool:
-        return self.matching == self.decisions
+        return self.matching + self.erased == self.decisions
 
 
 class _Judge(NamedTuple):
@@ -94,6 +98,9 @@ def replay(
     tally = Tally()
     judges: dict[str, _Judge | str] = {}
     for row in _stored(number=number, since=since):
+        if row.contents is None:
+            tally.erased += 1
+            continue
         if row.model not in judges:
             judges[row.model] = _judge(row.model)
         judge = judges[row.model]
@@ -114,15 +121,17 @@ def _stored(*, number: int | None, since: datetime | None) -> Iterator[Any]:
     """Read decisions page by page; no transaction is open while they are judged."""
     wanted, after = [], 0
     if number is not None:
-        wanted.append(Decision.id == (number if 0 < number <= LAST_ID else 0))
+        wanted.append(DecisionRow.id == (number if 0 < number <= LAST_ID else 0))
     elif since is not None:
-        wanted.append(Decision.created_at >= since)
+        wanted.append(DecisionRow.created_at >= since)
         # Of a sum, so that PostgreSQL looks by the moment and not through every older decision.
-        after = (_read(select(func.min(Decision.id + 0)).where(*wanted))[0][0] or 1) - 1
-    last = _read(select(func.max(Decision.id)))[0][0] or 0
+        after = (_read(select(func.min(DecisionRow.id + 0)).where(*wanted))[0][0] or 1) - 1
+    last = _read(select(func.max(DecisionRow.id)))[0][0] or 0
     while after < last:
-        query = select(*COLUMNS).where(Decision.id > after, Decision.id <= last, *wanted)
-        rows = _read(query.order_by(Decision.id).limit(PAGE))
+        within = (DecisionRow.id > after, DecisionRow.id <= last, *wanted)
+        contents = DecisionContents.decision_id == DecisionRow.id
+        query = select(*COLUMNS).outerjoin(DecisionContents, contents).where(*within)
+        rows = _read(query.order_by(DecisionRow.id).limit(PAGE))
         yield from rows
         after = rows[-1].id if len(rows) == PAGE else last
 
@@ -148,7 +157,7 @@ def _differences(row: Any, judge: _Judge) -> list[str]:  # noqa: ANN401 - a row 
         application = _application(row.inputs, judge.rules)
     except _Unusable as error:
         return [f"its inputs cannot be scored: {error}"]
-    computed = _computed(application, judge.bundle, decide(judge.bundle, application))
+    computed = _computed(decide(judge.bundle, application))
     found = []
     for name, value in computed.items():
         stored = getattr(row, name)
@@ -174,14 +183,15 @@ def _application(text: str, rules: Rules) -> Application:
     return application
 
 
-def _computed(application: Application, bundle: Bundle, verdict: Verdict) -> dict[str, object]:
+def _computed(verdict: Verdict) -> dict[str, object]:
     return {
-        "product": bundle.product.name,
+        "product": verdict.product,
         "probability": verdict.probability,
-        "threshold": bundle.threshold,
-        "granted": verdict.granted,
-        "amount": application[bundle.product.amount],
-        "out_of_range": verdict.out_of_range,
+        "threshold": verdict.threshold,
+        "model_decision": word(verdict.granted),
+        "decision": word(verdict.granted),
+        "amount": verdict.amount,
+        "novelty": verdict.novelty,
         "normalised": verdict.normalised,
         "reasons": verdict.reasons and as_stored(verdict.reasons),
     }

@@ -6,7 +6,7 @@ import click
 from flask.cli import AppGroup
 
 from webapp.challenger.worker import Challenger, work
-from webapp.commands import attempt, many
+from webapp.commands import clear_errors, many
 from webapp.serving.served import model
 
 challenger = AppGroup("challenger", help="The candidate that scores beside the model, unseen.")
@@ -19,9 +19,12 @@ def run_challenger(once: bool, parent: int | None) -> None:
     """Score what the model has decided by the candidate that LOAN_CHALLENGER names."""
     for number in (signal.SIGTERM, signal.SIGINT) if not once else ():
         signal.signal(number, _end)
-    candidate = attempt(lambda: Challenger(model.challenger))
+    with clear_errors():
+        candidate = Challenger(model.challenger)
     if once:
-        click.echo(f"{many(attempt(candidate.score_pending))} scored by {candidate.name}")
+        with clear_errors():
+            scored = candidate.score_pending()
+        click.echo(f"{many(scored)} scored by {candidate.name}")
         return
     work(candidate, parent=parent)
 

@@ -5,27 +5,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from ml.evaluation.intervals import wilson
 from webapp.challenger.tables import ChallengerCount, ChallengerScore
-from webapp.decisions.tables import WORDS, Decision
+from webapp.columns import Word, word
+from webapp.decisions.tables import DecisionRow
 from webapp.extensions import db
-from webapp.metrics import ChallengerCounts
+from webapp.metrics import ScoresCounted
 
 LATEST = 25  # disagreements shown
 
 
-def count_scores() -> ChallengerCounts:
+def count_scores() -> list[ScoresCounted]:
     """Return how many scores there are by product, model, challenger and what either decides."""
     c = ChallengerCount
-    rows = db.session.execute(
-        select(c.product, c.model, c.challenger, c.granted, c.challenger_granted, c.count)
-    )
-    return [
-        ((product, version, challenger, WORDS[granted], WORDS[other]), int(count))
-        for product, version, challenger, granted, other, count in rows
-    ]
+    kind = (c.product, c.model, c.challenger, c.model_decision, c.challenger_decision)
+    rows = db.session.execute(select(*kind, func.sum(c.count)).group_by(*kind))
+    return [ScoresCounted(*row[:-1], int(row[-1])) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -60,9 +57,9 @@ class Comparison:
 def compare() -> list[Comparison]:
     """Compare each model with each of its challengers, the ones with the most decisions first."""
     found: dict[tuple[str, str, str], dict[tuple[str, str], int]] = defaultdict(dict)
-    for (product, version, challenger, decision, other), count in count_scores():
-        found[product, version, challenger][decision, other] = count
-    granted, refused = WORDS[True], WORDS[False]
+    for row in count_scores():
+        found[row[:3]][row.decision, row.challenger_decision] = row.total
+    granted, refused = word(True), word(False)
     kinds = ((granted, granted), (granted, refused), (refused, granted), (refused, refused))
     rows = [Comparison(*who, *(n.get(kind, 0) for kind in kinds)) for who, n in found.items()]
     return sorted(rows, key=lambda row: (-row.decisions, row.model, row.challenger))
@@ -73,7 +70,7 @@ class Disagreement(NamedTuple):
 
     number: int
     created_at: datetime
-    granted: bool
+    decision: Word  # the model's
     probability: float
     challenger: str
     challenger_probability: float
@@ -81,17 +78,18 @@ class Disagreement(NamedTuple):
 
 def latest_disagreements() -> list[Disagreement]:
     """Return the last decisions that some challenger would not have taken, newest first."""
-    s, d = ChallengerScore, Decision
+    s, d = ChallengerScore, DecisionRow
     query = (
-        select(d.id, d.created_at, d.granted, d.probability, s.challenger, s.probability)
-        .join(s.decision)
+        select(d.id, d.created_at, d.model_decision, d.probability, s.challenger, s.probability)
+        .select_from(s)
+        .join(d, d.id == s.decision_id)
         .where(text("NOT challenger_scores.agrees"))  # word for word as the index has it
         .order_by(s.decision_id.desc())
         .limit(LATEST)
     )
     names = db.session.scalars(select(ChallengerCount.challenger).distinct())
     found = [
-        Disagreement(*row)
+        Disagreement(*row)  # type: ignore[arg-type]  # a CHECK keeps the words
         for name in names.all()
         for row in db.session.execute(query.where(s.challenger == name))
     ]

@@ -2,19 +2,20 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.columns import Instant
-from webapp.decisions.tables import Decision
 from webapp.extensions import Base
 
 
 class ChallengerScore(Base):
-    """What a candidate that does not decide makes of a decided application."""
+    """What a candidate that does not decide says of a decided application."""
 
     __tablename__ = "challenger_scores"
     __table_args__ = (
+        CheckConstraint("probability BETWEEN 0 AND 1", name="probability"),
+        CheckConstraint("challenger_decision IN ('granted', 'refused')", name="decision"),
         Index(
             "ix_challenger_scores_disagreements",
             "challenger",
@@ -26,22 +27,21 @@ class ChallengerScore(Base):
 
     challenger: Mapped[str] = mapped_column(String(64), primary_key=True)
     decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"), primary_key=True)
-    probability: Mapped[float]
-    granted: Mapped[bool]
-    agrees: Mapped[bool]
     created_at: Mapped[datetime] = mapped_column(Instant)
-
-    decision: Mapped[Decision] = relationship(lazy="raise")
+    probability: Mapped[float]
+    challenger_decision: Mapped[str] = mapped_column(String(8))
+    agrees: Mapped[bool]  # with the model's own decision
 
 
 class ChallengerCount(Base):
-    """How often champion and challenger decide what, kept equal to the table by its trigger."""
+    """How often model and challenger decide what in each hour, kept exact by a trigger."""
 
     __tablename__ = "challenger_counts"
 
+    hour: Mapped[datetime] = mapped_column(Instant, primary_key=True)  # of the decisions
     product: Mapped[str] = mapped_column(String(64), primary_key=True)
     model: Mapped[str] = mapped_column(String(64), primary_key=True)
     challenger: Mapped[str] = mapped_column(String(64), primary_key=True)
-    granted: Mapped[bool] = mapped_column(primary_key=True)
-    challenger_granted: Mapped[bool] = mapped_column(primary_key=True)
+    model_decision: Mapped[str] = mapped_column(String(8), primary_key=True)
+    challenger_decision: Mapped[str] = mapped_column(String(8), primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)

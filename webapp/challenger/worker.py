@@ -1,4 +1,4 @@
-"""A challenger beside the champion: its scores of decided applications, and how the two compare."""
+"""The challenger at work: it scores what the model has decided, in a process of its own."""
 
 import logging
 import os
@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Text, cast, exists, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from ml.product.application import (
@@ -19,11 +18,13 @@ from ml.product.application import (
     as_columns,
 )
 from webapp.challenger.tables import ChallengerScore
-from webapp.columns import now
+from webapp.columns import now, word
 from webapp.config import check_challenger
-from webapp.decisions.tables import Decision
+from webapp.database import insert_once
+from webapp.decisions.tables import DecisionContents, DecisionRow
 from webapp.extensions import db
-from webapp.ledger.transaction import writing
+from webapp.failures import OutcomeUnknown
+from webapp.ledger.transaction import unit_of_work
 from webapp.serving.served import model
 
 log = logging.getLogger(__name__)
@@ -36,9 +37,6 @@ LONGEST_REST = 1.0  # seconds
 # PostgreSQL may show a decision after one with a higher number. None that is so much older than
 # another takes longer: a statement of the service ends after a sixth of this.
 SETTLED = timedelta(minutes=1)
-
-COUNTING = {"preserve_rowcount": True}
-INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 class Challenger:
@@ -72,30 +70,35 @@ class Challenger:
         return sum(self.turn())
 
     def _ends(self) -> tuple[int, int]:
-        """Return the last decision's number, and that of the last whose elders are all in sight."""
+        """Return the newest id, and the newest below which every id is committed."""
         db.session.rollback()  # ends what a turn that failed may have left
-        last = db.session.scalar(select(func.max(Decision.id)))
-        old = select(Decision.id).where(Decision.created_at < now() - SETTLED)
-        settled = db.session.scalar(old.order_by(Decision.created_at.desc()).limit(1))
+        last = db.session.scalar(select(func.max(DecisionRow.id)))
+        old = select(DecisionRow.id).where(DecisionRow.created_at < now() - SETTLED)
+        settled = db.session.scalar(old.order_by(DecisionRow.created_at.desc()).limit(1))
         return last or 0, settled or 0
 
     def _unscored(self, upto: int) -> Sequence[Any]:
         score = exists().where(
             ChallengerScore.challenger == self.name,
-            ChallengerScore.decision_id == Decision.id,
+            ChallengerScore.decision_id == DecisionRow.id,
             # Follows from the rest; said, PostgreSQL looks through no more scores than decisions.
             ChallengerScore.decision_id.between(self._done, upto),
         )
         # The inputs as they are written: what somebody put there need not be JSON.
-        inputs = cast(Decision.inputs, Text).label("inputs")
-        query = select(Decision.id, Decision.granted, inputs).where(
-            Decision.id > self._done,
-            Decision.id <= upto,
-            Decision.model == self._bundle.version,
-            ~score,
+        inputs = cast(DecisionContents.inputs, Text).label("inputs")
+        query = (
+            select(DecisionRow.id, DecisionRow.model_decision, inputs)
+            .join(DecisionContents, DecisionContents.decision_id == DecisionRow.id)
+            .where(
+                DecisionRow.id > self._done,
+                DecisionRow.id <= upto,
+                DecisionRow.model == self._bundle.version,
+                ~score,
+            )
         )
-        rows: Sequence[Any] = db.session.execute(query.order_by(Decision.id).limit(BATCH)).all()
-        db.session.rollback()  # no transaction is open while the challenger thinks
+        found = db.session.execute(query.order_by(DecisionRow.id).limit(BATCH))
+        rows: Sequence[Any] = found.all()
+        db.session.rollback()  # release the read transaction before scoring
         return rows
 
     def _score(self, rows: Sequence[Any]) -> int:
@@ -106,15 +109,15 @@ class Challenger:
         probabilities = self._scorer.score_many(columns).tolist()
         found = []
         for (row, _), probability in zip(usable, probabilities, strict=True):
-            granted = probability >= self._bundle.threshold
+            decision = word(probability >= self._bundle.threshold)
             found.append(
                 {
                     "challenger": self.name,
                     "decision_id": row.id,
-                    "probability": probability,
-                    "granted": granted,
-                    "agrees": granted == row.granted,
                     "created_at": now(),
+                    "probability": probability,
+                    "challenger_decision": decision,
+                    "agrees": decision == row.model_decision,
                 }
             )
         return _store(found)
@@ -132,10 +135,10 @@ class Challenger:
 def _store(found: list[dict[str, Any]]) -> int:
     """Write scores and return how many another process had not written before."""
     table = ChallengerScore.__table__
-    insert = INSERTS[db.engine.dialect.name](table).on_conflict_do_nothing()
+    insert = insert_once(table, dialect=db.engine.dialect.name)
     started = time.perf_counter()
-    with writing():
-        stored = db.session.connection().execute(insert, found, execution_options=COUNTING)
+    with unit_of_work() as transaction:
+        stored = transaction.execute(insert, found)
     time.sleep(min(REST * (time.perf_counter() - started), LONGEST_REST))
     return stored.rowcount
 
@@ -151,9 +154,9 @@ def work(challenger: Challenger, *, parent: int | None) -> None:
             if waiting:
                 log.info("challenger %s: the database answers again", challenger.name)
             waiting = False
-        except DBAPIError as error:
+        except (DBAPIError, OutcomeUnknown) as error:  # what was not stored is scored again
             if not waiting:
-                said = str(error.orig).partition("\n")[0]
+                said = str(getattr(error, "orig", error)).partition("\n")[0]
                 log.warning("challenger %s waits for the database: %s", challenger.name, said)
             waiting = True
         finally:

@@ -5,6 +5,8 @@ from werkzeug.wrappers import Response
 
 from webapp.decisions import service
 from webapp.decisions.forms import application_form
+from webapp.ledger.transaction import unit_of_work
+from webapp.metrics import metrics
 from webapp.serving.served import model
 
 blueprint = Blueprint("applications", __name__)
@@ -23,7 +25,18 @@ def new() -> Response | tuple[str, int]:
     if application is None:
         page = render_template("decisions/new.html", product=product, form=form)
         return page, 422 if form.is_submitted() else 200
-    decision = service.decide(
-        application, operator=g.operator, channel="desk", submission=form.submission.data
-    )
-    return redirect(url_for("decisions.show", number=decision.id), 303)
+    verdict = service.decide(application)
+    contents = service.contents_of(application, verdict)
+    try:
+        with unit_of_work(timing=metrics.writing) as transaction:
+            number = service.add_decision(
+                transaction,
+                verdict,
+                contents,
+                operator=g.operator,
+                channel="desk",
+                submission=form.submission.data,
+            ).id
+    except service.SubmittedBefore as before:
+        number = before.decision_id
+    return redirect(url_for("decisions.show", number=number), 303)

@@ -1,5 +1,6 @@
 """The decisions: one with its explanation, the list of them, and trials of other values."""
 
+import logging
 from dataclasses import dataclass
 
 from flask import Blueprint, abort, g, redirect, render_template, request, url_for
@@ -10,12 +11,14 @@ from ml.product.application import Value
 from ml.product.definition import Field
 from ml.product.texts import Text
 from webapp.columns import LAST_ID
-from webapp.decisions import explanations, search
+from webapp.decisions import explanations, search, service
 from webapp.decisions.forms import ApplicationForm, trial_form
-from webapp.decisions.service import Stored
-from webapp.decisions.tables import Decision, Trial
+from webapp.decisions.records import Contents, Decision, Stored, Trial
 from webapp.language import decimal, integer, words
+from webapp.ledger.transaction import unit_of_work
 from webapp.serving.served import model
+
+log = logging.getLogger(__name__)
 
 blueprint = Blueprint("decisions", __name__)
 ZERO = 100  # the middle of the chart, in its own units
@@ -51,20 +54,25 @@ def index() -> str:
 
 @blueprint.get("/decisions/<id:number>")
 def show(number: int) -> str:
-    decision = _found(number)
-    return _page(decision, _trial_form(decision))
+    decision, contents = _found(number)
+    return _page(decision, contents, _trial_form(decision, contents))
 
 
 @blueprint.post("/decisions/<id:number>/trials")
 def trial(number: int) -> Response | tuple[str, int]:
-    decision = _found(number)
-    form = _trial_form(decision)
-    if form is None:
+    decision, contents = _found(number)
+    form = _trial_form(decision, contents)
+    if form is None or contents is None:
         abort(404)
-    application = form.read(model.rules_of(decision.model), beside=decision.inputs)
+    application = form.read(model.rules_of(decision.model), beside=contents.inputs)
     if application is None:
-        return _page(decision, form), 422
-    explanations.try_values(decision, application, operator=g.operator)
+        return _page(decision, contents, form), 422
+    verdict = service.judge_trial(decision, application)
+    with unit_of_work() as transaction:
+        trial_id = service.add_trial(
+            transaction, decision.id, application, verdict, operator=g.operator
+        )
+    log.info("trial %s on decision %s by user %s", trial_id, decision.id, g.operator.id)
     return redirect(url_for("decisions.show", number=number, _anchor="trials"), 303)
 
 
@@ -74,30 +82,32 @@ def trials(number: int) -> Response:
     return redirect(url_for("decisions.show", number=number, _anchor="trials"))
 
 
-def _found(number: int) -> Decision:
-    decision = search.find_decision(number)
-    if decision is None:
+def _found(number: int) -> tuple[Decision, Contents | None]:
+    stored = search.find_decision(number)
+    if stored is None:
         abort(404)
-    return decision
+    return stored
 
 
-def _trial_form(decision: Decision) -> ApplicationForm | None:
+def _trial_form(decision: Decision, contents: Contents | None) -> ApplicationForm | None:
     bundle = model.of(decision.model)
-    return trial_form(bundle.product, decision.inputs) if bundle else None
+    return trial_form(bundle.product, contents.inputs) if bundle and contents else None
 
 
-def _page(decision: Decision, form: ApplicationForm | None) -> str:
+def _page(decision: Decision, contents: Contents | None, form: ApplicationForm | None) -> str:
     bundle = model.of(decision.model)
     product = bundle.product if bundle else model.product(decision.product)
+    if contents is None:
+        return render_template("decisions/erased.html", decision=decision, product=product)
     fields = product.by_name if product else {}
     rows = [
-        _row(fields.get(name), name, value, decision.normalised[name])
-        for name, value in decision.inputs.items()
+        _row(fields.get(name), name, value, contents.normalised[name])
+        for name, value in contents.inputs.items()
     ]
     computed = [
-        Row(words(r.label), "", "", _normalised(decision.normalised[r.name]))
+        Row(words(r.label), "", "", _normalised(contents.normalised[r.name]))
         for r in (product.ratios if product else ())
-        if r.name in decision.normalised
+        if r.name in contents.normalised
     ]
     asked = not decision.granted or "explain" in request.args
     return render_template(
@@ -106,10 +116,10 @@ def _page(decision: Decision, form: ApplicationForm | None) -> str:
         product=product,
         rows=rows,
         computed=computed,
-        bars=_bars(explanations.explain(decision) or []) if asked else None,
-        changes=None if decision.granted else _changes(decision, fields),
+        bars=_bars(explanations.explain(decision, contents) or []) if asked else None,
+        changes=None if decision.granted else _changes(decision, contents, fields),
         form=form,
-        trials=[_tried(t, decision, fields) for t in explanations.list_trials(decision)],
+        trials=[_tried(t, contents, fields) for t in search.list_trials(decision.id)],
     )
 
 
@@ -128,14 +138,16 @@ def _bars(reasons: Stored) -> list[Bar]:
     ]
 
 
-def _changes(decision: Decision, fields: dict[str, Field]) -> list[dict[str, object]] | None:
-    found = explanations.find_counterfactuals(decision)
+def _changes(
+    decision: Decision, contents: Contents, fields: dict[str, Field]
+) -> list[dict[str, object]] | None:
+    found = explanations.find_counterfactuals(decision, contents)
     if found is None:
         return None
     return [
         {
             "label": words(fields[c.field].label),
-            "asked": _with_unit(fields[c.field], decision.inputs[c.field]),
+            "asked": _with_unit(fields[c.field], contents.inputs[c.field]),
             "value": None if c.value is None else _with_unit(fields[c.field], c.value),
             "probability": c.probability,
             "searched": c.searched
@@ -145,11 +157,11 @@ def _changes(decision: Decision, fields: dict[str, Field]) -> list[dict[str, obj
     ]
 
 
-def _tried(t: Trial, decision: Decision, fields: dict[str, Field]) -> dict[str, object]:
+def _tried(t: Trial, contents: Contents, fields: dict[str, Field]) -> dict[str, object]:
     changed = [
         (words(fields[name].label), _with_unit(fields[name], value))
-        for name, value in t.inputs.items()
-        if value != decision.inputs.get(name) and name in fields
+        for name, value in (t.inputs or {}).items()
+        if value != contents.inputs.get(name) and name in fields
     ]
     return {"trial": t, "changed": changed}
 

@@ -1,14 +1,42 @@
-"""Find decisions: one, a page of them, how many."""
+"""Find decisions and trials: one, a page of them, how many."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, Select, func, select
 
-from webapp.decisions.tables import WORDS, Decision, DecisionCount
+from webapp.decisions.records import Contents, Decision, Trial
+from webapp.decisions.tables import (
+    DecisionContents,
+    DecisionCount,
+    DecisionRow,
+    TrialContents,
+    TrialCount,
+    TrialRow,
+)
 from webapp.extensions import db
+from webapp.metrics import DecisionsCounted, TrialsCounted
+from webapp.people.tables import OperatorRow
 
 PAGE = 25
+
+_operators = OperatorRow.__table__
+_d, _t = DecisionRow, TrialRow
+FACTS = (
+    _d.id,
+    _d.created_at,
+    _operators.c.name.label("operator"),
+    _d.channel,
+    _d.product,
+    _d.model,
+    _d.probability,
+    _d.threshold,
+    _d.model_decision,
+    _d.decision,
+    _d.amount,
+    _d.novelty,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,35 +48,71 @@ class Page:
     older: int | None
 
 
-def find_decision(number: int) -> Decision | None:
-    found: Decision | None = db.session.get(Decision, number)
-    return found
+def find_decision(number: int) -> tuple[Decision, Contents | None] | None:
+    """Return a decision and its contents, which are None once they are erased."""
+    c = DecisionContents
+    query = _facts(c.decision_id, c.inputs, c.normalised, c.reasons).outerjoin(
+        c, c.decision_id == _d.id
+    )
+    row = db.session.execute(query.where(_d.id == number)).first()
+    if row is None:
+        return None
+    there = row.decision_id is not None
+    return _decision(row), Contents(row.inputs, row.normalised, row.reasons) if there else None
 
 
 def list_decisions(*, before: int | None = None, after: int | None = None) -> Page:
     """Return the decisions just older or newer than one, or the newest, at the cost of a page."""
-    query = select(Decision).limit(PAGE + 1)
+    query = _facts().limit(PAGE + 1)
     if after is not None:
-        found = list(db.session.scalars(query.where(Decision.id > after).order_by(Decision.id)))
+        found = _decisions(query.where(_d.id > after).order_by(_d.id))
         more, rows = len(found) > PAGE, found[:PAGE][::-1]
         return Page(rows, rows[0].id if more else None, rows[-1].id if rows else None)
     if before is not None:
-        query = query.where(Decision.id < before)
-    found = list(db.session.scalars(query.order_by(Decision.id.desc())))
+        query = query.where(_d.id < before)
+    found = _decisions(query.order_by(_d.id.desc()))
     more, rows = len(found) > PAGE, found[:PAGE]
     newer = rows[0].id if before is not None and rows else None
     return Page(rows, newer, rows[-1].id if more else None)
 
 
-def count_decisions() -> list[tuple[tuple[str, str, str, str], int]]:
-    """Return how many decisions there are by product, decision, channel and model.
+def list_trials(decision_id: int) -> Sequence[Trial]:
+    """Return the last trials on a decision, newest first."""
+    name = _operators.c.name.label("operator")
+    query = (
+        select(_t.id, _t.created_at, name, _t.probability, _t.model_decision, TrialContents.inputs)
+        .join(_operators, _operators.c.id == _t.operator_id)
+        .outerjoin(TrialContents, TrialContents.trial_id == _t.id)
+        .where(_t.decision_id == decision_id)
+        .order_by(_t.id.desc())
+        .limit(PAGE)
+    )
+    return [Trial(*row) for row in db.session.execute(query)]
 
-    The cost does not grow with them.
-    """
+
+def count_decisions() -> list[DecisionsCounted]:
+    """Return how many decisions there are of each kind, in all hours."""
     c = DecisionCount
-    kind = (c.product, c.granted, c.channel, c.model)
+    kind = (c.product, c.model, c.channel, c.decision, c.score_bin)
     rows = db.session.execute(select(*kind, func.sum(c.count)).group_by(*kind))
-    return [
-        ((product, WORDS[granted], channel, version), int(count))
-        for product, granted, channel, version, count in rows
-    ]
+    return [DecisionsCounted(*row[:-1], int(row[-1])) for row in rows]
+
+
+def count_trials() -> list[TrialsCounted]:
+    """Return how many trials there are of each kind, in all hours."""
+    c = TrialCount
+    kind = (c.product, c.model, c.model_decision)
+    rows = db.session.execute(select(*kind, func.sum(c.count)).group_by(*kind))
+    return [TrialsCounted(*row[:-1], int(row[-1])) for row in rows]
+
+
+def _facts(*more: Any) -> Select[Any]:  # noqa: ANN401 - columns of any kind
+    return select(*FACTS, *more).join(_operators, _operators.c.id == _d.operator_id)
+
+
+def _decisions(query: Select[Any]) -> list[Decision]:
+    return [_decision(row) for row in db.session.execute(query)]
+
+
+def _decision(row: Row[Any]) -> Decision:
+    return Decision(*row[: len(FACTS)])

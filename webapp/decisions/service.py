@@ -1,86 +1,121 @@
-"""What the service does; the only caller of commit()."""
+"""Decisions and trials: judged by the bundle in service, and added to a unit of work."""
 
 import hashlib
 import json
-import time
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, select
 
-from ml.bundle.decide import decide as judge
+from ml.bundle.decide import Verdict, decide as judge
 from ml.explaining.reasons import Reason
 from ml.product.application import Application
-from webapp.columns import now
-from webapp.decisions.tables import Decision
-from webapp.extensions import db
-from webapp.ledger.transaction import writing
+from webapp.columns import now, word
+from webapp.database import insert_once
+from webapp.decisions.records import Contents, Decision, Stored
+from webapp.decisions.tables import (
+    DecisionContents,
+    DecisionRow,
+    IdempotencyKey,
+    TrialContents,
+    TrialRow,
+)
+from webapp.failures import ModelUnavailable
+from webapp.ledger.transaction import add_row
 from webapp.metrics import metrics
-from webapp.people.operator import Operator
+from webapp.people.operators import Operator
 from webapp.serving.served import model
 
 Channel = Literal["desk", "api"]
-Stored = list[dict[str, Any]]
 
 
-def decide(
-    application: Application,
+class SubmittedBefore(Exception):
+    """The same operator sent the same application in the same form already."""
+
+    def __init__(self, decision_id: int) -> None:
+        super().__init__(f"decision {decision_id} is of the same submission")
+        self.decision_id = decision_id
+
+
+def decide(application: Application) -> Verdict:
+    """Judge an application by the bundle in service."""
+    with metrics.scoring.time():
+        return judge(model.bundle, application)
+
+
+def add_decision(
+    transaction: Connection,
+    verdict: Verdict,
+    contents: Contents,
     *,
     operator: Operator,
     channel: Channel,
     submission: str | None = None,
 ) -> Decision:
-    """Score an application and store the decision; when this returns, it is on disk.
+    """Add a decision; it stands when the unit of work is committed.
 
-    The same submission of the same application by the same operator gives the decision that is
-    there already.
+    Raises SubmittedBefore where the same submission has a decision already.
     """
-    bundle = model.bundle
-    with metrics.scoring.time():
-        verdict = judge(bundle, application)
-    decision = Decision(
-        created_at=now(),
-        channel=channel,
-        user_id=operator.id if operator.kind == "user" else None,
-        api_key_id=operator.id if operator.kind == "api_key" else None,
-        product=bundle.product.name,
-        model=bundle.version,
-        probability=verdict.probability,
-        threshold=bundle.threshold,
-        granted=verdict.granted,
-        amount=application[bundle.product.amount],
-        inputs=application,
-        normalised=verdict.normalised,
-        reasons=verdict.reasons and as_stored(verdict.reasons),
-        out_of_range=verdict.out_of_range,
-        submission=submission and _submission(submission, application, operator),
+    facts: dict[str, Any] = {
+        "created_at": now(),
+        "channel": channel,
+        "product": verdict.product,
+        "model": verdict.model,
+        "probability": verdict.probability,
+        "threshold": verdict.threshold,
+        "model_decision": word(verdict.granted),
+        "decision": word(verdict.granted),
+        "amount": verdict.amount,
+        "novelty": verdict.novelty,
+    }
+    number = add_row(transaction, DecisionRow, operator_id=operator.id, **facts)
+    add_row(
+        transaction,
+        DecisionContents,
+        decision_id=number,
+        inputs=contents.inputs,
+        normalised=contents.normalised,
+        reasons=contents.reasons,
     )
-    started = time.perf_counter()
-    try:
-        with writing():
-            db.session.add(decision)
-    except IntegrityError:
-        first = _submitted(decision.submission)
-        if first is None:
-            raise
-        return first
-    metrics.writing.observe(time.perf_counter() - started)
-    metrics.probability.labels(bundle.product.name, bundle.version).observe(verdict.probability)
-    return decision
+    if submission:
+        _claim(transaction, _submission(submission, contents.inputs, operator), number)
+    return Decision(id=number, operator=operator.name, **facts)
 
 
-def _submission(token: str, application: Application, operator: Operator) -> str:
-    # With the values in it, a form gone back to, changed and sent again is a new application.
-    said = json.dumps([operator.kind, operator.id, token, application], sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()
+def contents_of(application: Application, verdict: Verdict) -> Contents:
+    """Return what a decision keeps of its application and of what the model made of it."""
+    reasons = None if verdict.reasons is None else as_stored(verdict.reasons)
+    return Contents(application, verdict.normalised, reasons)
 
 
-def _submitted(submission: str | None) -> Decision | None:
-    if submission is None:
-        return None
-    found: Decision | None = db.session.scalar(select(Decision).filter_by(submission=submission))
-    return found
+def add_trial(
+    transaction: Connection,
+    decision_id: int,
+    application: Application,
+    verdict: Verdict,
+    *,
+    operator: Operator,
+) -> int:
+    """Add a trial of other values on a decided application, and return its number."""
+    number = add_row(
+        transaction,
+        TrialRow,
+        created_at=now(),
+        decision_id=decision_id,
+        operator_id=operator.id,
+        probability=verdict.probability,
+        model_decision=word(verdict.granted),
+    )
+    add_row(transaction, TrialContents, trial_id=number, inputs=application)
+    return number
+
+
+def judge_trial(decision: Decision, application: Application) -> Verdict:
+    """Judge other values of a decided application by the model that decided it."""
+    bundle = model.of(decision.model)
+    if bundle is None:
+        raise ModelUnavailable(f"the model of decision {decision.id} is not here")
+    return judge(bundle, application)
 
 
 def as_stored(reasons: Sequence[Reason]) -> Stored:
@@ -89,3 +124,18 @@ def as_stored(reasons: Sequence[Reason]) -> Stored:
         {"field": r.field, "share": r.share, "principal": r.principal, "text": r.text.model_dump()}
         for r in reasons
     ]
+
+
+def _claim(transaction: Connection, digest: str, number: int) -> None:
+    """Keep a submission's digest with its decision; wait for another who is at it."""
+    insert = insert_once(IdempotencyKey.__table__, dialect=transaction.dialect.name)
+    if transaction.execute(insert.values(digest=digest, decision_id=number)).rowcount:
+        return
+    first = select(IdempotencyKey.decision_id).where(IdempotencyKey.digest == digest)
+    raise SubmittedBefore(transaction.execute(first).scalar_one())
+
+
+def _submission(token: str, application: Application, operator: Operator) -> str:
+    # With the values in it, a form gone back to, changed and sent again is a new application.
+    said = json.dumps([operator.id, token, application], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The tables."""
+"""The tables of decisions and trials: immutable facts, erasable contents, exact counts."""
 
 from datetime import datetime
 from typing import Any
@@ -11,68 +11,65 @@ from sqlalchemy import (
     SmallInteger,
     String,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.columns import Identifier, Instant
-from webapp.extensions import Base, db
-from webapp.people.tables import ApiKey, User
-
-WORDS = {True: "granted", False: "refused"}  # for a decision, in addresses, labels and JSON
+from webapp.extensions import Base
 
 
-class Decision(db.Model):  # type: ignore[misc, name-defined]
-    """Append-only: written once, never changed."""
+class DecisionRow(Base):
+    """The facts of a decision. Never changed, never deleted, nothing personal.
+
+    Only the key is unique, so that the table can be partitioned by ranges of id.
+    """
 
     __tablename__ = "decisions"
     __table_args__ = (
-        CheckConstraint("(user_id IS NULL) <> (api_key_id IS NULL)", name="one_operator"),
         CheckConstraint("channel IN ('desk', 'api')", name="channel"),
         CheckConstraint("probability BETWEEN 0 AND 1", name="probability"),
+        CheckConstraint("threshold BETWEEN 0 AND 1", name="threshold"),
+        CheckConstraint("model_decision IN ('granted', 'refused')", name="model_decision"),
+        CheckConstraint("decision IN ('granted', 'refused')", name="decision"),
     )
 
     id: Mapped[int] = mapped_column(Identifier, primary_key=True)
     created_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id"))
     channel: Mapped[str] = mapped_column(String(8))
-    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    api_key_id: Mapped[int | None] = mapped_column(ForeignKey("api_keys.id"))
     product: Mapped[str] = mapped_column(String(64))
     model: Mapped[str] = mapped_column(String(64))
     probability: Mapped[float]
     threshold: Mapped[float]
-    granted: Mapped[bool]
+    model_decision: Mapped[str] = mapped_column(String(8))  # what the model alone said
+    decision: Mapped[str] = mapped_column(String(8))
     amount: Mapped[int] = mapped_column(BigInteger)
+    novelty: Mapped[float]  # over 1: farther from the training data than 99 % of it
+
+
+class DecisionContents(Base):
+    """What a decision was taken on and why. Personal: never changed, erased as a whole."""
+
+    __tablename__ = "decision_contents"
+
+    decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"), primary_key=True)
     inputs: Mapped[dict[str, Any]] = mapped_column(JSON)
     normalised: Mapped[dict[str, Any]] = mapped_column(JSON)
     # Of a refusal, as it was told: each a field, its share, its text in each language, and whether
     # it is a principal one.
     reasons: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
-    out_of_range: Mapped[bool | None]
-    # Of a form sent twice; the second finds the first's decision by it.
-    submission: Mapped[str | None] = mapped_column(String(64), unique=True)
 
-    user: Mapped[User | None] = relationship(lazy="joined", innerjoin=False)
-    api_key: Mapped[ApiKey | None] = relationship(lazy="joined", innerjoin=False)
 
-    @property
-    def decision(self) -> str:
-        return WORDS[self.granted]
+class IdempotencyKey(Base):
+    """What was sent already, so that sending it again gives the decision that is there."""
 
-    @property
-    def features(self) -> list[dict[str, Any]]:
-        """Each field with what was entered and what the model saw of it."""
-        return [
-            {"name": name, "value": value, "normalised": self.normalised[name]}
-            for name, value in self.inputs.items()
-        ]
+    __tablename__ = "idempotency_keys"
 
-    @property
-    def operator(self) -> str:
-        who = self.user.username if self.user else self.api_key.name if self.api_key else ""
-        return str(who)
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256
+    decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"))
 
 
 class DecisionCount(Base):
-    """How many decisions there are of each kind, kept equal to the table by its trigger.
+    """How many decisions there are of each kind in each hour, kept exact by a trigger.
 
     The rows of a kind are spread over slots, so that writers on PostgreSQL seldom wait for one
     another; their sum counts.
@@ -80,25 +77,50 @@ class DecisionCount(Base):
 
     __tablename__ = "decision_counts"
 
+    hour: Mapped[datetime] = mapped_column(Instant, primary_key=True)
     product: Mapped[str] = mapped_column(String(64), primary_key=True)
     model: Mapped[str] = mapped_column(String(64), primary_key=True)
     channel: Mapped[str] = mapped_column(String(8), primary_key=True)
-    granted: Mapped[bool] = mapped_column(primary_key=True)
+    decision: Mapped[str] = mapped_column(String(8), primary_key=True)
+    amount_from: Mapped[int] = mapped_column(BigInteger, primary_key=True)  # of the amount's band
+    score_bin: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)
 
 
-class Trial(db.Model):  # type: ignore[misc, name-defined]
-    """What would have been decided on other values: no decision, but never forgotten either."""
+class TrialRow(Base):
+    """The facts of a trial: what the model says of a decided application with other values."""
 
     __tablename__ = "trials"
+    __table_args__ = (
+        CheckConstraint("probability BETWEEN 0 AND 1", name="probability"),
+        CheckConstraint("model_decision IN ('granted', 'refused')", name="model_decision"),
+    )
 
     id: Mapped[int] = mapped_column(Identifier, primary_key=True)
     created_at: Mapped[datetime] = mapped_column(Instant)
     decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"), index=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
-    inputs: Mapped[dict[str, Any]] = mapped_column(JSON)
+    operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id"))
     probability: Mapped[float]
-    granted: Mapped[bool]
+    model_decision: Mapped[str] = mapped_column(String(8))
 
-    user: Mapped[User] = relationship(lazy="joined")
+
+class TrialContents(Base):
+    """The values that a trial was made with. Personal: never changed, erased as a whole."""
+
+    __tablename__ = "trial_contents"
+
+    trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id"), primary_key=True)
+    inputs: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class TrialCount(Base):
+    """How many trials there are of each kind in each hour, kept exact by a trigger."""
+
+    __tablename__ = "trial_counts"
+
+    hour: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    product: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model_decision: Mapped[str] = mapped_column(String(8), primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)

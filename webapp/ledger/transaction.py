@@ -1,20 +1,63 @@
-"""The unit of work: one transaction that writes."""
+"""The unit of work: the one place that begins and commits what is written."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, cast
+
+from flask import g, has_request_context
+from prometheus_client import Histogram
+from sqlalchemy import Connection, Table, insert
+from sqlalchemy.exc import DBAPIError
 
 from webapp.database import WRITING
-from webapp.extensions import db
+from webapp.extensions import Base, db
+from webapp.failures import NestedUnitOfWork, OutcomeUnknown
+
+_open: ContextVar[bool] = ContextVar("unit_of_work", default=False)
 
 
 @contextmanager
-def writing() -> Iterator[None]:
-    """Begin a transaction that writes, and commit it unless something is raised."""
-    db.session.rollback()  # ends whatever only read so far
-    db.session.connection(execution_options=WRITING)
+def unit_of_work(*, timing: Histogram | None = None) -> Iterator[Connection]:
+    """Begin a transaction that writes, give it to services, and commit it at the end.
+
+    Whatever is raised inside rolls it back. A commit that fails raises OutcomeUnknown.
+    """
+    if _open.get():
+        raise NestedUnitOfWork("a unit of work is open already")
+    db.session.close()  # ends what was read so far; objects stay as they were loaded
+    token = _open.set(True)
+    started = time.perf_counter()
     try:
-        yield
-        db.session.commit()
-    except BaseException:
-        db.session.rollback()
-        raise
+        with db.engine.connect().execution_options(**WRITING) as connection:
+            transaction = connection.begin()
+            try:
+                yield connection
+            except BaseException:
+                transaction.rollback()
+                raise
+            if has_request_context():
+                g.commit_attempted = True
+            try:
+                transaction.commit()
+            except DBAPIError as error:
+                raise OutcomeUnknown(str(error.orig).partition("\n")[0]) from error
+    finally:
+        _open.reset(token)
+    if timing is not None:
+        timing.observe(time.perf_counter() - started)
+
+
+def add_row(transaction: Connection, table: type[Base], **values: Any) -> int:  # noqa: ANN401
+    """Add a row and return its number."""
+    key = transaction.execute(
+        insert(cast("Table", table.__table__)).values(values)
+    ).inserted_primary_key
+    number: int = key[0]  # type: ignore[index]  # a single row has one
+    return number
+
+
+def commit_was_attempted() -> bool:
+    """Say whether this request may have stored something."""
+    return bool(g.get("commit_attempted", False))

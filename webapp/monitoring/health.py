@@ -6,11 +6,11 @@ from sqlalchemy.exc import DBAPIError
 
 from webapp.challenger.comparison import count_scores
 from webapp.config import VERSION
-from webapp.decisions.search import count_decisions
+from webapp.decisions.search import count_decisions, count_trials
 from webapp.decisions.tables import DecisionCount
 from webapp.extensions import db
 from webapp.failures import ModelUnavailable
-from webapp.metrics import CONTENT_TYPE, ChallengerCounts, DecisionCounts, metrics
+from webapp.metrics import CONTENT_TYPE, Counted, metrics
 from webapp.serving.served import model
 
 blueprint = Blueprint("health", __name__)
@@ -37,12 +37,12 @@ def metrics_page() -> Response:
             "model": bundle.version,
             "champion": str(bundle.manifest["champion"]),
         }
-    return Response(metrics.render(counts=_counts(), info=info), content_type=CONTENT_TYPE)
+    return Response(metrics.render(counted=_counted(), info=info), content_type=CONTENT_TYPE)
 
 
-def _counts() -> tuple[DecisionCounts, ChallengerCounts] | None:
+def _counted() -> Counted | None:
     try:
-        return count_decisions(), count_scores()
+        return Counted(count_decisions(), count_trials(), count_scores())
     except DBAPIError:
         return None
 

@@ -3,46 +3,56 @@
 import hashlib
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, insert, select, update
 
 from webapp.columns import now
 from webapp.extensions import db
-from webapp.failures import NameTaken, NotFound
-from webapp.ledger.transaction import writing
-from webapp.people.operator import Operator
-from webapp.people.tables import ApiKey
+from webapp.failures import NotFound
+from webapp.people.operators import Operator, add_operator
+from webapp.people.tables import ApiKey, OperatorRow
+
+_operators, _keys = OperatorRow.__table__, ApiKey.__table__
 
 
-def create_api_key(name: str) -> str:
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """What may be told of an API key."""
+
+    name: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+def create_api_key(transaction: Connection, name: str) -> str:
     """Create an API key and return it; only its hash is kept."""
     key = f"ld_{secrets.token_urlsafe(32)}"
-    try:
-        with writing():
-            db.session.add(ApiKey(name=name, digest=_digest(key)))
-    except IntegrityError:
-        raise NameTaken(f"there is an API key {name} already") from None
+    number = add_operator(transaction, "api_key", name)
+    transaction.execute(insert(_keys).values(id=number, digest=_digest(key)))
     return key
 
 
-def revoke_api_key(name: str) -> None:
-    with writing():
-        found = db.session.scalar(select(ApiKey).filter_by(name=name, revoked_at=None))
-        if found is None:
-            raise NotFound(f"there is no API key {name} in use")
-        found.revoked_at = now()
+def revoke_api_key(transaction: Connection, name: str) -> None:
+    key = select(_operators.c.id).where(_operators.c.kind == "api_key", _operators.c.name == name)
+    in_use = (_keys.c.id == key.scalar_subquery()) & _keys.c.revoked_at.is_(None)
+    if not transaction.execute(update(_keys).where(in_use).values(revoked_at=now())).rowcount:
+        raise NotFound(f"there is no API key {name} in use")
 
 
-def list_api_keys() -> Sequence[ApiKey]:
-    return list(db.session.scalars(select(ApiKey).order_by(ApiKey.name)))
+def list_api_keys() -> Sequence[KeyFacts]:
+    query = select(_operators.c.name, _operators.c.created_at, _keys.c.revoked_at)
+    rows = db.session.execute(query.join_from(_operators, _keys).order_by(_operators.c.name))
+    return [KeyFacts(*row) for row in rows]
 
 
 def operator_of_key(key: str) -> Operator | None:
     """Return whom an API key stands for, or None for a key that is unknown or revoked."""
-    query = select(ApiKey).filter_by(digest=_digest(key), revoked_at=None)
-    found = db.session.scalar(query)
-    return found and Operator("api_key", found.id, found.name)
+    query = select(_operators.c.id, _operators.c.name).join_from(_keys, _operators)
+    in_use = query.where(_keys.c.digest == _digest(key), _keys.c.revoked_at.is_(None))
+    row = db.session.execute(in_use).first()
+    return Operator("api_key", row.id, row.name) if row else None
 
 
 def _digest(key: str) -> str:

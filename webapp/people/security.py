@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from webapp.config import Config
 from webapp.extensions import csrf, db, security
 from webapp.people import api_keys
-from webapp.people.operator import Operator
+from webapp.people.operators import Operator
 from webapp.people.tables import User
 
 # Everything else needs an operator.

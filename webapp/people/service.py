@@ -1,34 +1,44 @@
 """Users: created, and given passwords."""
 
-from flask_security import hash_password
-from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
+import uuid
 
-from webapp.extensions import db, security
-from webapp.failures import NameRefused, NameTaken, NotFound
-from webapp.ledger.transaction import writing
-from webapp.people.tables import User
+from sqlalchemy import Connection, insert, select, update
 
+from webapp.extensions import security
+from webapp.failures import NameRefused, NotFound
+from webapp.people.operators import add_operator
+from webapp.people.tables import OperatorRow, User
 
-def create_user(username: str, password: str) -> None:
-    username = _as_signed_in(username)
-    try:
-        with writing():
-            security.datastore.create_user(username=username, password=hash_password(password))
-    except IntegrityError:
-        raise NameTaken(f"there is a user {username} already") from None
+_operators, _users = OperatorRow.__table__, User.__table__
 
 
-def set_password(username: str, password: str) -> None:
+def create_user(transaction: Connection, username: str, *, password_hash: str) -> None:
+    name = _as_signed_in(username)
+    number = add_operator(transaction, "user", name)
+    row = {"password": password_hash, "active": True, "fs_uniquifier": uuid.uuid4().hex}
+    transaction.execute(insert(_users).values(id=number, **row))
+
+
+def create_first_user(transaction: Connection, username: str, *, password_hash: str) -> bool:
+    """Create a user if there is none at all, and say whether that was so."""
+    if transaction.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
+        transaction.exec_driver_sql("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")
+    if transaction.scalar(select(_users.c.id).limit(1)) is not None:
+        return False
+    create_user(transaction, username, password_hash=password_hash)
+    return True
+
+
+def set_password(transaction: Connection, username: str, *, password_hash: str) -> None:
     """Set a user's password; every session of theirs ends."""
-    digest = hash_password(password)
-    with writing():
-        name = _as_signed_in(username)
-        user = db.session.scalar(select(User).filter_by(username=name))
-        if user is None:
-            raise NotFound(f"there is no user {username}")
-        user.password = digest
-        security.datastore.set_uniquifier(user)
+    name = _as_signed_in(username)
+    user = select(_operators.c.id).where(_operators.c.kind == "user", _operators.c.name == name)
+    values = {"password": password_hash, "fs_uniquifier": uuid.uuid4().hex}
+    changed = transaction.execute(
+        update(_users).where(_users.c.id == user.scalar_subquery()).values(values)
+    )
+    if not changed.rowcount:
+        raise NotFound(f"there is no user {username}")
 
 
 def _as_signed_in(username: str) -> str:
@@ -37,16 +47,3 @@ def _as_signed_in(username: str) -> str:
     if not read:
         raise NameRefused(f"{username!r} cannot be a user's name")
     return read
-
-
-def create_first_user(username: str, password: str) -> bool:
-    """Create a user if there is none at all, and say whether that was so."""
-    digest = hash_password(password)
-    try:
-        with writing():
-            if db.session.scalar(select(User.id).limit(1)) is not None:
-                return False
-            security.datastore.create_user(username=username, password=digest)
-    except IntegrityError:  # another replica was first
-        return False
-    return True

@@ -1,36 +1,54 @@
-"""The tables of people and API keys."""
+"""The tables of operators: people, API keys and the system itself."""
 
 from datetime import datetime
 
 from flask_security import UserMixin
-from sqlalchemy import String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, synonym
 
 from webapp.columns import Instant, now
 from webapp.extensions import db
 
 
-class User(db.Model, UserMixin):  # type: ignore[misc, name-defined]
-    __tablename__ = "users"
+class OperatorRow(db.Model):  # type: ignore[misc, name-defined]
+    """Whoever can ask for something; every table that names who did it points here."""
+
+    __tablename__ = "operators"
+    __table_args__ = (
+        CheckConstraint("kind IN ('user', 'api_key', 'system')", name="kind"),
+        UniqueConstraint("kind", "name"),
+    )
+    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "system"}  # noqa: RUF012
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    username: Mapped[str] = mapped_column(String(64), unique=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    name: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
+
+
+class User(OperatorRow, UserMixin):
+    """A person who signs in."""
+
+    __tablename__ = "users"
+    __mapper_args__ = {"polymorphic_identity": "user"}  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(ForeignKey("operators.id"), primary_key=True)
     password: Mapped[str] = mapped_column(String(255))
     active: Mapped[bool] = mapped_column(default=True)
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
-    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
 
+    username: Mapped[str] = synonym("name")  # as Flask-Security calls it
     # Flask-Security asks for it; there are no roles.
     roles = ()  # type: ignore[assignment]
 
 
-class ApiKey(db.Model):  # type: ignore[misc, name-defined]
-    __tablename__ = "api_keys"
+class ApiKey(OperatorRow):
+    """The key of another system."""
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(String(64), unique=True)
-    digest: Mapped[str] = mapped_column(
-        String(64), unique=True
-    )  # SHA-256; the key itself is not kept
-    created_at: Mapped[datetime] = mapped_column(Instant, default=now)
+    __tablename__ = "api_keys"
+    __mapper_args__ = {"polymorphic_identity": "api_key"}  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(ForeignKey("operators.id"), primary_key=True)
+    # SHA-256; the key itself is not kept.
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
     revoked_at: Mapped[datetime | None] = mapped_column(Instant)

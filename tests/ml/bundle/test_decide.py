@@ -23,7 +23,7 @@ def test_decide_grants_from_the_threshold_on(bundle, applications):
         score = bundle.scorer.score(application)
         assert (verdict.probability, verdict.normalised) == (score.probability, score.normalised)
         assert verdict.granted == (score.probability >= bundle.threshold)
-        assert verdict.out_of_range == bundle.novelty.is_novel(score.row)
+        assert verdict.novelty == bundle.novelty.measure(score.row)
         granted += verdict.granted
     assert 20 < granted < 180
 
@@ -50,5 +50,5 @@ def test_decide_marks_what_is_far_from_the_training_rows(bundle, applications):
     usual = applications[0]
     absurd = {"loan_amount": 50_000, "purchase_price": 50_000, "loan_term_months": 6}
     absurd |= {"monthly_income": 1}
-    assert not decide(bundle, usual).out_of_range
-    assert decide(bundle, usual | absurd).out_of_range
+    assert decide(bundle, usual).novelty <= 1
+    assert decide(bundle, usual | absurd).novelty > 1

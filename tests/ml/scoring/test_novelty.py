@@ -1,6 +1,7 @@
 """What ml/scoring/novelty.py promises."""
 
 import io
+import math
 
 import numpy as np
 import pandas as pd
@@ -33,21 +34,21 @@ def test_distance_is_that_to_the_fifth_nearest_row(bundle, rows):
         row = bundle.scorer.row(application)
         found = bundle.novelty.distance(row)
         assert found == pytest.approx(plain(rows, np.array(row)), rel=0, abs=1e-9)
-        assert bundle.novelty.is_novel(row) == (found > bundle.novelty.limit)
+        assert bundle.novelty.measure(row) == found / bundle.novelty.limit
 
 
 def test_distance_on_a_line():
     line = held(np.array([[0.0], [1.0], [3.0], [6.0], [10.0], [15.0]]), 8.0)
     for place, distance in ((0.0, 10.0), (15.0, 14.0), (4.0, 6.0), (-2.0, 12.0)):
         assert line.distance([place]) == pytest.approx(distance)
-    assert not line.is_novel([4.0])
-    assert line.is_novel([0.0])
+    assert line.measure([4.0]) <= 1
+    assert line.measure([0.0]) > 1
 
 
 def test_distance_equal_to_the_limit_is_not_far():
     line = held(np.array([[0.0], [1.0], [2.0], [3.0], [4.0]]), 4.0)
     assert line.distance([0.0]) == 4.0
-    assert not line.is_novel([0.0])
+    assert line.measure([0.0]) <= 1
 
 
 def test_distance_to_a_row_itself_is_zero():
@@ -69,7 +70,8 @@ def test_distance_of_another_word_is_the_root_of_two(bundle):
 def test_far_are_about_one_in_a_hundred_of_the_training_rows(bundle, rows):
     limit = bundle.novelty.limit
     far = [
-        held(np.delete(rows, i, axis=0), limit).is_novel(rows[i].tolist()) for i in range(len(rows))
+        held(np.delete(rows, i, axis=0), limit).measure(rows[i].tolist()) > 1
+        for i in range(len(rows))
     ]
     assert len(far) == 800
     assert 4 <= sum(far) <= 12
@@ -78,10 +80,10 @@ def test_far_are_about_one_in_a_hundred_of_the_training_rows(bundle, rows):
 def test_far_is_an_absurd_application(bundle):
     fields, _ = read_rows(bundle.product, bundle.product.data_file)
     usual = as_applications(fields.iloc[:1])[0]
-    assert not bundle.novelty.is_novel(bundle.scorer.row(usual))
+    assert bundle.novelty.measure(bundle.scorer.row(usual)) <= 1
     absurd = {"loan_amount": 50_000, "purchase_price": 50_000, "loan_term_months": 6}
     absurd |= {"monthly_income": 1}
-    assert bundle.novelty.is_novel(bundle.scorer.row(usual | absurd))
+    assert bundle.novelty.measure(bundle.scorer.row(usual | absurd)) > 1
 
 
 def test_far_is_not_an_application_like_most(bundle, origin):
@@ -91,12 +93,18 @@ def test_far_is_not_an_application_like_most(bundle, origin):
         | fields.mode().iloc[0, :].filter(["employment_type", "home_status"]).to_dict()
     )
     [typical] = as_applications(pd.DataFrame([middle])[list(fields)])
-    assert not bundle.novelty.is_novel(bundle.scorer.row(typical))
+    assert bundle.novelty.measure(bundle.scorer.row(typical)) <= 1
 
 
 def test_far_are_few_of_the_rows_that_were_not_learned_from(bundle, origin):
     fields, _ = read_rows(bundle.product, bundle.product.data_file)
     unseen = as_applications(fields.iloc[len(origin.data[1]) :])
-    far = [bundle.novelty.is_novel(bundle.scorer.row(a)) for a in unseen]
+    far = [bundle.novelty.measure(bundle.scorer.row(a)) > 1 for a in unseen]
     assert len(far) > 2000
     assert 0.002 < np.mean(far) < 0.03
+
+
+def test_measure_of_rows_that_are_all_alike():
+    alike = held(np.zeros((9, 1)), 0.0)
+    assert alike.measure([0.0]) == 0
+    assert alike.measure([0.5]) == math.inf

@@ -8,6 +8,7 @@ import pytest
 
 from ml.product.samples import examples
 from webapp.columns import LAST_ID
+from webapp.ledger.transaction import unit_of_work
 from webapp.people import api_keys
 
 DECISIONS = "/api/v1/decisions"
@@ -160,8 +161,9 @@ def test_form_and_api_store_the_same(post, send, query, product):
         assert send(application).status_code == 303
     both = [
         query(
-            "SELECT probability, threshold, granted, amount, product, model, inputs, normalised "
-            f"FROM decisions WHERE channel = '{channel}' ORDER BY id"
+            "SELECT probability, threshold, decision, amount, product, model, inputs, normalised "
+            "FROM decisions JOIN decision_contents ON decision_id = id "
+            f"WHERE channel = '{channel}' ORDER BY id"
         )
         for channel in ("api", "desk")
     ]
@@ -170,9 +172,9 @@ def test_form_and_api_store_the_same(post, send, query, product):
 
 
 def test_key_wrong(app, client, api_key, granted, signed_in, query):
-    with app.app_context():
-        revoked = api_keys.create_api_key("gone")
-        api_keys.revoke_api_key("gone")
+    with app.app_context(), unit_of_work() as transaction:
+        revoked = api_keys.create_api_key(transaction, "gone")
+        api_keys.revoke_api_key(transaction, "gone")
     unknown = api_key[:-1] + ("a" if api_key[-1] != "a" else "b")
     for header in (
         None,

@@ -10,9 +10,6 @@ from ml.bundle.manifest import MANIFEST
 from ml.product.samples import examples
 from ml.training.build import assemble
 from webapp.columns import LAST_ID
-from webapp.decisions import service
-from webapp.decisions.tables import Decision
-from webapp.extensions import db
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -37,10 +34,9 @@ def refusal(decide_all, applications, refused):
     return number
 
 
-def test_replay_of_a_thousand_decisions(app, decide_all, replay, tamper, product):
+def test_replay_of_a_thousand_decisions(decide_all, replay, tamper, product, query):
     numbers = decide_all(examples(product, count=1000, seed=5))
-    with app.app_context():
-        granted = db.session.query(Decision).filter_by(granted=True).count()
+    [(granted,)] = query("SELECT count(*) FROM decisions WHERE decision = 'granted'")
     assert 50 < granted < 950
     assert replay() == (0, ["1,000 decisions: 1,000 match, 0 do not"])
     tamper("probability = 1 - probability", numbers[499])
@@ -71,7 +67,16 @@ def test_replay_says_which_model_is_missing(refusal, replay, tamper):
 
 
 def test_replay_after_a_retraining(
-    another_app, decide_all, operator, product, trained, origin, bundle, applications, tmp_path
+    another_app,
+    decide_all,
+    take,
+    operator,
+    product,
+    trained,
+    origin,
+    bundle,
+    applications,
+    tmp_path,
 ):
     first = decide_all(applications[:20])
     directory = tmp_path / "models" / product.name
@@ -88,7 +93,7 @@ def test_replay_after_a_retraining(
     for place in (kept, directory):
         with another_app(bundle=place) as later, later.app_context():
             for application in applications[20:40]:
-                service.decide(application, operator=operator, channel="desk")
+                take(application, operator=operator)
     assert again() == (0, ["60 decisions: 60 match, 0 do not"])
     (kept / "scorer.npz").write_bytes(b"")
     assert again() == (

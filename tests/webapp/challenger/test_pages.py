@@ -11,7 +11,7 @@ from webapp.challenger.worker import Challenger
 
 NAME = "svc_rbf"
 COUNTED = (
-    "SELECT d.product, d.model, s.challenger, d.granted, s.granted, count(*) "
+    "SELECT d.product, d.model, s.challenger, d.model_decision, s.challenger_decision, count(*) "
     "FROM challenger_scores s JOIN decisions d ON d.id = s.decision_id GROUP BY 1, 2, 3, 4, 5"
 )
 
@@ -41,8 +41,7 @@ def test_metrics_page_counts_scores(app, client, decide_all, applications, query
         else:
             assert sample.name == "loan_challenger_disagreement_ratio"
             ratio = sample.value
-    word = {True: "granted", False: "refused"}
-    table = {(word[bool(g)], word[bool(c)]): n for _, _, _, g, c, n in query(COUNTED)}
+    table = {(g, c): n for _, _, _, g, c, n in query(COUNTED)}
     assert told == table
     apart = table.get(("granted", "refused"), 0) + table.get(("refused", "granted"), 0)
     assert ratio == apart / len(applications)
@@ -67,15 +66,17 @@ def test_challenger_page_says_how_often_they_agree(
     numbers = decide_all(applications)
     score(app)
     query(
-        "INSERT INTO challenger_scores (challenger, decision_id, probability, granted, agrees, "
-        f"created_at) SELECT 'knn', id, probability, granted, 1 = 1, created_at FROM decisions "
+        "INSERT INTO challenger_scores (challenger, decision_id, probability, "
+        "challenger_decision, agrees, created_at) "
+        f"SELECT 'knn', id, probability, model_decision, 1 = 1, created_at FROM decisions "
         f"WHERE id <= {numbers[9]}"
     )
     text = signed_in.get("/model/challenger").text
     first, second = read_page(text).findall(".//tbody")
-    by_kind = {(bool(g), bool(c)): n for _, _, name, g, c, n in query(COUNTED) if name == NAME}
-    both, neither = by_kind[True, True], by_kind[False, False]
-    champion, challenger = by_kind.get((True, False), 0), by_kind.get((False, True), 0)
+    by_kind = {(g, c): n for _, _, name, g, c, n in query(COUNTED) if name == NAME}
+    both, neither = by_kind["granted", "granted"], by_kind["refused", "refused"]
+    champion = by_kind.get(("granted", "refused"), 0)
+    challenger = by_kind.get(("refused", "granted"), 0)
     low, high = wilson(champion + challenger, total=60)
     row, other = ([words(cell) for cell in row] for row in first.findall("tr"))
     assert row == [
@@ -88,15 +89,15 @@ def test_challenger_page_says_how_often_they_agree(
     assert other[1:3] == ["knn", "10"]
     assert other[-1].startswith("0.0% (0.0% – ")
     apart = query(
-        "SELECT d.id, d.granted, d.probability, s.probability FROM challenger_scores s "
+        "SELECT d.id, d.model_decision, d.probability, s.probability FROM challenger_scores s "
         "JOIN decisions d ON d.id = s.decision_id WHERE NOT s.agrees ORDER BY d.id DESC"
     )
     rows = second.findall("tr")
     assert len(rows) == len(apart) == champion + challenger
-    for cells, (number, granted, probability, another_) in zip(rows, apart, strict=True):
+    for cells, (number, decision, probability, another_) in zip(rows, apart, strict=True):
         shown = [words(cell) for cell in cells]
         assert cells.find(".//a").get("href") == f"/decisions/{number}"
-        assert ("Granted" if granted else "Refused") in shown[2]
+        assert decision.capitalize() in shown[2]
         assert shown[3:] == [f"{probability:.1%}", f"{another_:.1%}", NAME]
 
 

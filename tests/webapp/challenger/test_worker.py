@@ -12,17 +12,19 @@ from ml.bundle.manifest import TOLERANCE, challenger_files
 from ml.bundle.reader import load_pipeline
 from ml.product.application import as_columns
 from webapp.challenger.worker import BATCH, Challenger
+from webapp.columns import word
 from webapp.extensions import db
 from webapp.serving.served import model
 
 ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 NAME = "svc_rbf"
-COPIED = (
-    "channel, user_id, api_key_id, product, model, probability, threshold, granted, amount, "
-    "inputs, normalised"
+FACTS = (
+    "channel, operator_id, product, model, probability, threshold, model_decision, decision, "
+    "amount, novelty"
 )
+CONTENTS = "inputs, normalised, reasons"
 COUNTED = (
-    "SELECT d.product, d.model, s.challenger, d.granted, s.granted, count(*) "
+    "SELECT d.product, d.model, s.challenger, d.model_decision, s.challenger_decision, count(*) "
     "FROM challenger_scores s JOIN decisions d ON d.id = s.decision_id GROUP BY 1, 2, 3, 4, 5"
 )
 
@@ -34,8 +36,8 @@ def score(app):
 
 def same_counts(query):
     kept = query(
-        "SELECT product, model, challenger, granted, challenger_granted, count "
-        "FROM challenger_counts"
+        "SELECT product, model, challenger, model_decision, challenger_decision, sum(count) "
+        "FROM challenger_counts GROUP BY 1, 2, 3, 4, 5"
     )
     return {tuple(map(str, row)) for row in kept} == {tuple(map(str, r)) for r in query(COUNTED)}
 
@@ -48,15 +50,16 @@ def test_score_pending_equals_the_challenger_s_pipeline(
     pipeline = load_pipeline(bundle.file(challenger_files(NAME)[0]))
     expected = dict(zip(numbers, pipeline(as_columns(applications)), strict=True))
     rows = query(
-        "SELECT s.decision_id, s.probability, s.granted, s.agrees, d.granted, s.challenger "
+        "SELECT s.decision_id, s.probability, s.challenger_decision, s.agrees, "
+        "d.model_decision, s.challenger "
         "FROM challenger_scores s JOIN decisions d ON d.id = s.decision_id"
     )
     assert {number for number, *_ in rows} == set(numbers)
-    for number, probability, granted, agrees, decided, challenger in rows:
+    for number, probability, decision, agrees, decided, challenger in rows:
         assert challenger == NAME
         assert abs(probability - expected[number]) <= TOLERANCE
-        assert bool(granted) == (probability >= bundle.threshold)
-        assert bool(agrees) == (granted == decided)
+        assert decision == word(probability >= bundle.threshold)
+        assert bool(agrees) == (decision == decided)
     assert len({agrees for _, _, _, agrees, _, _ in rows}) == 2
     assert same_counts(query)
 
@@ -83,12 +86,9 @@ def test_score_pending_in_many_batches(app, decide_all, copy, applications, quer
     assert same_counts(query)
 
 
-def test_score_pending_of_the_bundle_s_own_model_alone(app, decide_all, applications, query):
-    decide_all(applications[:2])
-    query(
-        f"INSERT INTO decisions (created_at, {COPIED}) SELECT created_at, "
-        f"{COPIED.replace('model', repr('another'))} FROM decisions"
-    )
+def test_score_pending_of_the_bundle_s_own_model_alone(app, decide_all, applications, query, copy):
+    for number in decide_all(applications[:2]):
+        copy(number, "2024-01-01 00:00:00", model="'another'")
     assert score(app) == 2
     assert query("SELECT max(decision_id) FROM challenger_scores") == [(2,)]
 
@@ -118,9 +118,13 @@ def test_score_pending_of_a_decision_that_comes_to_sight_late(
     with app.app_context():
         challenger = Challenger(NAME)
         with psycopg.connect(config.database_url) as late:
+            [(another,)] = late.execute(
+                f"INSERT INTO decisions (created_at, {FACTS}) "
+                f"SELECT now(), {FACTS} FROM decisions WHERE id = {number} RETURNING id"
+            )
             late.execute(
-                f"INSERT INTO decisions (created_at, {COPIED}) "
-                f"SELECT now(), {COPIED} FROM decisions WHERE id = {number}"
+                f"INSERT INTO decision_contents (decision_id, {CONTENTS}) SELECT {another}, "
+                f"{CONTENTS} FROM decision_contents WHERE decision_id = {number}"
             )
             decide_all(applications[1:3])
             assert challenger.score_pending() == 3
@@ -170,16 +174,12 @@ def test_score_pending_goes_on_where_it_failed(app, decide_all, applications, qu
 
 
 def test_score_pending_leaves_out_what_cannot_be_scored(
-    app, decide_all, applications, query, caplog, config
+    app, decide_all, applications, query, caplog, config, copy
 ):
     decide_all(applications[:3])
     wrong = ["'{}'", "'[7]'"] if config.database_url else ["'{}'", "'[7]'", "'{'", "x'7b7d'"]
     for inputs in wrong:
-        values = COPIED.replace("inputs", inputs)
-        query(
-            f"INSERT INTO decisions (created_at, {COPIED}) "
-            f"SELECT created_at, {values} FROM decisions WHERE id = 1"
-        )
+        copy(1, "2024-01-01 00:00:00", inputs=inputs)
     with app.app_context():
         challenger = Challenger(NAME)
         assert challenger.score_pending() == 3

@@ -89,7 +89,7 @@ def test_refusal_says_its_reasons_in_the_language_asked(post, api_key, refused, 
 def test_refusal_keeps_its_reasons_as_told(post, ask, refused, granted, query, bundle, seen):
     body = post(refused).json
     post(granted)
-    [(stored,), nothing] = query("SELECT reasons FROM decisions ORDER BY id")
+    [(stored,), nothing] = query("SELECT reasons FROM decision_contents ORDER BY decision_id")
     stored = json.loads(stored) if isinstance(stored, str) else stored
     assert nothing == (None,)
     explained = bundle.explainer.explain(refused, granted=False).reasons
@@ -154,18 +154,18 @@ def test_reasons_of_a_refusal_are_those_stored(put, ask, refused, bundle):
             assert told == [{**r, "text": r["text"][language]} for r in INVENTED]
 
 
-def test_reasons_of_a_refusal_from_before_they_were_stored(put, ask, refused, bundle):
+def test_reasons_of_a_refusal_without_stored_ones(put, ask, refused, bundle):
     number = put(refused, model=bundle.version)
     body = ask(f"{DECISIONS}/{number}").json
     assert body["reasons"] is None
-    assert body["out_of_range"] is None
+    assert body["out_of_range"] is False
     expected = service.as_stored(bundle.explainer.explain(refused, granted=False).reasons)
     told = ask(f"{DECISIONS}/{number}/reasons").json["reasons"]
     assert told == [{**r, "text": r["text"]["en"]} for r in expected]
 
 
 def test_reasons_by_a_model_that_is_gone(put, ask, refused, granted):
-    gone = [put(refused), put(granted, granted=True)]
+    gone = [put(refused), put(granted, decision="granted", model_decision="granted")]
     details = set()
     for number in gone:
         for language in LANGUAGES:
@@ -202,7 +202,7 @@ def test_reasons_by_a_model_kept_beside(
 def test_reasons_by_a_model_kept_beside_that_was_changed(
     put, granted, restart, tmp_path, bundle, another_bundle, api_key, caplog
 ):
-    number = put(granted, granted=True, model=bundle.version)
+    number = put(granted, decision="granted", model_decision="granted", model=bundle.version)
     models = kept_beside(tmp_path, bundle, another_bundle)
     with (models / "old" / "background.json").open("a") as file:
         file.write(" ")
@@ -220,7 +220,7 @@ def test_find_counterfactuals_by_the_decisions_own_threshold(app, put, refusals,
             continue
         number = put(application, model=bundle.version, threshold=threshold)
         with app.app_context():
-            changes = explanations.find_counterfactuals(search.find_decision(number))
+            changes = explanations.find_counterfactuals(*search.find_decision(number))
         assert changes == nearest_granted(
             product, bundle.scorer, application, threshold=threshold, ranges=bundle.ranges
         )
@@ -232,5 +232,5 @@ def test_find_counterfactuals_by_the_decisions_own_threshold(app, put, refusals,
 def test_find_counterfactuals_by_a_model_that_is_gone(app, put, refused):
     number = put(refused)
     with app.app_context():
-        assert explanations.find_counterfactuals(search.find_decision(number)) is None
+        assert explanations.find_counterfactuals(*search.find_decision(number)) is None
         db.session.remove()

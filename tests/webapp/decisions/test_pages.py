@@ -7,13 +7,17 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from ml.product.formats import format_integer
+from webapp.challenger.worker import Challenger
 from webapp.columns import LAST_ID, now
-from webapp.decisions import service
 from webapp.decisions.search import PAGE
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 DECISIONS = 60
 ENTERED = "What was entered and what the model saw"
+
+
+def token(browser, path):
+    return re.search(r'name="csrf_token"[^>]*value="([^"]+)"', browser.get(path).text)[1]
 
 
 def said(element: Element) -> str:
@@ -27,15 +31,12 @@ def table(page: Element, caption: str = "") -> list[list[str]]:
 
 
 @pytest.fixture
-def decide(app, operator, applications):
+def decide(app, operator, applications, take):
     """Store decisions on the first applications and return their numbers."""
 
     def store(count):
         with app.app_context():
-            return [
-                service.decide(a, operator=operator, channel="desk").id
-                for a in applications[:count]
-            ]
+            return [take(a, operator=operator).id for a in applications[:count]]
 
     return store
 
@@ -49,9 +50,9 @@ def test_show_says_all_of_it(send, signed_in, read_page, query, bundle, product,
     assert answer.status_code == 200
     page = read_page(answer.text)
     score = bundle.scorer.score(application)
-    [(stored, chosen)] = query("SELECT probability, granted FROM decisions")
+    [(stored, chosen)] = query("SELECT probability, decision FROM decisions")
     assert stored == score.probability
-    assert bool(chosen) == (kind == "granted")
+    assert chosen == kind
     words = " ".join("".join(page.itertext()).split())
     assert kind.capitalize() in words
     assert {"granted": "Refused", "refused": "Granted"}[kind] not in words
@@ -164,10 +165,10 @@ def test_index_pages_forth_and_back(signed_in, decide, read_page):
 def test_index_newest_first_with_all_columns(signed_in, decide, read_page, query, bundle):
     decide(3)
     rows = table(read_page(signed_in.get("/decisions").text))
-    stored = query("SELECT id, granted, amount, probability FROM decisions ORDER BY id DESC")
+    stored = query("SELECT id, decision, amount, probability FROM decisions ORDER BY id DESC")
     for row, (number, chosen, amount, probability) in zip(rows, stored, strict=True):
         assert row[0] == str(number)
-        assert ("Granted" if chosen else "Refused") in row[2]
+        assert chosen.capitalize() in row[2]
         assert row[3].startswith(format_integer(amount, "en"))
         assert row[4] == f"{probability * 100:.1f}%"
         assert row[5] == "clerk"
@@ -184,3 +185,45 @@ def test_index_bad_position(signed_in, decide):
     for name in ("before", "after"):
         for text in ("0", "1", str(LAST_ID)):
             assert signed_in.get("/decisions", query_string={name: text}).status_code == 200
+
+
+@pytest.fixture
+def erased(decide, query):
+    """The number of a decision whose contents are erased."""
+    [number] = decide(1)
+    query(f"DELETE FROM decision_contents WHERE decision_id = {number}")
+    return number
+
+
+@ON_ONE
+def test_show_erased(signed_in, erased, read_page, bundle):
+    answer = signed_in.get(f"/decisions/{erased}")
+    assert answer.status_code == 200
+    words = said(read_page(answer.text))
+    assert "have been erased" in words
+    assert bundle.version in words
+    assert (
+        "ont été effacés"
+        in signed_in.get(f"/decisions/{erased}", headers={"Accept-Language": "fr"}).text
+    )
+    assert f'href="/decisions/{erased}"' in signed_in.get("/decisions").text
+    form = {"csrf_token": token(signed_in, "/decisions"), "loan_amount": "700"}
+    assert signed_in.post(f"/decisions/{erased}/trials", data=form).status_code == 404
+
+
+@ON_ONE
+def test_api_erased(client, api_key, erased):
+    headers = {"Authorization": f"Bearer {api_key}"}
+    body = client.get(f"/api/v1/decisions/{erased}", headers=headers).json
+    assert (body["id"], body["features"], body["reasons"]) == (erased, None, None)
+    answer = client.get(f"/api/v1/decisions/{erased}/reasons", headers=headers)
+    assert (answer.status_code, answer.mimetype) == (410, "application/problem+json")
+
+
+@ON_ONE
+def test_replay_and_challenger_leave_out_what_is_erased(app, erased, decide):
+    decide(2)
+    done = app.test_cli_runner().invoke(args=["replay"])
+    assert (done.exit_code, done.stdout) == (0, "3 decisions: 2 match, 0 do not, 1 erased\n")
+    with app.app_context():
+        assert Challenger("svc_rbf").score_pending() == 2

@@ -160,10 +160,10 @@ def test_show_granted_says_nothing_of_a_change(send, signed_in, read_page, grant
 
 @ON_ONE
 def test_show_out_of_range(put, signed_in, read_page, typical):
-    for told in (True, False, None):
-        page = read_page(signed_in.get(f"/decisions/{put(typical, out_of_range=told)}").text)
+    for novelty in (1.5, 1.0, 0.0):
+        page = read_page(signed_in.get(f"/decisions/{put(typical, novelty=novelty)}").text)
         notes = [said(e) for e in page.iter() if e.get("role") == "note"]
-        assert ["have a person look" in note for note in notes] == [True] * bool(told)
+        assert ["have a person look" in note for note in notes] == [True] * (novelty > 1)
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -186,7 +186,7 @@ def test_show_by_a_model_that_is_gone(put, signed_in, read_page, refused, produc
 
 @ON_ONE
 def test_show_granted_by_a_model_that_is_gone(put, signed_in, read_page, granted):
-    number = put(granted, granted=True, probability=0.75)
+    number = put(granted, decision="granted", model_decision="granted", probability=0.75)
     for asked in ("", "?explain=yes"):
         answer = signed_in.get(f"/decisions/{number}{asked}")
         assert answer.status_code == 200

@@ -1,61 +1,81 @@
-"""What the service does, and what the database keeps it to."""
+"""What the service does with decisions, and what the database keeps it to."""
 
+import math
 import re
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
 from threading import Barrier
 
 import pytest
 from sqlalchemy import insert, inspect
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from webapp.columns import now
+from webapp.columns import SCORE_BINS
 from webapp.decisions import search, service
-from webapp.decisions.tables import Decision
+from webapp.decisions.tables import DecisionRow
 from webapp.extensions import db
-from webapp.failures import NameTaken, NotFound
-from webapp.monitoring import health
-from webapp.people import api_keys, service as people
-from webapp.people.operator import Operator
+from webapp.ledger.transaction import add_row, unit_of_work
+from webapp.people import api_keys
+from webapp.people.operators import Operator
 
-ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-BY_KIND = "FROM decisions GROUP BY product, granted, channel, model"
 THREADS = 8
 
 
 @pytest.fixture
-def decide(app, operator):
+def decide(app, operator, take):
     def one(application, **more):
-        given = {"operator": operator, "channel": "desk", **more}
-        return service.decide(application, **given)
+        return take(application, **{"operator": operator, **more})
 
     return one
 
 
 def row(number=0, **more):
     """The columns of a decision, with or without sense."""
+    decision = "granted" if number % 2 == 0 else "refused"
     return {
-        "created_at": now(),
+        "created_at": datetime(2026, 1, 31, number % 24, 59, 59, 999_999, tzinfo=UTC),
         "channel": "desk",
         "product": "consumer_credit",
         "model": f"svc-{number % 3}",
-        "probability": 0.5,
+        "probability": (number % 41) / 40,
         "threshold": 0.5,
-        "granted": number % 2 == 0,
-        "amount": 7000,
-        "inputs": {},
-        "normalised": {},
+        "model_decision": decision,
+        "decision": decision,
+        "amount": round(400 * 1.05**number),
+        "novelty": 0.5,
         **more,
     }
 
 
+def hour(moment):
+    """SQLite's text, or PostgreSQL's moment."""
+    return str(moment)[:13]
+
+
+def bin_of(probability):
+    return max(math.ceil(probability * SCORE_BINS) - 1, 0)
+
+
+def band(amount):
+    lows = [0, *(m * 10**e for e in range(3, 7) for m in (1, 2, 5))]
+    return max(low for low in lows if low <= amount)
+
+
 def counted(query):
-    """The kept counts and those of the table itself."""
-    kept = query(
-        "SELECT product, granted, channel, model, sum(count) FROM decision_counts "
-        "GROUP BY product, granted, channel, model"
-    )
-    there = query(f"SELECT product, granted, channel, model, count(*) {BY_KIND}")
-    return ({tuple(map(str, r)) for r in rows} for rows in (kept, there))
+    """The kept counts and those of the table itself, in bands and bins of the test's own."""
+    kept, there = Counter(), Counter()
+    for when, *kind, n in query(
+        "SELECT hour, product, model, channel, decision, amount_from, score_bin, count "
+        "FROM decision_counts"
+    ):
+        kept[hour(when), *kind] += n
+    for when, *kind, amount, probability in query(
+        "SELECT created_at, product, model, channel, decision, amount, probability FROM decisions"
+    ):
+        there[hour(when), *kind, band(amount), bin_of(probability)] += 1
+    return kept, there
 
 
 def test_decide_has_written_before_it_returns(app, decide, granted, query, bundle):
@@ -68,17 +88,18 @@ def test_decide_has_written_before_it_returns(app, decide, granted, query, bundl
 def test_decide_keeps_inputs_in_the_products_order(app, decide, granted, product):
     with app.app_context():
         number = decide(granted).id
-        db.session.remove()
-        stored = search.find_decision(number)
-        assert list(stored.inputs) == [f.name for f in product.inputs]
-        assert stored.inputs == granted
-        assert stored.created_at.utcoffset().total_seconds() == 0
+        decision, contents = search.find_decision(number)
+        assert list(contents.inputs) == [f.name for f in product.inputs]
+        assert contents.inputs == granted
+        assert decision.created_at.utcoffset().total_seconds() == 0
 
 
 def test_decide_same_submission(app, decide, granted, refused, query, api_key):
     with app.app_context():
         first = decide(granted, submission="a").id
-        assert decide(granted, submission="a").id == first
+        with pytest.raises(service.SubmittedBefore) as before:
+            decide(granted, submission="a")
+        assert before.value.decision_id == first
         others = [
             decide(granted, submission="b").id,
             decide(refused, submission="a").id,
@@ -102,36 +123,42 @@ def test_decide_unknown_operator_stores_nothing(app, decide, granted, query):
 
 def test_counts_equal_the_table(app, decide, applications, operator, query):
     with app.app_context():
-        key = api_keys.operator_of_key(api_keys.create_api_key("another"))
+        with unit_of_work() as transaction:
+            key = api_keys.create_api_key(transaction, "another")
+        key = api_keys.operator_of_key(key)
         for i, application in enumerate(applications[:20]):
             if i % 3:
                 decide(application)
             else:
                 decide(application, operator=key, channel="api")
-        many = [row(i, user_id=operator.id) for i in range(250)]
-        db.session.execute(insert(Decision), many)
-        db.session.execute(
-            insert(Decision).values([dict(r, model="all at once") for r in many[:90]])
-        )
-        db.session.add_all([Decision(**row(i, user_id=operator.id)) for i in range(40)])
-        db.session.commit()
-        db.session.execute(insert(Decision), many[:50])
-        db.session.rollback()
+        many = [row(i, operator_id=operator.id) for i in range(250)]
+        decisions = DecisionRow.__table__
+        with unit_of_work() as transaction:
+            transaction.execute(insert(decisions), many)
+            again = [dict(r, model="all at once") for r in many[:90]]
+            transaction.execute(insert(decisions).values(again))
+            for one in many[:40]:
+                add_row(transaction, DecisionRow, **one)
+        with suppress(ZeroDivisionError), unit_of_work() as transaction:
+            transaction.execute(insert(decisions), many[:50])
+            raise ZeroDivisionError
         told = search.count_decisions()
     kept, there = counted(query)
     assert kept == there
-    assert sum(n for _, n in told) == query("SELECT count(*) FROM decisions")[0][0] == 400
-    assert {kind for (_, kind, _, _), _ in told} == {"granted", "refused"}
+    assert len({amount for *_, amount, _ in kept}) == 13
+    assert {score_bin for *_, score_bin in kept} == set(range(SCORE_BINS))
+    assert sum(r.total for r in told) == query("SELECT count(*) FROM decisions")[0][0] == 400
+    assert {r.decision for r in told} == {"granted", "refused"}
 
 
-def test_counts_equal_the_table_after_threads(app, applications, query, operator):
+def test_counts_equal_the_table_after_threads(app, applications, query, operator, take):
     start = Barrier(THREADS)
 
     def work(i):
         start.wait(30)
         with app.app_context():
             for application in applications[i::THREADS]:
-                service.decide(application, operator=operator, channel="desk")
+                take(application, operator=operator)
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(work, range(THREADS)))
@@ -145,7 +172,7 @@ def test_decisions_are_never_changed(app, decide, granted, query, query_at, conf
         decide(granted)
     before = query("SELECT * FROM decisions")
     for statement in (
-        "UPDATE decisions SET granted = NOT granted",
+        "UPDATE decisions SET decision = 'granted'",
         "UPDATE decisions SET id = id + 1",
         "DELETE FROM decisions",
         "DELETE FROM decisions WHERE id = 1",
@@ -159,18 +186,40 @@ def test_decisions_are_never_changed(app, decide, granted, query, query_at, conf
 @pytest.mark.parametrize(
     ("constraint", "wrong"),
     [
-        ("one_operator", {"user_id": None}),
         ("channel", {"channel": "post"}),
         ("probability", {"probability": 1.01}),
         ("probability", {"probability": -0.01}),
+        ("threshold", {"threshold": 7.0}),
+        ("model_decision", {"model_decision": "maybe"}),
+        ("decision", {"decision": "maybe"}),
     ],
 )
 def test_decision_against_the_constraints(app, operator, constraint, wrong):
+    values = row(**{"operator_id": operator.id, **wrong})
+    with (
+        app.app_context(),
+        pytest.raises(DBAPIError, match=f"ck_decisions_{constraint}"),
+        unit_of_work() as transaction,
+    ):
+        add_row(transaction, DecisionRow, **values)
+
+
+def test_contents_are_never_changed_but_erased(app, decide, granted, query, query_at, config):
     with app.app_context():
-        db.session.add(Decision(**row(**{"user_id": operator.id, **wrong})))
-        with pytest.raises(DBAPIError, match=f"ck_decisions_{constraint}"):
-            db.session.commit()
-        db.session.rollback()
+        number = decide(granted).id
+        before = search.count_decisions()
+    where = config.database_url or config.instance
+    for statement in (
+        "UPDATE decision_contents SET inputs = '{}'",
+        *(["TRUNCATE decision_contents"] if config.database_url else []),
+    ):
+        with pytest.raises(Exception, match="decision_contents are never changed"):
+            query_at(where, statement)
+    query_at(where, "DELETE FROM decision_contents")
+    with app.app_context():
+        decision, contents = search.find_decision(number)
+        assert (decision.id, contents) == (number, None)
+        assert search.count_decisions() == before
 
 
 def test_every_constraint_has_its_name(app):
@@ -195,57 +244,3 @@ def test_list_decisions_from_any_place(app, decide, applications):
         assert [d.id for d in search.list_decisions(after=numbers[0]).decisions] == numbers[:0:-1]
         assert not search.list_decisions(before=numbers[0]).decisions
         assert not search.list_decisions(after=numbers[-1]).decisions
-
-
-def test_create_first_user_only_once(app, query_at, config):
-    where = config.database_url or config.instance
-    query_at(where, "DELETE FROM users")
-    start = Barrier(THREADS)
-
-    def work(i):
-        start.wait(60)
-        with app.app_context():
-            return people.create_first_user(f"admin{i % 2}", "a password of some length")
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        made = list(pool.map(work, range(THREADS)))
-    assert sum(made) == 1
-    assert len(query_at(where, "SELECT id FROM users")) == 1
-
-
-def test_create_user_twice(app):
-    with app.app_context():
-        with pytest.raises(NameTaken, match="clerk"):
-            people.create_user("clerk", "another password")
-        with pytest.raises(NotFound, match="nobody"):
-            people.set_password("nobody", "another password")
-
-
-def test_api_key_is_kept_as_its_hash(app, query):
-    with app.app_context():
-        key = api_keys.create_api_key("core-banking")
-        assert api_keys.operator_of_key(key).name == "core-banking"
-        with pytest.raises(NameTaken, match="core-banking"):
-            api_keys.create_api_key("core-banking")
-    [stored] = query("SELECT * FROM api_keys")
-    assert key.removeprefix("ld_") not in str(stored)
-    assert len(key) > 40
-
-
-def test_api_key_revoked(app, query):
-    with app.app_context():
-        key = api_keys.create_api_key("core-banking")
-        api_keys.revoke_api_key("core-banking")
-        assert api_keys.operator_of_key(key) is None
-        with pytest.raises(NotFound, match="core-banking"):
-            api_keys.revoke_api_key("core-banking")
-        assert [k.name for k in api_keys.list_api_keys()] == ["core-banking"]
-
-
-def test_check_database_without_tables(app, query_at, config):
-    with app.app_context():
-        health.check_database()
-        db.session.rollback()
-        query_at(config.database_url or config.instance, "DROP TABLE decision_counts")
-        with pytest.raises(DBAPIError):
-            health.check_database()

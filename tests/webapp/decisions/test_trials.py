@@ -6,22 +6,23 @@ import re
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import insert
 
 from ml.product.application import MESSAGES
 from ml.product.definition import parse_product
 from ml.product.formats import format_integer
 from ml.product.texts import LANGUAGES
 from ml.training.build import assemble
-from webapp.columns import now
-from webapp.decisions import explanations, search
+from webapp.columns import word
+from webapp.decisions import search, service
 from webapp.decisions.search import PAGE
-from webapp.decisions.tables import Trial
-from webapp.extensions import db
 from webapp.failures import ModelUnavailable
+from webapp.ledger.transaction import unit_of_work
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-ROWS = "SELECT decision_id, user_id, inputs, probability, granted FROM trials ORDER BY id"
+ROWS = (
+    "SELECT decision_id, operator_id, inputs, probability, model_decision "
+    "FROM trials JOIN trial_contents ON trial_id = id ORDER BY id"
+)
 DECIDED = ("SELECT count(*) FROM decisions", "SELECT sum(count) FROM decision_counts")
 
 
@@ -92,11 +93,11 @@ def test_trial_is_kept_and_never_a_decision(
     probability = bundle.scorer.score(other).probability
     [(decision, user, inputs, kept, chosen)] = query(ROWS)
     assert (decision, user) == (int(decided.rpartition("/")[2]), operator.id)
-    assert (kept, bool(chosen)) == (probability, probability >= bundle.threshold)
+    assert (kept, chosen) == (probability, word(probability >= bundle.threshold))
     assert parsed(inputs) == other
     assert last_trial(read_page(signed_in.get(decided).text)) == (
         "Trial, not a decision: Loan amount: 600 EUR, Term: 24 months → "
-        f"would be {'granted' if chosen else 'refused'} ({probability:.1%})"
+        f"would be {chosen} ({probability:.1%})"
     )
 
 
@@ -114,7 +115,7 @@ def test_trial_is_counted(attempt, send, signed_in, bundle, product, request, ki
 def test_trial_says_nothing_of_its_values_in_the_log(attempt, decided, caplog):
     with caplog.at_level(logging.DEBUG):
         assert attempt(decided, loan_amount="5678", loan_term_months="37").status_code == 303
-    [line] = [r.message for r in caplog.records if r.name == "webapp.decisions.explanations"]
+    [line] = [r.message for r in caplog.records if r.name == "webapp.decisions.pages"]
     assert re.fullmatch(r"trial \d+ on decision \d+ by user \d+", line)
     assert "5678" not in caplog.text
     assert "37" not in line
@@ -254,24 +255,24 @@ def test_trial_of_the_same_values(attempt, decided, signed_in, read_page):
 @ON_ONE
 def test_list_trials_of_one_decision_a_page_at_most(app, put, refused, operator):
     first, second = put(refused), put(refused)
-    row = {"created_at": now(), "user_id": operator.id, "inputs": refused, "probability": 0.25}
     with app.app_context():
-        rows = [{**row, "decision_id": first, "granted": False} for _ in range(PAGE + 2)]
-        db.session.execute(insert(Trial), [*rows, {**rows[0], "decision_id": second}])
-        db.session.commit()
-        found = explanations.list_trials(search.find_decision(first))
-        assert [t.decision_id for t in found] == [first] * PAGE
-        assert [t.id for t in found] == sorted((t.id for t in found), reverse=True)
-        assert len(explanations.list_trials(search.find_decision(second))) == 1
+        verdict = service.decide(refused)
+        with unit_of_work() as transaction:
+            ids = [
+                service.add_trial(transaction, number, refused, verdict, operator=operator)
+                for number in [*[first] * (PAGE + 2), second]
+            ]
+        assert [t.id for t in search.list_trials(first)] == ids[PAGE + 1 : 1 : -1]
+        assert [t.id for t in search.list_trials(second)] == ids[-1:]
 
 
 @ON_ONE
 def test_trials_by_a_model_that_is_gone(app, put, refused, operator, signed_in, read_page, query):
     number = put(refused)
     with app.app_context():
-        decision = search.find_decision(number)
+        decision, _ = search.find_decision(number)
         with pytest.raises(ModelUnavailable, match="is not here"):
-            explanations.try_values(decision, refused, operator=operator)
+            service.judge_trial(decision, refused)
     assert query("SELECT count(*) FROM trials") == [(0,)]
     data = {"csrf_token": token(signed_in, "/decisions"), "loan_amount": "700"}
     assert signed_in.post(f"/decisions/{number}/trials", data=data).status_code == 404
@@ -315,10 +316,10 @@ def test_trials_are_never_changed(attempt, decided, query, query_at, config):
     attempt(decided)
     before = query("SELECT * FROM trials")
     for statement in (
-        "UPDATE trials SET granted = NOT granted",
+        "UPDATE trials SET model_decision = 'granted'",
         "UPDATE trials SET id = id + 1",
         "DELETE FROM trials",
-        *(["TRUNCATE trials"] if config.database_url else []),
+        *(["TRUNCATE trials CASCADE"] if config.database_url else []),
     ):
         with pytest.raises(Exception, match="trials are never changed"):
             query_at(config.database_url or config.instance, statement)

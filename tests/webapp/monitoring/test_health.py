@@ -1,11 +1,15 @@
 """The machine's questions."""
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 
+from webapp.columns import SCORE_BINS
 from webapp.config import VERSION
 from webapp.extensions import db
 from webapp.metrics import CONTENT_TYPE
+from webapp.monitoring import health
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -72,3 +76,27 @@ def test_metrics_page_without_bundle(without_bundle, client):
     assert answer.status_code == 200
     assert "loan_model_info" not in answer.text
     assert "loan_build_info" in answer.text
+
+
+def test_check_database_without_tables(app, query_at, config):
+    with app.app_context():
+        health.check_database()
+        db.session.rollback()
+        query_at(config.database_url or config.instance, "DROP TABLE decision_counts")
+        with pytest.raises(DBAPIError):
+            health.check_database()
+
+
+def test_metrics_page_counts_probabilities(client, decide_all, applications, query, bundle):
+    decide_all(applications)
+    text = client.get("/metrics").text
+    [family] = [
+        f for f in text_string_to_metric_families(text) if f.name == "loan_decision_probability"
+    ]
+    labels = {"product": bundle.product.name, "model": bundle.version}
+    told = {s.labels["le"]: s.value for s in family.samples if labels.items() <= s.labels.items()}
+    probabilities = [p for (p,) in query("SELECT probability FROM decisions")]
+    limits = [i / SCORE_BINS for i in range(1, SCORE_BINS)]
+    expected = {str(limit): sum(p <= limit for p in probabilities) for limit in limits}
+    assert told == {**expected, "+Inf": len(applications)}
+    assert len(set(told.values())) > 5

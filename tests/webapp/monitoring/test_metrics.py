@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ml.product.samples import examples
 from webapp.database import sqlite_module
 
-COUNTED = "SELECT product, granted, channel, model, count(*) FROM decisions GROUP BY 1, 2, 3, 4"
+COUNTED = "SELECT product, decision, channel, model, count(*) FROM decisions GROUP BY 1, 2, 3, 4"
 
 
 def send(server, path, *, method="GET", key=None, body=None):
@@ -65,7 +65,7 @@ def in_the_table(server):
         connection = sqlite_module().connect(file)
         rows = connection.execute(COUNTED).fetchall()
         connection.close()
-    return {(p, "granted" if g else "refused", c, m): n for p, g, c, m, n in rows}
+    return {(p, d, c, m): n for p, d, c, m, n in rows}
 
 
 def mixed(product, count):

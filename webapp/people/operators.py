@@ -1,0 +1,32 @@
+"""Who or what asked, and the one row for each."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from webapp.columns import now
+from webapp.failures import NameTaken
+from webapp.ledger.transaction import add_row
+from webapp.people.tables import OperatorRow
+
+Kind = Literal["user", "api_key", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A person, an API key or the system, as a row of `operators` names it."""
+
+    kind: Kind
+    id: int
+    name: str
+
+
+def add_operator(transaction: Connection, kind: Kind, name: str) -> int:
+    """Add an operator and return its number."""
+    try:
+        return add_row(transaction, OperatorRow, kind=kind, name=name, created_at=now())
+    except IntegrityError:
+        what = "a user" if kind == "user" else "an API key"
+        raise NameTaken(f"there is {what} {name} already") from None
