@@ -198,7 +198,7 @@ def test_show_without_protected_fields(restart, sign_in, trained, origin, tmp_pa
     answer = sign_in(restart(own.directory)).get("/model")
     assert answer.status_code == 200
     words = said(read_page(answer.text))
-    assert "The data have no protected attributes, so nothing could be audited." in words
+    assert "The data have no protected attributes, so no groups could be compared." in words
     assert "None" not in words
 
 
