@@ -12,10 +12,9 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from ml.bundle.manifest import InvalidBundle
-from ml.bundle.reader import read_bundle
-from ml.bundle.store import keep_bundle
-from webapp.config import Config, InvalidSetting, check_challenger
+from webapp.config import InvalidSetting
 from webapp.database import sqlite_journal
+from webapp.serving.pin import pin_at_reload, pin_at_start, read_settings
 
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 NICE = 10  # of the challenger: whoever decides goes first
@@ -50,7 +49,7 @@ def _end_challenger(server):
 
 
 try:
-    settings = Config.from_environment()
+    settings = read_settings()
 except InvalidSetting as error:
     _stop(error)
 
@@ -73,35 +72,15 @@ if not os.environ.get(METRICS):
 
 
 def on_starting(server):
-    """Refuse to start on a bundle that must not decide; empty the metrics folder."""
+    """Empty the metrics folder, and pin the bundle; one that must not decide stops the start."""
     folder = Path(os.environ[METRICS])
     folder.mkdir(parents=True, exist_ok=True)
     for file in folder.glob("*.db"):
         file.unlink()
     try:
-        bundle = read_bundle(settings.bundle)
-        if settings.challenger:
-            check_challenger(settings.challenger, there=bundle.challengers)
+        pin_at_start(settings, server.log)
     except (InvalidBundle, InvalidSetting) as error:
         _stop(error)
-    _replay_once(bundle.digest)
-
-
-def _replay_once(digest):
-    """Replay the known answers in a process of its own, the first time a bundle is seen here.
-
-    A copy of it stays, so that its decisions can be computed again when another one decides.
-    """
-    seen = settings.instance / "replayed" / digest
-    if seen.exists():
-        return
-    command = [sys.executable, "-m", "ml", "verify", "--bundle", str(settings.bundle)]
-    checked = subprocess.run(command, capture_output=True, text=True, check=False)
-    if checked.returncode:
-        _stop((checked.stderr.strip() or "the bundle's check failed").splitlines()[-1])
-    keep_bundle(settings.bundle, settings.kept)
-    seen.parent.mkdir(parents=True, exist_ok=True)
-    seen.touch()
 
 
 def when_ready(server):
@@ -115,7 +94,8 @@ def when_ready(server):
 
 
 def on_reload(server):
-    """Let a challenger with the bundle of now take the place of the one before."""
+    """Pin the bundle that is there now, for the workers and the challenger that start next."""
+    pin_at_reload(settings, server.log)
     _end_challenger(server)
     _start_challenger(server)
 

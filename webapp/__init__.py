@@ -12,8 +12,10 @@ def create_app(config: Config | None = None) -> Flask:
     from webapp.database import engine_options, prepare_sqlite  # noqa: PLC0415
     from webapp.metrics import metrics  # noqa: PLC0415
     from webapp.people import security  # noqa: PLC0415
+    from webapp.serving.pin import Pin  # noqa: PLC0415
     from webapp.serving.served import model  # noqa: PLC0415
 
+    pin = None if config else Pin.from_environment()  # a config that is given names its own bundle
     config = config or Config.from_environment()
     app = Flask(
         __name__,
@@ -42,7 +44,7 @@ def create_app(config: Config | None = None) -> Flask:
             prepare_sqlite(extensions.db.engine)
     extensions.migrate.init_app(app, extensions.db, directory=str(ROOT / "migrations"))
     extensions.bootstrap.init_app(app)
-    model.init_app(app, config)
+    model.init_app(app, config, pin=pin)
     language.init_app(app)
     security.init_app(app)  # puts a JSON writer of its own in place
     app.json.sort_keys = False  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 from werkzeug.wrappers import Response as BaseResponse
 
+from ml.bundle.manifest import InvalidBundle
 from ml.product.application import InvalidApplication, MalformedApplication
 from webapp.failures import ModelUnavailable, OutcomeUnknown
 from webapp.language import words
@@ -58,6 +59,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(ModelUnavailable, _unavailable)
     app.register_error_handler(OperationalError, _unavailable)
     app.register_error_handler(OutcomeUnknown, _unavailable)
+    app.register_error_handler(InvalidBundle, _unavailable)  # a file of it changed on disk
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -147,7 +149,7 @@ def _malformed(error: MalformedApplication) -> Response:
     return problem(400, detail=_("The body is not a JSON object in UTF-8."))
 
 
-def _unavailable(error: ModelUnavailable | DBAPIError | OutcomeUnknown) -> BaseResponse:
+def _unavailable(error: Exception) -> BaseResponse:
     # The driver's first line alone: SQLAlchemy's words, and the driver's others, would repeat
     # what the statement was to store.
     reason = str(getattr(error, "orig", error)).partition("\n")[0]

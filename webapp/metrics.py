@@ -106,6 +106,7 @@ class Metrics:
         *,
         counted: Counted | None,
         info: dict[str, dict[str, str]],
+        reloads_refused: int,
     ) -> bytes:
         """Return all metrics as text; counted is None where the database does not answer."""
         registry = CollectorRegistry()
@@ -113,7 +114,7 @@ class Metrics:
             registry.register(_Files(os.environ[DIRECTORY]))
         else:
             registry.register(_Others(self.registry))
-        registry.register(_Facts(counted, info))
+        registry.register(_Facts(counted, info, reloads_refused))
         return generate_latest(registry)
 
 
@@ -170,9 +171,15 @@ def _merge(files: list[str]) -> list[Metric]:
 class _Facts(Collector):
     """What is known at the moment of a scrape."""
 
-    def __init__(self, counted: Counted | None, info: dict[str, dict[str, str]]) -> None:
+    def __init__(
+        self,
+        counted: Counted | None,
+        info: dict[str, dict[str, str]],
+        reloads_refused: int,
+    ) -> None:
         self._counted = counted
         self._info = info
+        self._reloads_refused = reloads_refused
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
@@ -185,6 +192,11 @@ class _Facts(Collector):
             yield _probabilities(self._counted.decisions)
             yield _trials(self._counted.trials)
             yield from _challengers(self._counted.scores)
+        yield CounterMetricFamily(
+            "loan_bundle_reloads_refused",
+            "Reloads since the start that were refused: the new bundle must not decide.",
+            value=self._reloads_refused,
+        )
         for name, facts in self._info.items():
             family = GaugeMetricFamily(
                 f"loan_{name}_info", f"Facts about the {name}; always 1.", labels=list(facts)

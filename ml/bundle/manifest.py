@@ -76,6 +76,21 @@ def challenger_files(name: str) -> tuple[str, str]:
     return f"challengers/{name}.joblib", f"challengers/{name}.npz"
 
 
+def challenger_names(manifest: dict[str, Any]) -> list[str]:
+    """Return the names of a bundle's candidates that do not decide.
+
+    Parameters
+    ----------
+    manifest : dict
+
+    Returns
+    -------
+    list of str
+    """
+    names = (row["name"] for row in manifest["table"])
+    return [name for name in names if challenger_files(name)[0] in manifest["files"]]
+
+
 def read_manifest(directory: Path) -> tuple[dict[str, Any], str]:
     """Read a manifest whose seal holds.
 

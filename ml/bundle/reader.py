@@ -16,7 +16,9 @@ from ml.bundle.manifest import (
     CHAMPION,
     NOVELTY,
     PRODUCT,
+    BundleTampered,
     challenger_files,
+    challenger_names,
     read_manifest,
     refuse_other_versions,
     understood,
@@ -78,8 +80,7 @@ class Bundle:
     @property
     def challengers(self) -> list[str]:
         """The names of the candidates that do not decide."""
-        names = (row["name"] for row in self.manifest["table"])
-        return [n for n in names if challenger_files(n)[0] in self.manifest["files"]]
+        return challenger_names(self.manifest)
 
     def challenger(self, name: str) -> Scorer:
         """Return the Scorer of a candidate that does not decide.
@@ -132,7 +133,7 @@ class Bundle:
         return verified(self.directory, self.manifest, name)
 
 
-def read_bundle(directory: Path, *, past: bool = False) -> Bundle:
+def read_bundle(directory: Path, *, past: bool = False, digest: str | None = None) -> Bundle:
     """Verify a bundle and read what is needed to decide and explain with it.
 
     Every file's hash is compared before anything in it is looked at. Only a champion without an
@@ -144,6 +145,8 @@ def read_bundle(directory: Path, *, past: bool = False) -> Bundle:
     past : bool
         Whether it is read to compute past decisions again. Then one that holds its model as
         arrays, which no version changes, may have been trained under other versions.
+    digest : str, optional
+        Of the only bundle that is wanted: another one is refused before its files are read.
 
     Returns
     -------
@@ -154,11 +157,14 @@ def read_bundle(directory: Path, *, past: bool = False) -> Bundle:
     BundleMissing
         A file is not there or cannot be read.
     BundleTampered
-        A file is not the one that was written, or does not hold what it must.
+        A file is not the one that was written, or does not hold what it must; or the bundle is
+        not the one that is wanted.
     BundleForeign
         It was trained under other versions, or has another format.
     """
-    manifest, digest = read_manifest(directory)
+    manifest, found = read_manifest(directory)
+    if digest not in (None, found):
+        raise BundleTampered(f"{directory}: not the bundle with the digest {digest[:8]}")
     if not (past and manifest["scorer"] != "pipeline"):
         refuse_other_versions(directory, manifest)
     files = {name: verified(directory, manifest, name) for name in manifest["files"]}
@@ -174,7 +180,7 @@ def read_bundle(directory: Path, *, past: bool = False) -> Bundle:
     with understood(directory / NOVELTY):
         novelty = Novelty(files[NOVELTY])
         novelty.distance([0.0] * len(scorer.columns))  # so it knows rows of that many
-    return Bundle(directory, manifest, digest, product, scorer, explainer, novelty)
+    return Bundle(directory, manifest, found, product, scorer, explainer, novelty)
 
 
 def _scorer(arrays: bytes, pipeline: Callable[[], bytes]) -> Scorer:

@@ -18,7 +18,7 @@ from ml.bundle.manifest import (
     versions,
 )
 
-_FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+FOLDER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 def write_bundle(directory: Path, files: Mapping[str, bytes], manifest: dict[str, Any]) -> None:
@@ -93,7 +93,7 @@ def _version(directory: Path) -> str | None:
         version = json.loads((directory / MANIFEST).read_bytes())["version"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return version if isinstance(version, str) and _FOLDER.fullmatch(version) else None
+    return version if isinstance(version, str) and FOLDER_NAME.fullmatch(version) else None
 
 
 def refuse_foreign(directory: Path) -> None:

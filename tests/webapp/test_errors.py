@@ -1,12 +1,14 @@
 """Errors, as pages and as problem+json."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 from werkzeug.exceptions import default_exceptions
 
 from webapp.errors import EXPLANATIONS
 from webapp.extensions import db
+from webapp.serving.served import model
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -52,11 +54,8 @@ def test_every_explanation_is_a_page(app, client):
 
 
 @ON_ONE
-def test_unexpected(app, post, signed_in, granted, caplog):
-    held = app.extensions["model"]
-    for name in ("bundle", "rules"):
-        held.pop(name, None)
-    held["directory"] = None  # nobody thought of this
+def test_unexpected(app, config, post, signed_in, granted, caplog):
+    model.init_app(app, replace(config, bundle=None))  # nobody thought of this
     with caplog.at_level(logging.DEBUG):
         answers = [signed_in.get("/decisions"), post(granted)]
     assert [a.status_code for a in answers] == [500, 500]

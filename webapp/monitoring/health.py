@@ -37,7 +37,8 @@ def metrics_page() -> Response:
             "model": bundle.version,
             "champion": str(bundle.manifest["champion"]),
         }
-    return Response(metrics.render(counted=_counted(), info=info), content_type=CONTENT_TYPE)
+    text = metrics.render(counted=_counted(), info=info, reloads_refused=model.reloads_refused)
+    return Response(text, content_type=CONTENT_TYPE)
 
 
 def _counted() -> Counted | None:

@@ -13,39 +13,64 @@ from ml.product.application import Rules
 from ml.product.definition import Product
 from webapp.config import Config
 from webapp.failures import ModelUnavailable
+from webapp.serving.past import PastBundles, Usable
+from webapp.serving.pin import Pin
 
 log = logging.getLogger(__name__)
 
 
-class Model:
-    """The bundle that decides, verified and read at its first use in each process."""
+class ServedBundles:
+    """The bundles of one application: the one in service, read at its first use, and past ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: Config, pin: Pin | None) -> None:
+        self.challenger = config.challenger
+        self.reloads_refused = pin.reloads_refused if pin else 0
+        self.past = PastBundles(
+            lambda version: find_bundle(config.bundle, version, kept=config.kept)
+        )
+        self._directory = pin.directory if pin else config.bundle
+        self._digest = pin.digest if pin else None
         self._lock = Lock()
+        self._current: Usable | None = None
 
-    def init_app(self, app: Flask, config: Config) -> None:
-        app.extensions["model"] = {
-            "directory": config.bundle,
-            "kept": config.kept,
-            "challenger": config.challenger,
-        }
+    def current(self) -> Usable:
+        """Return the bundle that decides, or raise a ModelUnavailable that says why none may."""
+        with self._lock:
+            if self._current is None:
+                try:
+                    bundle = read_bundle(self._directory, digest=self._digest)
+                except InvalidBundle as error:
+                    raise ModelUnavailable(str(error)) from error
+                self._current = Usable(bundle, Rules(bundle.product))
+            return self._current
+
+
+class Model:
+    """The Flask extension: the bundle that decides in the current application, and past ones."""
+
+    def init_app(self, app: Flask, config: Config, *, pin: Pin | None = None) -> None:
+        """Serve what is pinned; without a pin, the bundle that the settings name."""
+        app.extensions["model"] = ServedBundles(config, pin)
 
     @property
     def bundle(self) -> Bundle:
-        self._load()
-        bundle: Bundle = current_app.extensions["model"]["bundle"]
-        return bundle
+        """The bundle that decides."""
+        return self._served.current().bundle
 
     @property
     def rules(self) -> Rules:
-        self._load()
-        rules: Rules = current_app.extensions["model"]["rules"]
-        return rules
+        """The rules that new applications keep to."""
+        return self._served.current().rules
 
     @property
     def challenger(self) -> str:
         """The name of the candidate that shall score beside the bundle's model; empty for none."""
-        return str(current_app.extensions["model"]["challenger"])
+        return self._served.challenger
+
+    @property
+    def reloads_refused(self) -> int:
+        """How many reloads, since the start, found a bundle that must not decide."""
+        return self._served.reloads_refused
 
     def product(self, name: str) -> Product | None:
         """Return a product by its name, if it is the one that is served."""
@@ -53,10 +78,11 @@ class Model:
 
     def rules_of(self, version: str) -> Rules:
         """Return the rules that a model's applications kept to."""
-        bundle = self.of(version)
-        if bundle is None:
-            raise ModelUnavailable(f"the model {version} is not here")
-        return self.rules if bundle is self.bundle else Rules(bundle.product)
+        try:
+            return self._find(version).rules
+        except InvalidBundle as error:
+            log.warning("a past model cannot be used: %s", error)
+            raise ModelUnavailable(f"the model {version} is not here") from error
 
     def of(self, version: str) -> Bundle | None:
         """Return the bundle of a version: the one that decides, or one kept beside it."""
@@ -68,29 +94,19 @@ class Model:
 
     def find(self, version: str) -> Bundle:
         """Return the same, or raise an InvalidBundle that says why there is none."""
-        with suppress(ModelUnavailable):  # those kept beside it do not depend on it
-            if version == self.bundle.version:
-                return self.bundle
-        held = current_app.extensions["model"]
-        past = held.setdefault("past", {})
-        if version not in past:
-            past[version] = find_bundle(held["directory"], version, kept=held["kept"])
-        found: Bundle = past[version]
-        return found
+        return self._find(version).bundle
 
-    def _load(self) -> None:
-        held = current_app.extensions["model"]
-        if "rules" in held:
-            return
-        with self._lock:
-            if "rules" in held:  # another thread was first
-                return
-            try:
-                bundle = read_bundle(held["directory"])
-            except InvalidBundle as error:
-                raise ModelUnavailable(str(error)) from error
-            held["bundle"] = bundle
-            held["rules"] = Rules(bundle.product)
+    def _find(self, version: str) -> Usable:
+        with suppress(ModelUnavailable):  # those kept beside it do not depend on it
+            current = self._served.current()
+            if version == current.bundle.version:
+                return current
+        return self._served.past.get(version)
+
+    @property
+    def _served(self) -> ServedBundles:
+        served: ServedBundles = current_app.extensions["model"]
+        return served
 
 
 model = Model()

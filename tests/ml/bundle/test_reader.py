@@ -277,6 +277,18 @@ def test_read_champion_without_array_form_of_other_versions(run_by_pipeline, tmp
     assert not trace.exists()
 
 
+def test_read_another_bundle_than_the_wanted_one(run_by_pipeline, bundle, tmp_path):
+    trace = tmp_path / "unpickled"
+    put(run_by_pipeline, CHAMPION, pickle.dumps(Touches(trace)))
+    wanted = bundle.digest
+    message = told(
+        run_by_pipeline, BundleTampered, lambda: read_bundle(run_by_pipeline, digest=wanted)
+    )
+    assert wanted[:8] in message
+    assert not trace.exists()
+    assert read_bundle(bundle.directory, digest=wanted).digest == wanted
+
+
 def test_read_past_champion_that_only_says_it_has_an_array_form(run_by_pipeline, tmp_path):
     trace = tmp_path / "executed"
     put(run_by_pipeline, CHAMPION, pickle.dumps(Touches(trace)))

@@ -16,7 +16,7 @@ from ml.bundle.manifest import (
     versions,
 )
 from ml.bundle.reader import read_bundle
-from ml.bundle.store import find_bundle, keep_bundle
+from ml.bundle.store import find_bundle
 from ml.bundle.writer import refuse_foreign, write_bundle
 
 
@@ -180,20 +180,3 @@ def test_write_that_fails_leaves_the_bundle_before_and_nothing_else(copy, bundle
     assert {path: path.stat().st_ino for path in copy.rglob("*")} == before
     assert around(copy) == {"copy"}
     assert read_bundle(copy).digest == bundle.digest
-
-
-def test_keep_bundle_leaves_a_copy_that_is_found(bundle, tmp_path):
-    place, kept = tmp_path / "models" / "current", tmp_path / "kept"
-    shutil.copytree(bundle.directory, place)
-    for _ in range(2):
-        keep_bundle(place, kept)
-        assert [folder.name for folder in kept.iterdir()] == [bundle.version]
-    shutil.rmtree(place)
-    found = find_bundle(place, bundle.version, kept=kept)
-    assert (found.directory, found.digest) == (kept / bundle.version, bundle.digest)
-
-
-def test_keep_bundle_that_says_no_version_copies_nothing(tmp_path):
-    (tmp_path / "other").mkdir()
-    keep_bundle(tmp_path / "other", tmp_path / "kept")
-    assert not (tmp_path / "kept").exists()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -10,6 +11,7 @@ from ml.product.samples import examples
 from webapp.columns import LAST_ID
 from webapp.ledger.transaction import unit_of_work
 from webapp.people import api_keys
+from webapp.serving.served import model
 
 DECISIONS = "/api/v1/decisions"
 PROBLEM = "application/problem+json"
@@ -303,11 +305,8 @@ def test_unknown_path(client, api_key):
 
 
 @ON_ONE
-def test_model_unavailable(app, post, granted, query, tmp_path):
-    held = app.extensions["model"]
-    for name in ("bundle", "rules"):
-        held.pop(name, None)
-    held["directory"] = tmp_path / "nowhere"
+def test_model_unavailable(app, config, post, granted, query, tmp_path):
+    model.init_app(app, replace(config, bundle=tmp_path / "nowhere"))
     answer = post(granted)
     check_problem(answer, 503)
     assert str(tmp_path) not in answer.text

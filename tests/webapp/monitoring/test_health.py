@@ -1,5 +1,7 @@
 """The machine's questions."""
 
+from dataclasses import replace
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
@@ -10,17 +12,15 @@ from webapp.config import VERSION
 from webapp.extensions import db
 from webapp.metrics import CONTENT_TYPE
 from webapp.monitoring import health
+from webapp.serving.served import model
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def without_bundle(app, tmp_path):
+def without_bundle(app, config, tmp_path):
     """Let the process have no bundle that may decide."""
-    held = app.extensions["model"]
-    for name in ("bundle", "rules"):
-        held.pop(name, None)
-    held["directory"] = tmp_path / "nowhere"
+    model.init_app(app, replace(config, bundle=tmp_path / "nowhere"))
 
 
 def test_readyz_on_both_databases(client):
@@ -68,6 +68,7 @@ def test_metrics_page_in_one_process(post, client, granted, bundle):
     assert f'loan_build_info{{version="{VERSION}"}} 1.0' in answer.text
     assert f'model="{bundle.version}"' in answer.text
     assert "loan_database_up 1.0" in answer.text
+    assert "loan_bundle_reloads_refused_total 0.0" in answer.text
 
 
 @ON_ONE

@@ -1,5 +1,6 @@
 """What happens before a worker starts: a bundle that must not decide stops everything."""
 
+import hashlib
 import json
 import os
 import re
@@ -12,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.bundle.manifest import MANIFEST, SEAL
-from ml.bundle.writer import write_bundle
+from ml.bundle.manifest import MANIFEST, SEAL, challenger_files
 from ml.product.samples import examples
 
 ROOT = Path(__file__).parents[3]
@@ -60,24 +60,34 @@ def missing_file(directory):
     return "product.toml"
 
 
-def other_version(directory):
-    import hashlib
-
-    manifest = json.loads((directory / MANIFEST).read_text())
-    manifest["versions"]["scikit-learn"] = "0.1"
+def seal(directory, manifest):
+    """Write a manifest with the seal that fits it."""
     content = json.dumps(manifest).encode()
     (directory / MANIFEST).write_bytes(content)
     (directory / SEAL).write_text(f"{hashlib.sha256(content).hexdigest()}  {MANIFEST}\n")
+
+
+def other_version(directory):
+    manifest = json.loads((directory / MANIFEST).read_text())
+    manifest["versions"]["scikit-learn"] = "0.1"
+    seal(directory, manifest)
     return "scikit-learn 0.1"
 
 
 def other_answers(directory):
     """A bundle that is sealed well but whose known answers are not its pipeline's."""
     manifest = json.loads((directory / MANIFEST).read_text())
-    files = {name: (directory / name).read_bytes() for name in manifest["files"]}
     manifest["known_answers"][3]["probability"] += 1e-6
-    write_bundle(directory, files, manifest)
+    seal(directory, manifest)
     return "a known answer differs"
+
+
+def without_challenger(directory):
+    manifest = json.loads((directory / MANIFEST).read_text())
+    for name in challenger_files("svc_rbf"):
+        del manifest["files"][name]
+    seal(directory, manifest)
+    return "There are: none."
 
 
 @pytest.mark.parametrize("harm", [changed_byte, missing_file, other_version, other_answers])
@@ -86,7 +96,57 @@ def test_start_stops_on_a_bundle_that_must_not_decide(copied, tmp_path, harm):
     done = start(tmp_path / "instance", copied)
     assert done.returncode == 2
     assert what in said(done)
-    assert not list((tmp_path / "instance").glob("replayed/*"))
+    assert not list((tmp_path / "instance").glob("verified/*"))
+    assert not list((tmp_path / "instance").glob("models/[!.]*"))
+
+
+def test_reload_keeps_what_is_served_when_the_new_bundle_must_not_decide(
+    serve, bundle, tmp_path, until
+):
+    """Every worker is new after a reload, so any of them answers for all."""
+    place, log = tmp_path / "bundle", tmp_path / "gunicorn.log"
+    shutil.copytree(bundle.directory, place)
+    harms = [changed_byte, missing_file, other_version, other_answers, without_challenger]
+
+    def renew():
+        """Put a bundle of the same version but another digest into the place."""
+        shutil.rmtree(place)
+        shutil.copytree(bundle.directory, place)
+        manifest = json.loads((place / MANIFEST).read_text())
+        seal(place, manifest | {"trained_at": "2001-01-01T00:00:00+00:00"})
+
+    def reload():
+        before = children(server)
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: len(children(server)) == 3 and not before & children(server))
+        with urllib.request.urlopen(f"{server.url}/metrics", timeout=30) as answer:
+            text = answer.read().decode()
+        return (
+            re.search(r'^loan_model_info{.*model="([^"]*)"', text, flags=re.M)[1],
+            re.search(r"^loan_bundle_reloads_refused_total (.*)$", text, flags=re.M)[1],
+        )
+
+    with serve(LOAN_BUNDLE=str(place), LOAN_CHALLENGER="svc_rbf") as server:
+        for count, harm in enumerate(harms, start=1):
+            renew()
+            what = harm(place)
+            assert reload() == (bundle.version, f"{count}.0"), harm.__name__
+            lines = [x for x in log.read_text().splitlines() if "[ERROR]" in x]
+            assert len(lines) == count
+            assert what in lines[-1]
+        models = Path(server.environment["LOAN_INSTANCE"]) / "models"
+        assert [path.name for path in models.glob("[!.]*")] == [bundle.version]
+
+        renew()
+        assert reload() == (bundle.version, f"{len(harms)}.0")
+        assert len(list(models.glob("[!.]*"))) == 2
+        assert log.read_text().count("[ERROR]") == len(harms)
+
+
+def children(server):
+    """The workers, and the challenger beside them."""
+    listed = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
+    return set(listed.split())
 
 
 def test_start_stops_on_a_setting_that_cannot_be_used(bundle, tmp_path):
@@ -105,7 +165,7 @@ def test_start_stops_on_a_challenger_that_is_none(bundle, tmp_path, name):
 
 def test_second_start_does_not_open_the_pipeline_again(serve, tmp_path):
     with serve(new=True) as server:
-        stamp = Path(server.environment["LOAN_INSTANCE"]) / "replayed"
+        stamp = Path(server.environment["LOAN_INSTANCE"]) / "verified"
         (first,) = stamp.iterdir()
         made = first.stat().st_mtime_ns
     with serve():
@@ -123,10 +183,9 @@ def test_workers_load_neither_scikit_learn_nor_pandas(serve, product):
         request = urllib.request.Request(f"{server.url}/api/v1/decisions", application, headers)
         for _ in range(20):
             urllib.request.urlopen(request, timeout=30).close()
-        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-        workers = children.read_text().split()
+        workers = children(server)
         assert len(workers) == 2
-        for pid in workers:
+        for pid in (*workers, server.process.pid):
             mapped = Path(f"/proc/{pid}/maps").read_text()
             assert "numpy" in mapped
             for library in ("sklearn", "pandas", "scipy", "joblib"):
@@ -139,9 +198,8 @@ def test_metrics_folder_of_a_start_is_removed_at_its_end(serve, tmp_path):
     with serve(TMPDIR=str(folder)) as server:
         (made,) = folder.glob("loan-desk-metrics-*")
         assert list(made.glob("*.db"))
-        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-        first = set(children.read_text().split())
-        server.process.send_signal(signal.SIGHUP)  # new workers, the settings read again
-        while first & set(children.read_text().split()):
+        first = children(server)
+        server.process.send_signal(signal.SIGHUP)  # new workers, the settings used again
+        while first & children(server):
             urllib.request.urlopen(f"{server.url}/healthz", timeout=30).close()
     assert list(folder.iterdir()) == []

@@ -1,0 +1,224 @@
+"""What ml/bundle/store.py promises of copies kept side by side."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ml.bundle.manifest import (
+    ARRAYS,
+    MANIFEST,
+    SEAL,
+    BundleMissing,
+    BundleTampered,
+    InvalidBundle,
+    VersionMissing,
+)
+from ml.bundle.reader import read_bundle
+from ml.bundle.store import find_bundle, keep_bundle
+
+ROOT = Path(__file__).parents[3]
+KEEP = """
+import sys
+from pathlib import Path
+from ml.bundle.store import keep_bundle
+print(keep_bundle(Path(sys.argv[1]), Path(sys.argv[2]), check=lambda copy: None)[0])
+"""
+
+
+@pytest.fixture
+def place(bundle, tmp_path):
+    """The bundle's directory, once more, to be changed."""
+    return Path(shutil.copytree(bundle.directory, tmp_path / "models" / "current"))
+
+
+@pytest.fixture
+def kept(tmp_path):
+    return tmp_path / "kept"
+
+
+def keep(directory, kept):
+    return keep_bundle(directory, kept, check=lambda copy: None)
+
+
+def state(directory, **changes):
+    """Let a manifest say something else, with the seal that fits."""
+    manifest = json.loads((directory / MANIFEST).read_bytes())
+    content = json.dumps({**manifest, **changes}).encode()
+    (directory / MANIFEST).write_bytes(content)
+    (directory / SEAL).write_text(f"{hashlib.sha256(content).hexdigest()}  {MANIFEST}\n")
+
+
+def names(folder):
+    """Everything in a folder but the lock."""
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
+
+
+def contents(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_keep_leaves_a_copy_that_is_found(bundle, place, kept):
+    for _ in range(2):
+        assert keep(place, kept) == (kept / bundle.version, bundle.digest)
+        assert names(kept) == [bundle.version]
+        assert contents(kept / bundle.version) == contents(bundle.directory)
+    shutil.rmtree(place)
+    found = find_bundle(place, bundle.version, kept=kept)
+    assert (found.directory, found.digest) == (kept / bundle.version, bundle.digest)
+
+
+def test_keep_copies_what_the_manifest_names_and_nothing_else(bundle, place, kept):
+    (place / "notes.txt").write_text("mine")
+    folder, _ = keep(place, kept)
+    assert contents(folder) == contents(bundle.directory)
+
+
+def test_keep_two_bundles_of_one_version(bundle, place, kept):
+    keep(place, kept)
+    state(place, trained_at="2001-01-01T00:00:00+00:00")
+    second, digest = keep(place, kept)
+    assert second == kept / f"{bundle.version}-{digest[:8]}"
+    assert names(kept) == [bundle.version, second.name]
+    assert read_bundle(kept / bundle.version).digest == bundle.digest
+    assert read_bundle(second).digest == digest != bundle.digest
+    for directory, folder in ((place, second), (bundle.directory, kept / bundle.version)):
+        assert keep(directory, kept)[0] == folder
+    assert names(kept) == [bundle.version, second.name]
+
+
+def changed(folder):
+    (folder / ARRAYS).write_bytes(b"other")
+
+
+def without_file(folder):
+    (folder / ARRAYS).unlink()
+
+
+def without_manifest(folder):
+    (folder / MANIFEST).unlink()
+
+
+def without_seal(folder):
+    (folder / SEAL).unlink()
+
+
+def cut_short(folder):
+    (folder / SEAL).write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    "damage", [changed, without_file, without_manifest, without_seal, cut_short]
+)
+def test_keep_replaces_a_damaged_copy(bundle, place, kept, damage):
+    folder, _ = keep(place, kept)
+    damage(folder)
+    assert keep(place, kept)[0] == folder
+    assert names(kept) == [bundle.version]
+    assert contents(folder) == contents(bundle.directory)
+
+
+def test_keep_leaves_a_damaged_copy_of_another_bundle(bundle, place, kept):
+    folder, _ = keep(place, kept)
+    changed(folder)
+    state(place, trained_at="2001-01-01T00:00:00+00:00")
+    second, _ = keep(place, kept)
+    assert names(kept) == [bundle.version, second.name]
+    assert (folder / ARRAYS).read_bytes() == b"other"
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind"), [(changed, BundleTampered), (without_file, BundleMissing)]
+)
+@pytest.mark.parametrize("again", [True, False])
+def test_keep_a_damaged_bundle(bundle, place, kept, damage, kind, again):
+    if again:
+        keep(place, kept)
+    damage(place)
+    with pytest.raises(kind, match=str(place / ARRAYS)):
+        keep(place, kept)
+    assert names(kept) == ([bundle.version] if again else [])
+
+
+def test_keep_nothing_that_the_check_refuses(bundle, place, kept):
+    checked = []
+
+    def refuse(copy):
+        checked.append(copy)
+        assert contents(copy) == contents(bundle.directory)
+        raise BundleTampered("no")
+
+    for there in ([], [bundle.version]):
+        with pytest.raises(BundleTampered, match=r"^no$"):
+            keep_bundle(place, kept, check=refuse)
+        assert names(kept) == there
+        keep(place, kept)
+    assert [copy.name for copy in checked] == [".new", bundle.version]
+
+
+def test_keep_goes_on_after_a_process_that_was_killed(bundle, place, kept):
+    for left in (".new", ".damaged"):
+        (kept / left / "plots").mkdir(parents=True)
+        (kept / left / MANIFEST).write_text("half of a")
+    keep(place, kept)
+    assert names(kept) == [bundle.version]
+
+
+@pytest.mark.parametrize("version", ["../up", "", "a/b", ".hidden", "\x00"])
+def test_keep_a_version_that_cannot_name_a_folder(place, kept, version):
+    state(place, version=version)
+    with pytest.raises(BundleTampered, match=str(place)):
+        keep(place, kept)
+    assert names(kept) == []
+
+
+def test_keep_where_nothing_can_be_written(place, kept):
+    kept.write_text("mine")
+    with pytest.raises(InvalidBundle, match=str(kept)):
+        keep(place, kept)
+    assert kept.read_text() == "mine"
+
+
+@pytest.mark.parametrize("there", ["nothing", "a damaged copy", "another bundle"])
+def test_keep_by_several_processes_at_once(bundle, place, kept, there):
+    expected = kept / bundle.version
+    if there == "a damaged copy":
+        changed(keep(place, kept)[0])
+    elif there == "another bundle":
+        keep(place, kept)
+        state(place, trained_at="2001-01-01T00:00:00+00:00")
+        expected = kept / f"{bundle.version}-{read_bundle(place).digest[:8]}"
+    command = [sys.executable, "-c", KEEP, str(place), str(kept)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, cwd=ROOT, **pipes) for _ in range(4)]
+    said = [process.communicate(timeout=60) for process in processes]
+    assert said == [(f"{expected}\n", "")] * 4
+    assert contents(expected) == contents(place)
+    assert names(kept) == sorted({bundle.version, expected.name})
+
+
+def test_find_is_not_misled_by_a_damaged_copy(bundle, place, kept):
+    shutil.copytree(place, place.parent / "another")
+    keep(place, kept)
+    for damaged, intact in (
+        (place, place.parent / "another"),
+        (place.parent / "another", kept / bundle.version),
+    ):
+        changed(damaged)
+        assert find_bundle(place, bundle.version, kept=kept).directory == intact
+    changed(kept / bundle.version)
+    with pytest.raises(BundleTampered, match=str(place / ARRAYS)):  # the first
+        find_bundle(place, bundle.version, kept=kept)
+
+
+def test_find_passes_over_a_copy_that_is_being_checked(place, kept):
+    def look(copy):
+        shutil.rmtree(place)
+        with pytest.raises(VersionMissing):
+            find_bundle(place, json.loads((copy / MANIFEST).read_bytes())["version"], kept=kept)
+
+    keep_bundle(place, kept, check=look)
