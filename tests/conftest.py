@@ -21,6 +21,18 @@ pytest_plugins = [
     "tests.fixtures.servers",
 ]
 
+SLOW = {"start_server", "brought"}  # a service, and a whole training
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first: of two processes, none then waits for the other."""
+    slow = {
+        item.path
+        for item in items
+        if isinstance(item, pytest.Function) and SLOW & set(item.fixturenames)
+    }
+    items.sort(key=lambda item: item.path not in slow)
+
 
 @pytest.fixture(scope="session")
 def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
