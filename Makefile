@@ -18,7 +18,7 @@ run: $(VENV)/run translations models/$(PRODUCT)/manifest.json ## install, train 
 	@LOAN_BUNDLE=$${LOAN_BUNDLE:-models/$(PRODUCT)} exec $(BIN)/gunicorn
 
 test: $(VENV)/dev translations ## install and run every test that this machine has the parts for
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 check: lint types contracts ## what CI checks beside the tests
 

@@ -3,8 +3,6 @@
 import html
 import json
 import re
-import shlex
-import subprocess
 import sys
 import urllib.request
 from http.cookiejar import CookieJar
@@ -16,77 +14,11 @@ import pandas as pd
 import pytest
 
 from ml.__main__ import main
-from ml.bundle.reader import read_bundle
-from ml.product.definition import DATA, PRODUCTS
 from ml.product.formats import format_integer
 from ml.product.texts import LANGUAGES
 from ml.training.dataset import as_applications, read_rows
 
-ROOT = Path(__file__).parents[2]
-DOC = (ROOT / "docs/bring-your-own.md").read_text()
-ROWS = 400  # enough to learn from; all the mortgages would only take longer
-# What is said in this product and in no other.
-OWN = {
-    'name = "mortgage"': 'name = "house_loan"',
-    'data = "mortgages.csv"': 'data = "house_rows.csv"',
-    '{ en = "Mortgage", fr = "Prêt immobilier" }': '{ en = "House loan", fr = "Prêt maison" }',
-    '{ en = "Loan amount", fr = "Montant du prêt" }': (
-        '{ en = "Sum for house & garden", fr = "Somme pour maison et jardin" }'
-    ),
-    '{ en = "Property type", fr = "Type de bien" }': (
-        '{ en = "Sort of house", fr = "Genre de bien" }'
-    ),
-    (
-        '[fields.reasons]\nvalue = { en = "Type of property: {choice}", '
-        'fr = "Type de bien : {choice}" }\n'
-    ): "",  # so it is said in the plain words
-    (
-        '{ en = "Credit history does not meet the guidelines", '
-        'fr = "L’historique de crédit n’est pas conforme aux règles" }'
-    ): '{ en = "Our house rules are not met", fr = "Nos règles maison ne sont pas remplies" }',
-}
-
-
-def definition():
-    text = (PRODUCTS / "mortgage.toml").read_text()
-    for ours, own in OWN.items():
-        assert text.count(ours) == 1, ours
-        text = text.replace(ours, own)
-    return text
-
-
-@pytest.fixture(scope="module")
-def brought(tmp_path_factory):
-    """A folder with the two files that are brought, and rows kept apart."""
-    folder = tmp_path_factory.mktemp("brought")
-    (folder / "house_loan.toml").write_text(definition())
-    rows = pd.read_csv(DATA / "mortgages.csv")
-    rows = rows[rows.columns[::-1]].assign(branch="north")  # another order, a column of no use
-    rows.head(ROWS).to_csv(folder / "house_rows.csv", index=False)
-    rows.tail(ROWS).to_csv(folder / "unseen_rows.csv", index=False)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def walked(brought):
-    """What each command of the doc says, run as it stands there with our folder's files."""
-    block = re.search(r"```sh\n(.*?)```", DOC, re.S)[1]
-    said = {}
-    for line in block.splitlines():
-        program, *arguments = shlex.split(line)
-        if program == "make":
-            continue
-        placed = [str(brought / a) if re.search(r"[./]", a) else a for a in arguments]
-        run = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 900}
-        done = subprocess.run([sys.executable, *placed], check=False, **run)
-        assert done.returncode == 0, done.stderr
-        said[arguments[2]] = done
-    return said
-
-
-@pytest.fixture(scope="module")
-def house(walked, brought):
-    return read_bundle(brought / "models/house_loan")
+DOC = (Path(__file__).parents[2] / "docs/bring-your-own.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -128,25 +60,26 @@ def test_nothing_but_the_two_files_is_brought(walked, house, brought):
     brought_files = {f.name for f in brought.iterdir() if f.is_file()}
     assert brought_files == {"house_loan.toml", "house_rows.csv", "unseen_rows.csv"}
     assert house.product.name == "house_loan"
-    assert house.manifest.data.rows == ROWS
+    rows = len(pd.read_csv(brought / "house_rows.csv"))
+    assert house.manifest.data.rows == rows > 0
     assert house.file("product.toml") == (brought / "house_loan.toml").read_bytes()
-    said = " ".join(walked["train"].stderr.split())
-    assert f"House loan: {ROWS} rows" in said
+    said = " ".join(walked["train"]["stderr"].split())
+    assert f"House loan: {rows} rows" in said
     assert f"version {house.version}." in said
 
 
-def test_commands_speak_of_the_product(walked, house):
-    assert walked["verify"].stdout.endswith(
+def test_commands_speak_of_the_product(walked, house, brought):
+    assert walked["verify"]["stdout"].endswith(
         f"{house.version} is whole and gives its known answers\n"
     )
-    found = json.loads(walked["evaluate"].stdout)
-    assert found["n"] == ROWS
+    found = json.loads(walked["evaluate"]["stdout"])
+    assert found["n"] == len(pd.read_csv(brought / "unseen_rows.csv")) > 0
     assert found["roc_auc"] > 0.6
     assert 0.5 < found["grant_rate"] < 1
-    report = walked["fairness"].stdout
+    report = walked["fairness"]["stdout"]
     assert [f.name for f in house.product.protected if f.label.en not in report] == []
-    assert "trained" not in walked["fairness"].stderr
-    card = walked["card"].stdout
+    assert "trained" not in walked["fairness"]["stderr"]
+    card = walked["card"]["stdout"]
     assert house.version in card
     assert "Prêt maison" in card
     assert all(limit.fr in card for limit in house.product.limits)
@@ -208,7 +141,7 @@ def test_desk_speaks_the_products_words(serve, house, unseen):
     assert sorted(map(float, counted)) == [1, 1]
 
 
-def breakages(rows):
+def breakages(definition, rows):
     """Ways to get it wrong: what is changed in the TOML, the rows and the command."""
     loan = 'label = { en = "Sum for house & garden"'
     for ours, wrong in (
@@ -222,7 +155,7 @@ def breakages(rows):
         ('amount = "loan_amount"', 'amount = "cosigner"'),
         (f'group = "loan"\n{loan}', f'group = "money"\n{loan}'),
     ):
-        text = definition()
+        text = definition
         assert text.count(ours) == 1, ours
         yield "train", text.replace(ours, wrong), rows
     for wrong in (
@@ -233,11 +166,13 @@ def breakages(rows):
         rows.assign(net_worth=pd.NA),
         rows.head(30),
     ):
-        yield "train", definition(), wrong
-    yield "fairness", definition(), rows.assign(protected_sex="woman")
+        yield "train", definition, wrong
+    yield "fairness", definition, rows.assign(protected_sex="woman")
 
 
-def test_doc_s_error_lines_are_what_is_said(house, brought, tmp_path, monkeypatch, capsys):
+def test_doc_s_error_lines_are_what_is_said(
+    house, brought, definition, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
@@ -250,14 +185,14 @@ def test_doc_s_error_lines_are_what_is_said(house, brought, tmp_path, monkeypatc
     fairness = ("fairness", "--bundle", str(house.directory), "--data", "house_rows.csv")
     said = [run("verify", "--bundle", "models/house_loan")]
     rows = pd.read_csv(brought / "house_rows.csv")
-    for command, text, wrong in breakages(rows):
+    for command, text, wrong in breakages(definition, rows):
         Path("house_loan.toml").write_text(text)
         Path("house_rows.csv").unlink(missing_ok=True)
         if wrong is not None:
             wrong.to_csv("house_rows.csv", index=False)
         said.append(run(*(train if command == "train" else fairness)))
     assert not Path("models").exists()
-    Path("house_loan.toml").write_text(definition())
+    Path("house_loan.toml").write_text(definition)
     rows.to_csv("house_rows.csv", index=False)
     Path("models/house_loan").mkdir(parents=True)
     Path("models/house_loan/mine.txt").touch()

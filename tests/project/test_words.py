@@ -72,10 +72,14 @@ def test_api_docs_state_the_product_s_own_bounds():
 @pytest.mark.parametrize("readme", ["README.md", "README.fr.md"])
 def test_readme_s_links_and_targets_exist(readme):
     text = (ROOT / readme).read_text()
-    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    assert len(links) > 10
+    for link in links:
         assert (ROOT / link).exists(), link
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"^make (\w+)", text, flags=re.M):
+    targets = re.findall(r"^make (\w+)", text, flags=re.M)
+    assert targets
+    for target in targets:
         assert re.search(rf"^{target}:", makefile, flags=re.M), target
 
 
@@ -106,13 +110,21 @@ def test_nothing_is_left_undone_and_no_registry_is_named():
             assert not found, (file, found)
 
 
-def test_templates_and_static_files_named_are_there():
-    for file in (ROOT / "templates").rglob("*.html"):
-        text = file.read_text()
-        for name in re.findall(r"url_for\('static', filename='([^']+)'\)", text):
-            assert (ROOT / "static" / name).is_file(), (file, name)
-        for name in re.findall(r'{% extends "([^"]+)"', text):
-            assert (ROOT / "templates" / name).is_file(), (file, name)
+@pytest.mark.parametrize(
+    ("folder", "named"),
+    [
+        ("static", r"url_for\('static', filename='([^']+)'\)"),
+        ("templates", r'{% (?:extends|include|from) "([^"]+)"'),
+    ],
+)
+def test_templates_and_static_files_named_are_there(folder, named):
+    names = {
+        name
+        for file in (ROOT / "templates").rglob("*.html")
+        for name in re.findall(named, file.read_text())
+    }
+    assert names
+    assert [name for name in names if not (ROOT / folder / name).is_file()] == []
 
 
 def test_shipped_data_carries_its_notices():

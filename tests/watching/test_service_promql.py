@@ -24,7 +24,8 @@ from ml.product.samples import examples
 CONFIGURATION = Path(__file__).parent.parent.parent / "prometheus/prometheus.yml"
 PROMETHEUS = "loan-desk-prometheus"
 INSTALL = "apt-get install prometheus"
-WINDOW = "5s"  # what $__rate_interval comes to where scrapes are a second apart
+INTERVAL = "250ms"  # between scrapes
+WINDOW = "2s"  # what $__rate_interval comes to
 PATIENCE = 40  # seconds
 NAME = re.compile(r"\b(?:flask|loan)_\w+")
 
@@ -68,7 +69,7 @@ def watch(need, tmp_path) -> Callable[..., Any]:
     @contextmanager
     def start(targets: list[str]) -> Iterator[Watcher]:
         configuration = yaml.safe_load(CONFIGURATION.read_text())
-        configuration["global"]["scrape_interval"] = "1s"
+        configuration["global"]["scrape_interval"] = INTERVAL
         for job in configuration["scrape_configs"]:
             job["static_configs"][0]["targets"] = targets
         file = tmp_path / "prometheus.yml"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ml.product.formats import decimal, percent, short
+from ml.product.formats import decimal, format_integer, parse_integer, percent, short
+from ml.product.texts import LANGUAGES
 
 
 @pytest.mark.parametrize(
@@ -39,3 +40,62 @@ def test_percent():
 def test_short(number, digits, english, french):
     assert short(number, "en", digits=digits) == english
     assert short(number, "fr", digits=digits) == french
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("12000", 12000),
+        ("12 000", 12000),
+        ("12,000", 12000),
+        ("12'000", 12000),
+        ("12’000", 12000),
+        ("12\u00a0000", 12000),
+        ("12\u2009000", 12000),
+        ("12\u202f000", 12000),
+        ("1,234,567", 1234567),
+        ("  7 ", 7),
+        ("0", 0),
+        ("007", 7),
+        ("+5", 5),
+        ("-5", -5),
+        ("-1 000", -1000),
+        ("9" * 18, int("9" * 18)),
+        ("", None),
+        (" ", None),
+        ("12.0", None),
+        ("12,5", None),
+        ("12,00", None),
+        ("1,2345", None),
+        ("1234,567", None),
+        ("12,000.50", None),
+        (",000", None),
+        ("12,", None),
+        ("1  000", None),
+        ("1e3", None),
+        ("0x10", None),
+        ("1_000", None),
+        ("١٢", None),
+        ("１２", None),
+        ("²", None),
+        ("--5", None),
+        ("+ 5", None),
+        ("5-", None),
+        ("nan", None),
+        ("inf", None),
+        ("true", None),
+        ("12\n000", None),
+        ("\ud800", None),
+        ("9" * 19, None),
+        ("9" * 100_000, None),
+    ],
+    ids=lambda value: ascii(value)[:24],
+)
+def test_parse_integer(text, number):
+    assert parse_integer(text) == number
+
+
+@pytest.mark.parametrize("number", [0, 7, -7, 999, 1000, -12_345, 2_000_000, 10**15])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_parse_integer_reads_what_format_integer_writes(number, language):
+    assert parse_integer(format_integer(number, language)) == number

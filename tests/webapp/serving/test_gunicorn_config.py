@@ -167,7 +167,7 @@ def test_start_stops_on_a_challenger_that_is_none(bundle, tmp_path, name):
 
 
 def test_second_start_does_not_open_the_pipeline_again(serve, tmp_path):
-    with serve() as server:
+    with serve(new=True) as server:
         stamp = Path(server.environment["LOAN_INSTANCE"]) / "verified"
         (first,) = stamp.iterdir()
         made = first.stat().st_mtime_ns

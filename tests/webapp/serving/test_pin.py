@@ -13,11 +13,10 @@ from pathlib import Path
 import joblib
 import pytest
 
-from ml.bundle.manifest import ARRAYS, CHAMPION, MANIFEST, SEAL, InvalidBundle
+from ml.bundle.manifest import ARRAYS, CHAMPION, MANIFEST, SEAL, InvalidBundle, read_manifest
 from ml.bundle.reader import read_bundle
-from ml.training.candidates import candidates
+from ml.bundle.writer import write_bundle
 from ml.training.export import export_scorer
-from ml.training.train import DEFAULT, SEED, fit
 from webapp import create_app
 from webapp.config import VERSION, InvalidSetting
 from webapp.failures import ModelUnavailable
@@ -148,24 +147,20 @@ def test_application_refuses_another_bundle_than_the_pinned_one(
 
 
 @pytest.fixture
-def without_arrays(settings, product, origin):
+def without_arrays(settings, product, fitted):
     """A bundle in place whose champion has no array form, and whose known answers were computed."""
-    [candidate] = [c for c in candidates(product, seed=SEED) if c.name == "neighbours"]
-    rows = (origin.data[0].iloc[:300], origin.data[1][:300])
-    quick = replace(candidate, grid={key: values[:1] for key, values in candidate.grid.items()})
-    neighbours, _ = fit(quick, product, rows, effort=DEFAULT, seed=SEED)
+    neighbours = fitted(product, "neighbours")
     pickled = io.BytesIO()
     joblib.dump(neighbours, pickled)
-    files = {CHAMPION: pickled.getvalue(), ARRAYS: export_scorer(neighbours)}
-    hashes = json.loads((settings.bundle / MANIFEST).read_bytes())["files"]
-    for name, content in files.items():
-        (settings.bundle / name).write_bytes(content)
-        hashes[name] = hashlib.sha256(content).hexdigest()
-    digest = state(settings.bundle, scorer="pipeline", files=hashes)
-    note = settings.instance / "verified" / f"{digest}-{VERSION}"
+    manifest, _ = read_manifest(settings.bundle)
+    files = {name: (settings.bundle / name).read_bytes() for name in manifest.files}
+    files |= {CHAMPION: pickled.getvalue(), ARRAYS: export_scorer(neighbours)}
+    write_bundle(settings.bundle, files, manifest.model_copy(update={"scorer": "pipeline"}))
+    bundle = read_bundle(settings.bundle)
+    assert bundle.scorer.kind == "pipeline"
+    note = settings.instance / "verified" / f"{bundle.digest}-{VERSION}"
     note.parent.mkdir(parents=True)
     note.touch()
-    assert read_bundle(settings.bundle).scorer.kind == "pipeline"
     return settings
 
 

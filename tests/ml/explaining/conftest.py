@@ -1,0 +1,121 @@
+"""Fitted models with all that an explanation of them needs."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.pipeline import Pipeline
+
+from ml.explaining.reasons import Explainer, Explanation
+from ml.product.application import Application
+from ml.product.definition import Product, read_product
+from ml.product.samples import examples
+from ml.scoring.scorer import Scorer
+from ml.training.dataset import as_applications, read_rows
+from ml.training.reference import background
+from ml.training.train import Trained
+from tests.fixtures.models import scorer_of
+
+SECOND_RATIO = {
+    "name": "payment_to_income",
+    "label": {"en": "Payment to income", "fr": "Mensualité rapportée au revenu"},
+    "sum": {"loan_amount": 1},
+    "over": ["loan_term_months", "monthly_income"],
+    "minimum": 0.0,
+    "maximum": 2.0,
+}
+EIGHT = (
+    "loan_amount",
+    "loan_term_months",
+    "property_type",
+    "cosigner",
+    "liquid_assets",
+    "net_worth",
+    "credit_history_meets_guidelines",
+    "consumer_credit_history",
+)
+
+
+class Case:
+    """A fitted model, its product's rows and what an explanation of it compares with."""
+
+    def __init__(self, product: Product, model: Pipeline) -> None:
+        self.product, self.model, self.scorer = product, model, scorer_of(model)
+        self.fields, _ = read_rows(product, product.data_file)
+        self.probability = self.scorer.score_many(self.fields)
+        self.background = background(self.fields, self.probability, threshold=0.5)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        return Explainer(self.product, self.scorer, self.background)
+
+    @cached_property
+    def refused(self) -> list[Application]:
+        return as_applications(self.fields[self.probability < 0.5])
+
+    @cached_property
+    def granted(self) -> list[Application]:
+        return as_applications(self.fields[self.probability >= 0.5])
+
+    def explain(self, application: Application, *, granted: bool = False) -> Explanation:
+        return self.explainer.explain(application, granted=granted)
+
+    def applicants(self, count: int) -> list[Application]:
+        """Half of them real and refused, half random with missing values and unseen words."""
+        refused = self.refused[: count // 2]
+        rest = count - len(refused)
+        return [*refused, *examples(self.product, count=rest, seed=1, unseen=True)]
+
+    def scikit_learn(self, frame: dict[str, Any]) -> np.ndarray:
+        """The margin as the fitted pipeline itself has it."""
+        raw = self.model.named_steps["columns"].transform(pd.DataFrame(frame))
+        [calibrated] = self.model.named_steps["calibrated"].calibrated_classifiers_
+        return calibrated.estimator.decision_function(raw)
+
+
+@pytest.fixture(scope="session")
+def products() -> dict[str, Product]:
+    """Both shipped products, one whose ratios share a field, and one of eight fields."""
+    credit, mortgage = read_product("consumer_credit"), read_product("mortgage")
+    ratios = [*stated(credit)["ratios"], SECOND_RATIO]
+    few = [stated(f) for f in mortgage.fields if f.name in EIGHT]
+    return {
+        "consumer_credit": credit,
+        "mortgage": mortgage,
+        "tied": Product.model_validate(stated(credit) | {"ratios": ratios}),
+        "reduced": Product.model_validate(stated(mortgage) | {"fields": few}),
+    }
+
+
+def stated(part: Any) -> dict[str, Any]:
+    return part.model_dump(exclude_unset=True)
+
+
+@pytest.fixture(scope="session")
+def case(fitted, products) -> Callable[[str, str], Case]:
+    """Return the case of a product and a candidate, made when it is first asked for."""
+    made: dict[tuple[str, str], Case] = {}
+
+    def get(which: str, name: str) -> Case:
+        if (which, name) not in made:
+            made[which, name] = Case(products[which], fitted(products[which], name))
+        return made[which, name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def scorer_for(fitted) -> Callable[[str, Product], Scorer]:
+    """Return the Scorer of a candidate fitted on a product's rows."""
+    return lambda name, product: scorer_of(fitted(product, name))
+
+
+@pytest.fixture
+def base(trained: Trained, product: Product) -> tuple[Trained, Application]:
+    """What margins are made up from, and an application that they are asked about."""
+    application = examples(product, count=1, seed=12)[0]
+    application |= {"loan_amount": 9_000, "purchase_price": 20_000, "loan_term_months": 40}
+    return trained, application

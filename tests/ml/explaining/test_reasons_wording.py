@@ -1,0 +1,255 @@
+"""In which words ml/explaining/reasons.py says a share: high or low, missing, the answer."""
+
+import numpy as np
+import pytest
+
+from ml.explaining.reasons import Explainer
+from ml.product.application import as_columns
+from ml.product.samples import UNSEEN, examples
+
+KINDS = ("svc_linear", "svc_rbf")
+PRODUCTS = ("consumer_credit", "mortgage")
+
+
+def spoken(product):
+    """What each wording of a number says: the member it speaks of, and whether that is high."""
+    found = {}
+    for said in (*product.inputs, *product.ratios):
+        if isinstance(said, type(product.inputs[0])) and said.kind != "integer":
+            continue
+        for way in ("high", "low"):
+            found[said.reasons.say(way, label=said.label)] = (said.name, way)
+    assert len(found) == len(set(found.values()))
+    return found
+
+
+def alone(product):
+    """The numbers that no ratio ties to others."""
+    players = product.players
+    return [f for f in product.inputs if f.kind == "integer" and players.get(f.name) == (f.name,)]
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("product_name", PRODUCTS)
+def test_explain_says_high_above_all_and_low_below_all_it_compares_with(case, product_name, name):
+    this = case(product_name, name)
+    tried = 0
+    for field in alone(this.product):
+        others = [a[field.name] for a in this.background if a[field.name] is not None]
+        for value, way in ((field.maximum, "high"), (field.minimum, "low")):
+            if value in others:  # its reasons can go either way
+                continue
+            for application in (*this.refused[:5], *this.granted[:5]):
+                for granted in (True, False):
+                    changed = application | {field.name: value}
+                    reasons = this.explain(changed, granted=granted).reasons
+                    [reason] = [r for r in reasons if r.field == field.name]
+                    assert reason.text == getattr(field.reasons, way), field.name
+            tried += 1
+    assert tried >= 8
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_explain_amount_far_above_and_below_the_background(case, name):
+    this = case("mortgage", name)
+    amount = this.product.by_name["loan_amount"].reasons
+    for value, words in ((1_500_000, amount.high), (1_000, amount.low)):
+        for application in this.refused[:10]:
+            reasons = this.explain(application | {"loan_amount": value}).reasons
+            [reason] = [r for r in reasons if r.field == "loan_amount"]
+            assert reason.text == words
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_explain_loan_far_above_the_price_of_others(case, name):
+    this = case("consumer_credit", name)
+    said = {
+        *(this.product.by_name[n].reasons.high for n in ("loan_amount", "purchase_price")),
+        this.product.ratios[0].reasons.high,
+    }
+    for application in this.refused[:20]:
+        large = application | {"loan_amount": 50_000, "purchase_price": 50_000}
+        [reason] = [r for r in this.explain(large).reasons if r.field == "loan_to_price"]
+        assert reason.share < 0
+        assert reason.text in said
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_explain_never_calls_a_number_high_where_none_compared_with_is_lower(case, name):
+    this = case("consumer_credit", name)
+    numbers = spoken(this.product)
+    seen = this.scorer.matrix(as_columns(this.background))
+    unusual = [
+        {**application, field.name: value}
+        for application in this.refused[:20]
+        for field in alone(this.product)
+        for value in (field.minimum, field.maximum)
+    ]
+    count = 0
+    for application in [*this.refused[:200], *unusual]:
+        row = this.scorer.matrix(as_columns([application]))[0]
+        for reason in this.explain(application).reasons:
+            if reason.text in numbers:
+                member, way = numbers[reason.text]
+                column = this.scorer.columns.index(member)
+                apart = row[column] - seen[:, column]
+                assert (apart.max() > 0 or not apart.any()) if way == "high" else apart.min() <= 0
+                count += 1
+    assert count > 1000
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_explain_high_means_that_lower_rows_account_for_more_of_the_share(case, name):
+    this = case("consumer_credit", name)
+    seen = this.scorer.matrix(as_columns(this.background))
+    each = [Explainer(this.product, this.scorer, [other]) for other in this.background]
+    ways = {"high": 0, "low": 0}
+    for application in examples(this.product, count=15, seed=3):
+        row = this.scorer.row(application)
+        against = [
+            {r.field: r.share for r in one.explain(application, granted=False).reasons}
+            for one in each
+        ]
+        reasons = {reason.field: reason for reason in this.explain(application).reasons}
+        for field in alone(this.product):
+            shares = np.array([one[field.name] for one in against])
+            reason = reasons[field.name]
+            assert reason.share == pytest.approx(shares.mean(), rel=0, abs=1e-9)
+            if application[field.name] is not None:
+                column = this.scorer.columns.index(field.name)
+                apart, toward = row[column] - seen[:, column], np.sign(reason.share) * shares
+                way = "high" if toward[apart > 0].sum() > toward[apart < 0].sum() else "low"
+                assert reason.text == getattr(field.reasons, way)
+                ways[way] += 1
+    assert min(ways.values()) > 20
+
+
+def test_explain_high_means_that_lower_values_of_others_would_help(case):
+    this = case("consumer_credit", "svc_linear")
+    numbers, margin = spoken(this.product), this.scorer.margin
+    columns = np.array(this.scorer.columns)
+    others = this.scorer.matrix(as_columns(this.background))
+    ways = {"high": 0, "low": 0}
+    for application in this.refused[::5]:
+        row = this.scorer.matrix(as_columns([application]))[0]
+        for reason in this.explain(application).reasons:
+            if not (reason.principal and reason.text in numbers):
+                continue
+            member, way = numbers[reason.text]
+            apart = row[columns.tolist().index(member)] - others[:, columns == member][:, 0]
+            nearer = apart > 0 if way == "high" else apart < 0
+            moved = np.where(columns == member, others, row)[nearer]
+            gains = [margin.one(one) - margin.one(row) for one in moved]
+            assert np.sum(gains) > 0, reason
+            ways[way] += 1
+    assert min(ways.values()) > 50
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("product_name", PRODUCTS)
+def test_explain_what_is_missing_is_not_known(case, product_name, name):
+    this = case(product_name, name)
+    optional = [f for f in this.product.inputs if f.optional]
+    assert {f.kind for f in optional} > {"integer"}
+    for field in optional:
+        for value in (None, UNSEEN) if field.kind == "choice" else (None,):
+            application = this.refused[0] | {field.name: value}
+            [reason] = [r for r in this.explain(application).reasons if r.field == field.name]
+            assert reason.text == field.reasons.missing
+
+
+@pytest.mark.parametrize("product_name", PRODUCTS)
+def test_explain_flags_and_choices_say_the_answer(case, product_name):
+    this = case(product_name, "svc_linear")
+    for field in this.product.inputs:
+        answers = [(c.value, c.label) for c in field.choices]
+        if field.kind == "flag":
+            answers = [(0, None), (1, None)]
+        for value, label in answers:
+            application = this.refused[0] | {field.name: value}
+            [reason] = [r for r in this.explain(application).reasons if r.field == field.name]
+            if label is None:
+                assert reason.text == (field.reasons.yes if value else field.reasons.no)
+            else:
+                assert reason.text == field.reasons.say("value", label=field.label, choice=label)
+                assert label.en in reason.text.en
+                assert label.fr in reason.text.fr
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("product_name", PRODUCTS)
+def test_explain_never_says_a_bare_label(case, product_name, name):
+    this = case(product_name, name)
+    bare = {said.name for said in (*this.product.inputs, *this.product.ratios)}
+    for said in (*this.product.inputs, *this.product.ratios):
+        bare |= {said.label.en, said.label.fr}
+    for application in examples(this.product, count=100, seed=6, unseen=True):
+        for reason in this.explain(application).reasons:
+            assert not bare & {reason.text.en, reason.text.fr}
+            assert "{" not in reason.text.en + reason.text.fr
+
+
+def test_explain_ratio_without_a_value_is_not_known(case):
+    this = case("tied", "svc_linear")
+    [_, ratio] = this.product.ratios
+    said = {way: ratio.reasons.say(way, label=ratio.label) for way in ("high", "low", "missing")}
+    texts = []
+    for application in this.refused:
+        for lacking in ({"monthly_income": None}, {"loan_term_months": 0}):
+            reasons = this.explain(application | lacking).reasons
+            texts += [r.text for r in reasons if r.field == "loan_to_price"]
+    assert len(texts) == 2 * len(this.refused)
+    assert said["missing"] in texts
+    assert not {said["high"], said["low"]} & set(texts)
+    usual = [r.text for a in this.refused for r in this.explain(a).reasons]
+    assert said["high"] in usual
+
+
+def test_explain_a_block_speaks_of_the_member_that_does_most(case):
+    this = case("tied", "svc_linear")
+    block = this.product.players["loan_to_price"]
+    wordings = {
+        said.reasons.say(way, label=said.label): said.name
+        for said in (*this.product.inputs, *this.product.ratios)
+        if said.name in block
+        for way in ("high", "low", "missing")
+    }
+    columns = np.array(this.scorer.columns)
+    others = this.scorer.matrix(as_columns(this.background))
+    spoken_of = set()
+    for application in this.refused[:100]:
+        row = this.scorer.matrix(as_columns([application]))[0]
+        [reason] = [r for r in this.explain(application).reasons if r.field == "loan_to_price"]
+        gains = {}
+        for name in block:
+            moved = np.where(columns == name, others, row)
+            margins = [this.scorer.margin.one(one) for one in moved]
+            gains[name] = np.sign(reason.share) * (this.scorer.margin.one(row) - np.mean(margins))
+        assert wordings[reason.text] == max(gains, key=gains.get)
+        spoken_of.add(wordings[reason.text])
+    assert len(spoken_of) >= 3
+
+
+def test_explain_by_pipeline_orders_and_words_alike(case, product):
+    this = case("consumer_credit", "boosting")
+    few = this.background[:5]
+    explainer = Explainer(product, this.scorer, few)
+    fields = {**{r.name: r for r in product.ratios}, **product.by_name}
+    ways = set()
+    for application in [*this.refused[:4], *examples(product, count=2, seed=2, unseen=True)]:
+        reasons = explainer.explain(application, granted=False).reasons
+        shares = [reason.share for reason in reasons]
+        assert shares == sorted(shares)
+        principal = [reason.principal for reason in reasons]
+        assert principal == [place < sum(principal) for place in range(len(shares))]
+        for field in alone(product):
+            [reason] = [r for r in reasons if r.field == field.name]
+            words = fields[field.name].reasons
+            value = application[field.name]
+            others = [a[field.name] for a in few if a[field.name] is not None]
+            if value is None:
+                assert reason.text == words.missing
+            elif value > max(others) or value < min(others):
+                assert reason.text == (words.high if value > max(others) else words.low)
+                ways.add(value > max(others))
+    assert ways == {True, False}

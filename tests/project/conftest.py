@@ -1,0 +1,99 @@
+"""A product brought as one TOML and one CSV, trained once by the commands of the docs."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ml.bundle.reader import Bundle, read_bundle
+from ml.product.definition import DATA, PRODUCTS
+from tests.fixtures.once import once
+
+ROOT = Path(__file__).parents[2]
+DOC = (ROOT / "docs/bring-your-own.md").read_text()
+ROWS = 400  # enough to learn from; all the mortgages would only take longer
+# What is said in this product and in no other.
+OWN = {
+    'name = "mortgage"': 'name = "house_loan"',
+    'data = "mortgages.csv"': 'data = "house_rows.csv"',
+    '{ en = "Mortgage", fr = "Prêt immobilier" }': '{ en = "House loan", fr = "Prêt maison" }',
+    '{ en = "Loan amount", fr = "Montant du prêt" }': (
+        '{ en = "Sum for house & garden", fr = "Somme pour maison et jardin" }'
+    ),
+    '{ en = "Property type", fr = "Type de bien" }': (
+        '{ en = "Sort of house", fr = "Genre de bien" }'
+    ),
+    (
+        '[fields.reasons]\nvalue = { en = "Type of property: {choice}", '
+        'fr = "Type de bien : {choice}" }\n'
+    ): "",  # so it is said in the plain words
+    (
+        '{ en = "Credit history does not meet the guidelines", '
+        'fr = "L’historique de crédit n’est pas conforme aux règles" }'
+    ): '{ en = "Our house rules are not met", fr = "Nos règles maison ne sont pas remplies" }',
+}
+
+
+Said = dict[str, dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def definition() -> str:
+    """The TOML that is brought: the mortgage's, under other names."""
+    text = (PRODUCTS / "mortgage.toml").read_text()
+    for ours, own in OWN.items():
+        assert text.count(ours) == 1, ours
+        text = text.replace(ours, own)
+    return text
+
+
+@pytest.fixture(scope="session")
+def brought(session_folder: Path, definition: str) -> Path:
+    """A folder with the two files that are brought, rows kept apart, and what came of them."""
+
+    def walk(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "house_loan.toml").write_text(definition)
+        rows = pd.read_csv(DATA / "mortgages.csv")
+        rows = rows[rows.columns[::-1]].assign(branch="north")  # another order, one of no use
+        rows.head(ROWS).to_csv(folder / "house_rows.csv", index=False)
+        rows.tail(ROWS).to_csv(folder / "unseen_rows.csv", index=False)
+        said = run_commands(folder)
+        (folder / "said").mkdir()
+        (folder / "said/each.json").write_text(json.dumps(said))
+
+    return once(session_folder / "brought", walk)
+
+
+def run_commands(folder: Path) -> Said:
+    """Run each command of the doc as it stands there, with the folder's files."""
+    block = re.search(r"```sh\n(.*?)```", DOC, re.S)[1]
+    said = {}
+    for line in block.splitlines():
+        program, *arguments = shlex.split(line)
+        if program == "make":
+            continue
+        placed = [str(folder / a) if re.search(r"[./]", a) else a for a in arguments]
+        run = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 900}
+        done = subprocess.run([sys.executable, *placed], check=False, **run)
+        assert done.returncode == 0, done.stderr
+        said[arguments[2]] = {"stdout": done.stdout, "stderr": done.stderr}
+    assert said
+    return said
+
+
+@pytest.fixture(scope="session")
+def walked(brought: Path) -> Said:
+    """What each command of the doc said."""
+    said: Said = json.loads((brought / "said/each.json").read_text())
+    return said
+
+
+@pytest.fixture(scope="session")
+def house(brought: Path) -> Bundle:
+    return read_bundle(brought / "models/house_loan")

@@ -1,0 +1,200 @@
+"""The commands of both READMEs run, in a copy of the checkout that is installed already.
+
+Three kinds do not run here: `make test`, which would run itself; what needs Docker, whose files and
+syntax are checked; and `ml train`, which is the command that tests/project/conftest.py has run.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+READMES = ("README.md", "README.fr.md")
+OWN = ((r"my_product|mon_produit", "house_loan"), (r"my_rows|mes_lignes", "house_rows"))
+SERVED = "127.0.0.1:5000"  # as the READMEs say
+
+
+def commands(text):
+    """Every command of a text's shell blocks, its lines joined."""
+    found = []
+    for block in re.findall(r"```sh\n(.*?)```", text, re.S):
+        command = ""
+        for line in block.splitlines():
+            command += line
+            try:
+                complete = bool(shlex.split(command, comments=True)) and command[-1] != "\\"
+            except ValueError:  # a quotation that goes on
+                complete = False
+            if complete:
+                found.append(command)
+            command = "" if complete else f"{command}\n"
+        assert not command, command
+    return found
+
+
+def under_our_names(command):
+    """A command's words, without its comment and with the names of the product brought here."""
+    for theirs, ours in OWN:
+        command = re.sub(theirs, ours, command)
+    return tuple(shlex.split(command, comments=True))
+
+
+EVERY = {under_our_names(c): c for name in READMES for c in commands((ROOT / name).read_text())}
+BUILT = ("docker",)
+TRAINED = (".venv/bin/python", "-m", "ml", "train")
+SERVES = {("make", "run"), ("LOAN_BUNDLE=models/house_loan", "make", "run")}
+ITSELF = ("make", "test")
+
+
+def begin(*starts):
+    """The commands that begin so, by their words."""
+    return {w: c for w, c in EVERY.items() if w[: len(starts)] == starts}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory, bundle, house):
+    """The files that are tracked, the environment, and trained models in their places."""
+    folder = tmp_path_factory.mktemp("checkout")
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True)
+    for name in names.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(sys.prefix)
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        os.utime(folder / name, (0, 0))  # older than what was installed
+    shutil.copytree(bundle.directory, folder / "models/consumer_credit")
+    shutil.copytree(house.directory, folder / "models/house_loan")
+    shutil.copytree(house.directory, folder / "models/mortgage")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment():
+    """The settings: none but a port that is free."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{free.getsockname()[1]}"
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LOAN_", "PROMETHEUS_"))}
+    return {**kept, "LOAN_BIND": place}
+
+
+@contextmanager
+def served(command, checkout, environment):
+    """Run a command that serves until the block ends; give what it says."""
+    log = checkout / "served.log"
+    with log.open("w") as said:
+        process = subprocess.Popen(
+            ["bash", "-c", command],
+            cwd=checkout,
+            env=environment,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+    try:
+        for _ in range(600):
+            with (
+                suppress(URLError, TimeoutError),
+                urllib.request.urlopen(f"http://{environment['LOAN_BIND']}/readyz", timeout=5),
+            ):
+                break
+            with suppress(subprocess.TimeoutExpired):
+                raise AssertionError(f"{process.wait(0.1)}: {log.read_text()}")
+        yield log
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(60)
+
+
+def run(command, checkout, environment):
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-ec", command.replace(SERVED, environment["LOAN_BIND"])],
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, (command, done.stderr)
+    return done.stdout
+
+
+def test_readmes_have_the_same_commands():
+    english, french = (
+        {under_our_names(c)[:4] for c in commands((ROOT / name).read_text())} for name in READMES
+    )
+    assert english == french
+    assert len(english) > 10
+
+
+def test_service_starts_and_answers_as_the_readmes_say(checkout, environment, need):
+    need("curl", "apt-get install curl")
+    [key] = [c for w, c in EVERY.items() if w[0].startswith("KEY=")]
+    asked = begin("curl")
+    beside = [c for w, c in EVERY.items() if w[0].startswith(".venv/") and w[:4] != TRAINED]
+    assert len(asked) == 2
+    assert len(beside) == 4
+    with served("make run", checkout, environment) as log:
+        assert f"http://{environment['LOAN_BIND']}" in log.read_text()
+        assert "sign in as admin with the password" in log.read_text()
+        both = "\n".join([key, *asked.values()])
+        answers = run(both, checkout, environment)
+        assert re.findall(r"^HTTP/1.1 (\d+)", answers, re.M) == ["201", "201"]
+        for command in beside:
+            assert run(command, checkout, environment).strip(), command
+
+
+def test_service_of_ones_own_product_starts(checkout, environment, house):
+    [words] = [w for w in EVERY if w[0].startswith("LOAN_BUNDLE")]
+    with (
+        served(" ".join(words), checkout, environment),
+        urllib.request.urlopen(f"http://{environment['LOAN_BIND']}/metrics", timeout=30) as answer,
+    ):
+        assert f'model="{house.version}"' in answer.read().decode()
+
+
+def test_training_is_the_command_that_was_run(brought):
+    [words] = begin(*TRAINED)
+    text = (ROOT / "docs/bring-your-own.md").read_text()
+    assert words in {under_our_names(c) for c in commands(text)}
+
+
+def test_docker_s_commands_have_their_files():
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    image = compose["services"]["web"]["image"]
+    assert set(begin(*BUILT)) == {
+        ("docker", "build", "-t", image, "."),
+        ("docker", "run", "-p", "5000:5000", "-it", image),
+        ("docker", "compose", "up", "-d"),
+        ("docker", "compose", "logs", "web"),
+    }
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert "EXPOSE 5000" in dockerfile
+    copied = re.findall(r"^COPY (?!--from)(\S+) ", dockerfile, flags=re.M)
+    assert copied
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+    compose_of_docker = ["docker", "compose"]
+    there = shutil.which("docker") and not subprocess.call([*compose_of_docker, "version"])
+    if there:
+        subprocess.run([*compose_of_docker, "config", "--quiet"], cwd=ROOT, check=True)
+
+
+def test_every_command_is_one_of_those():
+    [key] = [w for w in EVERY if w[0].startswith("KEY=")]
+    beside = {w for w in EVERY if w[0].startswith(".venv/")}
+    assert set(EVERY) == {key, ITSELF} | SERVES | set(begin(*BUILT)) | set(begin("curl")) | beside
