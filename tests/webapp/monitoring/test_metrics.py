@@ -109,7 +109,8 @@ def test_metrics_agree_with_the_client_and_the_table(serve, database_url, produc
     value = {s.name: s.value for s in samples}
     assert value["loan_scoring_seconds_count"] == 80
     assert value["loan_decision_write_seconds_count"] == 80
-    assert value["loan_decision_probability_count"] == 80
+    probabilities = [s for s in samples if s.name == "loan_decision_probability_bucket"]
+    assert sum(s.value for s in probabilities if s.labels["le"] == "+Inf") == 80
     assert value["loan_database_up"] == 1
 
 
