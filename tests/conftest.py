@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 # Before NumPy is imported, and for every command that a test runs: the processes of the tests
 # keep the processors busy, and threads of arithmetic would only fight over them.
@@ -22,6 +24,13 @@ pytest_plugins = [
 ]
 
 SLOW = {"start_server", "brought"}  # a service, and a whole training
+# One Chromium; and shap, which compiles itself when it is first used.
+TOGETHER = {
+    "tests/browser/": "chromium",
+    "tests/ml/explaining/": "shap",
+    "tests/ml/bundle/test_reader_models.py": "shap",
+    "tests/ml/training/test_build.py": "shap",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,6 +41,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and SLOW & set(item.fixturenames)
     }
     items.sort(key=lambda item: item.path not in slow)
+
+
+class ByPart(LoadFileScheduling):
+    """Give a whole file to one process, and to the same one those that share a slow start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((part for name, part in TOGETHER.items() if file.startswith(name)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByPart | None:
+    return ByPart(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -51,8 +51,9 @@ def page(chromium: Browser, locale: str) -> Iterator[Page]:
 
 
 def logged_error(message: ConsoleMessage) -> bool:
-    """Whether it is an error; a form with wrong values is answered 422, which is none."""
-    return message.type == "error" and "status of 422" not in message.text
+    """Whether it is an error; wrong values are answered 422, no page 404."""
+    expected = ("status of 422", "status of 404")
+    return message.type == "error" and not any(e in message.text for e in expected)
 
 
 @dataclass(frozen=True)

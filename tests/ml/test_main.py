@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ml.__main__ import main
 from ml.card.card import card_content
 
 ROOT = Path(__file__).parents[2]
@@ -23,22 +22,6 @@ KEYS = {
     "grant_rate",
     "threshold",
 }
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line; return its exit code and the lines of its two streams."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["python -m ml", *map(str, arguments)])
-        try:
-            code = main()
-        except SystemExit as stopped:  # argparse leaves this way
-            code = stopped.code
-        out, errors = capsys.readouterr()
-        return code, out.splitlines(), errors.splitlines()
-
-    return run
 
 
 def test_help_lists_every_command():

@@ -74,7 +74,7 @@ def not_verified(directory, kind):
 
 
 def verify(directory):
-    """Run the command; return its exit code and the lines of its two streams."""
+    """Run the command in a process of its own: its exit code, and the lines of two streams."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "ml", "verify", "--bundle", str(directory)],
         cwd=ROOT,

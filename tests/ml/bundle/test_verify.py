@@ -178,8 +178,8 @@ def lenient(directory):
 
 
 @pytest.mark.parametrize("damage", [missing, tampered, foreign, resealed, forgetful, lenient])
-def test_verify_exits_with_one_line(copy, damage):
+def test_verify_exits_with_one_line(copy, damage, run):
     damage(copy)
-    code, out, errors = verify(copy)
+    code, out, errors = run("verify", "--bundle", copy)
     assert (code, out, len(errors)) == (2, [], 1)
     assert errors[0].startswith(f"python -m ml: {copy}")

@@ -14,6 +14,7 @@ from ml.product.samples import examples
 
 ROOT = Path(__file__).parents[3]
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 NAME = "svc_rbf"
 RUN = [sys.executable, "-m", "flask", "--app", "webapp", "challenger", "run"]
 
@@ -149,6 +150,7 @@ def posting(product):
     return post
 
 
+@ON_POSTGRESQL
 def test_challenger_beside_a_real_server(serve, database_url, posting, tmp_path, until):
     folder = tmp_path / "metrics"
     settings = {"LOAN_CHALLENGER": NAME, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
