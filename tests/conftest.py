@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.fixtures.databases",
     "tests.fixtures.desk",
     "tests.fixtures.servers",
+    "tests.fixtures.store",
 ]
 
 SLOW = {"start_server", "brought"}  # a service, and a whole training

@@ -3,13 +3,13 @@
 import io
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from ml.product.application import Application
-from ml.scoring.features import ratio, transformed
+from ml.scoring.features import codes_of, number, ratio, ratio_one, transform_one, transformed
 from ml.scoring.margins import KernelMargin, read_margin
 
 Normalised = dict[str, float | list[int]]
@@ -269,9 +269,9 @@ class Scorer:
     def _scale_one(self, application: Application) -> list[float]:
         columns: dict[str, float] = {}
         for name, transform in self._transforms.items():
-            columns[name] = _transform_one(_number(application[name]), transform)
+            columns[name] = transform_one(number(application[name]), transform)
         for name, terms, times, over, low, high in self._ratios:
-            columns[name] = _ratio_one(application, (terms, times, over, low, high))
+            columns[name] = ratio_one(application, (terms, times, over, low, high))
         scaled = []
         for name, (median, mean, scale) in zip(self._scaled, self._scales, strict=True):
             value = columns[name]
@@ -289,7 +289,7 @@ class Scorer:
             value = columns[name]
             scaled.append((np.where(np.isnan(value), median, value) - mean) / scale)
         absent = [np.isnan(raw[name]).astype(np.float64) for name in self._absent]
-        codes = [_codes(frame[name], values, fill) for name, values, fill in self._choices]
+        codes = [codes_of(frame[name], values, fill) for name, values, fill in self._choices]
         return scaled, absent, codes
 
     def _calibrate_one(self, margin: float) -> float:
@@ -306,36 +306,3 @@ class Scorer:
         inverse = np.exp(-np.abs(exponent))
         probability: np.ndarray = np.where(exponent < 0, 1.0, inverse) / (1 + inverse)
         return probability
-
-
-def _transform_one(value: float, transform: str | None) -> float:
-    if transform == "log":
-        return math.copysign(math.log1p(abs(value)), value)
-    return math.sqrt(value) if transform == "sqrt" else value
-
-
-def _ratio_one(application: Application, definition: tuple[Any, Any, Any, float, float]) -> float:
-    terms, times, over, low, high = definition
-    value = 0.0
-    for name, weight in terms:
-        value += weight * _number(application[name])
-    for name in times:
-        value *= _number(application[name])
-    for name in over:
-        divisor = _number(application[name])
-        value = value / divisor if divisor else math.nan
-    return value if math.isnan(value) else min(max(value, low), high)
-
-
-def _number(value: int | str | None) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _codes(column: Iterable[Any], values: list[str], fill: str | None) -> np.ndarray:
-    """Return each word's place among the values of its field, -1 for an unseen one."""
-    places: dict[Any, int] = {value: i for i, value in enumerate(values)}
-    filled = places.get(fill, -1)
-    words = np.asarray(column, dtype=object)
-    return np.array(
-        [filled if w is None or w != w else places.get(w, -1) for w in words], dtype=int
-    )

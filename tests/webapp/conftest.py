@@ -1,10 +1,9 @@
 """Parts that several tests of the web application ask for."""
 
 import re
-import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -12,7 +11,6 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 import html5lib
-import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -26,24 +24,11 @@ from ml.training.build import Origin, assemble
 from ml.training.dataset import as_applications
 from ml.training.train import Trained
 from webapp import create_app
-from webapp.columns import now
 from webapp.config import Config
-from webapp.database import sqlite_module
-from webapp.decisions import service
-from webapp.decisions.records import Decision
-from webapp.decisions.tables import DecisionContents, DecisionRow
 from webapp.extensions import db
-from webapp.ledger.transaction import add_row, unit_of_work
-from webapp.people.operators import Operator
 
 Send = Callable[..., TestResponse]
-Query = Callable[[str], list[tuple[Any, ...]]]
 SECONDS = 60  # until something that must happen has happened
-FACTS = (
-    "channel, operator_id, product, model, probability, threshold, model_decision, decision, "
-    "amount, novelty"
-)
-CONTENTS = "inputs, normalised, reasons"
 PASSWORD = "correct horse battery"  # the clerk's, in tests/conftest.py
 
 
@@ -127,153 +112,6 @@ def post(client: FlaskClient, api_key: str) -> Send:
         return client.post("/api/v1/decisions", **({"json": values} if values else {}), **given)
 
     return request
-
-
-@pytest.fixture
-def query(config: Config) -> Query:
-    """Ask the database through a connection of one's own, which sees only what is committed."""
-    return lambda statement: ask(config.database_url or config.instance, statement)
-
-
-@pytest.fixture
-def query_at() -> Callable[[Any, str], list[tuple[Any, ...]]]:
-    """Ask the database at an address, or the SQLite one in an instance folder."""
-    return ask
-
-
-def ask(where: Any, statement: str) -> list[tuple[Any, ...]]:
-    if isinstance(where, str):
-        with psycopg.connect(where, autocommit=True) as connection:
-            cursor = connection.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-    # The same SQLite as the service's: two different ones on one WAL file are not safe.
-    module: type[sqlite3] = sqlite_module()
-    file = f"file:{where / 'loan_desk.db'}?mode=rw"
-    with closing(module.connect(file, uri=True, timeout=10, isolation_level=None)) as connection:
-        return [tuple(row) for row in connection.execute(statement).fetchall()]
-
-
-@pytest.fixture
-def operator(app: Flask, query: Query) -> Operator:
-    """The clerk."""
-    return Operator("user", query("SELECT id FROM operators WHERE name = 'clerk'")[0][0], "clerk")
-
-
-@pytest.fixture
-def put(app: Flask, operator: Operator, bundle: Bundle) -> Callable[..., int]:
-    """Put a refusal into the tables past the service; its number."""
-
-    def store(application: Application, **columns: Any) -> int:
-        contents = {
-            "inputs": application,
-            "normalised": bundle.scorer.score(application).normalised,
-            "reasons": None,
-        }
-        contents |= {name: columns.pop(name) for name in set(contents) & set(columns)}
-        row = {
-            "created_at": now(),
-            "channel": "desk",
-            "operator_id": operator.id,
-            "product": bundle.product.name,
-            "model": "svc_linear-00000000",  # which is nowhere
-            "probability": 0.25,
-            "threshold": bundle.threshold,
-            "model_decision": "refused",
-            "decision": "refused",
-            "amount": application[bundle.product.amount],
-            "novelty": 0.5,
-            **columns,
-        }
-        with app.app_context(), unit_of_work() as transaction:
-            number = add_row(transaction, DecisionRow, **row)
-            add_row(transaction, DecisionContents, decision_id=number, **contents)
-        return number
-
-    return store
-
-
-@pytest.fixture(scope="session")
-def take() -> Callable[..., Decision]:
-    """Decide an application and store the decision, as an entry point does."""
-
-    def decide(
-        application: Application, *, operator: Operator, channel: str = "desk", **more: Any
-    ) -> Decision:
-        verdict = service.decide(application)
-        contents = service.contents_of(application, verdict)
-        with unit_of_work() as transaction:
-            return service.add_decision(
-                transaction, verdict, contents, operator=operator, channel=channel, **more
-            )
-
-    return decide
-
-
-@pytest.fixture
-def decide_all(
-    app: Flask, operator: Operator, take: Callable[..., Decision]
-) -> Callable[[Iterable[Application]], list[int]]:
-    """Decide applications, one after the other, and return the decisions' numbers."""
-
-    def decide(applications: Iterable[Application]) -> list[int]:
-        with app.app_context():
-            return [take(a, operator=operator).id for a in applications]
-
-    return decide
-
-
-@pytest.fixture
-def copy(query: Query, config: Config) -> Callable[..., None]:
-    """Copy a decision, as if it had been taken so many times at another moment.
-
-    Keyword arguments are SQL that takes the place of a column.
-    """
-
-    def insert_again(number: int, moment: str, count: int = 1, **changed: str) -> None:
-        [(last,)] = query("SELECT max(id) FROM decisions")
-        times = (
-            f"(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) "
-            "SELECT i FROM n) AS times"
-        )
-        facts = ", ".join(changed.get(name, name) for name in FACTS.split(", "))
-        contents = ", ".join(changed.get(name, name) for name in CONTENTS.split(", "))
-        query(
-            f"INSERT INTO decisions (id, created_at, {FACTS}) SELECT {last} + i, '{moment}', "
-            f"{facts} FROM decisions, {times} WHERE id = {number}"
-        )
-        query(
-            f"INSERT INTO decision_contents (decision_id, {CONTENTS}) SELECT {last} + i, "
-            f"{contents} FROM decision_contents, {times} WHERE decision_id = {number}"
-        )
-        if config.database_url:
-            query(
-                "SELECT setval(pg_get_serial_sequence('decisions', 'id'), max(id)) FROM decisions"
-            )
-
-    return insert_again
-
-
-@pytest.fixture
-def tamper(query: Query, config: Config) -> Callable[[str, int], None]:
-    """Change a decision or its contents by hand, as an administrator of the database can."""
-
-    def change(assignment: str, number: int) -> None:
-        column = assignment.partition(" ")[0]
-        contents = column in CONTENTS.split(", ")
-        table, key = ("decision_contents", "decision_id") if contents else ("decisions", "id")
-        update = f"UPDATE {table} SET {assignment} WHERE {key} = {number}"
-        if config.database_url:
-            query(f"ALTER TABLE {table} DISABLE TRIGGER {table}_keep")
-            query(update)
-            query(f"ALTER TABLE {table} ENABLE TRIGGER {table}_keep")
-            return
-        trigger = f"SELECT sql FROM sqlite_schema WHERE name = '{table}_no_UPDATE'"
-        [(definition,)] = query(trigger)
-        query(f"DROP TRIGGER {table}_no_UPDATE")
-        query(update)
-        query(definition)
-
-    return change
 
 
 @pytest.fixture
