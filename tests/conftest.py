@@ -13,6 +13,8 @@ from xdist.scheduler import LoadFileScheduling
 # keep the processors busy, and threads of arithmetic would only fight over them.
 for library in ("OMP", "OPENBLAS"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+# shap compiles its loops at their first use, which takes longer than a test needs them for.
+os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 
 # The asserts of what is no test and no plugin are explained as well.
 pytest.register_assert_rewrite("tests.ml.explaining.search")
@@ -25,13 +27,7 @@ pytest_plugins = [
 ]
 
 SLOW = {"start_server", "brought"}  # a service, and a whole training
-# One Chromium; and shap, which compiles itself when it is first used.
-TOGETHER = {
-    "tests/browser/": "chromium",
-    "tests/ml/explaining/": "shap",
-    "tests/ml/bundle/test_reader_models.py": "shap",
-    "tests/ml/training/test_build.py": "shap",
-}
+TOGETHER = {"tests/browser/": "chromium"}  # which is started once
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
