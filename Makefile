@@ -8,6 +8,9 @@ PRODUCT ?= consumer_credit
 TRANSLATIONS := $(wildcard webapp/translations/*/LC_MESSAGES/messages.po)
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
+# Every process that a test starts would compile our modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run test lint types contracts check train bench translations lock image up down clean
 
 help: ## list the targets
@@ -34,7 +37,7 @@ contracts: $(VENV)/dev ## who may import whom
 train: $(VENV)/run ## train a product's model anew: make train PRODUCT=mortgage
 	@$(BIN)/python -m ml train --product $(PRODUCT)
 
-bench: $(VENV)/run models/$(PRODUCT)/manifest.json ## measure scoring against the pipeline, reasons against shap
+bench: $(VENV)/run models/$(PRODUCT)/manifest.json ## measure scoring against the pipeline, reasons against all coalitions
 	@$(BIN)/python -m bench.scorer --bundle models/$(PRODUCT)
 	@$(BIN)/python -m bench.reasons --bundle models/$(PRODUCT)
 

@@ -81,6 +81,9 @@ def on_starting(server):
         pin_at_start(settings, server.log)
     except (InvalidBundle, InvalidSetting) as error:
         _stop(error)
+    # Import before the workers are forked: each then starts in a few hundredths of a second.
+    # Nothing is opened here, every worker creates its own application.
+    from webapp import blueprints, cli  # noqa: F401, PLC0415 - only now is the metrics folder empty
 
 
 def when_ready(server):

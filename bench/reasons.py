@@ -1,4 +1,4 @@
-"""Exact reasons against the exact explainer of the package shap: python -m bench.reasons."""
+"""Reasons in closed form against the sum over all coalitions: python -m bench.reasons."""
 
 import argparse
 import io
@@ -15,15 +15,15 @@ from threadpoolctl import threadpool_limits
 from bench.race import race
 from ml.bundle.manifest import BACKGROUND, CHAMPION, challenger_files
 from ml.bundle.reader import Bundle, read_bundle
+from ml.explaining.coalitions import CoalitionShares
 from ml.explaining.reasons import Explainer
-from ml.explaining.shapley import PipelineShares
 from ml.product.application import Application
 from ml.product.definition import Product
 from ml.scoring.scorer import Scorer
 from ml.training.dataset import as_applications, read_rows
 
 APPLICATIONS = 40
-FEW = 4  # of them explained by shap too, which takes seconds for each
+FEW = 4  # of them explained by all coalitions too, which takes long for each
 ROUNDS = 7
 SLOW_ROUNDS = 2  # of what takes seconds
 CHALLENGER = "svc_rbf"
@@ -42,16 +42,16 @@ class Fitted:
         return self._margin.decision_function(self._columns.transform(pd.DataFrame(frame)))
 
 
-def by_shap(
+def by_coalitions(
     product: Product, scorer: Any, background: list[Application]
 ) -> Callable[[Application], Shares]:
     """Return what explains an application by every coalition of the same players."""
     members = [name for player in product.players.values() for name in player]
     players = [[members.index(name) for name in player] for player in product.players.values()]
-    exact = PipelineShares(scorer, background, members=members, players=players)
+    exact = CoalitionShares(scorer, background, members=members, players=players)
 
     def explain(application: Application) -> Shares:
-        shares = exact.shares(application, np.empty(0))[0]  # alike in every row
+        shares = exact.shares(application, np.empty(0)).mean(axis=0)
         return dict(zip(product.players, shares.tolist(), strict=True))
 
     return explain
@@ -71,8 +71,8 @@ def compare(
     background = json.loads(bundle.file(BACKGROUND))
     mine = by_quadrature(Explainer(bundle.product, scorer, background))
     fitted = Fitted(joblib.load(io.BytesIO(bundle.file(model))))
-    by_pipeline = by_shap(bundle.product, fitted, background)
-    by_arrays = by_shap(bundle.product, scorer, background)
+    by_pipeline = by_coalitions(bundle.product, fitted, background)
+    by_arrays = by_coalitions(bundle.product, scorer, background)
     few = applications[:: max(1, len(applications) // FEW)]
     difference = max(
         abs(share - other[player])
@@ -120,8 +120,8 @@ def main() -> None:
     print("rows, each at its fastest of the rounds, one thread")
     print()
     print(
-        "| model | reasons, median | slowest | shap on the pipeline | ratio | shap on our arrays "
-        "| ratio | difference |"
+        "| model | reasons, median | slowest | coalitions on the pipeline | ratio "
+        "| coalitions on our arrays | ratio | difference |"
     )
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for label, (scorer, model) in models.items():

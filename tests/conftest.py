@@ -13,8 +13,6 @@ from xdist.scheduler import LoadFileScheduling
 # keep the processors busy, and threads of arithmetic would only fight over them.
 for library in ("OMP", "OPENBLAS"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-# shap compiles its loops at their first use, which takes longer than a test needs them for.
-os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 
 # The asserts of what is no test and no plugin are explained as well.
 pytest.register_assert_rewrite("tests.ml.explaining.search")
@@ -27,7 +25,12 @@ pytest_plugins = [
 ]
 
 SLOW = {"start_server", "brought"}  # a service, and a whole training
-TOGETHER = {"tests/browser/": "chromium"}  # which is started once
+# Started or made once. Who waits for another process leaves a processor idle.
+TOGETHER = {
+    "tests/browser/": "chromium",
+    "tests/project/test_bring_your_own.py": "brought",
+    "tests/project/test_readme.py": "brought",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

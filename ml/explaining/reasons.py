@@ -5,12 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ml.explaining.shapley import (
-    KernelShares,
-    LinearShares,
-    PipelineShares,
-    Shares,
-)
+from ml.explaining.coalitions import CoalitionShares
+from ml.explaining.shapley import KernelShares, LinearShares, Shares
 from ml.product.application import Application
 from ml.product.definition import Field, Product, Ratio
 from ml.product.texts import Case, Text
@@ -115,7 +111,7 @@ class Explainer:
             return KernelShares(margin, self._background, members=members, players=players)
         if len(players) > MOST_PLAYERS:
             raise ValueError(f"{len(players)} players and no closed form: at most {MOST_PLAYERS}")
-        return PipelineShares(self._scorer, background, members=self._members, players=players)
+        return CoalitionShares(self._scorer, background, members=self._members, players=players)
 
     def explain(self, application: Application, *, granted: bool) -> Explanation:
         """Take a decision apart.

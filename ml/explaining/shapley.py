@@ -5,9 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
-from ml.product.application import Application, as_columns
+from ml.product.application import Application
 from ml.scoring.margins import KernelMargin, LinearMargin
-from ml.scoring.scorer import Scorer
 
 Groups = Sequence[Sequence[int]]
 
@@ -27,8 +26,7 @@ class Shares(Protocol):
         Returns
         -------
         ndarray of shape (n_background, n_players)
-            Their mean over the rows is the Shapley value against the whole background; a method
-            that knows nothing but this mean gives it in every row.
+            Their mean over the rows is the Shapley value against the whole background.
         """
 
     def effects(
@@ -192,71 +190,6 @@ class KernelShares:
 
     def _by_player(self, factors: np.ndarray) -> np.ndarray:
         return np.stack([factors[list(player)].prod(axis=0) for player in self._players])
-
-
-class PipelineShares:
-    """The exact explainer of the package ``shap``, for a model that has no closed form.
-
-    Parameters
-    ----------
-    scorer : Scorer
-    background : sequence of Application
-    members : sequence of str
-        The names of the fields and the ratios.
-    players : sequence of sequence of int
-        The members of each player.
-    """
-
-    def __init__(
-        self,
-        scorer: Scorer,
-        background: Sequence[Application],
-        *,
-        members: Sequence[str],
-        players: Groups,
-    ) -> None:
-        self._scorer, self._background = scorer, list(background)
-        self._members, self._count = members, len(players)
-        self._player_of = {members[m]: number for number, p in enumerate(players) for m in p}
-        # The package compiles itself at its first use: seconds, which no applicant should wait.
-        self.shares(self._background[0], np.empty(0))
-
-    def shares(self, application: Application, row: np.ndarray) -> np.ndarray:  # noqa: D102 - see Shares
-        import shap  # noqa: PLC0415 - heavy, and needed for such models alone
-
-        # The explainer mixes rows of numbers. Here each number says whose value a player takes:
-        # that of a background row, by its place, or the applicant's, who comes after them all.
-        own = len(self._background)
-        whose = np.repeat(np.arange(own + 1)[:, None], self._count, axis=1)
-        pool = as_columns([*self._background, application])
-        values = {name: np.array(column, dtype=object) for name, column in pool.items()}
-
-        def margins(mixed: np.ndarray) -> np.ndarray:
-            places = mixed.astype(int)
-            return self._scorer.margins(
-                {name: column[places[:, self._player_of[name]]] for name, column in values.items()}
-            )
-
-        masker = shap.maskers.Independent(whose[:own], max_samples=own)
-        explainer = shap.explainers.Exact(margins, masker)
-        found = explainer(whose[own:], max_evals=2**self._count, silent=True)
-        # It tells the mean alone; row by row it would take a hundred times as long.
-        shares: np.ndarray = np.repeat(found.values, own, axis=0)
-        return shares
-
-    def effects(
-        self, application: Application, row: np.ndarray, members: Sequence[int]
-    ) -> np.ndarray:
-        """Return them for fields alone: a ratio cannot change by itself, and so loses nothing."""
-        names = [self._members[m] for m in members]
-        mixed = [
-            {**application, name: other[name]} if name in application else application
-            for other in self._background
-            for name in names
-        ]
-        margins = self._scorer.margins(as_columns([application, *mixed]))
-        lost: np.ndarray = margins[0] - margins[1:].reshape(-1, len(names))
-        return lost
 
 
 def _nodes(count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -26,12 +26,12 @@ def test_nearest_granted_equals_brute_force(scorer_for, product, name):
     scorer = scorer_for(name, product)
     ranges = ranges_of(product)
     rows = [a for a in real(product) if a["loan_amount"] < 9_000]
-    rows = refused(scorer, rows, count=60)
+    rows = refused(scorer, rows, count=30)
     assert any(None in a.values() for a in rows)
-    assert check(product, scorer, rows, ranges) > 20
-    random = refused(scorer, examples(product, count=400, seed=5, unseen=True), count=60)
+    assert check(product, scorer, rows, ranges) > 10
+    random = refused(scorer, examples(product, count=400, seed=5, unseen=True), count=30)
     # Most of them ask for more than the upper end of this range.
-    assert check(product, scorer, random, ranges | {"loan_amount": (601, 4_000)}) > 10
+    assert check(product, scorer, random, ranges | {"loan_amount": (601, 4_000)}) > 5
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.8])
@@ -52,15 +52,15 @@ def test_nearest_granted_of_a_mortgage_equals_brute_force(scorer_for, name):
     assert ranges["loan_amount"][1] == 980_000
     term, top = changeable(product, "loan_term_months"), {"loan_amount": (2_000, 30_000)}
     found = 0
-    applications = examples(product, count=60, seed=6, unseen=True)
+    applications = examples(product, count=30, seed=6, unseen=True)
     assert any(a["loan_term_months"] is None for a in applications)
     for number, application in enumerate(applications):
         threshold = halfway(scorer, application, "loan_term_months", range(6, 481))
         found += check(term, scorer, [application], ranges, threshold)
-        if number < 10:
+        if number < 5:
             threshold = halfway(scorer, application, "loan_amount", range(2_000, 30_001))
             found += check(product, scorer, [application], ranges | top, threshold)
-    assert found > 60
+    assert found > 30
 
 
 def test_nearest_granted_in_a_wide_range_equals_brute_force(scorer_for):

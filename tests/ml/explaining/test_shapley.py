@@ -56,9 +56,9 @@ def assert_alike(found, expected):
 @pytest.mark.parametrize("name", ["svc_linear", "svc_rbf", "logistic"])
 def test_shares_equal_brute_force_over_all_coalitions(case, name):
     this = case("consumer_credit", name)
-    applicants = this.applicants(50)
+    applicants = this.applicants(30)
     answers = [value for a in applicants for value in a.values()]
-    assert len(applicants) == len(this.background) == 50
+    assert len(this.background) == 50
     assert None in answers
     assert UNSEEN in answers
     explainer = Explainer(this.product, this.scorer, this.background)

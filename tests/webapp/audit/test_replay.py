@@ -34,8 +34,10 @@ def refusal(decide_all, applications, refused):
     return number
 
 
-def test_replay_of_a_thousand_decisions(decide_all, replay, tamper, product, query):
-    numbers = decide_all(examples(product, count=1000, seed=5))
+def test_replay_of_a_thousand_decisions(decide_all, copy, replay, tamper, product, query):
+    for number in decide_all(examples(product, count=50, seed=5)):
+        copy(number, "2026-01-02 03:04:05", count=19)
+    numbers = [number for (number,) in query("SELECT id FROM decisions ORDER BY id")]
     [(granted,)] = query("SELECT count(*) FROM decisions WHERE decision = 'granted'")
     assert 50 < granted < 950
     assert replay() == (0, ["1,000 decisions: 1,000 match, 0 do not"])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.bundle.manifest import MANIFEST, SEAL, challenger_files, read_manifest
+from ml.bundle.manifest import MANIFEST, SEAL, read_manifest
 from ml.bundle.writer import write_bundle
 from ml.product.samples import examples
 
@@ -85,14 +85,6 @@ def other_answers(directory):
     return "a known answer differs"
 
 
-def without_challenger(directory):
-    manifest = json.loads((directory / MANIFEST).read_text())
-    for name in challenger_files("svc_rbf"):
-        del manifest["files"][name]
-    seal(directory, manifest)
-    return "There are: none."
-
-
 @pytest.mark.parametrize("harm", [changed_byte, missing_file, other_version, other_answers])
 def test_start_stops_on_a_bundle_that_must_not_decide(copied, tmp_path, harm):
     what = harm(copied)
@@ -109,7 +101,7 @@ def test_reload_keeps_what_is_served_when_the_new_bundle_must_not_decide(
     """Every worker is new after a reload, so one of them answers for all."""
     place, log = tmp_path / "bundle", tmp_path / "gunicorn.log"
     shutil.copytree(bundle.directory, place)
-    harms = [changed_byte, missing_file, other_version, other_answers, without_challenger]
+    harms = [changed_byte, missing_file, other_version, other_answers]
 
     def renew():
         """Put a bundle of the same version but another digest into the place."""
@@ -121,7 +113,7 @@ def test_reload_keeps_what_is_served_when_the_new_bundle_must_not_decide(
     def reload():
         before = children(server)
         server.process.send_signal(signal.SIGHUP)
-        until(lambda: len(children(server)) == 2 and not before & children(server))
+        until(lambda: len(children(server)) == 1 and not before & children(server))
         with urllib.request.urlopen(f"{server.url}/metrics", timeout=30) as answer:
             text = answer.read().decode()
         return (
@@ -129,7 +121,7 @@ def test_reload_keeps_what_is_served_when_the_new_bundle_must_not_decide(
             re.search(r"^loan_bundle_reloads_refused_total (.*)$", text, flags=re.M)[1],
         )
 
-    with serve(workers=1, LOAN_BUNDLE=str(place), LOAN_CHALLENGER="svc_rbf") as server:
+    with serve(workers=1, LOAN_BUNDLE=str(place)) as server:
         for count, harm in enumerate(harms, start=1):
             renew()
             what = harm(place)
@@ -147,7 +139,7 @@ def test_reload_keeps_what_is_served_when_the_new_bundle_must_not_decide(
 
 
 def children(server):
-    """The workers, and the challenger beside them."""
+    """The workers."""
     listed = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
     return set(listed.split())
 
@@ -166,14 +158,12 @@ def test_start_stops_on_a_challenger_that_is_none(bundle, tmp_path, name):
     assert "There are: svc_rbf." in said(done)
 
 
-def test_second_start_does_not_open_the_pipeline_again(serve, tmp_path):
-    with serve(workers=1, new=True) as server:
-        stamp = Path(server.environment["LOAN_INSTANCE"]) / "verified"
-        (first,) = stamp.iterdir()
-        made = first.stat().st_mtime_ns
-    with serve(workers=1):
-        (second,) = stamp.iterdir()
-        assert second.stat().st_mtime_ns == made
+def test_second_start_does_not_open_the_pipeline_again(serve, started_before):
+    (first,) = (started_before / "verified").iterdir()
+    with serve(workers=1) as server:
+        (second,) = (Path(server.environment["LOAN_INSTANCE"]) / "verified").iterdir()
+        assert second.name == first.name
+        assert second.stat().st_mtime_ns == first.stat().st_mtime_ns
 
 
 def test_workers_load_neither_scikit_learn_nor_pandas(serve, product):

@@ -87,8 +87,11 @@ def test_pin_at_start_and_reload(settings, bundle, caplog):
     why = f"{settings.bundle / ARRAYS}: not there"
     assert said == [f"Bundle refused, still serving {first.directory}: {why}"] * 2
     shutil.copy(bundle.directory / ARRAYS, settings.bundle)
+    pin_at_reload(replace(settings, challenger="nobody"), log)
+    assert Pin.from_environment() == replace(first, reloads_refused=3)
+    assert "There are: svc_rbf." in caplog.messages[-1]
     pin_at_reload(settings, log)
-    assert Pin.from_environment() == replace(first, reloads_refused=2)
+    assert Pin.from_environment() == replace(first, reloads_refused=3)
 
 
 @pytest.mark.usefixtures("verified")
