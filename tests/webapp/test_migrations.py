@@ -22,7 +22,7 @@ TABLES = {
     *("decisions", "decision_contents", "decision_counts", "idempotency_keys"),
     *("trials", "trial_contents", "trial_counts", "challenger_scores", "challenger_counts"),
 }
-STARTS = 4
+STARTS = 3
 
 
 @pytest.fixture

@@ -68,6 +68,7 @@ def test_replay_says_which_model_is_missing(refusal, replay, tamper):
     assert lines[2].startswith("svc_y-1234: 2 decisions not replayed: ")
 
 
+@ON_SQLITE
 def test_replay_after_a_retraining(
     another_app,
     decide_all,
