@@ -114,7 +114,7 @@ def test_show_what_would_change_it(
         return f"{format_integer(value, language)} {field.unit.in_language(language)}"
 
     kinds = set()
-    for application in applications:
+    for application in applications[:30]:
         if bundle.scorer.score(application).probability >= bundle.threshold:
             continue
         changes = nearest_granted(
