@@ -19,7 +19,7 @@ from tests.fixtures.once import once
 
 ROOT = Path(__file__).parents[2]
 DOC = (ROOT / "docs/bring-your-own.md").read_text()
-ROWS = 400  # enough to learn from; all the mortgages would only take longer
+ROWS = 300  # enough to learn from; all the mortgages would only take longer
 # What is said in this product and in no other.
 OWN = {
     'name = "mortgage"': 'name = "house_loan"',

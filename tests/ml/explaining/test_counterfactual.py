@@ -121,13 +121,13 @@ def test_nearest_granted_through_zero_equals_brute_force(scorer_for):
     product = changeable(read_product("mortgage"), "net_worth", "credit_lines")
     scorer = scorer_for("svc_rbf", product)
     ranges, found = ranges_of(product) | {"net_worth": (-2_000, 1_000)}, 0
-    for application in examples(product, count=20, seed=4):
+    for application in examples(product, count=12, seed=4):
         application["net_worth"] %= 500
         for field in ("net_worth", "credit_lines"):
             values = range(ranges[field][0], ranges[field][1] + 1)
             threshold = halfway(scorer, application, field, values)
             found += check(product, scorer, [application], ranges, threshold)
-    assert found > 40
+    assert found > 24
 
 
 @pytest.mark.parametrize("kind", ["svc_linear", "logistic", "svc_rbf", "turned round"])

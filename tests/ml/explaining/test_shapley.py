@@ -56,7 +56,7 @@ def assert_alike(found, expected):
 @pytest.mark.parametrize("name", ["svc_linear", "svc_rbf", "logistic"])
 def test_shares_equal_brute_force_over_all_coalitions(case, name):
     this = case("consumer_credit", name)
-    applicants = this.applicants(30)
+    applicants = this.applicants(20)
     answers = [value for a in applicants for value in a.values()]
     assert len(this.background) == 50
     assert None in answers
