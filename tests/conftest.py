@@ -16,7 +16,7 @@ for library in ("OMP", "OPENBLAS"):
 
 # The asserts of what is no test and no plugin are explained as well.
 pytest.register_assert_rewrite("tests.ml.explaining.search")
-FIXTURES = [
+pytest_plugins = [
     "tests.fixtures.models",
     "tests.fixtures.databases",
     "tests.fixtures.desk",
@@ -31,13 +31,6 @@ TOGETHER = {
     "tests/project/test_bring_your_own.py": "brought",
     "tests/project/test_readme.py": "brought",
 }
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Load the fixtures; the process that only hands out tests needs none and is quicker."""
-    if "PYTEST_XDIST_WORKER" in os.environ or not config.getoption("numprocesses", None):
-        for name in FIXTURES:
-            config.pluginmanager.import_plugin(name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
