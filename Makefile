@@ -8,9 +8,6 @@ PRODUCT ?= consumer_credit
 TRANSLATIONS := $(wildcard webapp/translations/*/LC_MESSAGES/messages.po)
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-# Every process that a test starts would compile our modules again.
-unexport PYTHONDONTWRITEBYTECODE
-
 .PHONY: help run test lint types contracts check train bench translations lock image up down clean
 
 help: ## list the targets

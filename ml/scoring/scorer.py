@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ml.product.application import Application
+from ml.scoring.calibration import Sigmoid, log_odds
 from ml.scoring.features import codes_of, number, ratio, ratio_one, transform_one, transformed
 from ml.scoring.margins import KernelMargin, read_margin
 
@@ -100,7 +101,7 @@ class Scorer:
         ]
         words = [name for name, values, _ in self._choices for _ in values]
         self.columns = (*self._scaled, *self._absent, *words)
-        self._calibration: tuple[float, float] = tuple(layout["calibration"])
+        self._calibration = Sigmoid(*layout["calibration"])
         self._scales = list(
             zip(*(arrays[n].tolist() for n in ("median", "mean", "scale")), strict=True)
         )
@@ -121,7 +122,7 @@ class Scorer:
         if self.margin is None:
             probability = float(self._by_pipeline({n: [v] for n, v in application.items()})[0])
         else:
-            probability = self._calibrate_one(self.margin.one(row))
+            probability = self._calibration.one(self.margin.one(row))
         return Score(probability, normalised, row)
 
     def row(self, application: Application) -> list[float]:
@@ -170,7 +171,7 @@ class Scorer:
         """
         if self.margin is None:
             return self._by_pipeline(frame)
-        return self._calibrate_many(self.margins(frame))
+        return self._calibration.many(self.margins(frame))
 
     def margins(self, frame: Frame) -> np.ndarray:
         """Compute the margins of many applications.
@@ -229,9 +230,9 @@ class Scorer:
         -------
         float
         """
-        odds = math.log(probability) - math.log1p(-probability)
-        a, b = self._calibration
-        return odds if self.margin is None else (-odds - b) / a
+        if self.margin is None:
+            return log_odds(probability)
+        return self._calibration.margin_at(probability)
 
     def place(self, name: str) -> tuple[float, float]:
         """Return how a column of numbers is normalised.
@@ -291,18 +292,3 @@ class Scorer:
         absent = [np.isnan(raw[name]).astype(np.float64) for name in self._absent]
         codes = [codes_of(frame[name], values, fill) for name, values, fill in self._choices]
         return scaled, absent, codes
-
-    def _calibrate_one(self, margin: float) -> float:
-        a, b = self._calibration
-        exponent = a * margin + b
-        if exponent < 0:
-            return 1 / (1 + math.exp(exponent))
-        inverse = math.exp(-exponent)
-        return inverse / (1 + inverse)
-
-    def _calibrate_many(self, margin: np.ndarray) -> np.ndarray:
-        a, b = self._calibration
-        exponent = a * margin + b
-        inverse = np.exp(-np.abs(exponent))
-        probability: np.ndarray = np.where(exponent < 0, 1.0, inverse) / (1 + inverse)
-        return probability

@@ -106,7 +106,7 @@ def candidates(product: Product, *, seed: int) -> list[Candidate]:
 
     knots = "prepare__number__spline__n_knots"
     degree = "prepare__number__spline__degree"
-    forest = RandomForestClassifier(random_state=seed)
+    forest = RandomForestClassifier(n_estimators=200, random_state=seed)
     boosting = HistGradientBoostingClassifier(early_stopping=False, random_state=seed)
     return [
         Candidate(
@@ -146,7 +146,6 @@ def candidates(product: Product, *, seed: int) -> list[Candidate]:
             pipeline(forest),
             {"classify__min_samples_leaf": [3, 8]},
             {
-                "classify__n_estimators": [200],
                 "classify__min_samples_leaf": [1, 3, 8, 15],
                 "classify__max_features": ["sqrt", 0.5],
             },

@@ -1,23 +1,16 @@
-"""The command line of ml, run in the test's process."""
-
-import sys
+"""The command line of ml."""
 
 import pytest
 
-from ml.__main__ import main
+from tests.fixtures.commands import run_ml
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run():
     """Run the command line; return its exit code and the lines of its two streams."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["python -m ml", *map(str, arguments)])
-        try:
-            code = main()
-        except SystemExit as stopped:  # argparse leaves this way
-            code = stopped.code
-        out, errors = capsys.readouterr()
-        return code, out.splitlines(), errors.splitlines()
+        done = run_ml(*arguments)
+        return done.code, done.out.splitlines(), done.err.splitlines()
 
     return run

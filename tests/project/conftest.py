@@ -5,16 +5,14 @@ import re
 import shlex
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from ml.__main__ import main
 from ml.bundle.reader import Bundle, read_bundle
 from ml.product.definition import DATA, PRODUCTS
+from tests.fixtures.commands import Done, run_ml
 from tests.fixtures.once import once
 
 ROOT = Path(__file__).parents[2]
@@ -98,28 +96,18 @@ def run_commands(folder: Path) -> Said:
         if program == "make":
             continue
         placed = [str(folder / a) if re.search(r"[./]", a) else a for a in arguments]
-        said[arguments[2]] = (
-            in_a_process(placed) if arguments[2] == "train" else in_this_process(placed[2:])
-        )
+        done = train(placed) if arguments[2] == "train" else run_ml(*placed[2:])
+        assert done.code == 0, done.err
+        said[arguments[2]] = {"stdout": done.out, "stderr": done.err}
     assert said
     return said
 
 
-def in_a_process(arguments: list[str]) -> dict[str, str]:
+def train(arguments: list[str]) -> Done:
+    """Train in a process of its own, which uses every processor."""
     run = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 900}
     done = subprocess.run([sys.executable, *arguments], check=False, **run)
-    assert done.returncode == 0, done.stderr
-    return {"stdout": done.stdout, "stderr": done.stderr}
-
-
-def in_this_process(arguments: list[str]) -> dict[str, str]:
-    """Run `python -m ml` here, where what it imports is imported already."""
-    out, err = StringIO(), StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["python -m ml", *arguments])
-        code = main()
-    assert code == 0, err.getvalue()
-    return {"stdout": out.getvalue(), "stderr": err.getvalue()}
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="session")

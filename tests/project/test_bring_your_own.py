@@ -3,7 +3,6 @@
 import html
 import json
 import re
-import sys
 import urllib.request
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -13,10 +12,10 @@ from urllib.parse import urlencode
 import pandas as pd
 import pytest
 
-from ml.__main__ import main
 from ml.product.formats import format_integer
 from ml.product.texts import LANGUAGES
 from ml.training.dataset import as_applications, read_rows
+from tests.fixtures.commands import run_ml
 
 DOC = (Path(__file__).parents[2] / "docs/bring-your-own.md").read_text()
 
@@ -170,15 +169,13 @@ def breakages(definition, rows):
     yield "fairness", definition, rows.assign(protected_sex="woman")
 
 
-def test_doc_s_error_lines_are_what_is_said(
-    house, brought, definition, tmp_path, monkeypatch, capsys
-):
+def test_doc_s_error_lines_are_what_is_said(house, brought, definition, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["python -m ml", *arguments])
-        assert main() == 2
-        return capsys.readouterr().err.splitlines()[-1]
+        done = run_ml(*arguments)
+        assert done.code == 2
+        return done.err.splitlines()[-1]
 
     train = ("train", "--product", "house_loan.toml", "--data", "house_rows.csv")
     train += ("--out", "models/house_loan")

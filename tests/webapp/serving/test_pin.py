@@ -13,7 +13,15 @@ from pathlib import Path
 import joblib
 import pytest
 
-from ml.bundle.manifest import ARRAYS, CHAMPION, MANIFEST, SEAL, InvalidBundle, read_manifest
+from ml.bundle.manifest import (
+    ARRAYS,
+    CHAMPION,
+    MANIFEST,
+    SEAL,
+    InvalidBundle,
+    challenger_files,
+    read_manifest,
+)
 from ml.bundle.reader import read_bundle
 from ml.bundle.writer import write_bundle
 from ml.training.export import export_scorer
@@ -87,11 +95,22 @@ def test_pin_at_start_and_reload(settings, bundle, caplog):
     why = f"{settings.bundle / ARRAYS}: not there"
     assert said == [f"Bundle refused, still serving {first.directory}: {why}"] * 2
     shutil.copy(bundle.directory / ARRAYS, settings.bundle)
-    pin_at_reload(replace(settings, challenger="nobody"), log)
-    assert Pin.from_environment() == replace(first, reloads_refused=3)
-    assert "There are: svc_rbf." in caplog.messages[-1]
     pin_at_reload(settings, log)
-    assert Pin.from_environment() == replace(first, reloads_refused=3)
+    assert Pin.from_environment() == replace(first, reloads_refused=2)
+
+
+@pytest.mark.usefixtures("verified")
+def test_pin_at_reload_of_a_bundle_that_lost_the_challenger(settings, caplog):
+    settings = replace(settings, challenger="svc_rbf")
+    pin_at_start(settings, log)
+    first = Pin.from_environment()
+    manifest, _ = read_manifest(settings.bundle)
+    lost = challenger_files("svc_rbf")
+    files = manifest.model_dump(mode="json")["files"]
+    state(settings.bundle, files={n: f for n, f in files.items() if n not in lost})
+    pin_at_reload(settings, log)
+    assert Pin.from_environment() == replace(first, reloads_refused=1)
+    assert "There are: none." in caplog.messages[-1]
 
 
 @pytest.mark.usefixtures("verified")

@@ -1,0 +1,80 @@
+"""The sigmoid that calibrates a margin to a probability (Platt 1999)."""
+
+import math
+
+import numpy as np
+
+
+class Sigmoid:
+    """The probability 1 / (1 + exp(a · margin + b)).
+
+    Parameters
+    ----------
+    a, b : float
+        As scikit-learn's `CalibratedClassifierCV` fits them.
+    """
+
+    def __init__(self, a: float, b: float) -> None:
+        self._a, self._b = a, b
+
+    def one(self, margin: float) -> float:
+        """Calibrate one margin.
+
+        Parameters
+        ----------
+        margin : float
+
+        Returns
+        -------
+        float
+        """
+        exponent = self._a * margin + self._b
+        if exponent < 0:
+            return 1 / (1 + math.exp(exponent))
+        inverse = math.exp(-exponent)
+        return inverse / (1 + inverse)
+
+    def many(self, margins: np.ndarray) -> np.ndarray:
+        """Calibrate many margins.
+
+        Parameters
+        ----------
+        margins : ndarray of shape (n_samples,)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        exponent = self._a * margins + self._b
+        inverse = np.exp(-np.abs(exponent))
+        probability: np.ndarray = np.where(exponent < 0, 1.0, inverse) / (1 + inverse)
+        return probability
+
+    def margin_at(self, probability: float) -> float:
+        """Return the margin that is calibrated to a probability.
+
+        Parameters
+        ----------
+        probability : float
+            Above 0, below 1.
+
+        Returns
+        -------
+        float
+        """
+        return (-log_odds(probability) - self._b) / self._a
+
+
+def log_odds(probability: float) -> float:
+    """Return the logarithm of the odds.
+
+    Parameters
+    ----------
+    probability : float
+        Above 0, below 1.
+
+    Returns
+    -------
+    float
+    """
+    return math.log(probability) - math.log1p(-probability)
