@@ -78,7 +78,6 @@ def checkout(tmp_path_factory, bundle, house):
         os.utime(folder / name, (0, 0))  # older than what was installed
     shutil.copytree(bundle.directory, folder / "models/consumer_credit")
     shutil.copytree(house.directory, folder / "models/house_loan")
-    shutil.copytree(house.directory, folder / "models/mortgage")
     return folder
 
 
