@@ -10,7 +10,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold, StratifiedKFold
+from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
 from ml.bundle.facts import CandidateRow, Effort, Settings, Spread
@@ -23,6 +23,7 @@ from ml.training.columns import columns_of
 from ml.training.dataset import InvalidData
 from ml.training.importance import importance
 from ml.training.selection import choose, explainable
+from ml.training.tuning import best_settings
 
 FOLDS = 5  # enough to choose among models (Breiman and Spector 1992)
 SEED = 0
@@ -93,19 +94,17 @@ def fit(
     fields, good = data
     columns = columns_of(product)
     inner = StratifiedKFold(effort.inner_folds, shuffle=True, random_state=seed)
-    search = GridSearchCV(
-        clone(candidate.estimator),
+    settings = best_settings(
+        candidate.estimator,
         candidate.fine_grid if effort.thorough else candidate.grid,
-        scoring="roc_auc",
-        cv=inner,
-        refit=False,
+        (columns.transform(fields), good),
+        inner.split(fields, good),
     )
-    search.fit(columns.transform(fields), good)
-    best = clone(candidate.estimator).set_params(**search.best_params_)
+    best = clone(candidate.estimator).set_params(**settings)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     calibrated = CalibratedClassifierCV(best, method="sigmoid", cv=folds, ensemble=False)
     model = Pipeline([("columns", columns), ("calibrated", calibrated)])
-    return model.fit(fields, good), search.best_params_
+    return model.fit(fields, good), settings
 
 
 def train(
