@@ -60,6 +60,10 @@ class InvalidApplication(Exception):
         self.errors = errors
 
 
+class InvalidData(Exception):
+    """Rows that cannot be used; the message says which file and why in one line."""
+
+
 class MalformedApplication(Exception):
     """A body that is no JSON object at all."""
 

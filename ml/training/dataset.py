@@ -5,12 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ml.product.application import Application, Value
+from ml.product.application import Application, InvalidData, Value
 from ml.product.definition import Product
-
-
-class InvalidData(Exception):
-    """Rows that cannot be used; the message says which file and why in one line."""
 
 
 def read_rows(product: Product, file: Path) -> tuple[pd.DataFrame, np.ndarray]:

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
-from ml.product.application import Application
+from ml.product.application import Application, InvalidData
 from ml.product.definition import Product
 from ml.scoring.novelty import NEIGHBOURS
-from ml.training.dataset import InvalidData, as_applications
+from ml.training.dataset import as_applications
 
 BACKGROUND = 50
 # Of the training rows themselves one in a hundred counts as far from the others: our own choice.

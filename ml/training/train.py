@@ -16,11 +16,11 @@ from sklearn.pipeline import Pipeline
 from ml.bundle.facts import CandidateRow, Effort, Settings, Spread
 from ml.evaluation.performance import METRICS, figures
 from ml.evaluation.reports import Figures, Importance
+from ml.product.application import InvalidData
 from ml.product.definition import Product
 from ml.product.texts import Text
 from ml.training.candidates import Candidate, candidates
 from ml.training.columns import columns_of
-from ml.training.dataset import InvalidData
 from ml.training.importance import importance
 from ml.training.selection import choose, explainable
 from ml.training.tuning import best_settings

@@ -1,4 +1,4 @@
-"""What ml/main.py promises."""
+"""What the commands of python -m ml promise."""
 
 import json
 import subprocess
@@ -33,16 +33,16 @@ def test_help_lists_every_command():
         timeout=60,
         check=True,
     )
-    assert done.stdout.startswith("usage: python -m ml")
+    assert done.stdout.startswith("Usage: python -m ml ")
     assert done.stderr == ""
-    assert all(f"\n    {command} " in done.stdout for command in COMMANDS)
+    assert all(f"\n  {command} " in done.stdout for command in COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command(run, command):
     code, out, errors = run(command, "--help")
     assert code == 0
-    assert out[0].startswith(f"usage: python -m ml {command}")
+    assert out[0].startswith(f"Usage: python -m ml {command} ")
     assert errors == []
 
 
@@ -50,34 +50,34 @@ def test_command_missing_or_unknown(run):
     for arguments in [(), ("deploy",), ("train", "--faster")]:
         code, out, errors = run(*arguments)
         assert (code, out) == (2, [])
-        assert errors[-1].startswith("python -m ml")
+        assert errors[0].startswith("Usage: python -m ml")
 
 
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--cost-ratio", "abc", "'abc' is not a number above 0"),
-        ("--cost-ratio", "0", "'0' is not a number above 0"),
-        ("--cost-ratio", "inf", "'inf' is not a number above 0"),
-        ("--cost-ratio", "nan", "'nan' is not a number above 0"),
-        ("--threshold", "much", "'much' is not a number between 0 and 1"),
-        ("--threshold", "1", "'1' is not a number between 0 and 1"),
-        ("--seed", "x", "'x' is not a whole number from 0 to 4294967295"),
-        ("--seed", "1.5", "'1.5' is not a whole number"),
-        ("--seed", "4294967296", "'4294967296' is not a whole number"),
+        ("--cost-ratio", "abc", "'abc' is not a valid float range."),
+        ("--cost-ratio", "0", "0.0 is not in the range x>0."),
+        ("--cost-ratio", "inf", "inf is not a finite number."),
+        ("--cost-ratio", "nan", "nan is not a finite number."),
+        ("--threshold", "much", "'much' is not a valid float range."),
+        ("--threshold", "1", "1.0 is not in the range 0<x<1."),
+        ("--seed", "x", "'x' is not a valid integer range."),
+        ("--seed", "1.5", "'1.5' is not a valid integer range."),
+        ("--seed", "4294967296", "4294967296 is not in the range 0<=x<4294967296."),
     ],
 )
 def test_train_wrong_option_says_what_is_wanted(run, option, value, words):
     code, out, errors = run("train", f"{option}={value}")
     assert (code, out) == (2, [])
-    assert f"error: argument {option}: {words}" in errors[-1]
+    assert errors[-1] == f"Error: Invalid value for '{option}': {words}"
 
 
 def test_train_missing_data(run, tmp_path):
     missing = tmp_path / "missing.csv"
     code, out, errors = run("train", "--data", missing)
     assert (code, out) == (2, [])
-    assert errors == [f"python -m ml: {missing}: No such file or directory"]
+    assert errors == [f"Error: {missing}: No such file or directory"]
 
 
 def test_train_unknown_product(run):
@@ -91,7 +91,7 @@ def test_train_refuses_a_place_that_is_taken_before_it_starts(run, tmp_path):
     code, out, errors = run("train", "--out", tmp_path)
     assert (code, out) == (2, [])
     assert errors == [
-        f"python -m ml: {tmp_path}: holds something else than a bundle; nothing was written"
+        f"Error: {tmp_path}: holds something else than a bundle; nothing was written"
     ]
 
 
@@ -100,7 +100,7 @@ def test_train_too_few_rows(run, product, tmp_path):
     pd.read_csv(product.data_file).head(40).to_csv(few, index=False)
     code, out, errors = run("train", "--data", few, "--out", tmp_path / "out")
     assert (code, out) == (2, [])
-    assert errors[-1] == "python -m ml: at least 25 good and 25 bad rows are needed"
+    assert errors[-1] == "Error: at least 25 good and 25 bad rows are needed"
     assert not (tmp_path / "out").exists()
 
 
@@ -160,7 +160,7 @@ def test_fairness_wrong_limit(run, bundle, product, wrong):
     code, out, errors = run(*command, wrong)
     assert (code, out) == (2, [])
     option, value = wrong.split("=")
-    assert f"error: argument {option}: {value!r}: Input should be" in errors[-1]
+    assert f"Error: Invalid value for '{option}': {value!r}: Input should be" in errors[-1]
 
 
 def test_fairness_wrong_data(run, bundle, product, tmp_path):
@@ -169,7 +169,7 @@ def test_fairness_wrong_data(run, bundle, product, tmp_path):
     for file in (wrong, tmp_path / "none.csv"):
         code, out, errors = run("fairness", "--bundle", bundle.directory, "--data", file)
         assert (code, out, len(errors)) == (2, [], 1)
-        assert errors[0].startswith(f"python -m ml: {file}: ")
+        assert errors[0].startswith(f"Error: {file}: ")
 
 
 def test_card_prints_markdown_in_a_language(run, bundle):

@@ -194,5 +194,5 @@ def test_doc_s_error_lines_are_what_is_said(house, brought, definition, tmp_path
     Path("models/house_loan").mkdir(parents=True)
     Path("models/house_loan/mine.txt").touch()
     said.append(run(*train))
-    lines = re.findall(r"^\| `(python -m ml: .*?)` \|", DOC, re.M)
+    lines = re.findall(r"^\| `(Error: .*?)` \|", DOC, re.M)
     assert sorted(lines) == sorted(said)

@@ -106,5 +106,5 @@ def _verify(copy: Path, *, source: Path) -> None:
         raise InvalidBundle(f"{source}: not verified within {VERIFY_SECONDS} seconds") from None
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"{source}: exit code {done.returncode}"]
-        reason = lines[-1].removeprefix("python -m ml: ")
+        reason = lines[-1].removeprefix("Error: ")
         raise InvalidBundle(reason.replace(str(copy), str(source)))

@@ -182,4 +182,4 @@ def test_verify_exits_with_one_line(copy, damage, run):
     damage(copy)
     code, out, errors = run("verify", "--bundle", copy)
     assert (code, out, len(errors)) == (2, [], 1)
-    assert errors[0].startswith(f"python -m ml: {copy}")
+    assert errors[0].startswith(f"Error: {copy}")

@@ -22,12 +22,12 @@ from ml.bundle.manifest import (
 )
 from ml.bundle.reader import read_bundle
 from ml.bundle.store import find_bundle
-from ml.product.application import Rules, as_columns
+from ml.product.application import InvalidData, Rules, as_columns
 from ml.product.samples import UNSEEN
 from ml.product.texts import LANGUAGES
 from ml.training.build import KNOWN_ANSWERS, KNOWN_SHARES, assemble
 from ml.training.candidates import candidates
-from ml.training.dataset import InvalidData, read_rows
+from ml.training.dataset import read_rows
 from ml.training.reference import BACKGROUND as MOST_ROWS
 from ml.training.selection import RULE
 from ml.training.train import DEFAULT, SEED, fit

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from ml.product.application import InvalidData
 from ml.product.definition import PRODUCTS, read_product
-from ml.training.dataset import InvalidData, read_protected, read_rows
+from ml.training.dataset import read_protected, read_rows
 
 SHIPPED = sorted(path.stem for path in PRODUCTS.glob("*.toml"))
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.product.application import Rules
+from ml.product.application import InvalidData, Rules
 from ml.product.definition import read_product
 from ml.scoring.novelty import NEIGHBOURS
-from ml.training.dataset import InvalidData, as_applications, read_rows
+from ml.training.dataset import as_applications, read_rows
 from ml.training.reference import (
     BACKGROUND,
     FAR,

@@ -15,6 +15,7 @@ from sklearn.tree import DecisionTreeClassifier
 from ml.bundle.facts import Effort
 from ml.evaluation.performance import METRICS, figures
 from ml.explaining.reasons import MOST_PLAYERS
+from ml.product.application import InvalidData
 from ml.product.definition import Product
 from ml.product.samples import examples
 from ml.training.candidates import (
@@ -23,7 +24,7 @@ from ml.training.candidates import (
     candidates,
 )
 from ml.training.columns import columns_of
-from ml.training.dataset import InvalidData, read_rows
+from ml.training.dataset import read_rows
 from ml.training.export import export_scorer
 from ml.training.train import (
     DEFAULT,

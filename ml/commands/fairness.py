@@ -1,0 +1,83 @@
+"""The command that compares decisions between protected groups."""
+
+import hashlib
+from pathlib import Path
+
+import click
+from pydantic import ValidationError
+
+from ml.bundle.reader import Bundle, read_bundle
+from ml.card.card import card_content
+from ml.card.fairness_table import as_text
+from ml.commands.options import bundle_option, print_json
+from ml.evaluation.fairness import assess
+from ml.evaluation.reports import FairnessReport
+from ml.product.application import InvalidData
+from ml.product.definition import Fairness
+from ml.training.dataset import read_protected, read_rows
+
+
+def _limit(ctx: click.Context, option: click.Parameter, value: str | None) -> float | None:
+    """Check a limit as the product's own is checked."""
+    if value is None or option.name is None:
+        return None
+    try:
+        limit: float = getattr(Fairness.model_validate({option.name: value}), option.name)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise click.BadParameter(f"{value!r}: {reason}", ctx, option) from error
+    return limit
+
+
+@click.command("fairness")
+@bundle_option
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="CSV",
+    help="The rows to decide. Default: the report made at training, on rows left out of it.",
+)
+@click.option("--json", is_flag=True, help="Print all figures, as one JSON object.")
+@click.option(
+    "--grant-ratio",
+    metavar="R",
+    callback=_limit,
+    help="The least ratio of two groups' grant rates. Default: the product's.",
+)
+@click.option(
+    "--difference",
+    metavar="D",
+    callback=_limit,
+    help="The largest difference in equal opportunity. Default: the product's.",
+)
+@click.option(
+    "--smallest-group",
+    metavar="N",
+    callback=_limit,
+    help="Rows, and good rows, from which a group is assessed. Default: the product's.",
+)
+def command(bundle: Path, data: Path | None, *, json: bool, **given: float | None) -> None:
+    """Compare decisions between protected groups."""
+    model = read_bundle(bundle)
+    limits = {name: limit for name, limit in given.items() if limit is not None}
+    if data is not None:
+        report = _assessed(model, data, limits)
+    elif limits:
+        raise InvalidData("other limits need --data: the report made at training is as it is")
+    else:
+        report = card_content(model).fairness
+    if json:
+        print_json(report)
+    else:
+        click.echo(as_text(report))
+
+
+def _assessed(bundle: Bundle, data: Path, limits: dict[str, float]) -> FairnessReport:
+    fields, good = read_rows(bundle.product, data)
+    protected = read_protected(bundle.product, data)
+    granted = bundle.scorer.score_many(fields) >= bundle.threshold
+    digest = hashlib.sha256(data.read_bytes()).hexdigest()
+    if digest == bundle.manifest.data.sha256:
+        click.echo("These rows trained the model: what is found on them flatters it.", err=True)
+    set_by_hand = bundle.product.fairness.model_copy(update=limits)
+    return assess(bundle.product, protected, good=good, granted=granted, limits=set_by_hand)

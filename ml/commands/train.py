@@ -1,0 +1,127 @@
+"""The command that compares the candidates and writes a bundle."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ml.bundle.reader import Bundle
+from ml.bundle.writer import refuse_foreign
+from ml.commands.options import FiniteRange
+from ml.evaluation.performance import METRICS, threshold_for
+from ml.product.definition import PRODUCTS, read_product
+from ml.training.build import Origin, assemble
+from ml.training.dataset import read_protected, read_rows
+from ml.training.train import DEFAULT, FOLDS, SEED, THOROUGH, train
+
+SEEDS = 2**32  # what NumPy takes: 32 bits
+SHIPPED = ", ".join(sorted(p.stem for p in PRODUCTS.glob("*.toml")))
+
+console = Console(stderr=True)
+
+
+@click.command("train")
+@click.option(
+    "--product",
+    default="consumer_credit",
+    show_default=True,
+    help=f"A shipped one ({SHIPPED}) or a TOML file.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="CSV",
+    help="The rows to learn from. Default: the product's own.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where to write the bundle. Default: models/PRODUCT.",
+)
+@click.option(
+    "--cost-ratio",
+    type=FiniteRange(min=0, min_open=True),
+    metavar="R",
+    help="The cost of a bad loan granted, over that of a good one refused. Default: the product's.",
+)
+@click.option(
+    "--threshold",
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
+    metavar="P",
+    help="The least probability that is granted. Default: by the cost ratio.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0, SEEDS, max_open=True), default=SEED, show_default=True
+)
+@click.option("--thorough", is_flag=True, help="More repeats and finer grids; takes long.")
+def command(
+    *,
+    product: str,
+    data: Path | None,
+    out: Path | None,
+    cost_ratio: float | None,
+    threshold: float | None,
+    seed: int,
+    thorough: bool,
+) -> None:
+    """Compare the candidates and write a bundle."""
+    definition = read_product(product)
+    file = data or definition.data_file
+    rows, protected = read_rows(definition, file), read_protected(definition, file)
+    folder = out or Path("models") / definition.name
+    refuse_foreign(folder)  # now, and not after minutes of training
+    ratio = cost_ratio or definition.cost_ratio
+    grant_from = threshold or threshold_for(ratio)
+    effort = THOROUGH if thorough else DEFAULT
+    good = rows[1]
+    console.print(f"{definition.label.en}: {len(good):,} rows, {good.mean():.1%} of them good")
+    trained = train(
+        definition, rows, threshold=grant_from, effort=effort, seed=seed, progress=_progress
+    )
+    source = Path(product)
+    toml = source if source.suffix == ".toml" else PRODUCTS / f"{definition.name}.toml"
+    origin = Origin(
+        definition=toml.read_bytes(),
+        data_file=file,
+        data=rows,
+        protected=protected,
+        seed=seed,
+        effort=effort,
+        cost_ratio=ratio,
+        threshold=grant_from,
+        by_hand=threshold is not None,
+    )
+    _report(assemble(folder, definition, trained, origin), folds=FOLDS * effort.repeats)
+
+
+def _progress(tasks: Iterable[Any], total: int) -> Iterator[Any]:
+    columns = (TextColumn("comparing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        yield from bar.track(tasks, total=total)
+
+
+def _report(bundle: Bundle, *, folds: int) -> None:
+    manifest = bundle.manifest
+    table = Table(title=f"Nested cross-validation, {folds} outer folds: mean ± standard deviation")
+    table.add_column("candidate")
+    for metric in METRICS:
+        table.add_column(metric.replace("_", " "), justify="right")
+    for row in manifest.table:
+        style = "bold" if row.name == manifest.champion else ""
+        spreads = [getattr(row, metric) for metric in METRICS]
+        cells = [f"{spread.mean:.4f} ± {spread.sd:.4f}" for spread in spreads]
+        table.add_row(row.label, *cells, style=style)
+    console.print(table)
+    console.print(manifest.rule.en)
+    console.print(manifest.reason.en)
+    if manifest.scorer == "pipeline":
+        console.print(
+            "This champion has no array form: the service will run its scikit-learn pipeline."
+        )
+    console.print(f"Threshold {manifest.threshold:.4g} ({manifest.threshold_from}).")
+    console.print(f"Written to {bundle.directory}, version {bundle.version}.")
