@@ -95,7 +95,7 @@ def compare(
 
 def refused(bundle: Bundle, count: int) -> list[Application]:
     """Return rows of the product's own data that the champion refuses."""
-    fields, _ = read_rows(bundle.product, bundle.product.data_file)
+    fields = read_rows(bundle.product, bundle.product.data_file).fields
     below = np.flatnonzero(bundle.scorer.score_many(fields) < bundle.threshold)
     return as_applications(fields.iloc[below[:: max(1, len(below) // count)][:count]])
 

@@ -19,6 +19,7 @@ Moment = Annotated[
 ScorerKind = Literal["linear", "rbf", "pipeline"]
 Setting = bool | int | float | str | None
 Settings = dict[str, Setting]
+REPEATED = "repeated"  # a reason to leave a row out, beside fields that are empty
 
 
 class Fact(BaseModel):
@@ -52,12 +53,19 @@ class CandidateRow(Metrics[Spread]):
 
 
 class TrainingData(Fact):
-    """The rows that a model was trained on."""
+    """The rows that a model was trained on.
+
+    Attributes
+    ----------
+    left_out : dict of str to int
+        How many rows of the file were not used: by the field that is empty, and under `REPEATED`.
+    """
 
     file: str
     sha256: Sha256
     rows: Annotated[int, Field(ge=1)]
     good: Annotated[int, Field(ge=0)]
+    left_out: dict[str, Annotated[int, Field(ge=1)]] = {}
 
 
 class Effort(Fact):

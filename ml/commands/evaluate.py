@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ml.bundle.reader import read_bundle
-from ml.commands.options import bundle_option, print_json
+from ml.commands.options import bundle_option, left_out_lines, print_json
 from ml.evaluation.performance import compare
 from ml.training.dataset import read_rows
 
@@ -16,5 +16,8 @@ from ml.training.dataset import read_rows
 def command(bundle: Path, data: Path) -> None:
     """Decide the rows of a CSV file, print figures as JSON."""
     model = read_bundle(bundle)
-    fields, good = read_rows(model.product, data)
-    print_json(compare(good, model.scorer.score_many(fields), threshold=model.threshold))
+    rows = read_rows(model.product, data)
+    for line in left_out_lines(rows.left_out):
+        click.echo(line, err=True)
+    probability = model.scorer.score_many(rows.fields)
+    print_json(compare(rows.good, probability, threshold=model.threshold))

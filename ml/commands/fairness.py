@@ -9,12 +9,12 @@ from pydantic import ValidationError
 from ml.bundle.reader import Bundle, read_bundle
 from ml.card.card import card_content
 from ml.card.fairness_table import as_text
-from ml.commands.options import bundle_option, print_json
+from ml.commands.options import bundle_option, left_out_lines, print_json
 from ml.evaluation.fairness import assess
 from ml.evaluation.reports import FairnessReport
 from ml.product.application import InvalidData
 from ml.product.definition import Fairness
-from ml.training.dataset import read_protected, read_rows
+from ml.training.dataset import read_rows
 
 
 def _limit(ctx: click.Context, option: click.Parameter, value: str | None) -> float | None:
@@ -73,11 +73,14 @@ def command(bundle: Path, data: Path | None, *, json: bool, **given: float | Non
 
 
 def _assessed(bundle: Bundle, data: Path, limits: dict[str, float]) -> FairnessReport:
-    fields, good = read_rows(bundle.product, data)
-    protected = read_protected(bundle.product, data)
-    granted = bundle.scorer.score_many(fields) >= bundle.threshold
+    rows = read_rows(bundle.product, data)
+    for line in left_out_lines(rows.left_out):
+        click.echo(line, err=True)
+    granted = bundle.scorer.score_many(rows.fields) >= bundle.threshold
     digest = hashlib.sha256(data.read_bytes()).hexdigest()
     if digest == bundle.manifest.data.sha256:
         click.echo("These rows trained the model: what is found on them flatters it.", err=True)
     set_by_hand = bundle.product.fairness.model_copy(update=limits)
-    return assess(bundle.product, protected, good=good, granted=granted, limits=set_by_hand)
+    return assess(
+        bundle.product, rows.protected, good=rows.good, granted=granted, limits=set_by_hand
+    )

@@ -2,10 +2,13 @@
 
 import json
 import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 from pydantic import BaseModel
+
+from ml.bundle.facts import REPEATED
 
 bundle_option = click.option(
     "--bundle",
@@ -28,6 +31,13 @@ class FiniteRange(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number.", param, ctx)
         return number
+
+
+def left_out_lines(left_out: Mapping[str, int]) -> Iterator[str]:
+    """Say how many rows are not used, a line for each reason."""
+    for name, count in left_out.items():
+        rows = f"{count:,} row{'' if count == 1 else 's'} left out"
+        yield f"{rows}: {'repeated' if name == REPEATED else f'no {name}'}."
 
 
 def print_json(answer: BaseModel) -> None:

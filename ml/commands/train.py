@@ -11,11 +11,11 @@ from rich.table import Table
 
 from ml.bundle.reader import Bundle
 from ml.bundle.writer import refuse_foreign
-from ml.commands.options import FiniteRange
+from ml.commands.options import FiniteRange, left_out_lines
 from ml.evaluation.performance import METRICS, threshold_for
 from ml.product.definition import PRODUCTS, read_product
 from ml.training.build import Origin, assemble
-from ml.training.dataset import read_protected, read_rows
+from ml.training.dataset import read_rows
 from ml.training.train import DEFAULT, FOLDS, SEED, THOROUGH, train
 
 SEEDS = 2**32  # what NumPy takes: 32 bits
@@ -72,24 +72,25 @@ def command(
     """Compare the candidates and write a bundle."""
     definition = read_product(product)
     file = data or definition.data_file
-    rows, protected = read_rows(definition, file), read_protected(definition, file)
+    rows = read_rows(definition, file)
     folder = out or Path("models") / definition.name
     refuse_foreign(folder)  # now, and not after minutes of training
     ratio = cost_ratio or definition.cost_ratio
     grant_from = threshold or threshold_for(ratio)
     effort = THOROUGH if thorough else DEFAULT
-    good = rows[1]
+    good = rows.good
     console.print(f"{definition.label.en}: {len(good):,} rows, {good.mean():.1%} of them good")
+    for line in left_out_lines(rows.left_out):
+        console.print(line)
     trained = train(
-        definition, rows, threshold=grant_from, effort=effort, seed=seed, progress=_progress
+        definition, rows.data, threshold=grant_from, effort=effort, seed=seed, progress=_progress
     )
     source = Path(product)
     toml = source if source.suffix == ".toml" else PRODUCTS / f"{definition.name}.toml"
     origin = Origin(
         definition=toml.read_bytes(),
         data_file=file,
-        data=rows,
-        protected=protected,
+        rows=rows,
         seed=seed,
         effort=effort,
         cost_ratio=ratio,

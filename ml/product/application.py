@@ -89,14 +89,17 @@ class Rules:
     Parameters
     ----------
     product : Product
-        Whose fields an application must have.
+    fields : sequence of Field, optional
+        Which an application must have; those of the product where none are given.
     """
 
-    def __init__(self, product: Product) -> None:
+    def __init__(self, product: Product, *, fields: Sequence[Field] | None = None) -> None:
         self.product = product
+        self.fields = product.inputs if fields is None else tuple(fields)
+        self._by_name = {f.name: f for f in self.fields}
         # A limit is checked against a field that stands before it.
-        fields = sorted(product.inputs, key=lambda f: f.at_most is not None)
-        definitions: dict[str, Any] = {f.name: _definition(f) for f in fields}
+        in_turn = sorted(self.fields, key=lambda f: f.at_most is not None)
+        definitions: dict[str, Any] = {f.name: _definition(f) for f in in_turn}
         self.model: type[BaseModel] = create_model(
             product.name, __config__=ConfigDict(extra="forbid", strict=True), **definitions
         )
@@ -170,7 +173,7 @@ class Rules:
         return self.check({name: self._read(name, text) for name, text in texts.items()})
 
     def _read(self, name: str, text: str) -> object:
-        field = self.product.by_name.get(name)
+        field = self._by_name.get(name)
         if not text.strip():
             return None
         if field is None or field.kind == "choice":
@@ -179,17 +182,17 @@ class Rules:
         return text if number is None else number
 
     def _in_order(self, model: BaseModel) -> Application:
-        return {f.name: getattr(model, f.name) for f in self.product.inputs}
+        return {f.name: getattr(model, f.name) for f in self.fields}
 
     def _invalid(self, error: ValidationError) -> InvalidApplication:
         # A name that is no Unicode, such as a lone surrogate, has no place that could be told.
         details = {str(e["loc"][0]) if e["loc"] else "": e for e in error.errors(include_url=False)}
-        order = {f.name: i for i, f in enumerate(self.product.inputs)}
+        order = {f.name: i for i, f in enumerate(self.fields)}
         names = sorted(details, key=lambda name: (order.get(name, len(order)), name))
         return InvalidApplication([self._explain(name, details[name]) for name in names])
 
     def _explain(self, name: str, detail: ErrorDetails) -> FieldError:
-        field = self.product.by_name.get(name)
+        field = self._by_name.get(name)
         if field is None:
             return FieldError(_shown(name), "unknown", MESSAGES["unknown"])
         code = _code(field, detail)
@@ -200,7 +203,7 @@ class Rules:
         return FieldError(name, code, Text(**words))
 
     def _facts(self, field: Field, language: str) -> dict[str, str]:
-        other = self.product.by_name.get(field.at_most or "")
+        other = self._by_name.get(field.at_most or "")
         return {
             "minimum": "" if field.minimum is None else format_integer(field.minimum, language),
             "maximum": "" if field.maximum is None else format_integer(field.maximum, language),

@@ -129,6 +129,13 @@ class Fairness(Stated):
     smallest_group: Annotated[int, Bounded(ge=2)] = 30
 
 
+class RowFlaws(Stated):
+    """What the product's data are known to hold that an application may not."""
+
+    leave_out_empty: tuple[Name, ...] = ()  # required fields; rows without them are left out
+    repeated: Literal["refuse", "leave_out", "keep"] = "refuse"  # rows that are there already
+
+
 class Product(Stated):
     """What is lent: its fields, its data and what a wrong decision costs."""
 
@@ -142,6 +149,7 @@ class Product(Stated):
     limits: tuple[Text, ...] = ()  # what the data and any model of them cannot say
     cost_ratio: Annotated[Finite, Bounded(gt=0)]  # a bad loan granted : a good one refused
     fairness: Fairness = Fairness()
+    rows: RowFlaws = RowFlaws()
     groups: tuple[Group, ...]
     fields: tuple[Field, ...]
     ratios: tuple[Ratio, ...] = ()
@@ -200,22 +208,28 @@ class Product(Stated):
     def _names_agree(self) -> Self:
         _refuse_twice([self.target, *(f.name for f in self.fields), *(r.name for r in self.ratios)])
         _refuse_twice([g.name for g in self.groups])
-        integers = {f.name for f in self.inputs if f.kind == "integer"}
-        groups = {g.name for g in self.groups}
-        for where, name in self._references():
-            if name not in integers:
-                raise ValueError(
-                    f"{where} names {name}, which is no integer field of an application"
-                )
-        for field in self.inputs:
-            if field.group not in groups:
-                raise ValueError(f"{field.name} names an unknown group, {field.group}")
+        self._refuse_unknown()
         if self.by_name[self.amount].optional:
             raise ValueError(f"the amount, {self.amount}, cannot be optional")
         for field in self.inputs:
             if field.at_most and self.by_name[field.at_most].at_most:
                 raise ValueError(f"{field.name} is limited by {field.at_most}, itself limited")
         return self
+
+    def _refuse_unknown(self) -> None:
+        integers = {f.name for f in self.inputs if f.kind == "integer"}
+        for where, name in self._references():
+            if name not in integers:
+                raise ValueError(
+                    f"{where} names {name}, which is no integer field of an application"
+                )
+        for name in self.rows.leave_out_empty:
+            if name not in self.by_name or self.by_name[name].optional:
+                raise ValueError(f"rows: {name} is no required field of an application")
+        groups = {g.name for g in self.groups}
+        for field in self.inputs:
+            if field.group not in groups:
+                raise ValueError(f"{field.name} names an unknown group, {field.group}")
 
     def _references(self) -> list[tuple[str, str]]:
         limits = [(f.name, f.at_most) for f in self.inputs if f.at_most is not None]

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import joblib
-import numpy as np
 import pandas as pd
 
 from ml.bundle.facts import Effort, Facts, KnownAnswer, TrainingData
@@ -34,6 +33,7 @@ from ml.product.definition import Product
 from ml.product.samples import examples
 from ml.product.texts import LANGUAGES
 from ml.scoring.scorer import Scorer
+from ml.training.dataset import Rows
 from ml.training.export import export_scorer, kind_of
 from ml.training.reference import background, novelty_arrays, ranges
 from ml.training.selection import RULE
@@ -53,10 +53,8 @@ class Origin:
         Of the product's TOML file.
     data_file : Path
         The rows it was trained on.
-    data : (DataFrame of shape (n_samples, n_fields), ndarray of shape (n_samples,))
-        Their raw fields, and 1 for good or 0 for bad.
-    protected : DataFrame of shape (n_samples, n_attributes)
-        Their protected attributes, for the fairness report alone.
+    rows : Rows
+        Their protected attributes serve the fairness report alone.
     seed : int
     effort : Effort
     cost_ratio : float
@@ -69,8 +67,7 @@ class Origin:
 
     definition: bytes
     data_file: Path
-    data: tuple[pd.DataFrame, np.ndarray]
-    protected: pd.DataFrame
+    rows: Rows
     seed: int
     effort: Effort
     cost_ratio: float
@@ -101,7 +98,7 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
     """
     files = {PRODUCT: origin.definition, **_models(trained)}
     scorer = Scorer(files[ARRAYS], pipeline=load_pipeline(files[CHAMPION]))
-    fields, good = origin.data
+    fields, good = origin.rows.data
     compared = background(fields, scorer.score_many(fields), threshold=origin.threshold)
     files[BACKGROUND] = _json(compared)
     files[NOVELTY] = novelty_arrays(scorer.matrix(fields), seed=origin.seed)
@@ -124,6 +121,7 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
             sha256=hashlib.sha256(origin.data_file.read_bytes()).hexdigest(),
             rows=len(good),
             good=int(good.sum()),
+            left_out=origin.rows.left_out,
         ),
         ranges=ranges(product, fields),
         known_answers=_known_answers(product, trained, Explainer(product, scorer, compared)),
@@ -145,7 +143,7 @@ def _models(trained: Trained) -> dict[str, bytes]:
 
 def _evidence(product: Product, trained: Trained, origin: Origin) -> dict[str, bytes]:
     """Return the model card's content and its plots."""
-    good, probability = origin.data[1], trained.out_of_fold
+    good, probability = origin.rows.good, trained.out_of_fold
     judged = evidence(
         good=good,
         probability=probability,
@@ -156,7 +154,7 @@ def _evidence(product: Product, trained: Trained, origin: Origin) -> dict[str, b
     card = CardContent(
         evidence=judged,
         importance=trained.importance,
-        fairness=assess(product, origin.protected, good=good, granted=granted),
+        fairness=assess(product, origin.rows.protected, good=good, granted=granted),
     )
     files = {CARD: _json(card.model_dump(mode="json"))}
     for language in LANGUAGES:

@@ -1,98 +1,192 @@
-"""The rows of a product's CSV file, checked before anything is learned from or judged by them."""
+"""The rows of a product's CSV file, each checked by the rules of an application."""
 
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ml.product.application import Application, InvalidData, Value
-from ml.product.definition import Product
+from ml.bundle.facts import REPEATED
+from ml.product.application import Application, InvalidApplication, InvalidData, Rules, Value
+from ml.product.definition import Field, Product
+
+OTHER_SEPARATORS = ";\t|"
+Cells = dict[str, str]
 
 
-def read_rows(product: Product, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a file that can be learned from or judged.
+
+    Attributes
+    ----------
+    fields : DataFrame of shape (n_samples, n_fields)
+        The fields of an application: no protected column, no target. Numbers are int64, or
+        float64 with NaN for missing; choices are objects with NaN for missing.
+    good : ndarray of shape (n_samples,)
+        1 for good, 0 for bad.
+    protected : DataFrame of shape (n_samples, n_attributes)
+        Those protected columns that the file has, in the product's order.
+    left_out : dict of str to int
+        How many rows the product lets pass and training leaves out: by the field that is empty,
+        and under ``"repeated"``.
+    """
+
+    fields: pd.DataFrame
+    good: np.ndarray
+    protected: pd.DataFrame
+    left_out: dict[str, int]
+
+    @property
+    def data(self) -> tuple[pd.DataFrame, np.ndarray]:
+        """The fields and the answers."""
+        return self.fields, self.good
+
+
+def read_rows(product: Product, file: Path) -> Rows:
     """Read the rows of a product's CSV file.
 
     Parameters
     ----------
     product : Product
     file : Path
-        With a header; an empty cell is a missing value.
+        UTF-8, with a header, separated by commas; an empty cell is a missing value. Every cell
+        obeys the rules of an application; ``product.rows`` says which flaws are let pass.
 
     Returns
     -------
-    fields : DataFrame of shape (n_samples, n_fields)
-        The fields of an application alone: no protected column, no target.
-    good : ndarray of shape (n_samples,)
-        1 for good, 0 for bad.
+    Rows
 
     Raises
     ------
     InvalidData
-        The file cannot be read, lacks a column, has no rows, or holds a word or an infinity where
-        a number belongs.
+        The file cannot be read, lacks a column or has no rows, or a cell breaks a rule. The
+        message names the first such cell and counts the others.
     """
-    frame = _read(file)
-    wanted = [*(f.name for f in product.inputs), product.target]
-    absent = [name for name in wanted if name not in frame]
-    if absent:
-        raise InvalidData(f"{file}: no column {', '.join(absent)}")
-    for name in (f.name for f in product.inputs if f.kind != "choice"):
-        numeric = pd.api.types.is_numeric_dtype(frame[name])
-        if not numeric or np.isinf(frame[name].to_numpy(dtype=np.float64)).any():
-            raise InvalidData(f"{file}: column {name} holds something that is no number")
-    good = frame[product.target]
-    if not good.isin([0, 1]).all():
-        raise InvalidData(f"{file}: column {product.target} must be 0 or 1 in every row")
-    return frame[[f.name for f in product.inputs]], good.to_numpy(dtype=np.int64)
-
-
-def read_protected(product: Product, file: Path) -> pd.DataFrame:
-    """Read the protected columns of a product's CSV file.
-
-    Parameters
-    ----------
-    product : Product
-    file : Path
-        With a header; an empty cell is a missing value.
-
-    Returns
-    -------
-    DataFrame of shape (n_samples, n_attributes)
-        Those that the file has, in the product's order; it may have none.
-
-    Raises
-    ------
-    InvalidData
-        The file cannot be read, has no rows, or holds a value that its field does not allow.
-    """
-    frame = _read(file)
-    fields = [f for f in product.protected if f.name in frame]
-    for field in fields:
-        known = frame[field.name].dropna()
-        if field.kind == "integer":
-            low, high = field.minimum or 0, field.maximum or 0
-            numeric = pd.api.types.is_numeric_dtype(known)
-            fits = numeric and (known.between(low, high) & (known % 1 == 0)).all()
-            wanted = f"no whole number from {low} to {high}"
-        else:
-            values: list[str | int] = [*(c.value for c in field.choices)] or [0, 1]
-            fits = known.isin(values).all()
-            wanted = f"none of {', '.join(map(str, values))}"
-        if not fits:
-            raise InvalidData(f"{file}: column {field.name} holds something that is {wanted}")
-    return frame[[f.name for f in fields]]
-
-
-def _read(file: Path) -> pd.DataFrame:
+    reader = _Reader(product, file)
     try:
-        frame = pd.read_csv(file)
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            reader.read(text)
     except OSError as error:
         raise InvalidData(f"{file}: {error.strerror or error}") from error
-    except ValueError as error:  # what pandas and the codecs raise for a file that is no such CSV
-        raise InvalidData(f"{file}: {' '.join(str(error).split())}") from error
-    if frame.empty:
-        raise InvalidData(f"{file}: no rows")
-    return frame
+    except UnicodeDecodeError as error:
+        raise InvalidData(f"{file}: not UTF-8: {error.reason} at byte {error.start}") from error
+    except csv.Error as error:
+        raise InvalidData(f"{file}: {error}") from error
+    return reader.rows()
+
+
+class _Reader:
+    """Reads one file; holds the rows and what is wrong with them."""
+
+    def __init__(self, product: Product, file: Path) -> None:
+        self._product = product
+        self._file = file
+        self._rules = Rules(product)
+        self._kept: list[tuple[Application, int, Application]] = []
+        self._left_out: Counter[str] = Counter()
+        self._wrong: list[str] = []
+        self._first_line: dict[tuple[str, ...], int] = {}
+
+    def read(self, text: Iterator[str]) -> None:
+        lines = csv.reader(text, strict=True)
+        header = next((line for line in lines if line), None)
+        if header is None:
+            raise InvalidData(f"{self._file}: no header")
+        self._check_header(header)
+        # Every question about the applicant may go without an answer, but no answer may be wrong.
+        asked = [f.model_copy(update={"optional": True}) for f in self._product.protected]
+        self._protected = [f for f in asked if f.name in header]
+        self._protected_rules = Rules(self._product, fields=self._protected)
+        for line in lines:
+            if line:
+                self._take(lines.line_num, header, line)
+
+    def rows(self) -> Rows:
+        if self._wrong:
+            more = len(self._wrong) - 1
+            raise InvalidData(self._wrong[0] + (f" And {more:,} more." if more else ""))
+        if not self._kept:
+            raise InvalidData(f"{self._file}: no rows")
+        applications, good, protected = zip(*self._kept, strict=True)
+        return Rows(
+            _frame(self._product.inputs, applications),
+            np.array(good, dtype=np.int64),
+            _frame(self._protected, protected),
+            dict(self._left_out),
+        )
+
+    def _check_header(self, header: list[str]) -> None:
+        wanted = [*self._product.by_name, self._product.target]
+        separator = next((s for s in OTHER_SEPARATORS if s in header[0]), "")
+        if len(header) == 1 and separator and len(wanted) > 1:
+            raise InvalidData(f"{self._file}: separated by {separator!r} where a comma belongs")
+        absent = [name for name in wanted if name not in header]
+        if absent:
+            raise InvalidData(f"{self._file}: no column {', '.join(absent)}")
+        known = [*wanted, *(f.name for f in self._product.protected)]
+        twice = [name for name in known if header.count(name) > 1]
+        if twice:
+            raise InvalidData(f"{self._file}: more than one column {', '.join(twice)}")
+
+    def _take(self, number: int, header: list[str], line: list[str]) -> None:
+        if len(line) != len(header):
+            self._refuse(number, f"{len(line)} cells under {len(header)} columns.")
+            return
+        cells = dict(zip(header, line, strict=True))
+        errors = len(self._wrong)
+        answer = cells[self._product.target].strip()
+        if answer not in ("0", "1"):
+            self._refuse(number, "1 for good or 0 for bad.", column=self._product.target)
+        protected = self._checked(number, cells, self._protected_rules)
+        empty = self._empty(cells)
+        application = None if empty else self._checked(number, cells, self._rules)
+        if len(self._wrong) > errors or self._repeats(number, tuple(line)):
+            return
+        if empty:
+            self._left_out[empty] += 1
+        elif application is not None and protected is not None:
+            self._kept.append((application, int(answer), protected))
+
+    def _empty(self, cells: Cells) -> str | None:
+        """Return the first empty field for which the row is to be left out."""
+        leave = self._product.rows.leave_out_empty
+        return next((name for name in leave if not cells[name].strip()), None)
+
+    def _checked(self, number: int, cells: Cells, rules: Rules) -> Application | None:
+        try:
+            return rules.check_text({f.name: cells[f.name] for f in rules.fields})
+        except InvalidApplication as invalid:
+            for error in invalid.errors:
+                self._refuse(number, error.message.en, column=error.field)
+        return None
+
+    def _repeats(self, number: int, line: tuple[str, ...]) -> bool:
+        """Say whether a row is to be left out as one that was there before, or refuse it."""
+        policy = self._product.rows.repeated
+        first = self._first_line.setdefault(line, number)
+        if first == number or policy == "keep":
+            return False
+        if policy == "leave_out":
+            self._left_out[REPEATED] += 1
+        else:
+            self._refuse(number, f"the same as line {first}.")
+        return True
+
+    def _refuse(self, number: int, reason: str, *, column: str = "") -> None:
+        where = f", column {column}" if column else ""
+        self._wrong.append(f"{self._file}, line {number}{where}: {reason}")
+
+
+def _frame(fields: list[Field] | tuple[Field, ...], rows: tuple[Application, ...]) -> pd.DataFrame:
+    columns = {}
+    for field in fields:
+        values = [np.nan if row[field.name] is None else row[field.name] for row in rows]
+        columns[field.name] = pd.Series(values, dtype=object if field.kind == "choice" else None)
+    return pd.DataFrame(columns, index=range(len(rows)))
 
 
 def as_applications(fields: pd.DataFrame) -> list[Application]:

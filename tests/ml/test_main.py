@@ -24,6 +24,11 @@ KEYS = {
 }
 
 
+def table(product):
+    """The product's rows, every cell as it stands in the file."""
+    return pd.read_csv(product.data_file, dtype=str, keep_default_na=False)
+
+
 def test_help_lists_every_command():
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "ml", "--help"],
@@ -95,7 +100,7 @@ def test_train_refuses_a_place_that_is_taken_before_it_starts(run, tmp_path):
 
 def test_train_too_few_rows(run, product, tmp_path):
     few = tmp_path / "few.csv"
-    pd.read_csv(product.data_file).head(40).to_csv(few, index=False)
+    table(product).head(40).to_csv(few, index=False)
     code, out, errors = run("train", "--data", few, "--out", tmp_path / "out")
     assert (code, out) == (2, [])
     assert errors[-1] == "Error: at least 25 good and 25 bad rows are needed"
@@ -104,16 +109,17 @@ def test_train_too_few_rows(run, product, tmp_path):
 
 def test_evaluate_prints_one_json_object(run, bundle, product):
     code, out, errors = run("evaluate", "--bundle", bundle.directory, "--data", product.data_file)
-    assert (code, errors, len(out)) == (0, [], 1)
+    assert (code, len(out)) == (0, 1)
+    assert errors == ["2 rows left out: no employment_type.", "5 rows left out: no home_status."]
     found = json.loads(out[0])
     assert set(found) == KEYS
-    assert found["n"] == 3561
+    assert found["n"] == 3554
 
 
-@pytest.mark.parametrize("only", [0, 1])
+@pytest.mark.parametrize("only", ["0", "1"])
 def test_evaluate_single_class_prints_null(run, bundle, product, tmp_path, only):
     file = tmp_path / "one.csv"
-    rows = pd.read_csv(product.data_file).query("eligible == @only").head(20)
+    rows = table(product).query("eligible == @only").head(20)
     rows.to_csv(file, index=False)
     code, out, errors = run("evaluate", "--bundle", bundle.directory, "--data", file)
     assert (code, errors) == (0, [])
@@ -137,11 +143,11 @@ def test_verify_whole_bundle(run, bundle):
 def test_fairness_says_that_the_rows_trained_the_model(run, bundle, product, tmp_path):
     command = ("fairness", "--bundle", bundle.directory, "--data")
     code, out, errors = run(*command, product.data_file)
-    assert (code, len(errors)) == (0, 1)
-    assert "trained" in errors[0]
+    assert (code, len(errors)) == (0, 3)
+    assert "trained" in errors[-1]
     assert any("Marital status" in line for line in out)
     other = tmp_path / "other.csv"
-    pd.read_csv(product.data_file).head(500).to_csv(other, index=False)
+    table(product).head(500).to_csv(other, index=False)
     code, out, errors = run(*command, other, "--json", "--grant-ratio=0.9", "--smallest-group=40")
     assert (code, errors, len(out)) == (0, [], 1)
     found = json.loads(out[0])
@@ -163,11 +169,11 @@ def test_fairness_wrong_limit(run, bundle, product, wrong):
 
 def test_fairness_wrong_data(run, bundle, product, tmp_path):
     wrong = tmp_path / "wrong.csv"
-    pd.read_csv(product.data_file).head(9).assign(protected_age="old").to_csv(wrong, index=False)
+    table(product).head(9).assign(protected_age="old").to_csv(wrong, index=False)
     for file in (wrong, tmp_path / "none.csv"):
         code, out, errors = run("fairness", "--bundle", bundle.directory, "--data", file)
         assert (code, out, len(errors)) == (2, [], 1)
-        assert errors[0].startswith(f"Error: {file}: ")
+        assert errors[0].startswith(f"Error: {file}")
 
 
 def test_card_prints_markdown_in_a_language(run, bundle):

@@ -66,6 +66,8 @@ def definition() -> str:
     head, *fields = re.split(r"^(?=\[\[fields\]\])", text, flags=re.M)
     left_out = [f for f in fields if re.search(r'^name = "(.*)"', f, re.M)[1] in LEFT_OUT]
     assert len(left_out) == len(LEFT_OUT)
+    assert head.count(', "credit_lines"') == 1  # among those whose rows are left out if it is empty
+    head = head.replace(', "credit_lines"', "")
     return head + "".join(f for f in fields if f not in left_out)
 
 
@@ -76,7 +78,7 @@ def brought(session_folder: Path, definition: str) -> Path:
     def walk(folder: Path) -> None:
         folder.mkdir()
         (folder / "house_loan.toml").write_text(definition)
-        rows = pd.read_csv(DATA / "mortgages.csv")
+        rows = pd.read_csv(DATA / "mortgages.csv", dtype=str, keep_default_na=False)
         rows = rows[rows.columns[::-1]].assign(branch="north")  # another order, one of no use
         rows.head(ROWS).to_csv(folder / "house_rows.csv", index=False)
         rows.tail(ROWS).to_csv(folder / "unseen_rows.csv", index=False)

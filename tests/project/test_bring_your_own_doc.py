@@ -15,6 +15,7 @@ from ml.product.definition import (
     Group,
     Product,
     Ratio,
+    RowFlaws,
     parse_product,
 )
 from ml.product.samples import examples
@@ -31,6 +32,7 @@ PARTS = {
     "A ratio": Ratio,
     "Reasons in your own words": Wording,
     "Limits of fairness": Fairness,
+    "Known flaws of the rows": RowFlaws,
 }
 
 
@@ -74,6 +76,7 @@ def test_doc_s_example_has_every_key_and_holds_together():
         Ratio: said["ratios"],
         Wording: wordings,
         Fairness: [said["fairness"]],
+        RowFlaws: [said["rows"]],
     }
     for part, parts in found.items():
         assert set().union(*parts) == set(part.model_fields), part

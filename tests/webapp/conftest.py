@@ -45,15 +45,21 @@ def granted(applications: list[Application], bundle: Bundle) -> Application:
 
 
 @pytest.fixture(scope="session")
-def refused(applications: list[Application], bundle: Bundle) -> Application:
-    """The application of the lowest probability."""
-    return min(applications, key=lambda a: bundle.scorer.score(a).probability)
+def refused(applications: list[Application], product: Product, bundle: Bundle) -> Application:
+    """The application of the lowest probability, of those that lack an answer.
+
+    Its amount could be above its price.
+    """
+    largest = product.by_name["loan_amount"].maximum
+    prices = range(6_000, largest)
+    some = [a for a in applications if None in a.values() and a["purchase_price"] in prices]
+    return min(some, key=lambda a: bundle.scorer.score(a).probability)
 
 
 @pytest.fixture(scope="session")
 def typical(origin: Origin) -> Application:
     """An application like many that the model has learned from."""
-    return as_applications(origin.data[0].head(1))[0]
+    return as_applications(origin.rows.fields.head(1))[0]
 
 
 @pytest.fixture(scope="session")

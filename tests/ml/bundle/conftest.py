@@ -25,7 +25,7 @@ def boosting(product, origin):
     """A small model without an array form."""
     candidate = next(c for c in candidates(product, seed=SEED) if c.name == "boosting")
     grid = {"classify__max_iter": [10]}
-    fields, good = origin.data
+    fields, good = origin.rows.data
     return fit(
         dataclasses.replace(candidate, grid=grid),
         product,

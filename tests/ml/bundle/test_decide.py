@@ -12,7 +12,7 @@ from ml.training.dataset import as_applications, read_rows
 
 @pytest.fixture(scope="module")
 def applications(product):
-    fields, _ = read_rows(product, product.data_file)
+    fields = read_rows(product, product.data_file).fields
     return [*as_applications(fields.head(100)), *examples(product, count=100, seed=9, unseen=True)]
 
 

@@ -142,7 +142,7 @@ def test_file_that_is_none_of_the_bundle(copy, name):
 
 
 def test_ranges_are_those_of_the_training_rows(bundle, origin):
-    fields, _ = origin.data
+    fields = origin.rows.fields
     integers = {f.name for f in bundle.product.inputs if f.kind == "integer"}
     assert bundle.ranges.keys() == integers
     for name, (low, high) in bundle.ranges.items():

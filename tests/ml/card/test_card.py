@@ -51,11 +51,11 @@ def test_card_is_json_and_says_the_same_as_the_bundle(card, bundle):
 
 def test_card_has_evidence_of_the_rows_and_threshold_of_the_bundle(card, bundle, origin, trained):
     figures = card.evidence.figures
-    assert figures.n == len(origin.data[1]) == bundle.manifest.data.rows
+    assert figures.n == len(origin.rows.good) == bundle.manifest.data.rows
     assert figures.n_good == bundle.manifest.data.good
     assert card.evidence.threshold == bundle.threshold
     granted = trained.out_of_fold >= bundle.threshold
-    assert figures.accuracy == pytest.approx((granted == origin.data[1]).mean())
+    assert figures.accuracy == pytest.approx((granted == origin.rows.good).mean())
 
 
 def test_card_labels_candidates_and_fields_in_both_languages(card, bundle):

@@ -8,15 +8,16 @@ from ml.evaluation.fairness import assess
 from ml.product.definition import Fairness
 from ml.training.candidates import candidates
 from ml.training.columns import columns_of
-from ml.training.dataset import read_protected, read_rows
+from ml.training.dataset import read_rows
 
 
 def out_of_fold(product, name):
-    fields, good = read_rows(product, product.data_file)
+    rows = read_rows(product, product.data_file)
+    fields, good = rows.data
     chosen = next(c for c in candidates(product, seed=0) if c.name == name)
     model = Pipeline([("columns", columns_of(product)), ("model", chosen.estimator)])
     granted = cross_val_predict(model, fields, good) == 1
-    return assess(product, read_protected(product, product.data_file), good=good, granted=granted)
+    return assess(product, rows.protected, good=good, granted=granted)
 
 
 def test_assess_mortgage_finds_what_the_lenders_of_1990_did(mortgage):
@@ -46,8 +47,9 @@ def test_assess_consumer_credit_by_age_and_marital_status(product):
 
 
 def test_assess_consumer_credit_group_below_the_smallest(product):
-    fields, good = read_rows(product, product.data_file)
-    protected = read_protected(product, product.data_file)
+    rows = read_rows(product, product.data_file)
+    fields, good = rows.data
+    protected = rows.protected
     limits = Fairness(
         smallest_group=(protected["protected_marital_status"] == "divorced").sum() + 1
     )

@@ -17,7 +17,7 @@ from ml.scoring.scorer import Scorer
 from ml.training.dataset import as_applications, read_rows
 from ml.training.reference import background
 from ml.training.train import Trained
-from tests.fixtures.models import scorer_of
+from tests.fixtures.models import scorer_of, with_optional
 
 SECOND_RATIO = {
     "name": "payment_to_income",
@@ -44,7 +44,7 @@ class Case:
 
     def __init__(self, product: Product, model: Pipeline) -> None:
         self.product, self.model, self.scorer = product, model, scorer_of(model)
-        self.fields, _ = read_rows(product, product.data_file)
+        self.fields = read_rows(product, product.data_file).fields
         self.probability = self.scorer.score_many(self.fields)
         self.background = background(self.fields, self.probability, threshold=0.5)
 
@@ -78,15 +78,18 @@ class Case:
 
 @pytest.fixture(scope="session")
 def products() -> dict[str, Product]:
-    """Both shipped products, one whose ratios share a field, and one of eight fields."""
+    """Both shipped products, one whose ratios share a field, and one of eight fields of
+    which a number, a choice and a flag may be left out."""
     credit, mortgage = read_product("consumer_credit"), read_product("mortgage")
     ratios = [*stated(credit)["ratios"], SECOND_RATIO]
-    few = [stated(f) for f in mortgage.fields if f.name in EIGHT]
+    lenient = with_optional(mortgage, "property_type", "credit_history_meets_guidelines")
+    few = [stated(f) for f in lenient.fields if f.name in EIGHT]
+    rows = {"leave_out_empty": ["loan_term_months"], "repeated": "leave_out"}
     return {
         "consumer_credit": credit,
         "mortgage": mortgage,
         "tied": Product.model_validate(stated(credit) | {"ratios": ratios}),
-        "reduced": Product.model_validate(stated(mortgage) | {"fields": few}),
+        "reduced": Product.model_validate(stated(lenient) | {"fields": few, "rows": rows}),
     }
 
 

@@ -13,13 +13,13 @@ from ml.training.dataset import read_rows
 
 def real(product):
     """The applications of the product's rows."""
-    fields, _ = read_rows(product, product.data_file)
+    fields = read_rows(product, product.data_file).fields
     rows = fields.astype(object).where(fields.notna(), None).to_dict("records")
     return [{n: int(v) if isinstance(v, float) else v for n, v in row.items()} for row in rows]
 
 
 def ranges_of(product):
-    fields, _ = read_rows(product, product.data_file)
+    fields = read_rows(product, product.data_file).fields
     return {
         f.name: (int(fields[f.name].min()), int(fields[f.name].max()))
         for f in product.inputs

@@ -7,6 +7,7 @@ from ml.explaining.counterfactual import nearest_granted
 from ml.product.definition import read_product
 from ml.product.samples import examples
 from ml.training.export import export_scorer
+from tests.fixtures.models import with_optional
 from tests.ml.explaining.search import (
     altered,
     by_force,
@@ -46,7 +47,7 @@ def test_nearest_granted_at_another_threshold_equals_brute_force(
 
 @pytest.mark.parametrize("name", ["svc_linear", "logistic", "svc_rbf"])
 def test_nearest_granted_of_a_mortgage_equals_brute_force(scorer_for, name):
-    product = read_product("mortgage")
+    product = with_optional(read_product("mortgage"), "loan_term_months")
     scorer = scorer_for(name, product)
     ranges = ranges_of(product)
     assert ranges["loan_amount"][1] == 980_000

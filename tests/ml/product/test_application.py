@@ -274,6 +274,7 @@ def test_check_text_accepts_every_row_of_the_data(name):
     refused = [
         (line, outcome(rules.check_text, row))
         for line, row in enumerate(({f: r[f] for f in product.by_name} for r in rows), start=2)
-        if isinstance(outcome(rules.check_text, row), list)
+        if all(row[name] for name in product.rows.leave_out_empty)
+        and isinstance(outcome(rules.check_text, row), list)
     ]
     assert refused == []

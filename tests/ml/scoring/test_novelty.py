@@ -78,7 +78,7 @@ def test_far_are_about_one_in_a_hundred_of_the_training_rows(bundle, rows):
 
 
 def test_far_is_an_absurd_application(bundle):
-    fields, _ = read_rows(bundle.product, bundle.product.data_file)
+    fields = read_rows(bundle.product, bundle.product.data_file).fields
     usual = as_applications(fields.iloc[:1])[0]
     assert bundle.novelty.measure(bundle.scorer.row(usual)) <= 1
     absurd = {"loan_amount": 50_000, "purchase_price": 50_000, "loan_term_months": 6}
@@ -87,7 +87,7 @@ def test_far_is_an_absurd_application(bundle):
 
 
 def test_far_is_not_an_application_like_most(bundle, origin):
-    fields = origin.data[0]
+    fields = origin.rows.fields
     middle = (
         fields.median(numeric_only=True).to_dict()
         | fields.mode().iloc[0, :].filter(["employment_type", "home_status"]).to_dict()
@@ -97,8 +97,8 @@ def test_far_is_not_an_application_like_most(bundle, origin):
 
 
 def test_far_are_few_of_the_rows_that_were_not_learned_from(bundle, origin):
-    fields, _ = read_rows(bundle.product, bundle.product.data_file)
-    unseen = as_applications(fields.iloc[len(origin.data[1]) :])
+    fields = read_rows(bundle.product, bundle.product.data_file).fields
+    unseen = as_applications(fields.iloc[len(origin.rows.good) :])
     far = [bundle.novelty.measure(bundle.scorer.row(a)) > 1 for a in unseen]
     assert len(far) > 2000
     assert 0.002 < np.mean(far) < 0.03

@@ -17,7 +17,7 @@ from ml.scoring.scorer import Scorer
 from ml.training.columns import columns_of
 from ml.training.dataset import read_rows
 from ml.training.export import kind_of
-from tests.fixtures.models import FEW_ROWS, scorer_of
+from tests.fixtures.models import FEW_ROWS, scorer_of, with_optional
 
 ROOT = Path(__file__).parents[3]
 KINDS = {"svc_linear": "linear", "logistic": "linear", "svc_rbf": "rbf", "forest": "pipeline"}
@@ -108,7 +108,7 @@ def test_score_ratio_without_a_value_is_imputed(fitted, product, name, changes, 
     application = middle(product) | changes
     score = scorer.score(application)
     assert score.probability == pytest.approx(truth(model, [application])[0], abs=TOLERANCE)
-    fields, _ = read_rows(product, product.data_file)
+    fields = read_rows(product, product.data_file).fields
     ratios = columns_of(product).transform(fields.iloc[:FEW_ROWS])["loan_to_price"]
     imputed = (ratios.median() - ratios.mean()) / ratios.std(ddof=0)
     assert score.normalised["loan_to_price"] == pytest.approx(imputed)
@@ -128,7 +128,7 @@ def test_score_ratio_is_clipped_to_its_bounds(fitted, product, middle):
 def test_score_normalised_is_what_the_model_saw(fitted, product_name):
     product = read_product(product_name)
     scorer = scorer_of(fitted(product, "svc_linear"))
-    fields, _ = read_rows(product, product.data_file)
+    fields = read_rows(product, product.data_file).fields
     columns = columns_of(product).transform(fields.iloc[:FEW_ROWS])
     application = examples(product, count=1, seed=2)[0]
     normalised = scorer.score(application).normalised
@@ -165,10 +165,9 @@ def test_score_negative_number_under_the_logarithm_mirrors_the_positive(fitted, 
 
 
 def test_score_missing_flag_is_imputed_and_marked(fitted, middle):
-    product = read_product("mortgage")
-    model = fitted(product, "svc_linear")
     flag = "credit_history_meets_guidelines"
-    assert product.by_name[flag].optional
+    product = with_optional(read_product("mortgage"), flag)
+    model = fitted(product, "svc_linear")
     scorer = scorer_of(model)
     applications = [middle(product) | {flag: value} for value in (None, 0, 1)]
     scores = [scorer.score(application) for application in applications]

@@ -116,7 +116,7 @@ def test_margin_at_a_probability_is_calibrated_to_it(fitted, product_name, name)
 def test_place_is_the_mean_and_the_deviation_of_the_training_rows(fitted, product_name):
     product = read_product(product_name)
     scorer = scorer_of(fitted(product, "svc_linear"))
-    fields, _ = read_rows(product, product.data_file)
+    fields = read_rows(product, product.data_file).fields
     columns = columns_of(product).transform(fields.iloc[:FEW_ROWS])
     for name in [f.name for f in product.inputs if f.kind != "choice"] + [
         r.name for r in product.ratios

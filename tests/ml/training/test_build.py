@@ -36,7 +36,7 @@ from ml.training.train import DEFAULT, SEED, fit
 def test_two_trainings_with_one_seed_decide_alike(tmp_path, product, bundle, trained, origin):
     linear = next(c for c in candidates(product, seed=SEED) if c.name == "svc_linear")
     linear = dataclasses.replace(linear, grid={key: v[:1] for key, v in linear.grid.items()})
-    model, _ = fit(linear, product, origin.data, effort=DEFAULT, seed=SEED)
+    model, _ = fit(linear, product, origin.rows.data, effort=DEFAULT, seed=SEED)
     again = dataclasses.replace(trained, models=trained.models | {"svc_linear": model})
     second = assemble(tmp_path / "second", product, again, origin)
     assert second.manifest.known_answers == bundle.manifest.known_answers
@@ -92,15 +92,15 @@ def test_bundle_states_how_it_came_about(bundle, trained, origin):
     assert manifest.data == TrainingData(
         file="loans.csv",
         sha256=hashlib.sha256(origin.data_file.read_bytes()).hexdigest(),
-        rows=len(origin.data[1]),
-        good=int(origin.data[1].sum()),
+        rows=len(origin.rows.good),
+        good=int(origin.rows.good.sum()),
     )
     assert manifest.trained_at.tzinfo is not None
     assert abs(datetime.now(UTC) - manifest.trained_at) < timedelta(hours=1)
 
 
 def test_bundle_compares_with_the_rows_that_were_only_just_granted(bundle, trained, origin):
-    fields, _ = origin.data
+    fields = origin.rows.fields
     held = json.loads(bundle.file(BACKGROUND))
     digest = hashlib.sha256((bundle.directory / BACKGROUND).read_bytes()).hexdigest()
     assert bundle.manifest.files[BACKGROUND] == digest
@@ -161,7 +161,7 @@ def test_known_answers_hold_missing_values_and_unseen_words(bundle):
 def test_assemble_champion_without_array_form_is_run_by_its_pipeline(
     tmp_path, product, trained, origin
 ):
-    fields, good = read_rows(product, product.data_file)
+    fields, good = read_rows(product, product.data_file).data
     small = next(c for c in candidates(product, seed=SEED) if c.name == "boosting")
     small = dataclasses.replace(small, grid={"classify__max_iter": [10]})
     part = (fields.iloc[:300], good[:300])

@@ -31,7 +31,7 @@ def test_candidates_know_every_setting_of_their_grids(name):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_preparation_normalises_every_number(name):
     product = read_product(name)
-    fields, _ = read_rows(product, product.data_file)
+    fields = read_rows(product, product.data_file).fields
     prepared = preparation(product, splines=False).fit_transform(
         columns_of(product).transform(fields)
     )
@@ -47,7 +47,7 @@ def test_preparation_normalises_every_number(name):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_preparation_has_one_place_for_every_missing_value_and_word(name):
     product = read_product(name)
-    fields, _ = read_rows(product, product.data_file)
+    fields = read_rows(product, product.data_file).fields
     columns = columns_of(product).transform(fields)
     prepared = preparation(product, splines=False).fit(columns).transform(columns)
     numbers = sum(f.kind != "choice" for f in product.inputs) + len(product.ratios)
@@ -61,6 +61,6 @@ def test_preparation_has_one_place_for_every_missing_value_and_word(name):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_columns_ignore_protected_fields(name):
     product = read_product(name)
-    fields, good = read_rows(product, product.data_file)
+    fields, good = read_rows(product, product.data_file).data
     more = fields.assign(**{f.name: 1 for f in product.protected}, **{product.target: good})
     assert columns_of(product).transform(more).equals(columns_of(product).transform(fields))

@@ -24,7 +24,7 @@ from ml.training.reference import (
 @pytest.mark.parametrize("name", ["consumer_credit", "mortgage"])
 def test_as_applications_satisfy_the_rules(name):
     product = read_product(name)
-    fields, _ = read_rows(product, product.data_file)
+    fields = read_rows(product, product.data_file).fields
     rules = Rules(product)
     found = as_applications(fields)
     assert [rules.check(application) for application in found] == found
@@ -36,8 +36,7 @@ def test_as_applications_satisfy_the_rules(name):
 
 @pytest.fixture(scope="module")
 def rows(product):
-    fields, _ = read_rows(product, product.data_file)
-    return fields
+    return read_rows(product, product.data_file).fields
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +88,7 @@ def test_background_where_no_row_reaches_the_threshold(rows, probability):
 @pytest.mark.parametrize("name", ["consumer_credit", "mortgage"])
 def test_ranges_are_those_of_the_integers(name):
     product = read_product(name)
-    fields, _ = read_rows(product, product.data_file)
+    fields = read_rows(product, product.data_file).fields
     found = ranges(product, fields)
     assert list(found) == [f.name for f in product.inputs if f.kind == "integer"]
     for name, (low, high) in found.items():

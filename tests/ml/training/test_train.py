@@ -38,14 +38,14 @@ from ml.training.train import (
 
 @pytest.mark.parametrize("rare", [0, 1])
 def test_train_too_few_rows_of_a_class(product, rare):
-    fields, good = read_rows(product, product.data_file)
+    fields, good = read_rows(product, product.data_file).data
     kept = np.concatenate([np.flatnonzero(good == rare)[:24], np.flatnonzero(good != rare)[:100]])
     with pytest.raises(InvalidData, match="at least 25 good and 25 bad rows"):
         train(product, (fields.iloc[kept], good[kept]), threshold=0.5)
 
 
 def test_train_field_without_any_value(product):
-    fields, good = read_rows(product, product.data_file)
+    fields, good = read_rows(product, product.data_file).data
     with pytest.raises(InvalidData, match="no row has a value for home_status, assets"):
         train(product, (fields.assign(assets=np.nan, home_status=None), good), threshold=0.5)
 
@@ -68,7 +68,7 @@ def fitted_statistics(model):
 
 
 def test_fit_learns_from_the_training_rows_alone(product, linear):
-    fields, good = read_rows(product, product.data_file)
+    fields, good = read_rows(product, product.data_file).data
     train_rows, test_rows = np.arange(200), np.arange(200, 300)
     models = []
     for factor in (1, 1000):
@@ -87,7 +87,7 @@ def test_fit_learns_from_the_training_rows_alone(product, linear):
 
 
 def test_fit_searches_settings_within_folds_by_roc_auc(product, linear):
-    fields, good = read_rows(product, product.data_file)
+    fields, good = read_rows(product, product.data_file).data
     grid = linear.grid | {"classify__C": [1e-9, 0.3]}
     part = (fields.iloc[:300], good[:300])
     candidate = dataclasses.replace(linear, grid=grid, fine_grid=linear.grid)
@@ -99,7 +99,7 @@ def test_fit_searches_settings_within_folds_by_roc_auc(product, linear):
 
 
 def test_fit_is_calibrated_on_rows_held_out(product, linear):
-    fields, good = read_rows(product, product.data_file)
+    fields, good = read_rows(product, product.data_file).data
     model, _ = fit(linear, product, (fields.iloc[:1500], good[:1500]), effort=DEFAULT, seed=SEED)
     probability = model.predict_proba(fields.iloc[1500:])[:, 1]
     assert probability.mean() == pytest.approx(good[1500:].mean(), abs=0.03)
@@ -108,7 +108,7 @@ def test_fit_is_calibrated_on_rows_held_out(product, linear):
 
 def of_fields(product, fields, **more):
     """The product with other fields."""
-    said = product.model_dump(exclude_defaults=True) | more
+    said = product.model_dump(exclude_defaults=True) | {"rows": {"repeated": "keep"}} | more
     plain = [field.model_dump(exclude_defaults=True) for field in fields]
     return Product.model_validate({**said, "fields": plain})
 
@@ -116,7 +116,7 @@ def of_fields(product, fields, **more):
 def test_train_compares_chooses_and_fits_all(product):
     few = ("loan_amount", "purchase_price", "years_in_job", "adverse_credit_record")
     product = of_fields(product, [product.by_name[name] for name in few])
-    fields, good = read_rows(product, product.data_file)
+    fields, good = read_rows(product, product.data_file).data
     competing = [
         light(name, LogisticRegression(C=c), {"classify__C": [c]})
         for name, c in zip(SVC_KERNELS, (0.1, 1.0), strict=True)

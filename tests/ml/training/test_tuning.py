@@ -14,7 +14,7 @@ FOLDS = 3
 
 @pytest.fixture(scope="module")
 def rows(product):
-    fields, good = read_rows(product, product.data_file)
+    fields, good = read_rows(product, product.data_file).data
     return columns_of(product).transform(fields)[:400], good[:400]
 
 

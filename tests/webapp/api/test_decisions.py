@@ -79,6 +79,8 @@ def hostile(granted):
         **{
             f"loan_amount {t[:20]} {len(t)}": (put("loan_amount", t), s) for t, s in numbers.items()
         },
+        "no employment": (put("employment_type", "null"), 422),
+        "no housing": (put("home_status", "null"), 422),
         "choice of a NUL": (put("employment_type", '"\\u0000"'), 422),
         "choice of a lone surrogate, escaped": (put("employment_type", '"\\ud800"'), 400),
         "choice of a lone surrogate": (put("employment_type", '"\ud800"'), 400),

@@ -140,6 +140,7 @@ WRONG = [
     ),
     ({"adverse_credit_record": "2"}, ["adverse_credit_record"]),
     ({"adverse_credit_record": ""}, ["adverse_credit_record"]),
+    ({"employment_type": "", "home_status": ""}, ["employment_type", "home_status"]),
     ({"years_in_job": "-1"}, ["years_in_job"]),
     ({"years_in_job": "9" * 5000}, ["years_in_job"]),
     ({"years_in_job": b"\xff\xed\xa0\x80"}, ["years_in_job"]),

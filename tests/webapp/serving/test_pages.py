@@ -194,7 +194,8 @@ def test_show_without_protected_fields(restart, sign_in, trained, origin, tmp_pa
     text = re.sub(r"limits = \[.*?^\]\n|\[target_meaning\].*?\n\n", "", text, flags=re.M | re.S)
     product = parse_product(text, source="bare")
     assert (product.protected, product.limits, product.target_meaning) == ((), (), None)
-    bare = replace(origin, definition=text.encode(), protected=origin.protected[[]])
+    without = replace(origin.rows, protected=origin.rows.protected[[]])
+    bare = replace(origin, definition=text.encode(), rows=without)
     own = assemble(tmp_path / "bare", product, trained, bare)
     answer = sign_in(restart(own.directory)).get("/model")
     assert answer.status_code == 200
