@@ -36,8 +36,16 @@ class Spread(Fact):
 
 
 class Metrics(Fact, Generic[Measure]):
-    """One value for each metric that compares models."""
+    """One value for each metric that compares models.
 
+    Attributes
+    ----------
+    expected_cost
+        Per application: a bad loan granted costs the cost ratio, a good one refused costs 1.
+    """
+
+    expected_cost: Measure
+    log_loss: Measure
     accuracy: Measure
     balanced_accuracy: Measure
     roc_auc: Measure

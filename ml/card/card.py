@@ -16,6 +16,8 @@ from ml.evaluation.reports import Evidence, FairnessReport, Importance
 from ml.product.texts import Text
 
 FIGURES = {  # by the names of `ml.bundle.facts.Metrics`
+    "expected_cost": Text(en="Expected cost", fr="Coût attendu"),
+    "log_loss": Text(en="Log loss", fr="Perte logarithmique"),
     "accuracy": Text(en="Accuracy", fr="Exactitude"),
     "balanced_accuracy": Text(en="Balanced accuracy", fr="Exactitude équilibrée"),
     "roc_auc": Text(en="ROC-AUC", fr="AUC de la courbe ROC"),

@@ -20,4 +20,11 @@ def command(bundle: Path, data: Path) -> None:
     for line in left_out_lines(rows.left_out):
         click.echo(line, err=True)
     probability = model.scorer.score_many(rows.fields)
-    print_json(compare(rows.good, probability, threshold=model.threshold))
+    print_json(
+        compare(
+            rows.good,
+            probability,
+            threshold=model.threshold,
+            cost_ratio=model.manifest.cost_ratio,
+        )
+    )

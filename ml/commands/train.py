@@ -12,12 +12,13 @@ from rich.table import Table
 from ml.bundle.reader import Bundle
 from ml.bundle.writer import refuse_foreign
 from ml.commands.options import FiniteRange, left_out_lines
-from ml.evaluation.performance import METRICS, threshold_for
+from ml.evaluation.performance import threshold_for
 from ml.product.definition import PRODUCTS, read_product
 from ml.training.build import Origin, assemble
 from ml.training.dataset import read_rows
 from ml.training.train import DEFAULT, FOLDS, SEED, THOROUGH, train
 
+PRINTED = ("expected_cost", "log_loss", "accuracy", "roc_auc")  # the card has every metric
 SEEDS = 2**32  # what NumPy takes: 32 bits
 SHIPPED = ", ".join(sorted(p.stem for p in PRODUCTS.glob("*.toml")))
 
@@ -83,7 +84,13 @@ def command(
     for line in left_out_lines(rows.left_out):
         console.print(line)
     trained = train(
-        definition, rows.data, threshold=grant_from, effort=effort, seed=seed, progress=_progress
+        definition,
+        rows.data,
+        threshold=grant_from,
+        cost_ratio=ratio,
+        effort=effort,
+        seed=seed,
+        progress=_progress,
     )
     source = Path(product)
     toml = source if source.suffix == ".toml" else PRODUCTS / f"{definition.name}.toml"
@@ -110,11 +117,11 @@ def _report(bundle: Bundle, *, folds: int) -> None:
     manifest = bundle.manifest
     table = Table(title=f"Nested cross-validation, {folds} outer folds: mean ± standard deviation")
     table.add_column("candidate")
-    for metric in METRICS:
+    for metric in PRINTED:
         table.add_column(metric.replace("_", " "), justify="right")
     for row in manifest.table:
         style = "bold" if row.name == manifest.champion else ""
-        spreads = [getattr(row, metric) for metric in METRICS]
+        spreads = [getattr(row, metric) for metric in PRINTED]
         cells = [f"{spread.mean:.4f} ± {spread.sd:.4f}" for spread in spreads]
         table.add_row(row.label, *cells, style=style)
     console.print(table)

@@ -9,6 +9,7 @@ from sklearn.metrics import (
     average_precision_score,
     balanced_accuracy_score,
     brier_score_loss,
+    log_loss,
     precision_recall_curve,
     roc_auc_score,
     roc_curve,
@@ -51,7 +52,9 @@ def threshold_for(cost_ratio: float) -> float:
     return cost_ratio / (1 + cost_ratio)
 
 
-def figures(good: np.ndarray, probability: np.ndarray, *, threshold: float) -> Figures:
+def figures(
+    good: np.ndarray, probability: np.ndarray, *, threshold: float, cost_ratio: float
+) -> Figures:
     """Return how well probabilities and the decisions that follow from them agree with the truth.
 
     Parameters
@@ -62,6 +65,8 @@ def figures(good: np.ndarray, probability: np.ndarray, *, threshold: float) -> F
         Of being good.
     threshold : float
         From which on a loan is granted.
+    cost_ratio : float
+        What a bad loan granted costs, over what a good loan refused costs.
 
     Returns
     -------
@@ -69,6 +74,8 @@ def figures(good: np.ndarray, probability: np.ndarray, *, threshold: float) -> F
     """
     granted = probability >= threshold
     return Figures(
+        expected_cost=_expected_cost(good, granted, cost_ratio),
+        log_loss=float(log_loss(good, probability, labels=[0, 1])),
         accuracy=float(accuracy_score(good, granted)),
         balanced_accuracy=float(balanced_accuracy_score(good, granted)),
         roc_auc=float(roc_auc_score(good, probability)),
@@ -77,7 +84,14 @@ def figures(good: np.ndarray, probability: np.ndarray, *, threshold: float) -> F
     )
 
 
-def compare(good: np.ndarray, probability: np.ndarray, *, threshold: float) -> Comparison:
+def _expected_cost(good: np.ndarray, granted: np.ndarray, cost_ratio: float) -> float:
+    bad_granted, good_refused = granted & (good == 0), ~granted & (good == 1)
+    return float(np.mean(cost_ratio * bad_granted + good_refused))
+
+
+def compare(
+    good: np.ndarray, probability: np.ndarray, *, threshold: float, cost_ratio: float
+) -> Comparison:
     """Compare decisions with known answers, of which all may be good or all bad.
 
     Parameters
@@ -88,6 +102,8 @@ def compare(good: np.ndarray, probability: np.ndarray, *, threshold: float) -> C
         Of being good.
     threshold : float
         From which on a loan is granted.
+    cost_ratio : float
+        What a bad loan granted costs, over what a good loan refused costs.
 
     Returns
     -------
@@ -97,9 +113,13 @@ def compare(good: np.ndarray, probability: np.ndarray, *, threshold: float) -> C
     granted = probability >= threshold
     bad = good == 0
     both = 0 < bad.sum() < len(bad)
-    measured = figures(good, probability, threshold=threshold) if both else None
+    measured = None
+    if both:
+        measured = figures(good, probability, threshold=threshold, cost_ratio=cost_ratio)
     return Comparison(
         n=len(good),
+        expected_cost=_expected_cost(good, granted, cost_ratio),
+        log_loss=float(log_loss(good, probability, labels=[0, 1])),
         accuracy=float(np.mean(granted == (good == 1))),
         balanced_accuracy=measured.balanced_accuracy if measured else None,
         roc_auc=measured.roc_auc if measured else None,
@@ -131,7 +151,7 @@ def evidence(
     Evidence
     """
     used = _decided(good, probability, threshold=threshold, cost_ratio=cost_ratio, used=True)
-    measured = figures(good, probability, threshold=threshold)
+    measured = figures(good, probability, threshold=threshold, cost_ratio=cost_ratio)
     return Evidence(
         figures=CountedFigures(**dict(measured), n=len(good), n_good=int(good.sum())),
         calibration=_calibration(good, probability),

@@ -30,7 +30,9 @@ class Comparison(Fact):
     Attributes
     ----------
     n : int
-    accuracy : float
+    expected_cost : float
+        Per row: a bad loan granted costs the cost ratio, a good one refused costs 1.
+    log_loss, accuracy : float
     balanced_accuracy, roc_auc : float or None
         None where there are not both good and bad rows.
     brier : float
@@ -41,6 +43,8 @@ class Comparison(Fact):
     """
 
     n: Count
+    expected_cost: float
+    log_loss: float
     accuracy: float
     balanced_accuracy: float | None
     roc_auc: float | None

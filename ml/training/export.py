@@ -9,7 +9,7 @@ import numpy as np
 from scipy.interpolate import BSpline
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
-from sklearn.svm import SVC
+from sklearn.svm import SVC, LinearSVC
 
 from ml.bundle.facts import ScorerKind
 from ml.training.columns import Columns
@@ -30,7 +30,7 @@ def kind_of(model: Pipeline) -> ScorerKind:
     classifier = model.named_steps["calibrated"].calibrated_classifiers_[0].estimator[-1]
     if isinstance(classifier, SVC) and classifier.kernel == "rbf":
         return "rbf"
-    return "linear" if isinstance(classifier, SVC | LogisticRegression) else "pipeline"
+    return "linear" if isinstance(classifier, LinearSVC | LogisticRegression) else "pipeline"
 
 
 def export_scorer(model: Pipeline) -> bytes:

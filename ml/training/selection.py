@@ -1,6 +1,5 @@
 """The rule by which one of the candidates comes to decide."""
 
-import math
 from collections.abc import Collection, Iterable
 
 import numpy as np
@@ -14,24 +13,34 @@ from ml.training.candidates import SVC_KERNELS
 EXPLAINED = frozenset({*SVC_KERNELS, "logistic"})  # exact Shapley values in closed form
 RULE = Text(
     en=(
-        "Only a candidate whose single decisions can be explained exactly may decide: the SVCs and "
-        "logistic regression always, any other if a decision is shared among at most "
-        f"{MOST_PLAYERS} fields, those that a ratio joins counted as one. Of these the SVC with "
-        "the higher mean accuracy decides, unless another's mean accuracy is better than its by "
-        "more than one standard error: its standard deviation over the n folds times the root of "
-        "1/n + 1/(k - 1) in k-fold cross-validation, since folds share their training rows "
-        "(Nadeau and Bengio 2003). Then the most accurate one does."
+        "Candidates are compared by their expected cost per application: a bad loan granted costs "
+        "the cost ratio, a good one refused costs 1. Where two costs differ by no more than one "
+        "standard error, the log loss of the probabilities is compared instead. The standard "
+        "error is that of the paired difference over the n outer folds: its standard deviation "
+        "times the root of 1/n + 1/(k − 1) in k-fold cross-validation, because folds share their "
+        "training rows (Nadeau and Bengio 2003). The better of the two SVCs decides, unless "
+        "another eligible candidate is better by more than one standard error. A candidate is "
+        "eligible if its single decisions can be explained exactly: the SVCs and logistic "
+        f"regression always, any other if a decision is shared among at most {MOST_PLAYERS} "
+        "fields, those that a ratio joins counted as one."
     ),
     fr=(
-        "Seul peut décider un candidat dont chaque décision s’explique exactement : les SVC et la "
-        "régression logistique toujours, un autre si une décision se partage entre au plus "
-        f"{MOST_PLAYERS} champs, ceux qu’un ratio réunit comptant pour un seul. Parmi eux décide "
-        "le SVC dont l’exactitude moyenne est la plus élevée, à moins que celle d’un autre ne "
-        "dépasse la sienne de plus d’une erreur type : son écart type sur les n plis, multiplié "
-        "par la racine de 1/n + 1/(k − 1) en validation croisée à k plis, car les plis partagent "
-        "leurs lignes d’apprentissage (Nadeau et Bengio 2003). Alors décide le plus exact."
+        "Les candidats sont comparés par leur coût attendu par demande : un mauvais prêt accordé "
+        "coûte le rapport des coûts, un bon prêt refusé coûte 1. Si deux coûts ne diffèrent pas de "
+        "plus d’une erreur type, c’est la perte logarithmique des probabilités qui est comparée. "
+        "L’erreur type est celle de la différence appariée sur les n plis extérieurs : son écart "
+        "type multiplié par la racine de 1/n + 1/(k − 1) en validation croisée à k plis, car les "
+        "plis partagent leurs lignes d’apprentissage (Nadeau et Bengio 2003). Le meilleur des "
+        "deux SVC décide, à moins qu’un autre candidat admis ne soit meilleur de plus d’une "
+        "erreur type. Un candidat est admis si chacune de ses décisions s’explique exactement : "
+        "les SVC et la régression logistique toujours, un autre si une décision se partage entre "
+        f"au plus {MOST_PLAYERS} champs, ceux qu’un ratio réunit comptant pour un seul."
     ),
 )
+COMPARED = {  # in this order
+    "expected_cost": Text(en="its expected cost", fr="son coût attendu"),
+    "log_loss": Text(en="its log loss", fr="sa perte logarithmique"),
+}
 
 
 def explainable(product: Product, names: Iterable[str]) -> set[str]:
@@ -51,6 +60,54 @@ def explainable(product: Product, names: Iterable[str]) -> set[str]:
     return {name for name in names if few or name in EXPLAINED}
 
 
+class Comparison:
+    """Candidates compared in pairs over the same outer folds.
+
+    Parameters
+    ----------
+    folds : dict of str to list of Figures
+        For each candidate its figures in every outer fold, in the same order of folds.
+    k : int
+        The number of folds of one cross-validation.
+    """
+
+    def __init__(self, folds: dict[str, list[Figures]], *, k: int) -> None:
+        self._k = k
+        self._values = {
+            name: {metric: np.array([getattr(f, metric) for f in figures]) for metric in COMPARED}
+            for name, figures in folds.items()
+        }
+
+    def gain(self, better: str, worse: str, metric: str) -> tuple[float, float]:
+        """Return by how much one candidate's mean is lower than another's, and the error of that.
+
+        Parameters
+        ----------
+        better, worse : str
+        metric : {"expected_cost", "log_loss"}
+
+        Returns
+        -------
+        gain, error : float
+        """
+        difference = self._values[worse][metric] - self._values[better][metric]
+        n = len(difference)
+        error = np.sqrt((1 / n + 1 / (self._k - 1)) * difference.var(ddof=1))
+        return float(difference.mean()), float(error)
+
+    def beats(self, one: str, other: str) -> str | None:
+        """Return the metric by which one candidate is better beyond the error; None if by none."""
+        for metric in COMPARED:
+            gain, error = self.gain(one, other, metric)
+            if abs(gain) > error:
+                return metric if gain > 0 else None
+        return None
+
+    def best(self, names: Iterable[str]) -> str:
+        """Return the candidate of the lowest cost, of equals that of the lowest log loss."""
+        return min(names, key=lambda n: [self._values[n][m].mean().round(12) for m in COMPARED])
+
+
 def choose(
     folds: dict[str, list[Figures]], *, may_decide: Collection[str], k: int
 ) -> tuple[str, Text]:
@@ -63,62 +120,72 @@ def choose(
     may_decide : collection of str
         The candidates that can be explained exactly, both SVCs among them.
     k : int
-        Into how many folds each cross-validation parts the rows.
+        The number of folds of one cross-validation.
 
     Returns
     -------
     champion : str
     reason : Text
-        The numbers that decided, and which candidate would be more accurate but may not decide.
+        The numbers that decided, and which candidate would be cheaper but is not eligible.
     """
-
-    def mean(name: str) -> float:
-        return float(np.mean([f.accuracy for f in folds[name]]))
-
-    svc = max(SVC_KERNELS, key=mean)
-    best = max((name for name in folds if name in may_decide), key=mean)
-    accuracies = np.array([f.accuracy for f in folds[svc]])
-    error = math.sqrt((1 / len(accuracies) + 1 / (k - 1)) * accuracies.var(ddof=1))
-    gain = mean(best) - mean(svc)
-    champion = best if gain > error else svc
-    reason = _reason(champion, svc, gain, error)
-    first = max(folds, key=mean)
-    if mean(first) > mean(best):
-        barred = _barred(first, mean(first) - mean(champion))
+    compared = Comparison(folds, k=k)
+    svc = compared.best(SVC_KERNELS)
+    [second] = set(SVC_KERNELS) - {svc}
+    if compared.beats(second, svc):
+        svc = second
+    eligible = [name for name in folds if name in may_decide and name != svc]
+    better = {name: metric for name in eligible if (metric := compared.beats(name, svc))}
+    champion = compared.best(better or [svc])
+    reason = (
+        _displaced(compared, champion, svc, better[champion])
+        if better
+        else _kept(compared, svc, eligible)
+    )
+    first = compared.best(folds)
+    if first not in may_decide and compared.gain(first, champion, "expected_cost")[0] > 0:
+        barred = _barred(first, compared.gain(first, champion, "expected_cost")[0])
         reason = Text(en=f"{reason.en} {barred.en}", fr=f"{reason.fr} {barred.fr}")
     return champion, reason
 
 
-def _reason(champion: str, svc: str, gain: float, error: float) -> Text:
-    numbers = Text(
-        en=f"{gain:.4f}, standard error {error:.4f}",
-        fr=f"{gain:.4f}, erreur type {error:.4f}".replace(".", ","),
+def _numbers(gain: float, error: float) -> Text:
+    return Text(
+        en=f"{gain:.4f} (standard error {error:.4f})",
+        fr=f"{gain:.4f} (erreur type {error:.4f})".replace(".", ","),
     )
-    if champion != svc:
-        return Text(
-            en=f"{champion} decides: more accurate than {svc} by {numbers.en}.",
-            fr=f"{champion} décide : plus exact que {svc} de {numbers.fr}.",
-        )
-    if not gain:
-        return Text(
-            en=f"{svc} decides: no candidate that may is more accurate.",
-            fr=f"{svc} décide : aucun candidat admis n’est plus exact.",
+
+
+def _displaced(compared: Comparison, champion: str, svc: str, metric: str) -> Text:
+    numbers, name = _numbers(*compared.gain(champion, svc, metric)), COMPARED[metric]
+    same = Text(en="", fr="")
+    if metric != "expected_cost":
+        same = Text(
+            en="their costs do not differ by more than the error, and ",
+            fr="leurs coûts ne diffèrent pas de plus de l’erreur, et ",
         )
     return Text(
-        en=f"{svc} decides: the most accurate candidate that may is better by {numbers.en}.",
-        fr=f"{svc} décide : le plus exact des candidats admis le dépasse de {numbers.fr}.",
+        en=f"{champion} decides: against {svc}, {same.en}{name.en} is lower by {numbers.en}.",
+        fr=f"{champion} décide : face à {svc}, {same.fr}{name.fr} est plus bas de {numbers.fr}.",
+    )
+
+
+def _kept(compared: Comparison, svc: str, eligible: list[str]) -> Text:
+    cheapest = compared.best([svc, *eligible])
+    if cheapest == svc:
+        return Text(
+            en=f"{svc} decides: no eligible candidate has a lower expected cost.",
+            fr=f"{svc} décide : aucun candidat admis n’a un coût attendu inférieur.",
+        )
+    numbers = _numbers(*compared.gain(cheapest, svc, "expected_cost"))
+    return Text(
+        en=f"{svc} decides: the expected cost of {cheapest} is lower by only {numbers.en}.",
+        fr=f"{svc} décide : le coût attendu de {cheapest} n’est inférieur que de {numbers.fr}.",
     )
 
 
 def _barred(name: str, gain: float) -> Text:
-    better = f"{gain:.4f}"
+    lower = Text(en=f"{gain:.4f}", fr=f"{gain:.4f}".replace(".", ","))
     return Text(
-        en=(
-            f"{name} is more accurate by {better} but may not: its single decisions cannot be "
-            "explained exactly."
-        ),
-        fr=(
-            f"{name} est plus exact de {better.replace('.', ',')} mais n’est pas admis : ses "
-            "décisions ne s’expliquent pas exactement."
-        ),
+        en=f"The cost of {name} is lower by {lower.en}, but it is not eligible.",
+        fr=f"Le coût de {name} est inférieur de {lower.fr}, mais il n’est pas admis.",
     )

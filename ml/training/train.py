@@ -112,6 +112,7 @@ def train(
     data: tuple[pd.DataFrame, np.ndarray],
     *,
     threshold: float,
+    cost_ratio: float,
     effort: Effort = DEFAULT,
     seed: int = SEED,
     competing: Sequence[Candidate] = (),
@@ -126,6 +127,8 @@ def train(
         Raw fields, and 1 for good or 0 for bad.
     threshold : float
         From which probability of being good on a loan is granted.
+    cost_ratio : float
+        What a bad loan granted costs, over what a good loan refused costs.
     effort : Effort
     seed : int
         Of the folds and of every model.
@@ -151,7 +154,7 @@ def train(
     answers, models, settings = _compete(competing, product, data, splits, options, progress)
     folds = {
         name: [
-            figures(data[1][test], probability, threshold=threshold)
+            figures(data[1][test], probability, threshold=threshold, cost_ratio=cost_ratio)
             for (_, test), probability in zip(splits, probabilities, strict=True)
         ]
         for name, probabilities in answers.items()

@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = ("train", "evaluate", "fairness", "card", "verify")
 KEYS = {
     "n",
+    "expected_cost",
+    "log_loss",
     "accuracy",
     "balanced_accuracy",
     "roc_auc",

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from ml.card.card import ModelCard, model_card
+from ml.card.card import FIGURES, ModelCard, model_card
 from ml.card.markdown import as_markdown
 
 
@@ -60,7 +60,7 @@ def test_markdown_tables_are_whole(card, language):
         assert all(len(row) == len(header) for row in rows)
         assert all(cell in ("---", "--:") for cell in rule)
     sizes = [len(rows) - 2 for rows in found]
-    assert sizes == [1, len(card.candidates), len(card.evidence.thresholds), 5, 10, 11]
+    assert sizes == [1, len(card.candidates), len(card.evidence.thresholds), len(FIGURES), 10, 11]
 
 
 def test_markdown_says_what_each_threshold_grants_and_loses(card):

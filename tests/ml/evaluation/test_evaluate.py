@@ -9,6 +9,8 @@ from ml.training.dataset import read_rows
 
 KEYS = [
     "n",
+    "expected_cost",
+    "log_loss",
     "accuracy",
     "balanced_accuracy",
     "roc_auc",
@@ -26,16 +28,18 @@ def table(product):
 
 def evaluate(bundle, file):
     fields, good = read_rows(bundle.product, file).data
-    return compare(good, bundle.scorer.score_many(fields), threshold=bundle.threshold)
+    cost_ratio = bundle.manifest.cost_ratio
+    probability = bundle.scorer.score_many(fields)
+    return compare(good, probability, threshold=bundle.threshold, cost_ratio=cost_ratio)
 
 
 def test_evaluate_gives_the_figures_of_the_decisions(bundle, product):
     found = evaluate(bundle, product.data_file)
     fields, good = read_rows(product, product.data_file).data
     probability = bundle.scorer.score_many(fields)
-    expected = figures(good, probability, threshold=bundle.threshold)
+    expected = figures(good, probability, threshold=bundle.threshold, cost_ratio=1)
     assert list(found.model_dump()) == KEYS
-    for name in ("accuracy", "balanced_accuracy", "roc_auc", "brier"):
+    for name in ("expected_cost", "log_loss", "accuracy", "balanced_accuracy", "roc_auc", "brier"):
         assert getattr(found, name) == pytest.approx(getattr(expected, name))
     granted = probability >= bundle.threshold
     assert found.n == len(good)

@@ -50,8 +50,10 @@ def test_threshold_for_is_where_both_errors_cost_the_same(cost_ratio, threshold)
 def test_figures_equal_those_by_hand():
     good = np.array([1, 1, 1, 0, 0])
     probability = np.array([0.9, 0.5, 0.3, 0.6, 0.1])
-    found = figures(good, probability, threshold=0.5)
+    found = figures(good, probability, threshold=0.5, cost_ratio=3)
     # Granted: the first two, which are good, and the fourth, which is bad; 0.5 is granted.
+    assert found.expected_cost == pytest.approx((3 + 1) / 5)  # a bad one granted, a good refused
+    assert found.log_loss == pytest.approx(-np.log([0.9, 0.5, 0.3, 0.4, 0.9]).mean())
     assert found.accuracy == pytest.approx(3 / 5)
     assert found.balanced_accuracy == pytest.approx((2 / 3 + 1 / 2) / 2)
     # Pairs of a good and a bad row: 4 of 6 in the right order.
@@ -74,7 +76,7 @@ def test_evidence_states_its_rows_and_what_it_was_asked(drawn):
     found = found_of(drawn, threshold=0.6, cost_ratio=1.5)
     assert found.threshold == 0.6
     assert found.cost_ratio == 1.5
-    expected = figures(good, probability, threshold=0.6)
+    expected = figures(good, probability, threshold=0.6, cost_ratio=1.5)
     assert found.figures.model_dump() == expected.model_dump() | {
         "n": 4000,
         "n_good": int(good.sum()),

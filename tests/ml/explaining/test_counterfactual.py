@@ -30,7 +30,7 @@ def test_nearest_granted_equals_brute_force(scorer_for, product, name):
     rows = refused(scorer, rows, count=30)
     assert any(None in a.values() for a in rows)
     assert check(product, scorer, rows, ranges) > 10
-    random = refused(scorer, examples(product, count=400, seed=5, unseen=True), count=30)
+    random = refused(scorer, examples(product, count=500, seed=5, unseen=True), count=40)
     # Most of them ask for more than the upper end of this range.
     assert check(product, scorer, random, ranges | {"loan_amount": (601, 4_000)}) > 5
 

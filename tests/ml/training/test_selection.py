@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from ml.evaluation.performance import figures
 from ml.evaluation.reports import Figures
 from ml.explaining.reasons import MOST_PLAYERS
 from ml.product.definition import Product, read_product
@@ -17,78 +18,130 @@ from ml.training.selection import (
 )
 
 
-def folds_of(accuracies, *, roc_auc=0.8):
-    others = {"balanced_accuracy": 0.5, "pr_auc_refused": 0.5, "brier": 0.25}
-    return [Figures(accuracy=float(a), roc_auc=roc_auc, **others) for a in accuracies]
+def folds_of(costs, *, log_loss=0.5):
+    """Figures of as many folds, of which only cost and log loss matter."""
+    losses = np.broadcast_to(log_loss, len(costs))
+    same = dict.fromkeys(
+        ("accuracy", "balanced_accuracy", "roc_auc", "pr_auc_refused", "brier"), 0.5
+    )
+    return [
+        Figures(expected_cost=float(c), log_loss=float(loss), **same)
+        for c, loss in zip(costs, losses, strict=True)
+    ]
+
+
+def chosen(folds, *, may_decide=None, k=5):
+    return choose(folds, may_decide=may_decide or set(folds), k=k)
 
 
 SPREAD = np.array([-0.02, -0.01, 0.0, 0.01, 0.02])
-# Of five folds with that spread: its standard deviation times the root of 1/5 + 1/4.
+# Of five differences with that spread: their standard deviation times the root of 1/5 + 1/4.
 ERROR = math.sqrt(0.00025) * math.sqrt(0.45)
+WORSE = {"svc_linear": folds_of([0.3] * 5)}
 
 
 @pytest.mark.parametrize(
     ("gain", "champion"), [(0.98 * ERROR, "svc_rbf"), (1.02 * ERROR, "forest")]
 )
 def test_choose_another_only_beyond_one_standard_error(gain, champion):
-    folds = {
-        "svc_rbf": folds_of(0.8 + SPREAD),
-        "svc_linear": folds_of([0.7] * 5),
-        "logistic": folds_of([0.8] * 5),
-        "forest": folds_of(0.8 + gain + SPREAD[::-1]),
+    folds = WORSE | {
+        "svc_rbf": folds_of([0.2] * 5),
+        "logistic": folds_of([0.2] * 5),
+        "forest": folds_of(0.2 - gain + SPREAD),
     }
-    chosen, reason = choose(folds, may_decide=set(folds), k=5)
-    assert chosen == champion
+    name, reason = chosen(folds)
+    assert name == champion
     assert reason.en.startswith(f"{champion} decides")
-    assert f"by {gain:.4f}, standard error {ERROR:.4f}." in reason.en
-    french = f"de {gain:.4f}, erreur type {ERROR:.4f}".replace(".", ",")
+    assert f"by {'only ' if champion == 'svc_rbf' else ''}{gain:.4f} (standard error" in reason.en
+    assert f"(standard error {ERROR:.4f})." in reason.en
     assert reason.fr.startswith(f"{champion} décide")
-    assert f"{french}." in reason.fr
+    assert f"de {gain:.4f} (erreur type {ERROR:.4f}).".replace("0.", "0,") in reason.fr
+
+
+def test_choose_compares_the_same_folds():
+    """Costs that rise and fall together are told apart by less than their own spread."""
+    folds = WORSE | {
+        "svc_rbf": folds_of(0.2 + 10 * SPREAD),
+        "forest": folds_of(0.19 + 10 * SPREAD + SPREAD / 10),
+    }
+    assert chosen(folds)[0] == "forest"
 
 
 def test_choose_standard_error_depends_on_the_folds_of_one_cross_validation():
-    folds = {
-        "svc_rbf": folds_of(0.8 + SPREAD),
-        "svc_linear": folds_of([0.7] * 5),
-        "forest": folds_of([0.8 + 0.98 * ERROR] * 5),
+    folds = WORSE | {
+        "svc_rbf": folds_of(0.2 + SPREAD),
+        "forest": folds_of([0.2 - 0.98 * ERROR] * 5),
     }
-    assert choose(folds, may_decide=set(folds), k=5)[0] == "svc_rbf"
-    assert choose(folds, may_decide=set(folds), k=10)[0] == "forest"
+    assert chosen(folds)[0] == "svc_rbf"
+    assert chosen(folds, k=10)[0] == "forest"
 
 
-def test_choose_no_candidate_is_more_accurate():
-    folds = {"svc_rbf": folds_of([0.8] * 5), "svc_linear": folds_of([0.7] * 5)}
-    chosen, reason = choose(folds, may_decide=set(folds), k=5)
-    assert chosen == "svc_rbf"
-    assert reason.en == "svc_rbf decides: no candidate that may is more accurate."
+def test_choose_no_candidate_is_cheaper():
+    name, reason = chosen(WORSE | {"svc_rbf": folds_of([0.2] * 5)})
+    assert name == "svc_rbf"
+    assert reason.en == "svc_rbf decides: no eligible candidate has a lower expected cost."
 
 
-def test_choose_the_most_accurate_of_those_beyond():
-    folds = {
-        "svc_rbf": folds_of([0.80] * 5),
-        "svc_linear": folds_of([0.70] * 5),
-        "logistic": folds_of([0.81] * 5),
-        "forest": folds_of([0.84] * 5),
+def test_choose_the_cheapest_of_those_beyond():
+    folds = WORSE | {
+        "svc_rbf": folds_of([0.20] * 5),
+        "logistic": folds_of([0.19] * 5),
+        "forest": folds_of([0.16] * 5),
     }
-    assert choose(folds, may_decide=set(folds), k=5)[0] == "forest"
+    assert chosen(folds)[0] == "forest"
 
 
 @pytest.mark.parametrize("better", SVC_KERNELS)
-def test_choose_between_two_svcs_by_accuracy_not_by_roc_auc(better):
+def test_choose_between_two_svcs_by_cost(better):
     folds = {
-        name: folds_of([0.81] * 5) if name == better else folds_of([0.8] * 5, roc_auc=0.9)
+        name: folds_of([0.19] * 5) if name == better else folds_of([0.2] * 5, log_loss=0.4)
         for name in SVC_KERNELS
     }
-    assert choose(folds, may_decide=set(folds), k=5)[0] == better
+    assert chosen(folds)[0] == better
 
 
-def test_choose_challenger_with_higher_roc_auc_alone_does_not_win():
+@pytest.mark.parametrize("better", SVC_KERNELS)
+def test_choose_between_two_svcs_of_like_cost_by_log_loss(better):
     folds = {
-        "svc_rbf": folds_of([0.8] * 5),
-        "svc_linear": folds_of([0.8] * 5),
-        "forest": folds_of([0.8] * 5, roc_auc=0.99),
+        name: folds_of(0.2 + SPREAD, log_loss=0.4) if name == better else folds_of([0.199] * 5)
+        for name in SVC_KERNELS
     }
-    assert choose(folds, may_decide=set(folds), k=5)[0] == "svc_rbf"
+    assert chosen(folds)[0] == better
+
+
+@pytest.mark.parametrize(("better", "champion"), [(0.98, "svc_rbf"), (1.02, "logistic")])
+def test_choose_another_of_like_cost_by_log_loss_beyond_its_error(better, champion):
+    losses = 0.5 - better * ERROR + SPREAD
+    folds = WORSE | {
+        "svc_rbf": folds_of([0.2] * 5),
+        "logistic": folds_of(0.201 + SPREAD, log_loss=losses),
+    }
+    name, reason = chosen(folds)
+    assert name == champion
+    if champion == "logistic":
+        said = "their costs do not differ by more than the error, and its log loss is lower by"
+        assert f"{said} {better * ERROR:.4f}" in reason.en
+        assert "sa perte logarithmique est plus bas" in reason.fr
+
+
+def test_choose_a_lower_log_loss_does_not_make_up_for_a_higher_cost():
+    folds = WORSE | {
+        "svc_rbf": folds_of([0.2] * 5),
+        "logistic": folds_of([0.21] * 5, log_loss=0.1),
+    }
+    assert chosen(folds)[0] == "svc_rbf"
+
+
+def test_choose_by_the_cost_ratio_not_by_accuracy():
+    """At 5 : 1 a model that is right less often may cost less."""
+    good = np.array([1] * 70 + [0] * 30)
+    lenient, strict = np.full(100, 0.9), np.where(np.arange(100) < 60, 0.9, 0.1)
+    found = {}
+    for name, probability in (("svc_rbf", lenient), ("svc_linear", strict)):
+        found[name] = [figures(good, probability, threshold=5 / 6, cost_ratio=5) for _ in range(5)]
+    strict_figures, lenient_figures = found["svc_linear"][0], found["svc_rbf"][0]
+    assert (strict_figures.expected_cost, lenient_figures.expected_cost) == (0.1, 1.5)
+    assert chosen(found)[0] == "svc_linear"
 
 
 @pytest.mark.parametrize(
@@ -100,17 +153,16 @@ def test_choose_challenger_with_higher_roc_auc_alone_does_not_win():
     ],
 )
 def test_choose_none_that_may_not_decide(may_decide, champion, gain):
-    folds = {
-        "svc_rbf": folds_of([0.80] * 5),
-        "svc_linear": folds_of([0.70] * 5),
-        "logistic": folds_of([0.81] * 5),
-        "forest": folds_of([0.84] * 5),
+    folds = WORSE | {
+        "svc_rbf": folds_of([0.20] * 5),
+        "logistic": folds_of([0.19] * 5),
+        "forest": folds_of([0.16] * 5),
     }
-    chosen, reason = choose(folds, may_decide=may_decide, k=5)
-    assert chosen == champion
-    barred = f"forest is more accurate by {gain} but may not: its single decisions cannot"
+    name, reason = chosen(folds, may_decide=may_decide)
+    assert name == champion
+    barred = f"The cost of forest is lower by {gain}, but it is not eligible."
     assert (barred in reason.en) == bool(gain)
-    assert ("forest est plus exact" in reason.fr) == bool(gain)
+    assert ("Le coût de forest est inférieur" in reason.fr) == bool(gain)
 
 
 def with_flags(product, count):

@@ -41,13 +41,18 @@ def test_train_too_few_rows_of_a_class(product, rare):
     fields, good = read_rows(product, product.data_file).data
     kept = np.concatenate([np.flatnonzero(good == rare)[:24], np.flatnonzero(good != rare)[:100]])
     with pytest.raises(InvalidData, match="at least 25 good and 25 bad rows"):
-        train(product, (fields.iloc[kept], good[kept]), threshold=0.5)
+        train(product, (fields.iloc[kept], good[kept]), threshold=0.5, cost_ratio=1)
 
 
 def test_train_field_without_any_value(product):
     fields, good = read_rows(product, product.data_file).data
     with pytest.raises(InvalidData, match="no row has a value for home_status, assets"):
-        train(product, (fields.assign(assets=np.nan, home_status=None), good), threshold=0.5)
+        train(
+            product,
+            (fields.assign(assets=np.nan, home_status=None), good),
+            threshold=0.5,
+            cost_ratio=1,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +137,13 @@ def test_train_compares_chooses_and_fits_all(product):
     rows = (fields.iloc[:250], good[:250])
     effort = Effort(repeats=2, inner_folds=2)
     found = train(
-        product, rows, threshold=0.7, effort=effort, competing=competing, progress=progress
+        product,
+        rows,
+        threshold=0.7,
+        cost_ratio=2,
+        effort=effort,
+        competing=competing,
+        progress=progress,
     )
     assert seen == [4 * FOLDS + 2] * (4 * FOLDS + 2)
     assert [row.name for row in found.table] == names
@@ -153,7 +164,7 @@ def test_train_compares_chooses_and_fits_all(product):
         part = (rows[0].iloc[inside], rows[1][inside])
         model, _ = fit(champion, product, part, effort=effort, seed=SEED)
         expected = model.predict_proba(rows[0].iloc[outside])[:, 1]
-        for_table.append(figures(rows[1][outside], expected, threshold=0.7))
+        for_table.append(figures(rows[1][outside], expected, threshold=0.7, cost_ratio=2))
         if i < FOLDS:  # the first repeat
             np.testing.assert_allclose(found.out_of_fold[outside], expected, rtol=1e-12)
     row = next(row for row in found.table if row.name == found.champion)
@@ -178,11 +189,11 @@ def test_train_lets_none_decide_that_cannot_be_explained(product):
     good = fields["flag_3"].to_numpy()
     competing = [light(svc, DummyClassifier(), {}) for svc in SVC_KERNELS]
     competing.append(light("tree", DecisionTreeClassifier(max_depth=1), {}))
-    found = train(wide, (fields, good), threshold=0.5, competing=competing)
+    found = train(wide, (fields, good), threshold=0.5, cost_ratio=1, competing=competing)
     accuracies = {row.name: row.accuracy.mean for row in found.table}
     assert accuracies["tree"] == 1
     assert accuracies["svc_rbf"] < 0.7
     assert found.champion == "svc_rbf"
-    assert "tree is more accurate" in found.reason.en
+    assert "The cost of tree is lower by 0.3933, but it is not eligible." in found.reason.en
     # And it is the champion's importance: who knows nothing loses nothing.
     assert {row.mean for row in found.importance} == {0.0}
