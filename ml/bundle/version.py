@@ -4,17 +4,22 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from ml.bundle.facts import Facts
 from ml.bundle.manifest import ARRAYS, BACKGROUND, NOVELTY, PRODUCT
 
+DECIMALS = 6
 _NAMED = {"product", "champion", "threshold", "cost_ratio", "ranges", "known_answers"}
 
 
 def version_of(facts: Facts, files: Mapping[str, bytes]) -> str:
     """Return the version of a bundle; two trainings that decide and explain alike have one.
+
+    Known answers and arrays are hashed to `DECIMALS` decimals: processors differ in the last
+    digits (by 4.5e-13 between one with AVX2 and one without).
 
     Arrays are hashed, not their files: how a zip archive is laid out depends on Python's version.
     So do the bytes of a pickle. A challenger without an array form is therefore named by its
@@ -37,6 +42,7 @@ def version_of(facts: Facts, files: Mapping[str, bytes]) -> str:
         A file of arrays cannot be read.
     """
     stated = facts.model_dump(mode="json", include=_NAMED)
+    stated["known_answers"] = _rounded(stated["known_answers"])
     digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
     for name in (PRODUCT, BACKGROUND):
         digest.update(f"{name} {len(files[name])} ".encode() + files[name])
@@ -44,8 +50,18 @@ def version_of(facts: Facts, files: Mapping[str, bytes]) -> str:
     for name in (ARRAYS, NOVELTY, *sorted(challengers)):
         for part, array in _arrays(name, files[name]).items():
             digest.update(f"{name} {part} {array.dtype.str} {array.shape} ".encode())
-            digest.update(array.tobytes())
+            rounded = array.round(DECIMALS) + 0.0 if array.dtype.kind == "f" else array
+            digest.update(rounded.tobytes())
     return f"{facts.champion}-{digest.hexdigest()[:8]}"
+
+
+def _rounded(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Round every float within a JSON value."""
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_rounded(part) for part in value]
+    return round(value, DECIMALS) if isinstance(value, float) else value
 
 
 def _arrays(name: str, content: bytes) -> dict[str, np.ndarray]:

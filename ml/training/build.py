@@ -35,7 +35,12 @@ from ml.product.texts import LANGUAGES
 from ml.scoring.scorer import Scorer
 from ml.training.dataset import Rows
 from ml.training.export import export_scorer, kind_of
-from ml.training.reference import background, novelty_arrays, ranges
+from ml.training.reference import (
+    BACKGROUND_ROWS,
+    background,
+    novelty_arrays,
+    ranges,
+)
 from ml.training.selection import RULE
 from ml.training.train import Trained
 
@@ -99,14 +104,18 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
     files = {PRODUCT: origin.definition, **_models(trained)}
     scorer = Scorer(files[ARRAYS], pipeline=load_pipeline(files[CHAMPION]))
     fields, good = origin.rows.data
-    compared = background(fields, scorer.score_many(fields), threshold=origin.threshold)
+    kind = kind_of(trained.models[trained.champion])
+    probability = scorer.score_many(fields)
+    compared = background(
+        fields, probability, threshold=origin.threshold, count=BACKGROUND_ROWS[kind]
+    )
     files[BACKGROUND] = _json(compared)
     files[NOVELTY] = novelty_arrays(scorer.matrix(fields), seed=origin.seed)
     files |= _evidence(product, trained, origin)
     facts = Facts(
         product=product.name,
         champion=trained.champion,
-        scorer=kind_of(trained.models[trained.champion]),
+        scorer=kind,
         rule=RULE,
         reason=trained.reason,
         table=trained.table,

@@ -171,12 +171,13 @@ def _displaced(compared: Comparison, champion: str, svc: str, metric: str) -> Te
 
 def _kept(compared: Comparison, svc: str, eligible: list[str]) -> Text:
     cheapest = compared.best([svc, *eligible])
-    if cheapest == svc:
+    gain, error = compared.gain(cheapest, svc, "expected_cost")
+    if not round(gain, 4):
         return Text(
             en=f"{svc} decides: no eligible candidate has a lower expected cost.",
             fr=f"{svc} décide : aucun candidat admis n’a un coût attendu inférieur.",
         )
-    numbers = _numbers(*compared.gain(cheapest, svc, "expected_cost"))
+    numbers = _numbers(gain, error)
     return Text(
         en=f"{svc} decides: the expected cost of {cheapest} is lower by only {numbers.en}.",
         fr=f"{svc} décide : le coût attendu de {cheapest} n’est inférieur que de {numbers.fr}.",

@@ -92,7 +92,7 @@ def test_version_names_every_array(bundle, files, name):
     assert len(arrays) > 1
     for part, array in arrays.items():
         flat = array.ravel().copy()
-        flat[-1] = flat[-1][::-1] if array.dtype.kind == "U" else np.nextafter(flat[-1], np.inf)
+        flat[-1] = flat[-1][::-1] if array.dtype.kind == "U" else flat[-1] + 2e-6
         changed = npz(**arrays | {part: flat.reshape(array.shape)})
         assert version_of(bundle.manifest, files | {name: changed}) != bundle.version, part
 
@@ -170,3 +170,28 @@ def test_read_bundle_that_carries_the_version_of_another(copy, bundle, change, p
         f"{copy / MANIFEST}: states version {bundle.version}, but that of its content is {own}"
     )
     assert read_bundle(copy, past=past).version == own != bundle.version
+
+
+def shifted(content, by):
+    """The same arrays with every number a little higher."""
+    arrays = arrays_of(content)
+    return npz(**{n: a + by if a.dtype.kind == "f" else a for n, a in arrays.items()})
+
+
+def test_version_does_not_depend_on_the_processor_s_last_digits(bundle, files):
+    known = tuple(
+        k.model_copy(
+            update={
+                "probability": k.probability - 4.5e-13,
+                "challengers": {n: p + 4.5e-13 for n, p in k.challengers.items()},
+                "shares": k.shares and {n: s + 4.5e-13 for n, s in k.shares.items()},
+            }
+        )
+        for k in bundle.manifest.known_answers
+    )
+    elsewhere = bundle.manifest.model_copy(update={"known_answers": known})
+    arrays = {n: shifted(c, 4.5e-13) for n, c in files.items() if n.endswith(".npz")}
+    assert len(arrays) == 3
+    assert version_of(elsewhere, files | arrays) == bundle.version
+    other = {ARRAYS: shifted(files[ARRAYS], 1e-5)}
+    assert version_of(bundle.manifest, files | other) != bundle.version

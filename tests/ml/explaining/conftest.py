@@ -15,7 +15,7 @@ from ml.product.definition import Product, read_product
 from ml.product.samples import examples
 from ml.scoring.scorer import Scorer
 from ml.training.dataset import as_applications, read_rows
-from ml.training.reference import background
+from ml.training.reference import BACKGROUND_ROWS, background
 from ml.training.train import Trained
 from tests.fixtures.models import scorer_of, with_optional
 
@@ -46,7 +46,9 @@ class Case:
         self.product, self.model, self.scorer = product, model, scorer_of(model)
         self.fields = read_rows(product, product.data_file).fields
         self.probability = self.scorer.score_many(self.fields)
-        self.background = background(self.fields, self.probability, threshold=0.5)
+        self.background = background(
+            self.fields, self.probability, threshold=0.5, count=BACKGROUND_ROWS["rbf"]
+        )
 
     @cached_property
     def explainer(self) -> Explainer:

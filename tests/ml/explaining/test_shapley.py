@@ -9,6 +9,7 @@ import pytest
 from ml.explaining.reasons import Explainer
 from ml.product.application import as_columns
 from ml.product.samples import UNSEEN
+from ml.training.reference import BACKGROUND_ROWS
 
 EXACT = 1e-9
 
@@ -58,7 +59,7 @@ def test_shares_equal_brute_force_over_all_coalitions(case, name):
     this = case("consumer_credit", name)
     applicants = this.applicants(20)
     answers = [value for a in applicants for value in a.values()]
-    assert len(this.background) == 50
+    assert len(this.background) == BACKGROUND_ROWS["rbf"]
     assert None in answers
     assert UNSEEN in answers
     explainer = Explainer(this.product, this.scorer, this.background)

@@ -28,7 +28,7 @@ from ml.product.texts import LANGUAGES
 from ml.training.build import KNOWN_ANSWERS, KNOWN_SHARES, assemble
 from ml.training.candidates import candidates
 from ml.training.dataset import read_rows
-from ml.training.reference import BACKGROUND as MOST_ROWS
+from ml.training.reference import BACKGROUND_ROWS
 from ml.training.selection import RULE
 from ml.training.train import DEFAULT, SEED, fit
 
@@ -104,12 +104,12 @@ def test_bundle_compares_with_the_rows_that_were_only_just_granted(bundle, train
     held = json.loads(bundle.file(BACKGROUND))
     digest = hashlib.sha256((bundle.directory / BACKGROUND).read_bytes()).hexdigest()
     assert bundle.manifest.files[BACKGROUND] == digest
-    assert len(held) == len({json.dumps(row) for row in held}) == MOST_ROWS
+    assert len(held) == len({json.dumps(row) for row in held}) == BACKGROUND_ROWS["linear"]
     rules = Rules(bundle.product)
     assert [rules.check(row) for row in held] == held
     found = bundle.scorer.score_many(as_columns(held))
     probability = trained.models["svc_linear"].predict_proba(fields.drop_duplicates())[:, 1]
-    nearest = np.sort(probability[probability >= origin.threshold])[:MOST_ROWS]
+    nearest = np.sort(probability[probability >= origin.threshold])[: BACKGROUND_ROWS["linear"]]
     np.testing.assert_allclose(found, nearest, rtol=0, atol=1e-12)
 
 

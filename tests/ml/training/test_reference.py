@@ -12,7 +12,6 @@ from ml.product.definition import read_product
 from ml.scoring.novelty import NEIGHBOURS
 from ml.training.dataset import as_applications, read_rows
 from ml.training.reference import (
-    BACKGROUND,
     FAR,
     MOST_ROWS,
     background,
@@ -34,6 +33,9 @@ def test_as_applications_satisfy_the_rules(name):
     assert json.loads(json.dumps(found)) == found
 
 
+ROWS = 50
+
+
 @pytest.fixture(scope="module")
 def rows(product):
     return read_rows(product, product.data_file).fields
@@ -46,13 +48,13 @@ def probability(bundle, rows):
 
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
 def test_background_is_the_nearest_rows_above_the_threshold(bundle, rows, probability, threshold):
-    found = background(rows, probability, threshold=threshold)
-    assert len(found) == BACKGROUND == 50
-    assert len({json.dumps(application) for application in found}) == BACKGROUND
+    found = background(rows, probability, threshold=threshold, count=ROWS)
+    assert len(found) == ROWS
+    assert len({json.dumps(application) for application in found}) == ROWS
     own = np.array([bundle.scorer.score(application).probability for application in found])
     assert (own >= threshold).all()
     distinct = probability[~rows.duplicated()]
-    nearest = np.sort(distinct[distinct >= threshold])[:BACKGROUND]
+    nearest = np.sort(distinct[distinct >= threshold])[:ROWS]
     np.testing.assert_allclose(own, nearest, rtol=0, atol=1e-12)
     assert own.max() < threshold + 0.05
 
@@ -62,26 +64,26 @@ def few(*amounts):
 
 
 def test_background_takes_a_row_at_the_threshold_itself():
-    found = background(few(1, 2, 3), np.array([0.4, 0.5, 0.6]), threshold=0.5)
+    found = background(few(1, 2, 3), np.array([0.4, 0.5, 0.6]), threshold=0.5, count=ROWS)
     assert found == [{"loan_amount": 2}, {"loan_amount": 3}]
 
 
 def test_background_is_fewer_rows_where_fewer_are_granted():
     probability = np.linspace(0, 1, 101)
-    found = background(few(*range(101)), probability, threshold=0.9)
+    found = background(few(*range(101)), probability, threshold=0.9, count=ROWS)
     assert found == [{"loan_amount": n} for n in range(90, 101)]
 
 
 def test_background_holds_no_row_twice():
     fields = pd.concat([few(*range(60)), few(*range(60))])
     fields.loc[fields["loan_amount"] == 7, "loan_amount"] = np.nan
-    found = background(fields, np.full(120, 0.7), threshold=0.5)
+    found = background(fields, np.full(120, 0.7), threshold=0.5, count=ROWS)
     assert found == [{"loan_amount": None if n == 7 else n} for n in range(50)]
 
 
 def test_background_where_no_row_reaches_the_threshold(rows, probability):
     with pytest.raises(InvalidData, match=r"no row reaches the threshold 0\.9999") as raised:
-        background(rows, probability, threshold=0.9999)
+        background(rows, probability, threshold=0.9999, count=ROWS)
     assert "\n" not in str(raised.value)
 
 
