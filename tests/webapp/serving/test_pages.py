@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from decimal import ROUND_HALF_EVEN, Decimal
 
 import html5lib
 import pytest
@@ -62,7 +63,8 @@ def plain(text):
 
 
 def number(value, language, places):
-    text = f"{value:,.{places}f}"
+    rounded = Decimal(str(value)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
+    text = f"{rounded:,}"
     return text.replace(",", " ").replace(".", ",") if language == "fr" else text
 
 
@@ -151,7 +153,7 @@ def test_show_what_other_thresholds_would_do(show, card, language):
     sign = " %" if language == "fr" else "%"
     for row, stated in zip(rows, card["evidence"]["thresholds"], strict=True):
         shares = [stated[name] for name in ("threshold", "grant_rate", "bad_rate")]
-        shown = ["–" if v is None else number(100 * v, language, 1) + sign for v in shares]
+        shown = ["–" if v is None else number(100 * Decimal(str(v)), language, 1) + sign for v in shares]
         assert row[0].startswith(shown[0])
         assert ("(" in row[0]) == stated["used"]
         assert (row[2], row[4]) == (shown[1], shown[2])
@@ -183,7 +185,7 @@ def test_show_every_group_of_the_audit(show, card, language):
                 assert row[3] == "–"
             else:
                 ends = (rate["value"], rate["low"], rate["high"])
-                shown = [number(100 * v, language, 1) for v in ends]
+                shown = [number(100 * Decimal(str(v)), language, 1) for v in ends]
                 assert re.findall(r"[\d.,]+", row[3]) == shown
     assert verdicts == set(VERDICTS[language])
 
