@@ -1,6 +1,7 @@
 """gunicorn's settings, and what happens before, between and after its workers."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from webapp.serving.pin import pin_at_reload, pin_at_start, read_settings
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 NICE = 10  # of the challenger: whoever decides goes first
 END_SECONDS = 3  # that the challenger gets to end by itself
+# A file of prometheus_client: its kind, for a gauge its mode, and a process.
+WRITTEN = re.compile(r"(counter|gauge_[a-z]+|histogram|summary)_[0-9]+\.db")
 OWN = "loan-desk-metrics-"  # how the name of a folder begins that a start made for itself
 
 
@@ -64,6 +67,8 @@ worker_tmp_dir = (
     "/dev/shm" if Path("/dev/shm").is_dir() else None
 )  # heartbeats never wait for a disk
 graceful_timeout = 30
+keepalive = 75  # seconds; longer than common clients and proxies keep an idle connection
+forwarder_headers = ""  # nobody sets SCRIPT_NAME or PATH_INFO by a header
 
 # Set before the workers import prometheus_client, which looks once. A folder of this start's own
 # is removed again.
@@ -76,7 +81,8 @@ def on_starting(server):
     folder = Path(os.environ[METRICS])
     folder.mkdir(parents=True, exist_ok=True)
     for file in folder.glob("*.db"):
-        file.unlink()
+        if WRITTEN.fullmatch(file.name):  # the folder may hold a database of somebody's
+            file.unlink()
     try:
         pin_at_start(settings, server.log)
     except (InvalidBundle, InvalidSetting) as error:

@@ -4,11 +4,9 @@ from flask import Flask
 
 from webapp.config import ROOT, Config
 
-BODY_LIMIT = 64 * 1024  # bytes; an application takes less than one thousand
-
 
 def create_app(config: Config | None = None) -> Flask:
-    from webapp import blueprints, cli, errors, extensions, language  # noqa: PLC0415 - they need this module
+    from webapp import blueprints, cli, errors, extensions, incoming, language, logs  # noqa: PLC0415 - they need this module
     from webapp.database import engine_options, prepare_sqlite  # noqa: PLC0415
     from webapp.metrics import metrics  # noqa: PLC0415
     from webapp.people import security  # noqa: PLC0415
@@ -26,8 +24,6 @@ def create_app(config: Config | None = None) -> Flask:
     config.folder()
     app.config.from_mapping(
         SECRET_KEY=config.secret(),
-        MAX_CONTENT_LENGTH=BODY_LIMIT,
-        MAX_FORM_MEMORY_SIZE=BODY_LIMIT,
         SQLALCHEMY_DATABASE_URI=config.database,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(config.database),
         BOOTSTRAP_SERVE_LOCAL=True,
@@ -36,8 +32,9 @@ def create_app(config: Config | None = None) -> Flask:
         **language.settings(config),
         **security.settings(config),
     )
-    app.logger.setLevel(config.log_level.upper())  # with Flask's handler, where none is set up
+    logs.init_app(app, config)
     metrics.init_app(app)
+    incoming.init_app(app)
     extensions.db.init_app(app)
     if config.database.startswith("sqlite"):
         with app.app_context():

@@ -13,6 +13,7 @@ from click import ClickException
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+SHORTEST_SECRET = 32  # characters
 ROOT = Path(__file__).parent.parent
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
@@ -88,6 +89,11 @@ class Config:
         if self.secret_key:
             return self.secret_key
         file = self.folder() / "secret_key"
+        if not file.exists():
+            self._make_secret(file)  # only then: a full disk must not stop a start that needs none
+        return _kept_secret(file)
+
+    def _make_secret(self, file: Path) -> None:
         try:
             # Whole under a name of its own first: another process must never read half a key.
             new = file.with_suffix(f".{secrets.token_hex(4)}")
@@ -99,9 +105,26 @@ class Config:
             os.link(new, file)
         except FileExistsError:
             pass
+        except OSError as error:
+            raise InvalidSetting(f"LOAN_INSTANCE: {file}: {error.strerror}") from None
         finally:
             new.unlink(missing_ok=True)
-        return file.read_text()
+
+
+def _kept_secret(file: Path) -> str:
+    """Return the secret in a file; refuse one that others may know or guess."""
+    try:
+        secret = file.read_text().strip()
+        readable = file.stat().st_mode & 0o077
+    except (OSError, ValueError) as error:
+        raise InvalidSetting(f"{file}: cannot be read: {error}") from None
+    if readable:
+        raise InvalidSetting(f"{file}: others may read it. Run: chmod 600 {file}")
+    if len(secret) < SHORTEST_SECRET:
+        raise InvalidSetting(
+            f"{file}: shorter than {SHORTEST_SECRET} characters. Remove it, and a new one is made."
+        )
+    return secret
 
 
 def variable(name: str) -> str:
@@ -165,7 +188,7 @@ def _one_of(*words: str) -> Any:  # noqa: ANN401 - a check
 
 
 def _key(text: str) -> str:
-    if text and len(text) < 32:
+    if text and len(text) < SHORTEST_SECRET:
         raise ValueError
     return text
 

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 REQUEST_ID = "X-Request-ID"
 INVALID = "urn:loan-desk:problem:invalid-application"
 PROBLEM = "application/problem+json"
+MAX_ERRORS = 100  # that one answer lists, the product's own fields first
 
 EXPLANATIONS = {
     HTTPStatus.BAD_REQUEST: lazy_gettext("The request could not be understood."),
@@ -35,6 +36,7 @@ EXPLANATIONS = {
     ),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: lazy_gettext("What was sent is too large."),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: lazy_gettext("Send the application as application/json."),
+    HTTPStatus.TOO_MANY_REQUESTS: lazy_gettext("Too many sign-ins at once. Try again shortly."),
     HTTPStatus.INTERNAL_SERVER_ERROR: lazy_gettext("Something went wrong on our side."),
     HTTPStatus.SERVICE_UNAVAILABLE: lazy_gettext(
         "The desk cannot decide at the moment; nothing was stored. Try again shortly."
@@ -134,7 +136,7 @@ def _expired(error: CSRFError) -> Response:
 def _invalid(error: InvalidApplication) -> Response:
     errors = [
         {"field": e.field, "code": e.code, "detail": words(e.message), "pointer": _pointer(e.field)}
-        for e in error.errors
+        for e in error.errors[:MAX_ERRORS]
     ]
     detail = _("Some fields are wrong.")
     return problem(422, detail=detail, type=INVALID, title=_("Invalid application"), errors=errors)

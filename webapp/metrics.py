@@ -33,7 +33,6 @@ DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name; set mean
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SCORING_SECONDS = (0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.005, 0.02, 0.1)
 WRITING_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5)
-METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
 
 
 class DecisionsCounted(NamedTuple):
@@ -99,7 +98,7 @@ class Metrics:
             buckets=WRITING_SECONDS,
             registry=self.registry,
         )
-        app.wsgi_app = _known_methods(app.wsgi_app)  # type: ignore[method-assign]
+        app.wsgi_app = _known_methods(app)  # type: ignore[method-assign]
 
     def render(
         self,
@@ -269,11 +268,15 @@ def _challengers(rows: list[ScoresCounted]) -> Iterator[Metric]:
     yield ratio
 
 
-def _known_methods(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
-    """Give every method that a client invents one name: it becomes a label."""
+def _known_methods(app: Flask) -> Callable[..., Iterable[bytes]]:
+    """Give every method that no route takes one name: it becomes a label."""
+    application: Callable[..., Iterable[bytes]] = app.wsgi_app
+    methods: set[str] = set()
 
     def known(environ: dict[str, object], start_response: object) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] not in METHODS:
+        if not methods:  # at the first request, when every route is there
+            methods.update(*(rule.methods or () for rule in app.url_map.iter_rules()))
+        if environ["REQUEST_METHOD"] not in methods:
             environ["REQUEST_METHOD"] = "OTHER"
         return application(environ, start_response)
 

@@ -99,6 +99,41 @@ def test_secret_given_is_not_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("content", "mode", "words"),
+    [
+        ("", 0o600, "shorter than 32 characters"),
+        ("x", 0o600, "shorter than 32 characters"),
+        ("x" * 31 + "\n", 0o600, "shorter than 32 characters"),
+        ("x" * 64, 0o644, "others may read it. Run: chmod 600"),
+        ("x" * 64, 0o640, "others may read it. Run: chmod 600"),
+    ],
+)
+def test_secret_that_others_may_know_or_guess_is_refused(tmp_path, content, mode, words):
+    file = tmp_path / "secret_key"
+    file.write_text(content)
+    file.chmod(mode)
+    config = Config.from_environment({"LOAN_INSTANCE": str(tmp_path)})
+    with pytest.raises(InvalidSetting) as raised:
+        config.secret()
+    assert str(raised.value).startswith(str(file))
+    assert words in str(raised.value)
+
+
+def test_secret_that_is_there_is_read_and_nothing_is_written(tmp_path, monkeypatch):
+    config = Config.from_environment({"LOAN_INSTANCE": str(tmp_path)})
+    secret = config.secret()
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "touch", full)
+    assert config.secret() == secret
+    (tmp_path / "secret_key").unlink()
+    with pytest.raises(InvalidSetting, match="No space left on device"):
+        config.secret()
+
+
 def test_secret_of_starts_at_once_is_the_same(tmp_path):
     config = Config.from_environment({"LOAN_INSTANCE": str(tmp_path)})
     start = Barrier(16)

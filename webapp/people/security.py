@@ -1,10 +1,14 @@
 """Who may do what: default deny, sign-in, API keys, and headers that bind the browser."""
 
+import logging
 from datetime import timedelta
+from threading import BoundedSemaphore
 from typing import Any
+from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, g, redirect, request, url_for
-from flask_security import RoleMixin, SQLAlchemyUserDatastore, current_user
+from flask import Flask, Response, abort, current_app, g, redirect, request, url_for
+from flask_security import LoginForm, RoleMixin, SQLAlchemyUserDatastore, current_user
+from sqlalchemy import select
 from werkzeug.wrappers import Response as BaseResponse
 
 from webapp.config import Config
@@ -12,6 +16,8 @@ from webapp.extensions import csrf, db, security
 from webapp.people import api_keys
 from webapp.people.operators import Operator
 from webapp.people.tables import User
+
+log = logging.getLogger(__name__)
 
 # Everything else needs an operator.
 PUBLIC = frozenset(
@@ -26,6 +32,11 @@ PUBLIC = frozenset(
     }
 )
 API = "api."
+SIGN_IN = "security.login"
+MAX_PASSWORD = 1_000  # characters: none of ours is longer, and hashing takes time by length
+MAX_HASHES = 2  # that one worker computes at once; each takes a core and 64 MiB
+MAX_WAIT = 0.25  # seconds, for one of them to end; who waits holds a thread
+_hashing = BoundedSemaphore(MAX_HASHES)
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
@@ -68,16 +79,25 @@ def settings(config: Config) -> dict[str, Any]:
     }
 
 
+class SignInForm(LoginForm):
+    """Flask-Security's, without its cookie of a year that outlives the session."""
+
+    remember = None  # type: ignore[assignment]
+
+
 def init_app(app: Flask) -> None:
     csrf.init_app(app)
-    security.init_app(app, SQLAlchemyUserDatastore(db, User, RoleMixin))
+    security.init_app(app, SQLAlchemyUserDatastore(db, User, RoleMixin), login_form=SignInForm)
     # Flask-Security would also take tokens from any address's query, and they never expire:
     # only a session signs in.
     app.login_manager.request_loader(lambda _: None)  # type: ignore[attr-defined]
     # Nor does anybody have a role, for which the user would be read with every file and probe.
     security.principal.identity_loaders.clear()
     app.before_request(_require_operator)
+    app.before_request(_limit_sign_in)
+    app.after_request(_log_refused_sign_in)
     app.after_request(_add_headers)
+    app.teardown_request(_end_sign_in)
 
 
 def _require_operator() -> BaseResponse | None:
@@ -94,6 +114,43 @@ def _require_operator() -> BaseResponse | None:
     return None
 
 
+def _limit_sign_in() -> None:
+    """Refuse a sign-in that is no form, or that would be one too many at a time."""
+    _refuse_next()
+    if request.endpoint != SIGN_IN or request.method != "POST":
+        return
+    if request.mimetype != "application/x-www-form-urlencoded":
+        abort(415)
+    if len(request.form.get("password", "")) > MAX_PASSWORD:
+        abort(400)
+    if not _hashing.acquire(timeout=MAX_WAIT):
+        abort(429)
+    g.hashing = True
+
+
+def _refuse_next() -> None:
+    """Refuse an address to go on to that cannot be read, before anybody is signed in."""
+    for given in (request.args, request.form):
+        try:
+            urlsplit(given.get("next", ""))
+        except ValueError:
+            abort(400)
+
+
+def _end_sign_in(error: BaseException | None) -> None:
+    del error
+    if g.pop("hashing", False):
+        _hashing.release()
+
+
+def _log_refused_sign_in(response: Response) -> Response:
+    if "hashing" in g and response.status_code == 200:  # a sign-in that succeeds redirects
+        name = request.form.get("username", "")
+        user = db.session.scalar(select(User.id).where(User.username == name))
+        log.warning("refused a sign-in: %s", f"user {user}" if user else "no such user")
+    return response
+
+
 def _operator_of_key() -> Operator:
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     operator = api_keys.operator_of_key(key.strip()) if scheme.lower() == "bearer" else None
@@ -105,6 +162,8 @@ def _operator_of_key() -> Operator:
 def _add_headers(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if current_app.config["SESSION_COOKIE_SECURE"]:
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     if request.endpoint not in ("static", "bootstrap.static"):
         response.headers["Cache-Control"] = "no-store"
     return response

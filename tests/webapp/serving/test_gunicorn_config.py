@@ -196,3 +196,16 @@ def test_metrics_folder_of_a_start_is_removed_at_its_end(serve, tmp_path):
         while first & children(server):
             urllib.request.urlopen(f"{server.url}/healthz", timeout=30).close()
     assert list(folder.iterdir()) == []
+
+
+def test_start_leaves_other_files_in_the_metrics_folder_alone(serve, tmp_path):
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    kept, old = folder / "loan_desk.db", folder / "counter_1234567.db"
+    for file in (kept, old):
+        file.write_bytes(b"precious")
+    with serve(PROMETHEUS_MULTIPROC_DIR=str(folder)) as server:
+        with urllib.request.urlopen(f"{server.url}/healthz", timeout=30) as answer:
+            assert answer.status == 200
+        assert kept.read_bytes() == b"precious"
+        assert not old.exists()

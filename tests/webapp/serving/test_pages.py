@@ -68,6 +68,10 @@ def number(value, language, places):
     return text.replace(",", " ").replace(".", ",") if language == "fr" else text
 
 
+def percent(share, language):
+    return number(100 * Decimal(str(share)), language, 1)
+
+
 def table(page, caption):
     [found] = [t for t in page.iter("table") if said(t.find("caption")) == caption]
     return [[said(cell) for cell in row] for row in found.find("tbody").findall("tr")]
@@ -153,7 +157,7 @@ def test_show_what_other_thresholds_would_do(show, card, language):
     sign = " %" if language == "fr" else "%"
     for row, stated in zip(rows, card["evidence"]["thresholds"], strict=True):
         shares = [stated[name] for name in ("threshold", "grant_rate", "bad_rate")]
-        shown = ["–" if v is None else number(100 * Decimal(str(v)), language, 1) + sign for v in shares]
+        shown = ["–" if v is None else percent(v, language) + sign for v in shares]
         assert row[0].startswith(shown[0])
         assert ("(" in row[0]) == stated["used"]
         assert (row[2], row[4]) == (shown[1], shown[2])
@@ -185,7 +189,7 @@ def test_show_every_group_of_the_audit(show, card, language):
                 assert row[3] == "–"
             else:
                 ends = (rate["value"], rate["low"], rate["high"])
-                shown = [number(100 * Decimal(str(v)), language, 1) for v in ends]
+                shown = [percent(v, language) for v in ends]
                 assert re.findall(r"[\d.,]+", row[3]) == shown
     assert verdicts == set(VERDICTS[language])
 

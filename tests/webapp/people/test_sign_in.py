@@ -1,0 +1,91 @@
+"""What a sign-in refuses, what it says of that in the log, and what it leaves in the browser."""
+
+import logging
+
+import pytest
+
+from tests.fixtures.databases import CLERK, PASSWORD
+from tests.fixtures.desk import token
+from webapp.people import security
+
+ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = ON_ONE
+
+
+@pytest.fixture
+def sign_in(client):
+    """Try to sign in with these fields beside the token."""
+
+    def attempt(path="/login", **fields):
+        form = {"username": CLERK, "password": PASSWORD, "csrf_token": token(client, "/login")}
+        return client.post(path, data=form | fields)
+
+    return attempt
+
+
+@pytest.mark.parametrize("body", ['"x"', "1", '{"username": "\\ud800"}', "null", "[]", "{}", ""])
+def test_sign_in_by_json_is_refused(client, body):
+    headers = {"X-CSRFToken": token(client, "/login"), "Content-Type": "application/json"}
+    answer = client.post("/login", data=body.encode(), headers=headers)
+    assert answer.status_code == 415
+
+
+def test_sign_in_over_long_password_is_refused(sign_in):
+    assert sign_in(password="x" * (security.MAX_PASSWORD + 1)).status_code == 400
+    assert sign_in(password="x" * security.MAX_PASSWORD).status_code == 200
+    assert sign_in().status_code == 302
+
+
+@pytest.mark.parametrize("path", ["/login?next=http://[", "/login"])
+def test_sign_in_unreadable_address_to_go_on_to_is_refused(client, sign_in, path):
+    assert sign_in(path, **({} if "?" in path else {"next": "http://["})).status_code == 400
+    assert client.get("/applications/new").status_code == 302  # nobody has signed in
+
+
+def test_sign_in_is_remembered_no_longer_than_the_session(sign_in):
+    answer = sign_in(remember="y")
+    assert answer.status_code == 302
+    cookies = [c.partition("=")[0] for c in answer.headers.getlist("Set-Cookie")]
+    assert cookies == ["session"]
+
+
+def test_refused_sign_in_is_logged_without_what_was_typed(sign_in, caplog):
+    caplog.set_level(logging.WARNING, logger="webapp")
+    sign_in(password="not this one")
+    sign_in(username="nobody-of-ours")
+    assert [r.getMessage() for r in caplog.records] == [
+        "refused a sign-in: user 1",
+        "refused a sign-in: no such user",
+    ]
+
+
+def test_good_sign_in_is_not_logged_as_refused(sign_in, caplog):
+    assert sign_in().status_code == 302
+    assert "refused" not in caplog.text
+
+
+def test_too_many_sign_ins_at_once_are_answered_429(sign_in, monkeypatch):
+    monkeypatch.setattr(security, "MAX_WAIT", 0.01)
+    for _ in range(security.MAX_HASHES):
+        assert security._hashing.acquire(timeout=5)
+    try:
+        answer = sign_in()
+        assert answer.status_code == 429
+        assert "Too many sign-ins at once" in answer.text
+    finally:
+        for _ in range(security.MAX_HASHES):
+            security._hashing.release()
+    assert sign_in().status_code == 302
+
+
+def test_every_sign_in_gives_its_place_back(app, sign_in):
+    for number in range(security.MAX_HASHES + 2):
+        assert sign_in(password=f"wrong {number}").status_code == 200
+    assert security._hashing._value == security.MAX_HASHES
+
+
+def test_https_is_demanded_for_a_year_where_it_is_used(client, app):
+    assert "Strict-Transport-Security" not in client.get("/login").headers
+    app.config["SESSION_COOKIE_SECURE"] = True
+    header = client.get("/login").headers["Strict-Transport-Security"]
+    assert header == "max-age=31536000"

@@ -1,0 +1,127 @@
+"""What webapp/incoming.py promises: nothing is decided on half of what was sent."""
+
+import io
+import json
+import socket
+from time import sleep
+
+import pytest
+
+from webapp.incoming import BODY_LIMIT
+
+DECISIONS = "/api/v1/decisions"
+ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+COUNT = "SELECT count(*) FROM decisions"
+
+
+@pytest.mark.parametrize(
+    "host", ["a..b", ".", "a" * 64, "a b", "a/b", "[::1", "a:b", "a:999999", "-a", "a.b" * 99]
+)
+@ON_ONE
+def test_bad_host_is_a_clear_400(client, host):
+    for path in ("/login", "/nowhere", DECISIONS, "/healthz"):
+        answer = client.get(path, environ_overrides={"HTTP_HOST": host})
+        assert answer.status_code == 400
+        assert answer.text == "The Host header is not a host name.\n"
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1:5000", "[::1]:5000", "loans.bank.example.", "LOANS", "a_b.c"]
+)
+@ON_ONE
+def test_good_host_is_served(client, host):
+    assert client.get("/healthz", environ_overrides={"HTTP_HOST": host}).status_code == 200
+
+
+@ON_ONE
+def test_body_shorter_than_announced_is_refused(client, api_key, granted, query):
+    body = json.dumps(granted).encode()
+    for announced in (len(body) + 1, 5_000):
+        answer = client.post(
+            DECISIONS,
+            input_stream=io.BytesIO(body),
+            headers={
+                "Authorization": f"Bearer {api_key}",
+                "Content-Type": "application/json",
+            },
+            environ_overrides={"CONTENT_LENGTH": str(announced)},
+        )
+        assert answer.status_code == 400
+    assert query(COUNT) == [(0,)]
+
+
+@pytest.fixture(scope="module")
+def server(start_server, tmp_path_factory):
+    with start_server(tmp_path_factory.mktemp("incoming"), workers=1) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def key(server):
+    return server.flask("api-keys", "create", "raw")
+
+
+class Line:
+    """A connection on which bytes are sent as they are."""
+
+    def __init__(self, server, key):
+        host, port = server.url.removeprefix("http://").split(":")
+        self._socket = socket.create_connection((host, int(port)), timeout=20)
+        self._head = (
+            f"POST {DECISIONS} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n"
+            "Content-Type: application/json\r\n"
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._socket.close()
+
+    def send(self, headers, body, *, end=False):
+        """Send a request, and return the status of its answer; None if there is no answer."""
+        self._socket.sendall(f"{self._head}{headers}\r\n\r\n".encode() + body)
+        if end:
+            self._socket.shutdown(socket.SHUT_WR)
+        status = self._socket.recv(65_536).split(b"\r\n")[0]
+        return int(status.split()[1]) if status else None
+
+
+def send(server, key, headers, body, **more):
+    with Line(server, key) as line:
+        return line.send(headers, body, **more)
+
+
+def chunk(part):
+    return b"%x\r\n%s\r\n" % (len(part), part)
+
+
+def test_cut_off_bodies_are_refused(server, key, granted):
+    body = json.dumps(granted).encode()
+    assert send(server, key, "Content-Length: 5000", body, end=True) == 400
+    for half in (chunk(body[:100]), chunk(body)):
+        assert send(server, key, "Transfer-Encoding: chunked", half, end=True) == 400
+    whole = chunk(body) + b"0\r\n\r\n"
+    assert send(server, key, "Transfer-Encoding: chunked", whole) == 201
+
+
+@pytest.mark.parametrize("size", [b"-1", b"0x10", b"g", b"", b"1" * 40])
+def test_wrong_chunks_are_refused(server, key, granted, size):
+    body = json.dumps(granted).encode()
+    wrong = size + b"\r\n" + body + b"\r\n0\r\n\r\n"
+    assert send(server, key, "Transfer-Encoding: chunked", wrong, end=True) == 400
+
+
+def test_chunked_body_has_the_limit_of_any_other(server, key, granted):
+    large = json.dumps(granted).encode() + b" " * BODY_LIMIT
+    parts = b"".join(chunk(large[i : i + 8_000]) for i in range(0, len(large), 8_000))
+    assert send(server, key, "Transfer-Encoding: chunked", parts + b"0\r\n\r\n") == 413
+    assert send(server, key, f"Content-Length: {len(large)}", large) == 413
+
+
+def test_a_connection_that_was_idle_is_still_served(server, key, granted):
+    body = json.dumps(granted).encode()
+    with Line(server, key) as line:
+        assert line.send(f"Content-Length: {len(body)}", body) == 201
+        sleep(2.5)  # gunicorn's own limit is 2 seconds
+        assert line.send(f"Content-Length: {len(body)}", body) == 201
