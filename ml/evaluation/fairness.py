@@ -5,10 +5,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from fairlearn import metrics
-from scipy.stats import binomtest
 from scipy.stats.contingency import relative_risk
 
+from ml.evaluation.intervals import wilson
 from ml.evaluation.reports import (
     AttributeReport,
     Estimate,
@@ -31,6 +30,7 @@ class _Group(NamedTuple):
 
 class _Rates(NamedTuple):
     n: int
+    granted: int
     good_rate: Estimate
     grant_rate: Estimate
     opportunity: Estimate | None
@@ -132,7 +132,7 @@ def _attribute(
     sizes = {g.name: int(g.member.sum()) for g in groups}
     assessable = [g for g in groups if sizes[g.name] >= limits.smallest_group]
     reference = max((g.name for g in assessable), key=sizes.__getitem__, default=None)
-    measured = _measure(assessable, answers, limits.smallest_group)
+    measured = {g.name: _measure(g, answers, limits.smallest_group) for g in assessable}
     base = measured[reference] if reference else None
     return AttributeReport(
         name=field.name,
@@ -170,39 +170,20 @@ def _report(
     )
 
 
-def _measure(
-    groups: list[_Group], answers: tuple[np.ndarray, np.ndarray], smallest: int
-) -> dict[str, _Rates]:
-    """Return each group's rates, with None for those that rest on too few good rows."""
-    if not groups:
-        return {}
-    names = np.select([g.member for g in groups], [g.name for g in groups], default="")
-    kept = names != ""
-    frame = metrics.MetricFrame(
-        metrics={
-            "n": metrics.count,
-            "good_rate": lambda good, _: metrics.selection_rate(good, good),
-            "grant_rate": metrics.selection_rate,
-            "opportunity": metrics.true_positive_rate,
-            "false_refusals": metrics.false_negative_rate,
-        },
-        y_true=answers[0][kept],
-        y_pred=answers[1][kept],
-        sensitive_features=names[kept],
+def _measure(group: _Group, answers: tuple[np.ndarray, np.ndarray], smallest: int) -> _Rates:
+    """Return a group's rates, with None for those that rest on too few good rows."""
+    good, granted = (answer[group.member] for answer in answers)
+    n, n_good, n_granted = len(good), int(good.sum()), int(granted.sum())
+    good_granted = int((good & granted).sum())
+    few = n_good < smallest
+    return _Rates(
+        n,
+        n_granted,
+        good_rate=_rate(n_good, n),
+        grant_rate=_rate(n_granted, n),
+        opportunity=None if few else _rate(good_granted, n_good),
+        false_refusals=None if few else _rate(n_good - good_granted, n_good),
     )
-    measured = {}
-    for name, rates in frame.by_group.to_dict("index").items():
-        n = int(rates["n"])
-        n_good = round(rates["good_rate"] * n)
-        few = n_good < smallest
-        measured[str(name)] = _Rates(
-            n,
-            good_rate=_rate(rates["good_rate"], n),
-            grant_rate=_rate(rates["grant_rate"], n),
-            opportunity=None if few else _rate(rates["opportunity"], n_good),
-            false_refusals=None if few else _rate(rates["false_refusals"], n_good),
-        )
-    return measured
 
 
 def _compare(own: _Rates, base: _Rates, limits: Fairness) -> _Compared:
@@ -228,20 +209,19 @@ def _compare(own: _Rates, base: _Rates, limits: Fairness) -> _Compared:
     )
 
 
-def _rate(value: float, total: int) -> Estimate:
-    interval = binomtest(round(value * total), total).proportion_ci(method="wilson")
-    return Estimate(value=float(value), low=float(interval.low), high=float(interval.high))
+def _rate(count: int, total: int) -> Estimate:
+    low, high = wilson(count, total=total)
+    return Estimate(value=count / total, low=low, high=high)
 
 
 def _ratio(own: _Rates, base: _Rates) -> Ratio | None:
-    rates = own.grant_rate.value, base.grant_rate.value
-    if not rates[1]:
+    if not base.granted:
         return None
-    granted = [round(rate * side.n) for rate, side in zip(rates, (own, base), strict=True)]
-    low, high = relative_risk(granted[0], own.n, granted[1], base.n).confidence_interval()
+    risk = relative_risk(own.granted, own.n, base.granted, base.n)
+    low, high = risk.confidence_interval()
     # Katz's method has no end where the group has no grants, and no width where all have them.
     ends = (float(low), float(high)) if low < high else (None, None)
-    return Ratio(value=rates[0] / rates[1], low=ends[0], high=ends[1])
+    return Ratio(value=own.grant_rate.value / base.grant_rate.value, low=ends[0], high=ends[1])
 
 
 def _difference(own: Estimate | None, base: Estimate | None) -> Estimate | None:

@@ -25,4 +25,5 @@ def wilson(count: int, *, total: int) -> tuple[float, float]:
     share, weight = count / total, z * z / total
     centre = share + weight / 2
     half = math.sqrt(weight * (share * (1 - share) + weight / 4))
-    return max(0.0, (centre - half) / (1 + weight)), min(1.0, (centre + half) / (1 + weight))
+    low, high = (centre - half) / (1 + weight), (centre + half) / (1 + weight)
+    return low if count else 0.0, high if count < total else 1.0  # rounding would miss the ends

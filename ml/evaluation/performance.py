@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-from scipy.stats import binomtest
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -15,6 +14,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
+from ml.evaluation.intervals import wilson
 from ml.evaluation.reports import (
     Calibration,
     CalibrationBin,
@@ -168,15 +168,14 @@ def _calibration(good: np.ndarray, probability: np.ndarray) -> Calibration:
     bins = []
     for rows in np.array_split(rising, min(BINS, len(good))):
         n, n_good = len(rows), int(good[rows].sum())
-        # Wilson's interval (1927) never leaves 0 to 1.
-        interval = binomtest(n_good, n).proportion_ci(confidence_level=0.95, method="wilson")
+        low, high = wilson(n_good, total=n)
         bins.append(
             CalibrationBin(
                 n=n,
                 expected=float(probability[rows].mean()),
                 observed=n_good / n,
-                low=float(interval.low),
-                high=float(interval.high),
+                low=low,
+                high=high,
             )
         )
     apart = sum(b.n * abs(b.expected - b.observed) for b in bins)
