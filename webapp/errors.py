@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 REQUEST_ID = "X-Request-ID"
 INVALID = "urn:loan-desk:problem:invalid-application"
 PROBLEM = "application/problem+json"
+RETRY_SECONDS = "5"
 MAX_ERRORS = 100  # that one answer lists, the product's own fields first
 
 EXPLANATIONS = {
@@ -120,6 +121,8 @@ def _answer(error: HTTPException) -> BaseResponse:
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        response.headers["Retry-After"] = RETRY_SECONDS
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

@@ -7,6 +7,7 @@ from time import sleep
 
 import pytest
 
+from webapp.errors import MAX_ERRORS
 from webapp.incoming import BODY_LIMIT
 
 DECISIONS = "/api/v1/decisions"
@@ -48,6 +49,16 @@ def test_body_shorter_than_announced_is_refused(client, api_key, granted, query)
         )
         assert answer.status_code == 400
     assert query(COUNT) == [(0,)]
+
+
+@ON_ONE
+def test_thousands_of_unknown_fields_are_answered_briefly(client, api_key, granted):
+    body = granted | {"loan_amount": 1} | {f"x{i}": i for i in range(4_000)}
+    answer = client.post(DECISIONS, json=body, headers={"Authorization": f"Bearer {api_key}"})
+    assert answer.status_code == 422
+    assert len(answer.json["errors"]) == MAX_ERRORS
+    assert answer.json["errors"][0]["field"] == "loan_amount"
+    assert len(answer.data) < 20_000
 
 
 @pytest.fixture(scope="module")

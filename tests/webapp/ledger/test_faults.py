@@ -122,6 +122,7 @@ def test_failure_before_the_commit(prepare, channel, failing_statements, query, 
     with failing_statements(lambda statement: "INSERT INTO decision_contents" in statement):
         answer = send()
     assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "5"
     check(answer, channel, says=NOT_STORED, unlike=MAYBE, caplog=caplog)
     assert query(STORED) == [(0,)]
     assert send().status_code in (201, 303)

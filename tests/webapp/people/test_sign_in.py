@@ -71,6 +71,7 @@ def test_too_many_sign_ins_at_once_are_answered_429(sign_in, monkeypatch):
     try:
         answer = sign_in()
         assert answer.status_code == 429
+        assert answer.headers["Retry-After"] == "5"
         assert "Too many sign-ins at once" in answer.text
     finally:
         for _ in range(security.MAX_HASHES):
