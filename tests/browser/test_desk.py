@@ -92,6 +92,19 @@ def test_a_double_click_makes_one_decision(desk, page):
     assert desk.decisions(page) == before + 1
 
 
+def test_back_shows_none_of_the_answers_of_the_customer_before(desk, page):
+    desk.sign_in(page)
+    enter(page, GOOD, home="Owner", employment="Permanent", record="Yes")
+    number(page)
+    page.go_back()
+    expect(page.locator("form#application")).to_be_visible()
+    for name in GOOD:
+        expect(page.get_by_label(name)).to_have_value("")
+    expect(page.get_by_label("Employment")).to_have_value("")
+    expect(page.get_by_label("Home", exact=True)).to_have_value("")
+    assert page.locator("input[type=radio]:checked").count() == 0
+
+
 def test_the_keyboard_alone_is_enough(desk, page):
     desk.sign_in(page)
     expect(page.get_by_label("Loan amount")).to_be_focused()
