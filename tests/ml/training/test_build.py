@@ -94,6 +94,7 @@ def test_bundle_states_how_it_came_about(bundle, trained, origin):
         sha256=hashlib.sha256(origin.data_file.read_bytes()).hexdigest(),
         rows=len(origin.rows.good),
         good=int(origin.rows.good.sum()),
+        left_out=origin.rows.left_out,
     )
     assert manifest.trained_at.tzinfo is not None
     assert abs(datetime.now(UTC) - manifest.trained_at) < timedelta(hours=1)

@@ -118,6 +118,14 @@ def test_show_figures_of_unseen_rows(show, card, language):
         assert facts[text.in_language(language)] == number(value, language, 3)
 
 
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "2 rows left out"), ("fr", "2 lignes écartées")]
+)
+def test_show_how_many_rows_were_left_out(show, card, language, words):
+    assert card["data"]["left_out"] == {"home_status": 2}
+    assert words in said(show(language).find(".//dl"))
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_show_every_plot_in_its_language(show, bundle, language):
     found = {}
