@@ -3,6 +3,7 @@
 import io
 import json
 import socket
+from http.client import HTTPResponse
 from time import sleep
 
 import pytest
@@ -90,12 +91,14 @@ class Line:
         self._socket.close()
 
     def send(self, headers, body, *, end=False):
-        """Send a request, and return the status of its answer; None if there is no answer."""
+        """Send a request, read its answer whole and return the status."""
         self._socket.sendall(f"{self._head}{headers}\r\n\r\n".encode() + body)
         if end:
             self._socket.shutdown(socket.SHUT_WR)
-        status = self._socket.recv(65_536).split(b"\r\n")[0]
-        return int(status.split()[1]) if status else None
+        with HTTPResponse(self._socket, method="POST") as answer:
+            answer.begin()
+            answer.read()
+            return answer.status
 
 
 def send(server, key, headers, body, **more):
