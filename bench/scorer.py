@@ -1,10 +1,10 @@
 """The Scorer against the scikit-learn pipeline it was exported from: python -m bench.scorer."""
 
-import argparse
 import io
 from pathlib import Path
 from typing import Any
 
+import click
 import joblib
 import numpy as np
 import pandas as pd
@@ -52,19 +52,20 @@ def compare(label: str, model: Any, applications: list[dict[str, Any]], rounds: 
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.scorer", description=__doc__)
-    parser.add_argument("--bundle", type=Path, default=Path("models/consumer_credit"))
-    parser.add_argument("--rows", type=int, default=ROWS, help=f"default: {ROWS}")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default: {ROUNDS}")
-    options = parser.parse_args()
-    bundle = read_bundle(options.bundle)  # so every hash fits before a model is unpickled
-    applications = examples(bundle.product, count=options.rows, seed=0, unseen=True)
+@click.command(help=__doc__)
+@click.option(
+    "--bundle", "folder", type=click.Path(path_type=Path), default="models/consumer_credit"
+)
+@click.option("--rows", default=ROWS, show_default=True)
+@click.option("--rounds", default=ROUNDS, show_default=True)
+def main(folder: Path, rows: int, rounds: int) -> None:
+    bundle = read_bundle(folder)  # so every hash fits before a model is unpickled
+    applications = examples(bundle.product, count=rows, seed=0, unseen=True)
     models = {
         CHAMPION: f"champion, {bundle.manifest.champion}",
         CHALLENGER: "challenger, svc_rbf",
     }
-    print(f"{bundle.version}, fastest of {options.rounds} rounds, in turn, one thread each")
+    print(f"{bundle.version}, fastest of {rounds} rounds, in turn, one thread each")
     print()
     print("| model | work | Scorer | pipeline | ratio | largest difference |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
@@ -72,9 +73,9 @@ def main() -> None:
         if file in bundle.manifest.files:
             model = joblib.load(io.BytesIO((bundle.directory / file).read_bytes()))
             with threadpool_limits(limits=1):  # as in a service with a process for each core
-                lines = compare(label, model, applications, options.rounds)
+                lines = compare(label, model, applications, rounds)
             print("\n".join(lines), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python -m bench.scorer")

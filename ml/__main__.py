@@ -6,7 +6,7 @@ import click
 
 from ml.bundle.manifest import InvalidBundle
 from ml.product.application import InvalidData
-from ml.product.definition import InvalidProduct
+from ml.product.files import InvalidProduct
 
 COMMANDS = ("train", "evaluate", "fairness", "card", "verify")
 

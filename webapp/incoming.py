@@ -23,7 +23,6 @@ Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def init_app(app: Flask) -> None:
-    app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = BODY_LIMIT
     app.wsgi_app = _with_host(app.wsgi_app)  # type: ignore[method-assign, assignment]
     app.before_request(_read_body)
 

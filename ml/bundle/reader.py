@@ -26,7 +26,8 @@ from ml.bundle.manifest import (
 )
 from ml.bundle.version import version_of
 from ml.explaining.reasons import Explainer
-from ml.product.definition import Product, parse_product
+from ml.product.definition import Product
+from ml.product.files import parse_product
 from ml.scoring.novelty import Novelty
 from ml.scoring.scorer import Frame, Scorer, scorer_kind
 

@@ -13,7 +13,7 @@ from ml.bundle.reader import Bundle
 from ml.bundle.writer import refuse_foreign
 from ml.commands.options import FiniteRange, left_out_lines
 from ml.evaluation.performance import threshold_for
-from ml.product.definition import PRODUCTS, read_product
+from ml.product.files import PRODUCTS, read_product
 from ml.training.build import Origin, assemble
 from ml.training.dataset import read_rows
 from ml.training.train import DEFAULT, FOLDS, SEED, THOROUGH, train

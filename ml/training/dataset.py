@@ -97,10 +97,10 @@ class _Reader:
         if header is None:
             raise InvalidData(f"{self._file}: no header")
         self._check_header(header)
-        # Every question about the applicant may go without an answer, but no answer may be wrong.
+        # A protected cell may be empty, whatever the product says; it may not be wrong.
         asked = [f.model_copy(update={"optional": True}) for f in self._product.protected]
-        self._protected = [f for f in asked if f.name in header]
-        self._protected_rules = Rules(self._product, fields=self._protected)
+        known = [f for f in asked if f.name in header]
+        self._protected_rules = Rules(self._product, fields=known)
         for line in lines:
             if line:
                 self._take(lines.line_num, header, line)
@@ -113,9 +113,9 @@ class _Reader:
             raise InvalidData(f"{self._file}: no rows")
         applications, good, protected = zip(*self._kept, strict=True)
         return Rows(
-            _frame(self._product.inputs, applications),
+            _frame(self._rules.fields, applications),
             np.array(good, dtype=np.int64),
-            _frame(self._protected, protected),
+            _frame(self._protected_rules.fields, protected),
             dict(self._left_out),
         )
 
@@ -181,7 +181,7 @@ class _Reader:
         self._wrong.append(f"{self._file}, line {number}{where}: {reason}")
 
 
-def _frame(fields: list[Field] | tuple[Field, ...], rows: tuple[Application, ...]) -> pd.DataFrame:
+def _frame(fields: tuple[Field, ...], rows: tuple[Application, ...]) -> pd.DataFrame:
     columns = {}
     for field in fields:
         values = [np.nan if row[field.name] is None else row[field.name] for row in rows]

@@ -13,7 +13,7 @@ from ml.scoring.novelty import NEIGHBOURS
 from ml.training.dataset import as_applications
 
 # With 50 rows, other training rows of the same kind would change the principal reasons of one
-# refusal in four, with 200 of one in sixteen (docs/model.md). A linear margin explains against 200
+# refusal in six, with 200 of one in sixteen (docs/model.md). A linear margin explains against 200
 # in the same time; the others take four times as long, and an RBF kernel more than 10 ms.
 BACKGROUND_ROWS: dict[ScorerKind, int] = {"linear": 200, "rbf": 50, "pipeline": 50}
 # Of the training rows themselves one in a hundred counts as far from the others: our own choice.

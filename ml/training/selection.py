@@ -60,7 +60,7 @@ def explainable(product: Product, names: Iterable[str]) -> set[str]:
     return {name for name in names if few or name in EXPLAINED}
 
 
-class Comparison:
+class PairedFolds:
     """Candidates compared in pairs over the same outer folds.
 
     Parameters
@@ -128,7 +128,7 @@ def choose(
     reason : Text
         The numbers that decided, and which candidate would be cheaper but is not eligible.
     """
-    compared = Comparison(folds, k=k)
+    compared = PairedFolds(folds, k=k)
     svc = compared.best(SVC_KERNELS)
     [second] = set(SVC_KERNELS) - {svc}
     if compared.beats(second, svc):
@@ -155,7 +155,7 @@ def _numbers(gain: float, error: float) -> Text:
     )
 
 
-def _displaced(compared: Comparison, champion: str, svc: str, metric: str) -> Text:
+def _displaced(compared: PairedFolds, champion: str, svc: str, metric: str) -> Text:
     numbers, name = _numbers(*compared.gain(champion, svc, metric)), COMPARED[metric]
     same = Text(en="", fr="")
     if metric != "expected_cost":
@@ -169,7 +169,7 @@ def _displaced(compared: Comparison, champion: str, svc: str, metric: str) -> Te
     )
 
 
-def _kept(compared: Comparison, svc: str, eligible: list[str]) -> Text:
+def _kept(compared: PairedFolds, svc: str, eligible: list[str]) -> Text:
     cheapest = compared.best([svc, *eligible])
     gain, error = compared.gain(cheapest, svc, "expected_cost")
     if not round(gain, 4):

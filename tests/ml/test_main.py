@@ -5,10 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from ml.card.card import card_content
+from tests.fixtures.models import cells
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("train", "evaluate", "fairness", "card", "verify")
@@ -24,11 +24,6 @@ KEYS = {
     "grant_rate",
     "threshold",
 }
-
-
-def table(product):
-    """The product's rows, every cell as it stands in the file."""
-    return pd.read_csv(product.data_file, dtype=str, keep_default_na=False)
 
 
 def test_help_lists_every_command():
@@ -102,7 +97,7 @@ def test_train_refuses_a_place_that_is_taken_before_it_starts(run, tmp_path):
 
 def test_train_too_few_rows(run, product, tmp_path):
     few = tmp_path / "few.csv"
-    table(product).head(40).to_csv(few, index=False)
+    cells(product.data_file).head(40).to_csv(few, index=False)
     code, out, errors = run("train", "--data", few, "--out", tmp_path / "out")
     assert (code, out) == (2, [])
     assert errors[-1] == "Error: at least 25 good and 25 bad rows are needed"
@@ -121,7 +116,7 @@ def test_evaluate_prints_one_json_object(run, bundle, product):
 @pytest.mark.parametrize("only", ["0", "1"])
 def test_evaluate_single_class_prints_null(run, bundle, product, tmp_path, only):
     file = tmp_path / "one.csv"
-    rows = table(product).query("eligible == @only").head(20)
+    rows = cells(product.data_file).query("eligible == @only").head(20)
     rows.to_csv(file, index=False)
     code, out, errors = run("evaluate", "--bundle", bundle.directory, "--data", file)
     assert (code, errors) == (0, [])
@@ -149,7 +144,7 @@ def test_fairness_says_that_the_rows_trained_the_model(run, bundle, product, tmp
     assert "trained" in errors[-1]
     assert any("Marital status" in line for line in out)
     other = tmp_path / "other.csv"
-    table(product).head(500).to_csv(other, index=False)
+    cells(product.data_file).head(500).to_csv(other, index=False)
     code, out, errors = run(*command, other, "--json", "--grant-ratio=0.9", "--smallest-group=40")
     assert (code, errors, len(out)) == (0, [], 1)
     found = json.loads(out[0])
@@ -171,7 +166,7 @@ def test_fairness_wrong_limit(run, bundle, product, wrong):
 
 def test_fairness_wrong_data(run, bundle, product, tmp_path):
     wrong = tmp_path / "wrong.csv"
-    table(product).head(9).assign(protected_age="old").to_csv(wrong, index=False)
+    cells(product.data_file).head(9).assign(protected_age="old").to_csv(wrong, index=False)
     for file in (wrong, tmp_path / "none.csv"):
         code, out, errors = run("fairness", "--bundle", bundle.directory, "--data", file)
         assert (code, out, len(errors)) == (2, [], 1)

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from ml.bundle.reader import Bundle, read_bundle
-from ml.product.definition import DATA, PRODUCTS
+from ml.product.definition import DATA
+from ml.product.files import PRODUCTS
 from tests.fixtures.commands import Done, run_ml
+from tests.fixtures.models import cells
 from tests.fixtures.once import once
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +79,7 @@ def brought(session_folder: Path, definition: str) -> Path:
     def walk(folder: Path) -> None:
         folder.mkdir()
         (folder / "house_loan.toml").write_text(definition)
-        rows = pd.read_csv(DATA / "mortgages.csv", dtype=str, keep_default_na=False)
+        rows = cells(DATA / "mortgages.csv")
         rows = rows[rows.columns[::-1]].assign(branch="north")  # another order, one of no use
         rows.head(ROWS).to_csv(folder / "house_rows.csv", index=False)
         rows.tail(ROWS).to_csv(folder / "unseen_rows.csv", index=False)

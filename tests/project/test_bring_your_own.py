@@ -16,6 +16,7 @@ from ml.product.formats import format_integer
 from ml.product.texts import LANGUAGES
 from ml.training.dataset import as_applications, read_rows
 from tests.fixtures.commands import run_ml
+from tests.fixtures.models import cells
 
 DOC = (Path(__file__).parents[2] / "docs/bring-your-own.md").read_text()
 
@@ -190,7 +191,7 @@ def test_doc_s_error_lines_are_what_is_said(house, brought, definition, tmp_path
     train += ("--out", "models/house_loan")
     fairness = ("fairness", "--bundle", str(house.directory), "--data", "house_rows.csv")
     said = [run("verify", "--bundle", "models/house_loan")]
-    rows = pd.read_csv(brought / "house_rows.csv", dtype=str, keep_default_na=False)
+    rows = cells(brought / "house_rows.csv")
     for command, text, wrong in breakages(definition, rows):
         Path("house_loan.toml").write_text(text)
         Path("house_rows.csv").unlink(missing_ok=True)

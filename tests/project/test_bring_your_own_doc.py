@@ -8,16 +8,8 @@ import pytest
 
 from ml.explaining.reasons import MOST_PLAYERS
 from ml.product.application import Rules
-from ml.product.definition import (
-    Choice,
-    Fairness,
-    Field,
-    Group,
-    Product,
-    Ratio,
-    RowFlaws,
-    parse_product,
-)
+from ml.product.definition import Choice, Fairness, Field, Group, Product, Ratio, RowFlaws
+from ml.product.files import parse_product
 from ml.product.samples import examples
 from ml.product.texts import PLAIN, Wording
 from ml.training.reference import BACKGROUND_ROWS, MOST_ROWS

@@ -12,7 +12,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from ml.product.definition import read_product
+from ml.product.files import read_product
 from webapp.config import Config, variable
 
 ROOT = Path(__file__).parent.parent.parent

@@ -1,23 +1,17 @@
-"""Who may do what: default deny, sign-in, API keys, and headers that bind the browser."""
+"""Who may do what: default deny, sessions, API keys, and headers that bind the browser."""
 
-import logging
 from datetime import timedelta
-from threading import BoundedSemaphore
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, current_app, g, redirect, request, url_for
-from flask_security import LoginForm, RoleMixin, SQLAlchemyUserDatastore, current_user
-from sqlalchemy import select
+from flask_security import RoleMixin, SQLAlchemyUserDatastore, current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from webapp.config import Config
 from webapp.extensions import csrf, db, security
-from webapp.people import api_keys
+from webapp.people import api_keys, sign_in
 from webapp.people.operators import Operator
 from webapp.people.tables import User
-
-log = logging.getLogger(__name__)
 
 # Everything else needs an operator.
 PUBLIC = frozenset(
@@ -32,11 +26,6 @@ PUBLIC = frozenset(
     }
 )
 API = "api."
-SIGN_IN = "security.login"
-MAX_PASSWORD = 1_000  # characters: none of ours is longer, and hashing takes time by length
-MAX_HASHES = 2  # that one worker computes at once; each takes a core and 64 MiB
-MAX_WAIT = 0.25  # seconds, for one of them to end; who waits holds a thread
-_hashing = BoundedSemaphore(MAX_HASHES)
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
@@ -79,25 +68,19 @@ def settings(config: Config) -> dict[str, Any]:
     }
 
 
-class SignInForm(LoginForm):
-    """Flask-Security's, without its cookie of a year that outlives the session."""
-
-    remember = None  # type: ignore[assignment]
-
-
 def init_app(app: Flask) -> None:
     csrf.init_app(app)
-    security.init_app(app, SQLAlchemyUserDatastore(db, User, RoleMixin), login_form=SignInForm)
+    security.init_app(
+        app, SQLAlchemyUserDatastore(db, User, RoleMixin), login_form=sign_in.SignInForm
+    )
     # Flask-Security would also take tokens from any address's query, and they never expire:
     # only a session signs in.
     app.login_manager.request_loader(lambda _: None)  # type: ignore[attr-defined]
     # Nor does anybody have a role, for which the user would be read with every file and probe.
     security.principal.identity_loaders.clear()
     app.before_request(_require_operator)
-    app.before_request(_limit_sign_in)
-    app.after_request(_log_refused_sign_in)
     app.after_request(_add_headers)
-    app.teardown_request(_end_sign_in)
+    sign_in.init_app(app)
 
 
 def _require_operator() -> BaseResponse | None:
@@ -112,43 +95,6 @@ def _require_operator() -> BaseResponse | None:
         return redirect(url_for("security.login", next=there))
     g.operator = Operator("user", current_user.id, current_user.username)
     return None
-
-
-def _limit_sign_in() -> None:
-    """Refuse a sign-in that is no form, or that would be one too many at a time."""
-    _refuse_next()
-    if request.endpoint != SIGN_IN or request.method != "POST":
-        return
-    if request.mimetype != "application/x-www-form-urlencoded":
-        abort(415)
-    if len(request.form.get("password", "")) > MAX_PASSWORD:
-        abort(400)
-    if not _hashing.acquire(timeout=MAX_WAIT):
-        abort(429)
-    g.hashing = True
-
-
-def _refuse_next() -> None:
-    """Refuse an address to go on to that cannot be read, before anybody is signed in."""
-    for given in (request.args, request.form):
-        try:
-            urlsplit(given.get("next", ""))
-        except ValueError:
-            abort(400)
-
-
-def _end_sign_in(error: BaseException | None) -> None:
-    del error
-    if g.pop("hashing", False):
-        _hashing.release()
-
-
-def _log_refused_sign_in(response: Response) -> Response:
-    if "hashing" in g and response.status_code == 200:  # a sign-in that succeeds redirects
-        name = request.form.get("username", "")
-        user = db.session.scalar(select(User.id).where(User.username == name))
-        log.warning("refused a sign-in: %s", f"user {user}" if user else "no such user")
-    return response
 
 
 def _operator_of_key() -> Operator:

@@ -18,7 +18,8 @@ from ml.card.card import (
     model_card,
 )
 from ml.evaluation.performance import METRICS
-from ml.product.definition import Product, read_product
+from ml.product.definition import Product
+from ml.product.files import read_product
 from ml.product.texts import Text
 from ml.training.candidates import candidates
 

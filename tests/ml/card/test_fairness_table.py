@@ -7,7 +7,7 @@ import pytest
 from ml.card.fairness_table import FIGURES, as_text
 from ml.evaluation.fairness import assess
 from ml.evaluation.reports import FairnessReport, GroupReport
-from ml.product.definition import read_product
+from ml.product.files import read_product
 from tests.ml.evaluation.counts import EVEN, rows
 
 

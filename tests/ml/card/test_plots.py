@@ -11,7 +11,7 @@ from ml.card.plots import draw
 from ml.card.svg import LETTER, WIDTH
 from ml.evaluation.performance import evidence
 from ml.evaluation.reports import Importance
-from ml.product.definition import read_product
+from ml.product.files import read_product
 from ml.product.texts import LANGUAGES
 
 SPACE = "{http://www.w3.org/2000/svg}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ml.product.definition import read_product
+from ml.product.files import read_product
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
 """What ml.evaluation.performance.compare promises of a bundle on a CSV file."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from ml.evaluation.performance import compare, figures
 from ml.training.dataset import read_rows
+from tests.fixtures.models import cells
 
 KEYS = [
     "n",
@@ -19,11 +19,6 @@ KEYS = [
     "grant_rate",
     "threshold",
 ]
-
-
-def table(product):
-    """The product's rows, every cell as it stands in the file."""
-    return pd.read_csv(product.data_file, dtype=str, keep_default_na=False)
 
 
 def evaluate(bundle, file):
@@ -51,7 +46,7 @@ def test_evaluate_gives_the_figures_of_the_decisions(bundle, product):
 
 @pytest.mark.parametrize(("only", "null"), [("0", 2), ("1", 3)])
 def test_evaluate_single_class_has_no_figure_that_needs_both(bundle, product, tmp_path, only, null):
-    rows = table(product).query("eligible == @only").head(30)
+    rows = cells(product.data_file).query("eligible == @only").head(30)
     rows.to_csv(tmp_path / "one.csv", index=False)
     found = evaluate(bundle, tmp_path / "one.csv")
     assert [key for key in KEYS if getattr(found, key) is None] == [
@@ -62,12 +57,12 @@ def test_evaluate_single_class_has_no_figure_that_needs_both(bundle, product, tm
 
 
 def test_evaluate_one_row_with_missing_values(bundle, product, tmp_path):
-    rows = table(product).head(1).assign(monthly_income="", assets="")
+    rows = cells(product.data_file).head(1).assign(monthly_income="", assets="")
     rows.to_csv(tmp_path / "one.csv", index=False)
     assert evaluate(bundle, tmp_path / "one.csv").n == 1
 
 
 def test_evaluate_needs_no_protected_column(bundle, product, tmp_path):
-    rows = table(product)
+    rows = cells(product.data_file)
     rows[[*product.by_name, product.target]].to_csv(tmp_path / "plain.csv", index=False)
     assert evaluate(bundle, tmp_path / "plain.csv") == evaluate(bundle, product.data_file)

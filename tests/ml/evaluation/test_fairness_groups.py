@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ml.evaluation.fairness import assess
-from ml.product.definition import PRODUCTS, parse_product
+from ml.product.files import PRODUCTS, parse_product
 from ml.product.texts import Text
 from tests.ml.evaluation.counts import EVEN, groups_of
 

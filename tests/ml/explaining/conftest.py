@@ -11,7 +11,8 @@ from sklearn.pipeline import Pipeline
 
 from ml.explaining.reasons import Explainer, Explanation
 from ml.product.application import Application
-from ml.product.definition import Product, read_product
+from ml.product.definition import Product
+from ml.product.files import read_product
 from ml.product.samples import examples
 from ml.scoring.scorer import Scorer
 from ml.training.dataset import as_applications, read_rows

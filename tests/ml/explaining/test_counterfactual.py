@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ml.explaining.counterfactual import nearest_granted
-from ml.product.definition import read_product
+from ml.product.files import read_product
 from ml.product.samples import examples
 from ml.training.export import export_scorer
 from tests.fixtures.models import with_optional

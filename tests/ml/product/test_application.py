@@ -11,7 +11,7 @@ from ml.product.application import (
     MalformedApplication,
     Rules,
 )
-from ml.product.definition import PRODUCTS, read_product
+from ml.product.files import PRODUCTS, read_product
 from ml.product.samples import examples
 from ml.product.texts import LANGUAGES
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ml.product.definition import PRODUCTS, parse_product, read_product
+from ml.product.files import PRODUCTS, parse_product, read_product
 
 SHIPPED = sorted(path.stem for path in PRODUCTS.glob("*.toml"))
 TEXT = (PRODUCTS / "consumer_credit.toml").read_text(encoding="utf-8")

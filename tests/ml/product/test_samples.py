@@ -3,7 +3,7 @@
 import pytest
 
 from ml.product.application import Rules
-from ml.product.definition import PRODUCTS, read_product
+from ml.product.files import PRODUCTS, read_product
 from ml.product.samples import UNSEEN, examples
 
 SHIPPED = sorted(path.stem for path in PRODUCTS.glob("*.toml"))

@@ -5,7 +5,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from ml.product.definition import PRODUCTS, read_product
+from ml.product.files import PRODUCTS, read_product
 from ml.product.texts import (
     CASES,
     LANGUAGES,

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from ml.bundle.manifest import ARRAYS, CHAMPION, TOLERANCE
-from ml.product.definition import read_product
+from ml.product.files import read_product
 from ml.product.samples import examples
 from ml.scoring.scorer import Scorer
 from ml.training.columns import columns_of

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ml.bundle.manifest import TOLERANCE
-from ml.product.definition import read_product
+from ml.product.files import read_product
 from ml.product.samples import examples
 from ml.scoring.scorer import Scorer
 from ml.training.columns import columns_of

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from ml.product.definition import PRODUCTS, read_product
+from ml.product.files import PRODUCTS, read_product
 from ml.training.candidates import SVC_KERNELS, candidates, preparation
 from ml.training.columns import columns_of
 from ml.training.dataset import read_rows

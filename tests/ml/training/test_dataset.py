@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ml.product.application import InvalidData
-from ml.product.definition import PRODUCTS, Product, read_product
+from ml.product.definition import Product
+from ml.product.files import PRODUCTS, read_product
 from ml.training.dataset import read_rows
 
 SHIPPED = sorted(path.stem for path in PRODUCTS.glob("*.toml"))

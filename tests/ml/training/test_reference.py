@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ml.product.application import InvalidData, Rules
-from ml.product.definition import read_product
+from ml.product.files import read_product
 from ml.scoring.novelty import NEIGHBOURS
 from ml.training.dataset import as_applications, read_rows
 from ml.training.reference import (

@@ -8,7 +8,8 @@ import pytest
 from ml.evaluation.performance import figures
 from ml.evaluation.reports import Figures
 from ml.explaining.reasons import MOST_PLAYERS
-from ml.product.definition import Product, read_product
+from ml.product.definition import Product
+from ml.product.files import read_product
 from ml.training.candidates import SVC_KERNELS, candidates
 from ml.training.selection import (
     EXPLAINED,

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fixtures.databases import CLERK, PASSWORD
 from tests.fixtures.desk import token
-from webapp.people import security
+from webapp.people import sign_in as guard
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 pytestmark = ON_ONE
@@ -31,8 +31,8 @@ def test_sign_in_by_json_is_refused(client, body):
 
 
 def test_sign_in_over_long_password_is_refused(sign_in):
-    assert sign_in(password="x" * (security.MAX_PASSWORD + 1)).status_code == 400
-    assert sign_in(password="x" * security.MAX_PASSWORD).status_code == 200
+    assert sign_in(password="x" * (guard.MAX_PASSWORD + 1)).status_code == 400
+    assert sign_in(password="x" * guard.MAX_PASSWORD).status_code == 200
     assert sign_in().status_code == 302
 
 
@@ -65,24 +65,24 @@ def test_good_sign_in_is_not_logged_as_refused(sign_in, caplog):
 
 
 def test_too_many_sign_ins_at_once_are_answered_429(sign_in, monkeypatch):
-    monkeypatch.setattr(security, "MAX_WAIT", 0.01)
-    for _ in range(security.MAX_HASHES):
-        assert security._hashing.acquire(timeout=5)
+    monkeypatch.setattr(guard, "MAX_WAIT", 0.01)
+    for _ in range(guard.MAX_HASHES):
+        assert guard._hashing.acquire(timeout=5)
     try:
         answer = sign_in()
         assert answer.status_code == 429
         assert answer.headers["Retry-After"] == "5"
         assert "Too many sign-ins at once" in answer.text
     finally:
-        for _ in range(security.MAX_HASHES):
-            security._hashing.release()
+        for _ in range(guard.MAX_HASHES):
+            guard._hashing.release()
     assert sign_in().status_code == 302
 
 
 def test_every_sign_in_gives_its_place_back(app, sign_in):
-    for number in range(security.MAX_HASHES + 2):
+    for number in range(guard.MAX_HASHES + 2):
         assert sign_in(password=f"wrong {number}").status_code == 200
-    assert security._hashing._value == security.MAX_HASHES
+    assert guard._hashing._value == guard.MAX_HASHES
 
 
 def test_https_is_demanded_for_a_year_where_it_is_used(client, app):

@@ -10,7 +10,7 @@ import html5lib
 import pytest
 
 from ml.card.card import FIGURES, model_card
-from ml.product.definition import parse_product
+from ml.product.files import parse_product
 from ml.product.formats import format_integer
 from ml.product.texts import LANGUAGES
 from ml.training.build import assemble

@@ -1,0 +1,71 @@
+"""What a sign-in must be before Flask-Security sees it, and what the log says of a refused one."""
+
+import logging
+from threading import BoundedSemaphore
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, g, request
+from flask_security import LoginForm
+from sqlalchemy import select
+
+from webapp.extensions import db
+from webapp.people.tables import User
+
+log = logging.getLogger(__name__)
+
+SIGN_IN = "security.login"
+MAX_PASSWORD = 1_000  # characters: none of ours is longer, and hashing takes time by length
+MAX_HASHES = 2  # that one worker computes at once; each takes a core and 64 MiB
+MAX_WAIT = 0.25  # seconds, for one of them to end; who waits holds a thread
+_hashing = BoundedSemaphore(MAX_HASHES)
+
+
+class SignInForm(LoginForm):
+    """Flask-Security's, without its cookie of a year that outlives the session."""
+
+    remember = None  # type: ignore[assignment]
+
+
+def init_app(app: Flask) -> None:
+    app.before_request(_limit)
+    app.after_request(_log_refused)
+    app.teardown_request(_end)
+
+
+def _limit() -> None:
+    """Refuse a sign-in that is no form, or that would be one too many at a time."""
+    if request.endpoint != SIGN_IN:
+        return
+    _refuse_unreadable_next()
+    if request.method != "POST":
+        return
+    if request.mimetype != "application/x-www-form-urlencoded":
+        abort(415)
+    if len(request.form.get("password", "")) > MAX_PASSWORD:
+        abort(400)
+    if not _hashing.acquire(timeout=MAX_WAIT):
+        abort(429)
+    g.hashing = True
+
+
+def _refuse_unreadable_next() -> None:
+    """Refuse an address to go on to that cannot be read, before anybody is signed in."""
+    for given in (request.args, request.form):
+        try:
+            urlsplit(given.get("next", ""))
+        except ValueError:
+            abort(400)
+
+
+def _log_refused(response: Response) -> Response:
+    if "hashing" in g and response.status_code == 200:  # a sign-in that succeeds redirects
+        name = request.form.get("username", "")
+        user = db.session.scalar(select(User.id).where(User.username == name))
+        log.warning("refused a sign-in: %s", f"user {user}" if user else "no such user")
+    return response
+
+
+def _end(error: BaseException | None) -> None:
+    del error
+    if g.pop("hashing", False):
+        _hashing.release()
