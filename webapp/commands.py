@@ -21,7 +21,7 @@ def clear_errors(*, hint: str = OUTDATED) -> Iterator[None]:
     except (NameRefused, NameTaken, NotFound, InvalidBundle, ModelUnavailable) as error:
         raise click.ClickException(str(error)) from None
     except OutcomeUnknown as error:
-        words = f"the database: {error}; it may have been stored: look before you try again"
+        words = f"the database: {error}; it may have been stored: check before you try again"
         raise click.ClickException(words) from None
     except DBAPIError as error:
         current_app.logger.debug("database", exc_info=error)

@@ -28,25 +28,25 @@ RETRY_SECONDS = "5"
 MAX_ERRORS = 100  # that one answer lists, the product's own fields first
 
 EXPLANATIONS = {
-    HTTPStatus.BAD_REQUEST: lazy_gettext("The request could not be understood."),
+    HTTPStatus.BAD_REQUEST: lazy_gettext("The request could not be read."),
     HTTPStatus.UNAUTHORIZED: lazy_gettext("Send a valid API key as “Authorization: Bearer KEY”."),
-    HTTPStatus.FORBIDDEN: lazy_gettext("You may not do this."),
-    HTTPStatus.NOT_FOUND: lazy_gettext("There is nothing at this address."),
-    HTTPStatus.METHOD_NOT_ALLOWED: lazy_gettext(
-        "This address does not take requests of this kind."
-    ),
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: lazy_gettext("What was sent is too large."),
+    HTTPStatus.FORBIDDEN: lazy_gettext("You are not allowed to do this."),
+    HTTPStatus.NOT_FOUND: lazy_gettext("Page not found."),
+    HTTPStatus.METHOD_NOT_ALLOWED: lazy_gettext("This address does not accept this method."),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: lazy_gettext("The request is too large."),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: lazy_gettext("Send the application as application/json."),
-    HTTPStatus.TOO_MANY_REQUESTS: lazy_gettext("Too many sign-ins at once. Try again shortly."),
+    HTTPStatus.TOO_MANY_REQUESTS: lazy_gettext(
+        "Too many people are signing in. Try again in a moment."
+    ),
     HTTPStatus.INTERNAL_SERVER_ERROR: lazy_gettext("Something went wrong on our side."),
     HTTPStatus.SERVICE_UNAVAILABLE: lazy_gettext(
-        "The desk cannot decide at the moment; nothing was stored. Try again shortly."
+        "Loan Desk cannot decide right now. Nothing was stored. Try again in a moment."
     ),
 }
-# After a commit was attempted, nobody can promise that nothing was stored.
+# Once a commit was attempted, the request may have been stored whatever error follows.
 UNKNOWN = lazy_gettext(
-    "Something went wrong while storing what you sent. It may have been stored: look before you "
-    "try again."
+    "Something went wrong while your request was being stored. It may have been stored: check "
+    "before you try again."
 )
 
 
@@ -131,7 +131,7 @@ def _answer(error: HTTPException) -> BaseResponse:
 def _expired(error: CSRFError) -> Response:
     log.info("refused a form without a valid token: %s", error.description)
     explanation = _(
-        "This form has expired or came from elsewhere. Go back, reload the page and send it again."
+        "This form has expired or was not opened here. Go back, reload the page and send it again."
     )
     return Response(render_template("errors/error.html", status=400, explanation=explanation), 400)
 
@@ -141,7 +141,7 @@ def _invalid(error: InvalidApplication) -> Response:
         {"field": e.field, "code": e.code, "detail": words(e.message), "pointer": _pointer(e.field)}
         for e in error.errors[:MAX_ERRORS]
     ]
-    detail = _("Some fields are wrong.")
+    detail = _("Some fields are invalid.")
     return problem(422, detail=detail, type=INVALID, title=_("Invalid application"), errors=errors)
 
 

@@ -18,9 +18,9 @@ def test_page_says_it_in_both_languages(client):
     french = client.get("/nowhere", headers={"Accept-Language": "fr"})
     assert english.status_code == french.status_code == 404
     assert english.mimetype == french.mimetype == "text/html"
-    assert "There is nothing at this address." in english.text
+    assert "Page not found." in english.text
     assert '<html lang="fr">' in french.text
-    assert "There is nothing at this address." not in french.text
+    assert "Page not found." not in french.text
 
 
 @ON_ONE

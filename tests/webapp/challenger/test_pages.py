@@ -50,12 +50,12 @@ def test_metrics_page_counts_scores(app, client, decide_all, applications, query
 def test_challenger_page_without_one(signed_in, client):
     answer = signed_in.get("/model/challenger")
     assert answer.status_code == 200
-    assert "No challenger scores beside the champion." in answer.text
+    assert "No challenger is running." in answer.text
     assert "LOAN_CHALLENGER" in answer.text
     assert NAME in answer.text
     assert "<table" not in answer.text
     french = signed_in.get("/model/challenger", headers={"Accept-Language": "fr"}).text
-    assert "Aucun challenger ne note à côté du champion." in french
+    assert "Aucun challenger n’est actif." in french
     client.delete_cookie("session")
     assert client.get("/model/challenger").status_code == 302
 

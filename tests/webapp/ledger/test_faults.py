@@ -14,7 +14,7 @@ ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 CHANNELS = pytest.mark.parametrize("channel", ["api", "desk"])
 STORED = "SELECT count(*) FROM decisions"
-NOT_STORED = "nothing was stored"
+NOT_STORED = "Nothing was stored"
 MAYBE = "may have been stored"
 
 
