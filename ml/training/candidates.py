@@ -145,7 +145,7 @@ def candidates(product: Product, *, seed: int) -> list[Candidate]:
             "forest",
             "random forest",
             pipeline(forest),
-            {"classify__min_samples_leaf": [3, 8]},
+            {"classify__min_samples_leaf": [5]},
             {
                 "classify__min_samples_leaf": [1, 3, 8, 15],
                 "classify__max_features": ["sqrt", 0.5],

@@ -40,10 +40,13 @@ def best_settings(
     Returns
     -------
     dict of str to object
-        Of equally good ones, the first in the order of `ParameterGrid`.
+        Of equally good ones, the first in the order of `ParameterGrid`. A single setting is
+        returned without fitting anything.
     """
     columns, good = data
     tried = list(ParameterGrid(grid))
+    if len(tried) == 1:
+        return dict(tried[0])
     score = get_scorer("roc_auc")
     by_preparation = defaultdict(list)
     for number, settings in enumerate(tried):

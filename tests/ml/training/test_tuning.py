@@ -52,3 +52,10 @@ def test_each_preparation_is_fitted_once_a_fold(product, rows, folds, monkeypatc
     best_settings(candidate.estimator, candidate.grid, rows, folds)
     degrees = candidate.grid["prepare__number__spline__degree"]
     assert len(fitted) == FOLDS * len(degrees)
+
+
+def test_single_setting_is_returned_without_fitting(product, rows):
+    candidate = next(c for c in candidates(product, seed=0) if c.name == "forest")
+    assert best_settings(candidate.estimator, candidate.grid, rows, folds=[]) == {
+        "classify__min_samples_leaf": 5
+    }
