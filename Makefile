@@ -1,4 +1,4 @@
-# Everything that is done with the project, by name. `make help` lists it.
+# Targets for running, testing and building Loan Desk. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -17,24 +17,24 @@ run: $(VENV)/run translations models/$(PRODUCT)/manifest.json ## install, train 
 	@$(BIN)/flask --app webapp prepare
 	@LOAN_BUNDLE=$${LOAN_BUNDLE:-models/$(PRODUCT)} exec $(BIN)/gunicorn
 
-test: $(VENV)/dev translations ## install and run every test that this machine has the parts for
+test: $(VENV)/dev translations ## install and run the tests; those whose programs are missing here are skipped
 	@$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
-check: lint types contracts ## what CI checks beside the tests
+check: lint types contracts ## run the static checks: lint, types and contracts
 
-lint: $(VENV)/dev ## ruff
+lint: $(VENV)/dev ## check style and format with ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-types: $(VENV)/dev ## mypy, strict
+types: $(VENV)/dev ## check types with mypy
 	@$(BIN)/mypy
 
-contracts: $(VENV)/dev ## who may import whom
+contracts: $(VENV)/dev ## check the import rules with import-linter
 	@$(BIN)/lint-imports
 
-train: $(VENV)/run ## train a product's model anew: make train PRODUCT=mortgage
+train: $(VENV)/run ## train a product's model: make train PRODUCT=mortgage
 	@$(BIN)/python -m ml train --product $(PRODUCT)
 
-bench: $(VENV)/run models/$(PRODUCT)/manifest.json ## measure scoring against the pipeline, reasons against all coalitions
+bench: $(VENV)/run models/$(PRODUCT)/manifest.json ## compare the speed of scoring and reasons with their reference implementations
 	@$(BIN)/python -m bench.scorer --bundle models/$(PRODUCT)
 	@$(BIN)/python -m bench.reasons --bundle models/$(PRODUCT)
 
@@ -48,10 +48,10 @@ image: ## build the Docker image
 up: ## start the service with PostgreSQL, Prometheus and Grafana
 	docker compose up -d --build
 
-down: ## stop them; their data stays
+down: ## stop these containers and keep their data
 	docker compose down
 
-clean: ## remove what was installed and trained; the instance folder stays
+clean: ## remove the environment, the models and caches; keep the instance folder
 	rm -rf $(VENV) models build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 models/%/manifest.json: | $(VENV)/run
@@ -65,7 +65,7 @@ translations: $(TRANSLATIONS:.po=.mo)
 $(VENV)/any:
 	@test -x $(BIN)/pybabel || $(MAKE) --no-print-directory $(VENV)/run
 
-# The development lock holds the other one whole, so a machine that has it needs no second install.
+# The development lock contains the other lock, so installing it also completes `run`.
 $(VENV)/run: requirements.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing (once)"

@@ -1,4 +1,4 @@
--- Run once, when the database's volume is new: the service's role and its database, and Grafana's role that reads one view.
+-- Creates the service's role and database, and Grafana's role, which can read one view. Runs once, on a new volume.
 \set ON_ERROR_STOP on
 \getenv desk_password DESK_DATABASE_PASSWORD
 \getenv grafana_password GRAFANA_DATABASE_PASSWORD
@@ -7,7 +7,7 @@
 CREATE ROLE loan_desk LOGIN PASSWORD :'desk_password';
 CREATE DATABASE loan_desk OWNER loan_desk;
 
--- The migration lets loan_reader read v_decisions; who signs in as grafana is a member and gets that alone.
+-- The migration lets loan_reader read v_decisions. grafana is a member and has no other rights.
 CREATE ROLE loan_reader NOLOGIN;
 CREATE ROLE grafana LOGIN PASSWORD :'grafana_password' IN ROLE loan_reader CONNECTION LIMIT 20;
 ALTER ROLE grafana SET default_transaction_read_only = on;
