@@ -48,7 +48,7 @@ image: ## build the Docker image
 up: ## start the service with PostgreSQL, Prometheus and Grafana
 	docker compose up -d --build
 
-down: ## stop these containers and keep their data
+down: ## stop what `make up` started, and keep the data
 	docker compose down
 
 clean: ## remove the environment, the models and caches; keep the instance folder
