@@ -10,6 +10,8 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from click import ClickException
+from psycopg import ProgrammingError
+from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -162,12 +164,16 @@ def _positive(text: str) -> int:
 
 
 def _database_url(text: str) -> str:
-    if text and text.partition("://")[0] not in ("postgres", "postgresql", "postgresql+psycopg"):
+    if not text:
+        return text
+    scheme, separator, address = text.partition("://")
+    if not separator or scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
         raise ValueError
     try:
-        if text:
-            make_url(text)
-    except ArgumentError as error:
+        url = make_url(f"postgresql+psycopg://{address}")
+        _, options = url.get_dialect()().create_connect_args(url)
+        make_conninfo(**options)  # which knows the names of all options
+    except (ArgumentError, ProgrammingError) as error:
         raise ValueError from error
     return text
 

@@ -27,6 +27,8 @@ BAD = {
         "postgresql",
         "host/name",
         "postgresql://user@host:port/name",
+        "postgresql://user@host/name?nonsense=1",
+        "postgresql://user@host/name?port=x",
     ],
     "LOAN_BIND": ["5000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:port", "127.0.0.1:70000"],
 }
