@@ -1,5 +1,6 @@
 """Past bundles, read when they are first asked for; a few of them stay in memory."""
 
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from threading import Lock
 from ml.bundle.manifest import InvalidBundle
 from ml.bundle.reader import Bundle
 from ml.product.application import Rules
+
+log = logging.getLogger(__name__)
 
 MAX_BUNDLES = 4
 MAX_FAILURES = 256  # versions come from outside too
@@ -63,6 +66,7 @@ class PastBundles:
         try:
             bundle = self._find(version)
         except InvalidBundle as error:
+            log.warning("a past model cannot be used: %s", error)
             until = self._clock() + FAILURE_SECONDS
             self._failures[version] = _Failure(until, type(error), str(error))
             if len(self._failures) > MAX_FAILURES:

@@ -1,6 +1,5 @@
 """The bundle in service, and past ones."""
 
-import logging
 from contextlib import suppress
 from threading import Lock
 
@@ -15,8 +14,6 @@ from webapp.config import Config
 from webapp.failures import ModelUnavailable
 from webapp.serving.past import PastBundles, Usable
 from webapp.serving.pin import Pin
-
-log = logging.getLogger(__name__)
 
 
 class ServedBundles:
@@ -81,15 +78,13 @@ class Model:
         try:
             return self._find(version).rules
         except InvalidBundle as error:
-            log.warning("a past model cannot be used: %s", error)
             raise ModelUnavailable(f"the model {version} is not here") from error
 
     def of(self, version: str) -> Bundle | None:
         """Return the bundle of a version: the one that decides, or one kept beside it."""
         try:
             return self.find(version)
-        except InvalidBundle as error:
-            log.warning("a past model cannot be used: %s", error)
+        except InvalidBundle:
             return None
 
     def find(self, version: str) -> Bundle:
