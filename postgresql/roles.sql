@@ -1,17 +1,38 @@
--- Creates the service's role and database, and Grafana's role, which can read one view. Runs once, on a new volume.
+-- Creates the database, and the roles of its owner, the service and Grafana. Runs once, on a new volume.
 \set ON_ERROR_STOP on
+\getenv owner_password OWNER_DATABASE_PASSWORD
 \getenv desk_password DESK_DATABASE_PASSWORD
 \getenv grafana_password GRAFANA_DATABASE_PASSWORD
 
--- The service owns its tables and nothing else.
-CREATE ROLE loan_desk LOGIN PASSWORD :'desk_password';
-CREATE DATABASE loan_desk OWNER loan_desk;
+-- It owns the tables. `flask prepare` signs in as it, and nothing else does.
+CREATE ROLE loan_owner LOGIN PASSWORD :'owner_password';
+CREATE DATABASE loan_desk OWNER loan_owner;
 
--- The migration lets loan_reader read v_decisions. grafana is a member and has no other rights.
+-- The migrations let loan_writer read and add rows, and loan_reader read v_decisions.
+CREATE ROLE loan_writer NOLOGIN;
+CREATE ROLE loan_desk LOGIN PASSWORD :'desk_password' IN ROLE loan_writer;
 CREATE ROLE loan_reader NOLOGIN;
 CREATE ROLE grafana LOGIN PASSWORD :'grafana_password' IN ROLE loan_reader CONNECTION LIMIT 20;
 ALTER ROLE grafana SET default_transaction_read_only = on;
 ALTER ROLE grafana SET statement_timeout = '30s';
+ALTER ROLE grafana SET idle_in_transaction_session_timeout = '30s';
 
 REVOKE ALL ON DATABASE loan_desk FROM PUBLIC;
-GRANT CONNECT ON DATABASE loan_desk TO loan_reader;
+GRANT CONNECT ON DATABASE loan_desk TO loan_writer, loan_reader;
+
+-- Everybody may call these functions until they are revoked: they store large objects, write to the log of the
+-- database, hold a session for as long as one likes, and take the lock under which the migrations run.
+\connect loan_desk
+DO $$
+DECLARE
+    called regprocedure;
+BEGIN
+    FOR called IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace
+          AND proname ~ '^(lo_|loread$|lowrite$|pg_logical_emit_message$|pg_sleep|pg_(try_)?advisory_)'
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', called);
+    END LOOP;
+END $$;
+GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock(bigint) TO loan_owner;

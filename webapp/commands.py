@@ -8,7 +8,14 @@ from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
 from ml.bundle.manifest import InvalidBundle
-from webapp.failures import ModelUnavailable, NameRefused, NameTaken, NotFound, OutcomeUnknown
+from webapp.failures import (
+    LockNotFree,
+    ModelUnavailable,
+    NameRefused,
+    NameTaken,
+    NotFound,
+    OutcomeUnknown,
+)
 
 OUTDATED = " (is it up to date? flask --app webapp prepare)"
 
@@ -20,9 +27,13 @@ def clear_errors(*, hint: str = OUTDATED) -> Iterator[None]:
         yield
     except (NameRefused, NameTaken, NotFound, InvalidBundle, ModelUnavailable) as error:
         raise click.ClickException(str(error)) from None
+    except LockNotFree as error:
+        raise click.ClickException(f"the database: {error}") from None
     except OutcomeUnknown as error:
         words = f"the database: {error}; it may have been stored: check before you try again"
         raise click.ClickException(words) from None
+    except OSError as error:
+        raise click.ClickException(f"cannot write: {error.strerror}") from None
     except DBAPIError as error:
         current_app.logger.debug("database", exc_info=error)
         words = str(error.orig).splitlines()[0]

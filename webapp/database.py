@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 # under several writers.
 SAFE_WAL = (3, 51, 3)
 BUSY_MILLISECONDS = 10_000
+MIGRATION_LOCK_SECONDS = 60  # another start has ended by then
 PG_OPTIONS = "-c statement_timeout=10000 -c lock_timeout=5000 -c timezone=UTC"
 # Given to a connection whose transaction will write: SQLite then waits for its turn at the start,
 # where waiting is possible, and not at the first write, where a reader that has fallen behind can

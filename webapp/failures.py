@@ -13,8 +13,21 @@ class NotFound(Exception):
     """There is no user, API key or decision of that name or number."""
 
 
+class DecisionDamaged(Exception):
+    """The database holds of a decision what the service cannot have written there."""
+
+    def __init__(self, number: int, columns: tuple[str, ...]) -> None:
+        super().__init__(f"decision {number} is damaged: {', '.join(columns)}")
+        self.number = number
+        self.columns = columns
+
+
 class ModelUnavailable(Exception):
     """There is no bundle that may decide; the message says why."""
+
+
+class LockNotFree(Exception):
+    """Other sessions kept a lock for too long that a migration needs; the message names them."""
 
 
 class NestedUnitOfWork(Exception):

@@ -1,186 +1,28 @@
-"""The first tables, the triggers that keep and count their rows, and the view for Grafana."""
+"""The first tables: operators, decisions, trials, challengers' scores, and their counts."""
 
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.columns import SCORE_BINS, Identifier, Instant
+from webapp.columns import Identifier, Instant
 
 revision = "0001"
 down_revision = None
 
-# Amounts are shown in bands from 1, 2 and 5 times a power of ten, whatever the product's currency.
-BANDS = [m * 10**e for e in range(3, 7) for m in (1, 2, 5)]
-SLOTS = 4  # see DecisionCount
-FACTS = ("decisions", "trials", "challenger_scores")  # never changed, never deleted
-CONTENTS = ("decision_contents", "trial_contents")  # never changed, erased as a whole
-
-KEEP_ON_SQLITE = """
-CREATE TRIGGER {table}_no_{event} BEFORE {event} ON {table} BEGIN
-    SELECT RAISE(ABORT, '{table} are never changed');
-END
-"""
-KEEP_ON_POSTGRESQL = """
-CREATE FUNCTION {table}_keep() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION '{table} are never changed';
-END $$;
-CREATE TRIGGER {table}_keep BEFORE {events} ON {table}
-    FOR EACH STATEMENT EXECUTE FUNCTION {table}_keep();
-"""
-# What a count is of: its columns, and how each is computed from a new row. On PostgreSQL one
-# statement adds all its rows at once; the order keeps two statements that touch several kinds from
-# waiting for each other in a circle.
-COUNT_ON_SQLITE = """
-CREATE TRIGGER {table}_count AFTER INSERT ON {table} BEGIN
-    INSERT INTO {counts} ({columns}, count) {select}
-    ON CONFLICT ({columns}) DO UPDATE SET count = count + 1;
-END
-"""
-COUNT_ON_POSTGRESQL = """
-CREATE FUNCTION {table}_count() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO {counts} AS c ({columns}, count) {select}
-    GROUP BY {places} ORDER BY {places}
-    ON CONFLICT ({columns}) DO UPDATE SET count = c.count + excluded.count;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER {table}_count AFTER INSERT ON {table}
-    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION {table}_count();
-"""
-# Who runs Grafana signs in as a member of this role. Where the migration may not create roles, an
-# administrator does so before; without the role nothing is granted.
-READER = """
-DO $$
-BEGIN
-    CREATE ROLE loan_reader NOLOGIN;
-EXCEPTION
-    WHEN duplicate_object OR unique_violation THEN NULL;
-    WHEN insufficient_privilege THEN RAISE NOTICE 'the role loan_reader is not there and may not be created';
-END $$;
-DO $$
-BEGIN
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'loan_reader') THEN
-        GRANT SELECT ON v_decisions TO loan_reader;
-    END IF;
-END $$;
-"""
-
 
 def upgrade() -> None:
-    postgresql = op.get_bind().dialect.name == "postgresql"
     create_people()
     create_decisions()
     create_trials()
     create_challengers()
-    if postgresql:
-        # New versions of the counts' few rows stay on their pages, and so need no new index entries.
-        op.execute("ALTER TABLE decision_counts SET (fillfactor = 50)")
-    for statement in (*keep(postgresql), *count(postgresql)):
-        op.execute(statement)
-    op.execute(
-        "CREATE VIEW v_decisions AS SELECT id, created_at, product, model, channel, "
-        "decision = 'granted' AS granted, decision, model_decision, probability, threshold, novelty, "
-        f"amount, {band_name('amount')} AS amount_band, {band('amount')} AS amount_from FROM decisions"
-    )
-    if postgresql:
-        op.execute(READER)
 
 
 def downgrade() -> None:
-    op.execute("DROP VIEW v_decisions")
     for table in (
         *("challenger_counts", "challenger_scores", "trial_counts", "trial_contents", "trials"),
         *("idempotency_keys", "decision_counts", "decision_contents", "decisions"),
         *("api_keys", "users", "operators"),
     ):
         op.drop_table(table)
-    if op.get_bind().dialect.name == "postgresql":
-        for table in (*FACTS, *CONTENTS):
-            op.execute(f"DROP FUNCTION {table}_keep()")
-        for table in FACTS:
-            op.execute(f"DROP FUNCTION {table}_count()")
-
-
-def keep(postgresql: bool) -> list[str]:
-    """Return the triggers that refuse every change of a fact, and any of contents but erasure."""
-    if postgresql:
-        events = {"UPDATE OR DELETE OR TRUNCATE": FACTS, "UPDATE OR TRUNCATE": CONTENTS}
-        return [
-            KEEP_ON_POSTGRESQL.format(table=t, events=e) for e, kept in events.items() for t in kept
-        ]
-    events = {"UPDATE": (*FACTS, *CONTENTS), "DELETE": FACTS}
-    return [KEEP_ON_SQLITE.format(table=t, event=e) for e, kept in events.items() for t in kept]
-
-
-def count(postgresql: bool) -> list[str]:
-    """Return the triggers that keep the counts exact in the transaction of each row."""
-    new = "added" if postgresql else "NEW"
-    decided = "decisions d" if postgresql else "decisions d WHERE d.id = NEW.decision_id"
-    joined = f"FROM added JOIN {decided} ON d.id = added.decision_id" if postgresql else f"FROM {decided}"
-    kinds = {
-        ("decisions", "decision_counts", "FROM added" if postgresql else ""): {
-            "hour": hour(f"{new}.created_at", postgresql),
-            **{c: f"{new}.{c}" for c in ("product", "model", "channel", "decision")},
-            "amount_from": band(f"{new}.amount"),
-            "score_bin": score_bin(f"{new}.probability", postgresql),
-            "slot": f"pg_backend_pid() % {SLOTS}" if postgresql else "0",
-        },
-        ("trials", "trial_counts", joined): {
-            "hour": hour(f"{new}.created_at", postgresql),
-            "product": "d.product",
-            "model": "d.model",
-            "model_decision": f"{new}.model_decision",
-        },
-        ("challenger_scores", "challenger_counts", joined): {
-            "hour": hour("d.created_at", postgresql),
-            "product": "d.product",
-            "model": "d.model",
-            "challenger": f"{new}.challenger",
-            "model_decision": "d.model_decision",
-            "challenger_decision": f"{new}.challenger_decision",
-        },
-    }
-    template = COUNT_ON_POSTGRESQL if postgresql else COUNT_ON_SQLITE
-    number = "count(*)" if postgresql else "1"
-    return [
-        template.format(
-            table=table,
-            counts=counts,
-            columns=", ".join(columns),
-            select=f"SELECT {', '.join(columns.values())}, {number} {source}{'' if postgresql or source else ' WHERE true'}",
-            places=", ".join(map(str, range(1, len(columns) + 1))),
-        )
-        for (table, counts, source), columns in kinds.items()
-    ]
-
-
-def hour(moment: str, postgresql: bool) -> str:
-    if postgresql:
-        return f"date_trunc('hour', {moment}, 'UTC')"
-    return f"substr({moment}, 1, 13) || ':00:00.000000'"  # as SQLAlchemy writes a moment
-
-
-def score_bin(probability: str, postgresql: bool) -> str:
-    """Write the SQL that gives a probability's bin: its upper limit belongs to it."""
-    scaled = f"{probability} * {SCORE_BINS}"
-    if postgresql:
-        return f"GREATEST(CEIL({scaled})::int - 1, 0)"
-    whole = f"CAST({scaled} AS INTEGER)"
-    return f"MAX({whole} - ({scaled} = {whole}), 0)"
-
-
-def band(amount: str) -> str:
-    """Write the SQL that gives the lower end of an amount's band."""
-    lows = [0, *BANDS]
-    cases = " ".join(f"WHEN {amount} < {high} THEN {low}" for low, high in zip(lows, BANDS))
-    return f"CASE {cases} ELSE {BANDS[-1]} END"
-
-
-def band_name(amount: str) -> str:
-    """Write the SQL that gives an amount's band in words."""
-    names = [f"under {BANDS[0]:,}", *(f"{low:,} to {high - 1:,}" for low, high in zip(BANDS, BANDS[1:]))]
-    cases = " ".join(f"WHEN {amount} < {high} THEN '{name}'" for name, high in zip(names, BANDS))
-    return f"CASE {cases} ELSE '{BANDS[-1]:,} and more' END"
 
 
 def moment(name: str) -> sa.Column:
@@ -197,6 +39,14 @@ def probability(name: str = "probability") -> sa.Column:
 
 def either(column: str) -> str:
     return f"{column} IN ('granted', 'refused')"
+
+
+def json_kind(table: str, column: str, kind: str) -> sa.CheckConstraint:
+    """Keep a JSON column to one kind of value; SQLite alone would take any text."""
+    check = f"json_valid({column}) AND json_type({column}) = '{kind}'"
+    if op.get_bind().dialect.name == "postgresql":
+        check = f"json_typeof({column}) = '{kind}'"
+    return sa.CheckConstraint(check, name=op.f(f"ck_{table}_{column}"))
 
 
 def create_people() -> None:
@@ -246,11 +96,21 @@ def create_decisions() -> None:
         text("decision", 8),
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("novelty", sa.Double(), nullable=False),
+        sa.CheckConstraint("id > 0", name=op.f("ck_decisions_id")),
         sa.CheckConstraint("channel IN ('desk', 'api')", name=op.f("ck_decisions_channel")),
         sa.CheckConstraint("probability BETWEEN 0 AND 1", name=op.f("ck_decisions_probability")),
         sa.CheckConstraint("threshold BETWEEN 0 AND 1", name=op.f("ck_decisions_threshold")),
-        sa.CheckConstraint(either("model_decision"), name=op.f("ck_decisions_model_decision")),
-        sa.CheckConstraint(either("decision"), name=op.f("ck_decisions_decision")),
+        sa.CheckConstraint(
+            "model_decision = CASE WHEN probability >= threshold THEN 'granted' ELSE 'refused' END",
+            name=op.f("ck_decisions_model_decision"),
+        ),
+        # Nothing may grant what the model refuses.
+        sa.CheckConstraint(
+            "decision = 'refused' OR decision = 'granted' AND model_decision = 'granted'",
+            name=op.f("ck_decisions_decision"),
+        ),
+        sa.CheckConstraint("amount > 0", name=op.f("ck_decisions_amount")),
+        sa.CheckConstraint("novelty >= 0", name=op.f("ck_decisions_novelty")),
         sa.ForeignKeyConstraint(
             ["operator_id"], ["operators.id"], name=op.f("fk_decisions_operator_id_operators")
         ),
@@ -263,6 +123,9 @@ def create_decisions() -> None:
         sa.Column("inputs", sa.JSON(), nullable=False),
         sa.Column("normalised", sa.JSON(), nullable=False),
         sa.Column("reasons", sa.JSON(none_as_null=True), nullable=True),
+        json_kind("decision_contents", "inputs", "object"),
+        json_kind("decision_contents", "normalised", "object"),
+        json_kind("decision_contents", "reasons", "array"),
         sa.ForeignKeyConstraint(
             ["decision_id"], ["decisions.id"], name=op.f("fk_decision_contents_decision_id_decisions")
         ),
@@ -302,6 +165,7 @@ def create_trials() -> None:
         sa.Column("operator_id", sa.Integer(), nullable=False),
         probability(),
         text("model_decision", 8),
+        sa.CheckConstraint("id > 0", name=op.f("ck_trials_id")),
         sa.CheckConstraint("probability BETWEEN 0 AND 1", name=op.f("ck_trials_probability")),
         sa.CheckConstraint(either("model_decision"), name=op.f("ck_trials_model_decision")),
         sa.ForeignKeyConstraint(
@@ -317,6 +181,7 @@ def create_trials() -> None:
         "trial_contents",
         sa.Column("trial_id", Identifier, nullable=False, autoincrement=False),
         sa.Column("inputs", sa.JSON(), nullable=False),
+        json_kind("trial_contents", "inputs", "object"),
         sa.ForeignKeyConstraint(
             ["trial_id"], ["trials.id"], name=op.f("fk_trial_contents_trial_id_trials")
         ),

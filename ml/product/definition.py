@@ -204,6 +204,8 @@ class Product(Stated):
         self._refuse_unknown()
         if self.by_name[self.amount].optional:
             raise ValueError(f"the amount, {self.amount}, cannot be optional")
+        if (self.by_name[self.amount].minimum or 0) < 1:
+            raise ValueError(f"the amount, {self.amount}, needs a minimum of 1 or more")
         for field in self.inputs:
             if field.at_most and self.by_name[field.at_most].at_most:
                 raise ValueError(f"{field.name} is limited by {field.at_most}, itself limited")

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ class Database:
     """The addresses of one database, for each who signs in to it."""
 
     administrator: str
+    owner: str
     desk: str
     grafana: str
 
@@ -84,6 +85,7 @@ def database(own_postgresql: Any) -> Iterator[Database]:
         ],
         env={
             **os.environ,
+            "OWNER_DATABASE_PASSWORD": "the owner's",
             "DESK_DATABASE_PASSWORD": "it's the desk's",
             "GRAFANA_DATABASE_PASSWORD": "grafana's",
         },
@@ -92,12 +94,13 @@ def database(own_postgresql: Any) -> Iterator[Database]:
     host = administrator.partition("?")[2]
     yield Database(
         administrator,
+        f"postgresql://loan_owner@/loan_desk?{host}",
         f"postgresql://loan_desk@/loan_desk?{host}",
         f"postgresql://grafana@/loan_desk?{host}",
     )
     with psycopg.connect(administrator, autocommit=True) as connection:
         connection.execute("DROP DATABASE loan_desk WITH (FORCE)")
-        connection.execute("DROP ROLE grafana, loan_reader, loan_desk")
+        connection.execute("DROP ROLE grafana, loan_reader, loan_desk, loan_writer, loan_owner")
 
 
 @pytest.fixture
@@ -107,9 +110,9 @@ def database_url(database: Database) -> str:
 
 
 @pytest.fixture
-def migrated(config: Config) -> Config:
-    """Its tables are made by that role, whose rights are what these tests are about."""
-    migrate(config)
+def migrated(config: Config, database: Database) -> Config:
+    """The owner makes its tables; the rights of the other roles are what these tests are about."""
+    migrate(replace(config, database_url=database.owner))
     return config
 
 

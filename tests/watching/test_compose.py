@@ -12,7 +12,8 @@ from webapp.config import Config
 ROOT = Path(__file__).parent.parent.parent
 SETTING = re.compile(r"\$\{(\w+):-([^}]*)\}")
 PINNED = re.compile(r":v?\d+\.\d+(\.\d+)?(-\w+)?$")
-SERVICES = {"web", "db", "prometheus", "grafana"}
+SERVICES = {"prepare", "web", "db", "prometheus", "grafana"}
+RUN_ONCE = "prepare"
 
 
 def defaults(text: str) -> str:
@@ -31,7 +32,7 @@ def scraped():
     return yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text())
 
 
-def test_services_are_the_four(compose):
+def test_services_are_these(compose):
     assert set(compose["services"]) == SERVICES
 
 
@@ -43,6 +44,9 @@ def test_images_are_pinned_or_built_here(compose):
 
 def test_services_have_a_health_check_and_come_back(compose):
     for name, service in compose["services"].items():
+        if name == RUN_ONCE:
+            assert (service["healthcheck"], service["restart"]) == ({"disable": True}, "no")
+            continue
         image = (ROOT / "Dockerfile").read_text() if "build" in service else ""
         assert "healthcheck" in service or "HEALTHCHECK" in image, name
         assert service["restart"] == "unless-stopped", name
@@ -67,7 +71,9 @@ def test_files_that_are_mounted_exist_and_are_read_only(compose):
 
 
 def test_only_the_desk_is_reached_from_other_machines(compose):
-    for name, service in compose["services"].items():
+    assert "ports" not in compose["services"][RUN_ONCE]
+    for name in SERVICES - {RUN_ONCE}:
+        service = compose["services"][name]
         published = [defaults(port) for port in service["ports"]]
         assert len(published) == 1
         assert published[0].startswith("127.0.0.1:") == (name != "web"), name
@@ -82,7 +88,7 @@ def test_prometheus_and_grafana_start_without_the_web_container(compose):
         needed = set(services[name].get("depends_on", {}))
         return {name}.union(*(brought(other) for other in needed))
 
-    assert brought("prometheus") | brought("grafana") == SERVICES - {"web"}
+    assert brought("prometheus") | brought("grafana") == SERVICES - {"web", RUN_ONCE}
 
 
 def test_grafana_opens_on_a_dashboard_that_is_there(compose):
@@ -107,9 +113,20 @@ def test_settings_of_compose_are_those_of_the_example():
 
 
 def test_service_accepts_the_settings_it_is_given(compose):
-    settings = compose["services"]["web"]["environment"]
-    config = Config.from_environment({k: defaults(v) for k, v in settings.items()})
-    assert config.database == "postgresql+psycopg://loan_desk:loan_desk@db:5432/loan_desk"
+    for name, role in {"prepare": "loan_owner", "web": "loan_desk"}.items():
+        settings = compose["services"][name]["environment"]
+        config = Config.from_environment({k: defaults(v) for k, v in settings.items()})
+        assert config.database == f"postgresql+psycopg://{role}:{role}@db:5432/loan_desk"
+
+
+def test_the_service_starts_on_a_prepared_database_and_does_not_know_its_owner(compose):
+    web, prepare = compose["services"]["web"], compose["services"][RUN_ONCE]
+    assert web["depends_on"] == {RUN_ONCE: {"condition": "service_completed_successfully"}}
+    assert prepare["depends_on"] == {"db": {"condition": "service_healthy"}}
+    assert "OWNER" not in str(web)
+    assert web["command"] == ["gunicorn"]
+    assert prepare["command"] == ["flask", "--app", "webapp", "prepare"]
+    assert prepare["volumes"] == web["volumes"]  # the key that signs sessions
 
 
 def test_ide_starts_the_service_on_the_database_and_port_that_are_watched(compose, scraped):
@@ -122,7 +139,9 @@ def test_ide_starts_the_service_on_the_database_and_port_that_are_watched(compos
     inside = compose["services"]["web"]["environment"]["LOAN_DATABASE_URL"]
     assert config.database_url == defaults(inside).replace("db:5432", published)
     prepare = tasks[desk["preLaunchTask"]]
-    assert prepare["options"]["env"]["LOAN_DATABASE_URL"] == config.database_url
+    owner = defaults(compose["services"][RUN_ONCE]["environment"]["LOAN_DATABASE_URL"])
+    given = prepare["options"]["env"]["LOAN_DATABASE_URL"]
+    assert given == owner.replace("db:5432", published)
     host, _, port = config.bind.rpartition(":")
     assert host == "0.0.0.0"
     assert (

@@ -95,7 +95,8 @@ def decided(client, api_key, product, database):
                    CASE WHEN desk THEN (SELECT min(id) FROM users)
                    ELSE (SELECT min(id) FROM api_keys) END,
                    (ARRAY['consumer_credit', 'mortgage', %(other)s])[1 + n %% 3], 'older',
-                   0.5, 0.6, decision, decision, 400 * 1.04 ^ n, 0
+                   0.5, CASE decision WHEN 'granted' THEN 0.4 ELSE 0.6 END, decision, decision,
+                   400 * 1.04 ^ n, 0
             FROM (SELECT n, n %% 5 < 3 AS desk,
                          CASE WHEN n %% 7 < 4 THEN 'granted' ELSE 'refused' END AS decision
                   FROM generate_series(0, %(rows)s - 1) n)

@@ -1,53 +1,119 @@
-"""Grafana's role reads one view and can do nothing else."""
+"""Grafana's role reads one view, the service's role reads and adds rows; neither can do more."""
+
+from dataclasses import replace
 
 import psycopg
 import pytest
 from flask import Flask
 
-DENIED = (
-    "SELECT * FROM decisions",
-    "SELECT * FROM decision_contents",
-    "SELECT * FROM decision_counts",
-    "SELECT * FROM trials",
-    "SELECT * FROM trial_contents",
-    "SELECT * FROM idempotency_keys",
-    "SELECT * FROM operators",
-    "SELECT * FROM users",
-    "SELECT * FROM api_keys",
-    "SELECT * FROM alembic_version",
-    "INSERT INTO v_decisions (id) VALUES (1)",
-    "UPDATE v_decisions SET decision = 'granted'",
-    "DELETE FROM v_decisions",
-    "INSERT INTO api_keys (id, digest) VALUES (1, 'mine')",
-    "UPDATE users SET password = 'mine'",
+from ml.product.samples import examples
+from tests.fixtures.desk import token
+from webapp import create_app
+from webapp.extensions import db
+
+NOBODY_BUT_THE_OWNER = (
+    "UPDATE decisions SET decision = 'refused'",
     "DELETE FROM decisions",
     "TRUNCATE decisions",
-    "DROP VIEW v_decisions",
     "DROP TABLE decisions",
+    "ALTER TABLE decisions DISABLE TRIGGER ALL",
+    "UPDATE decision_counts SET count = 0",
+    "INSERT INTO decision_counts SELECT * FROM decision_counts",
+    "UPDATE decision_contents SET inputs = '{}'",
+    "CREATE OR REPLACE FUNCTION decisions_count() RETURNS trigger LANGUAGE plpgsql AS ''",
+    "DROP VIEW v_decisions",
     "ALTER VIEW v_decisions RENAME TO mine",
     "CREATE TABLE mine ()",
     "CREATE TEMP TABLE mine ()",
     "CREATE ROLE mine",
-    "SET ROLE loan_desk",
+    "SET ROLE loan_owner",
     "SELECT rolpassword FROM pg_authid",
     "SELECT pg_read_file('/etc/hostname')",
     "COPY v_decisions TO PROGRAM 'cat'",
+    "SELECT lo_create(0)",
+    "SELECT lo_from_bytea(0, 'mine')",
+    "SELECT pg_sleep(0)",
+    "SELECT pg_advisory_lock(1)",
+    "SELECT pg_try_advisory_xact_lock(1)",
+    "SELECT pg_logical_emit_message(false, 'mine', 'mine')",
 )
+DENIED = {
+    "desk": (
+        *NOBODY_BUT_THE_OWNER,
+        "UPDATE operators SET name = 'mine'",
+        "DELETE FROM users",
+        "DELETE FROM api_keys",
+        "UPDATE api_keys SET digest = 'mine'",
+        "UPDATE idempotency_keys SET decision_id = 1",
+        "UPDATE alembic_version SET version_num = 'mine'",
+        "UPDATE trials SET probability = 1",
+        "DELETE FROM challenger_scores",
+    ),
+    "grafana": (
+        *NOBODY_BUT_THE_OWNER,
+        *(
+            f"SELECT * FROM {table}"
+            for table in (
+                *("decisions", "decision_contents", "decision_counts", "idempotency_keys"),
+                *("trials", "trial_contents", "operators", "users", "api_keys", "alembic_version"),
+            )
+        ),
+        "INSERT INTO v_decisions (id) VALUES (1)",
+        "UPDATE v_decisions SET decision = 'granted'",
+        "DELETE FROM v_decisions",
+        "INSERT INTO api_keys (id, digest) VALUES (1, 'mine')",
+        "UPDATE users SET password = 'mine'",
+        "SET ROLE loan_desk",
+    ),
+}
 
 
-def test_grafana_reads_the_view_alone(app: Flask, database):
+@pytest.mark.parametrize("role", DENIED)
+def test_roles_can_do_no_more(app: Flask, database, role):
     done = []
-    with psycopg.connect(database.grafana, autocommit=True) as connection:
-        assert connection.execute("SELECT * FROM v_decisions").fetchall() == []
+    with psycopg.connect(getattr(database, role), autocommit=True) as connection:
+        readable = "v_decisions" if role == "grafana" else "decisions"
+        assert connection.execute(f"SELECT * FROM {readable}").fetchall() == []
         # Whoever has the password can say so too: what protects is what was never granted.
         connection.execute("SET default_transaction_read_only = off")
-        for statement in DENIED:
+        for statement in DENIED[role]:
             try:
                 connection.execute(statement)
             except psycopg.errors.InsufficientPrivilege:
                 continue
             done.append(statement)
     assert done == []
+
+
+def test_service_does_all_of_its_work_as_its_own_role(
+    app: Flask, config, signed_in, api_key, bundle, product, query_at, database
+):
+    """The application signs in as loan_desk, which is not the owner of the tables."""
+    assert signed_in.get("/readyz").status_code == 200
+    headers = {"Authorization": f"Bearer {api_key}"}
+    [application] = examples(product, count=1, seed=7)
+    made = signed_in.post("/api/v1/decisions", json=application, headers=headers)
+    number = made.json["id"]
+    data = {"csrf_token": token(signed_in, "/decisions"), "loan_amount": "900"}
+    assert signed_in.post(f"/decisions/{number}/trials", data=data).status_code == 303
+    assert "loan_trials_total{" in signed_in.get("/metrics").text
+    again = create_app(replace(config, challenger=bundle.challengers[0]))
+    for arguments in (
+        ["users", "create", "anna"],
+        ["users", "set-password", "anna"],
+        ["api-keys", "create", "another"],
+        ["api-keys", "revoke", "another"],
+        ["challenger", "run", "--once"],
+        ["replay"],
+    ):
+        done = again.test_cli_runner().invoke(args=arguments)
+        assert done.exit_code == 0, (arguments, done.output)
+    with again.app_context():
+        db.session.remove()
+        db.engine.dispose()
+    assert query_at(database.owner, "SELECT sum(count) FROM challenger_counts") == [(1,)]
+    assert signed_in.post("/logout", data=data).status_code == 302
+    assert signed_in.get("/decisions").status_code == 302
 
 
 def test_the_view_holds_nothing_personal(app: Flask, database):
@@ -74,24 +140,27 @@ def test_the_view_holds_nothing_personal(app: Flask, database):
 def test_grafana_reads_only_and_not_for_long(app: Flask, database):
     with psycopg.connect(database.grafana) as connection:
         assert connection.execute("SHOW default_transaction_read_only").fetchone() == ("on",)
-        assert connection.execute("SHOW statement_timeout").fetchone() == ("30s",)
+        for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            assert connection.execute(f"SHOW {limit}").fetchone() == ("30s",)
 
 
 def test_roles_have_passwords_and_no_power_over_the_server(database):
     query = (
         "SELECT rolname, rolpassword LIKE 'SCRAM-SHA-256$%', rolcanlogin, "
         "rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls "
-        "FROM pg_authid WHERE rolname IN ('loan_desk', 'grafana', 'loan_reader') ORDER BY rolname"
+        "FROM pg_authid WHERE rolname ~ '^(loan_|grafana)' ORDER BY rolname"
     )
     with psycopg.connect(database.administrator) as connection:
         assert connection.execute(query).fetchall() == [
             ("grafana", True, True, False),
             ("loan_desk", True, True, False),
+            ("loan_owner", True, True, False),
             ("loan_reader", None, False, False),
+            ("loan_writer", None, False, False),
         ]
 
 
-@pytest.mark.parametrize("role", ["desk", "grafana"])
+@pytest.mark.parametrize("role", ["owner", "desk", "grafana"])
 def test_roles_are_not_let_into_other_databases_as_owners(database, role):
     address = getattr(database, role).replace("/loan_desk?", "/postgres?")
     with (

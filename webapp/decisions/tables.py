@@ -1,5 +1,6 @@
 """The tables of decisions and trials: immutable facts, erasable contents, exact counts."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,15 @@ from webapp.columns import Identifier, Instant
 from webapp.extensions import Base
 
 
+def _json_kind(column: str, kind: str) -> Iterator[CheckConstraint]:
+    """Keep a JSON column to one kind of value; SQLite alone would take any text."""
+    for dialect, check in {
+        "sqlite": f"json_valid({column}) AND json_type({column}) = '{kind}'",
+        "postgresql": f"json_typeof({column}) = '{kind}'",
+    }.items():
+        yield CheckConstraint(check, name=column).ddl_if(dialect=dialect)
+
+
 class DecisionRow(Base):
     """The facts of a decision. Never changed, never deleted, nothing personal.
 
@@ -25,11 +35,20 @@ class DecisionRow(Base):
 
     __tablename__ = "decisions"
     __table_args__ = (
+        CheckConstraint("id > 0", name="id"),
         CheckConstraint("channel IN ('desk', 'api')", name="channel"),
         CheckConstraint("probability BETWEEN 0 AND 1", name="probability"),
         CheckConstraint("threshold BETWEEN 0 AND 1", name="threshold"),
-        CheckConstraint("model_decision IN ('granted', 'refused')", name="model_decision"),
-        CheckConstraint("decision IN ('granted', 'refused')", name="decision"),
+        CheckConstraint(
+            "model_decision = CASE WHEN probability >= threshold THEN 'granted' ELSE 'refused' END",
+            name="model_decision",
+        ),
+        CheckConstraint(  # nothing may grant what the model refuses
+            "decision = 'refused' OR decision = 'granted' AND model_decision = 'granted'",
+            name="decision",
+        ),
+        CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("novelty >= 0", name="novelty"),
     )
 
     id: Mapped[int] = mapped_column(Identifier, primary_key=True)
@@ -50,6 +69,11 @@ class DecisionContents(Base):
     """What a decision was taken on and why. Personal: never changed, erased as a whole."""
 
     __tablename__ = "decision_contents"
+    __table_args__ = (
+        *_json_kind("inputs", "object"),
+        *_json_kind("normalised", "object"),
+        *_json_kind("reasons", "array"),
+    )
 
     decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"), primary_key=True)
     inputs: Mapped[dict[str, Any]] = mapped_column(JSON)
@@ -93,6 +117,7 @@ class TrialRow(Base):
 
     __tablename__ = "trials"
     __table_args__ = (
+        CheckConstraint("id > 0", name="id"),
         CheckConstraint("probability BETWEEN 0 AND 1", name="probability"),
         CheckConstraint("model_decision IN ('granted', 'refused')", name="model_decision"),
     )
@@ -109,6 +134,7 @@ class TrialContents(Base):
     """The values that a trial was made with. Personal: never changed, erased as a whole."""
 
     __tablename__ = "trial_contents"
+    __table_args__ = (*_json_kind("inputs", "object"),)
 
     trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id"), primary_key=True)
     inputs: Mapped[dict[str, Any]] = mapped_column(JSON)

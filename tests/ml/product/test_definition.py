@@ -167,6 +167,7 @@ INVALID = {
     "limit protected": (TEXT.replace(LIMITED, 'at_most = "protected_age"\n'), "protected_age"),
     "limit limited": (TEXT.replace(LIMITED, 'at_most = "loan_amount"\n'), "itself limited"),
     "amount unknown": (TEXT.replace('amount = "loan_amount"', 'amount = "sum"'), "amount"),
+    "amount of nothing": (TEXT.replace("minimum = 500\n", "minimum = 0\n"), "minimum of 1"),
     "amount optional": (TEXT.replace('"loan_amount"\ncost', '"assets"\ncost'), "optional"),
     "ratio of a protected field": (
         TEXT.replace("sum = { loan_amount = 1 }", "sum = { protected_age = 1 }"),

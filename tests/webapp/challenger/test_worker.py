@@ -174,12 +174,12 @@ def test_score_pending_goes_on_where_it_failed(app, decide_all, applications, qu
 
 
 def test_score_pending_leaves_out_what_cannot_be_scored(
-    app, decide_all, applications, query, caplog, config, copy
+    app, decide_all, applications, query, caplog, config, tamper
 ):
-    decide_all(applications[:3])
     wrong = ["'{}'", "'[7]'"] if config.database_url else ["'{}'", "'[7]'", "'{'", "x'7b7d'"]
-    for inputs in wrong:
-        copy(1, "2024-01-01 00:00:00", inputs=inputs)
+    numbers = decide_all(applications[: len(wrong) + 3])
+    for number, inputs in zip(numbers, wrong, strict=False):
+        tamper(f"inputs = {inputs}", number)
     with app.app_context():
         challenger = Challenger(NAME)
         assert challenger.score_pending() == 3

@@ -165,7 +165,7 @@ def test_reasons_of_a_refusal_without_stored_ones(put, ask, refused, bundle):
 
 
 def test_reasons_by_a_model_that_is_gone(put, ask, refused, granted):
-    gone = [put(refused), put(granted, decision="granted", model_decision="granted")]
+    gone = [put(refused), put(granted, probability=0.75)]
     details = set()
     for number in gone:
         for language in LANGUAGES:
@@ -202,7 +202,7 @@ def test_reasons_by_a_model_kept_beside(
 def test_reasons_by_a_model_kept_beside_that_was_changed(
     put, granted, restart, tmp_path, bundle, another_bundle, api_key, caplog
 ):
-    number = put(granted, decision="granted", model_decision="granted", model=bundle.version)
+    number = put(granted, probability=0.75, model=bundle.version)
     models = kept_beside(tmp_path, bundle, another_bundle)
     with (models / "old" / "background.json").open("a") as file:
         file.write(" ")
@@ -226,6 +226,17 @@ def test_find_counterfactuals_by_the_decisions_own_threshold(app, put, refusals,
         )
         found += [c.probability for c in changes if c.probability is not None]
     assert any(threshold <= probability < bundle.threshold for probability in found)
+
+
+@ON_ONE
+def test_a_model_that_is_gone_is_looked_for_once(signed_in, put, refused, caplog):
+    numbers = put(refused), put(refused, model="svc_linear-11111111")
+    for number in numbers * 2:
+        assert signed_in.get(f"/decisions/{number}").status_code == 200
+    warnings = [r.getMessage() for r in caplog.records if "past model" in r.getMessage()]
+    assert len(warnings) == 2
+    assert "svc_linear-00000000" in warnings[0]
+    assert "svc_linear-11111111" in warnings[1]
 
 
 @ON_ONE

@@ -186,7 +186,7 @@ def test_show_by_a_model_that_is_gone(put, signed_in, read_page, refused, produc
 
 @ON_ONE
 def test_show_granted_by_a_model_that_is_gone(put, signed_in, read_page, granted):
-    number = put(granted, decision="granted", model_decision="granted", probability=0.75)
+    number = put(granted, probability=0.75)
     for asked in ("", "?explain=yes"):
         answer = signed_in.get(f"/decisions/{number}{asked}")
         assert answer.status_code == 200

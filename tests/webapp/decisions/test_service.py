@@ -1,7 +1,6 @@
-"""What the service does with decisions, and what the database keeps it to."""
+"""What the service does with decisions, and that the counts stay exact."""
 
 import math
-import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -9,13 +8,12 @@ from datetime import UTC, datetime
 from threading import Barrier
 
 import pytest
-from sqlalchemy import insert, inspect
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
 
 from webapp.columns import SCORE_BINS
 from webapp.decisions import search, service
 from webapp.decisions.tables import DecisionRow
-from webapp.extensions import db
 from webapp.ledger.transaction import add_row, unit_of_work
 from webapp.people import api_keys
 from webapp.people.operators import Operator
@@ -33,13 +31,14 @@ def decide(app, operator, take):
 
 def row(number=0, **more):
     """The columns of a decision, with or without sense."""
-    decision = "granted" if number % 2 == 0 else "refused"
+    probability = (number % 41) / 40
+    decision = "granted" if probability >= 0.5 else "refused"
     return {
         "created_at": datetime(2026, 1, 31, number % 24, 59, 59, 999_999, tzinfo=UTC),
         "channel": "desk",
         "product": "consumer_credit",
         "model": f"svc-{number % 3}",
-        "probability": (number % 41) / 40,
+        "probability": probability,
         "threshold": 0.5,
         "model_decision": decision,
         "decision": decision,
@@ -165,76 +164,6 @@ def test_counts_equal_the_table_after_threads(app, applications, query, operator
     kept, there = counted(query)
     assert kept == there
     assert query("SELECT count(*) FROM decisions") == [(len(applications),)]
-
-
-def test_decisions_are_never_changed(app, decide, granted, query, query_at, config):
-    with app.app_context():
-        decide(granted)
-    before = query("SELECT * FROM decisions")
-    for statement in (
-        "UPDATE decisions SET decision = 'granted'",
-        "UPDATE decisions SET id = id + 1",
-        "DELETE FROM decisions",
-        "DELETE FROM decisions WHERE id = 1",
-        *(["TRUNCATE decisions CASCADE"] if config.database_url else []),
-    ):
-        with pytest.raises(Exception, match="decisions are never changed"):
-            query_at(config.database_url or config.instance, statement)
-    assert str(query("SELECT * FROM decisions")) == str(before)
-
-
-@pytest.mark.parametrize(
-    ("constraint", "wrong"),
-    [
-        ("channel", {"channel": "post"}),
-        ("probability", {"probability": 1.01}),
-        ("probability", {"probability": -0.01}),
-        ("threshold", {"threshold": 7.0}),
-        ("model_decision", {"model_decision": "maybe"}),
-        ("decision", {"decision": "maybe"}),
-    ],
-)
-def test_decision_against_the_constraints(app, operator, constraint, wrong):
-    values = row(**{"operator_id": operator.id, **wrong})
-    with (
-        app.app_context(),
-        pytest.raises(DBAPIError, match=f"ck_decisions_{constraint}"),
-        unit_of_work() as transaction,
-    ):
-        add_row(transaction, DecisionRow, **values)
-
-
-def test_contents_are_never_changed_but_erased(app, decide, granted, query, query_at, config):
-    with app.app_context():
-        number = decide(granted).id
-        before = search.count_decisions()
-    where = config.database_url or config.instance
-    for statement in (
-        "UPDATE decision_contents SET inputs = '{}'",
-        *(["TRUNCATE decision_contents"] if config.database_url else []),
-    ):
-        with pytest.raises(Exception, match="decision_contents are never changed"):
-            query_at(where, statement)
-    query_at(where, "DELETE FROM decision_contents")
-    with app.app_context():
-        decision, contents = search.find_decision(number)
-        assert (decision.id, contents) == (number, None)
-        assert search.count_decisions() == before
-
-
-def test_every_constraint_has_its_name(app):
-    pattern = re.compile(r"(pk|fk|uq|ck|ix)_[a-z_]+")
-    with app.app_context():
-        found = inspect(db.engine)
-        for table in set(found.get_table_names()) - {"alembic_version"}:
-            names = [found.get_pk_constraint(table)["name"]]
-            for part in (found.get_unique_constraints, found.get_check_constraints):
-                names += [c["name"] for c in part(table)]
-            names += [
-                c["name"] for c in (*found.get_foreign_keys(table), *found.get_indexes(table))
-            ]
-            for name in names:
-                assert pattern.fullmatch(name), name
 
 
 def test_list_decisions_from_any_place(app, decide, applications):

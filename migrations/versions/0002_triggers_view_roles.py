@@ -1,0 +1,238 @@
+"""The triggers that protect and count rows, the view for Grafana, and what each role may do."""
+
+from alembic import op
+
+from webapp.columns import SCORE_BINS
+
+revision = "0002"
+down_revision = "0001"
+
+# Amounts are shown in bands from 1, 2 and 5 times a power of ten, whatever the product's currency.
+BANDS = [m * 10**e for e in range(3, 7) for m in (1, 2, 5)]
+SLOTS = 4  # see DecisionCount
+FACTS = ("decisions", "trials", "challenger_scores")  # never changed, never deleted
+CONTENTS = ("decision_contents", "trial_contents")  # never changed, erased as a whole
+COUNTS = ("decision_counts", "trial_counts", "challenger_counts")  # changed by triggers alone
+CHANGED = "are never changed"
+COUNTED = "are changed by triggers alone"
+KEYS = {
+    "decisions": "id = NEW.id",
+    "trials": "id = NEW.id",
+    "decision_contents": "decision_id = NEW.decision_id",
+    "trial_contents": "trial_id = NEW.trial_id",
+    "challenger_scores": "challenger = NEW.challenger AND decision_id = NEW.decision_id",
+}
+
+KEEP_ON_SQLITE = """
+CREATE TRIGGER {table}_no_{event} BEFORE {event} ON {table} {when} BEGIN
+    SELECT RAISE({refusal});
+END
+"""
+REFUSE_ON_POSTGRESQL = """
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% %', TG_TABLE_NAME, TG_ARGV[0];
+END $$
+"""
+KEEP_ON_POSTGRESQL = """
+CREATE TRIGGER {table}_keep BEFORE {events} ON {table}
+    FOR EACH STATEMENT {when} EXECUTE FUNCTION refuse_change('{message}')
+"""
+# What a count is of: its columns, and how each is computed from a new row. On PostgreSQL one
+# statement adds all its rows at once; the order keeps two statements that touch several kinds from
+# waiting for each other in a circle. SQLite cannot tell a trigger's statement from any other, so a
+# row of `counting` marks one.
+COUNT_ON_SQLITE = """
+CREATE TRIGGER {table}_count AFTER INSERT ON {table} BEGIN
+    INSERT INTO counting VALUES (1);
+    INSERT INTO {counts} ({columns}, count) {select}
+    ON CONFLICT ({columns}) DO UPDATE SET count = count + 1;
+    DELETE FROM counting;
+END
+"""
+# It runs as the tables' owner: who may add a decision need not be allowed to write its count.
+COUNT_ON_POSTGRESQL = """
+CREATE FUNCTION {table}_count() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
+BEGIN
+    INSERT INTO {counts} AS c ({columns}, count) {select}
+    GROUP BY {places} ORDER BY {places}
+    ON CONFLICT ({columns}) DO UPDATE SET count = c.count + excluded.count;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION {table}_count() FROM PUBLIC;
+CREATE TRIGGER {table}_count AFTER INSERT ON {table}
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION {table}_count();
+"""
+# Grafana signs in as a member of loan_reader, and the service, where it is not the owner of the
+# tables, as a member of loan_writer. Where the migration may not create roles, an administrator
+# does so before; to a role that is not there nothing is granted.
+ROLE = """
+DO $$
+BEGIN
+    CREATE ROLE {role} NOLOGIN;
+EXCEPTION
+    WHEN duplicate_object OR unique_violation THEN NULL;
+    WHEN insufficient_privilege THEN RAISE NOTICE 'the role {role} is not there and may not be created';
+END $$;
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
+        {grants}
+    END IF;
+END $$;
+"""
+GRANTS = {
+    "loan_reader": ("SELECT ON v_decisions",),
+    "loan_writer": (
+        f"SELECT ON {', '.join(COUNTS)}, alembic_version",
+        f"SELECT, INSERT ON {', '.join((*FACTS, *CONTENTS))}, idempotency_keys",
+        "SELECT, INSERT ON operators, users, api_keys",
+        "UPDATE (password, active, fs_uniquifier) ON users",
+        "UPDATE (revoked_at) ON api_keys",
+        "USAGE ON SEQUENCE operators_id_seq, decisions_id_seq, trials_id_seq",
+    ),
+}
+
+
+def upgrade() -> None:
+    postgresql = op.get_bind().dialect.name == "postgresql"
+    if postgresql:
+        # New versions of the counts' few rows stay on their pages, and so need no new index entries.
+        op.execute("ALTER TABLE decision_counts SET (fillfactor = 50)")
+        keep = [REFUSE_ON_POSTGRESQL, *keep_on_postgresql()]
+    else:
+        op.execute("CREATE TABLE counting (marked INTEGER NOT NULL)")
+        keep = keep_on_sqlite()
+    for statement in (*keep, *count(postgresql)):
+        op.execute(statement)
+    op.execute(
+        "CREATE VIEW v_decisions AS SELECT id, created_at, product, model, channel, "
+        "decision = 'granted' AS granted, decision, model_decision, probability, threshold, novelty, "
+        f"amount, {band_name('amount')} AS amount_band, {band('amount')} AS amount_from FROM decisions"
+    )
+    if postgresql:
+        for role, rights in GRANTS.items():
+            grants = " ".join(f"GRANT {right} TO {role};" for right in rights)
+            op.execute(ROLE.format(role=role, grants=grants))
+
+
+def downgrade() -> None:
+    op.execute("DROP VIEW v_decisions")
+    if op.get_bind().dialect.name == "postgresql":
+        functions = ", ".join(f"{name}()" for name in ("refuse_change", *(f"{t}_count" for t in FACTS)))
+        op.execute(f"DROP FUNCTION {functions} CASCADE")  # and the triggers that call them
+    else:
+        names = op.get_bind().exec_driver_sql("SELECT name FROM sqlite_schema WHERE type = 'trigger'")
+        for name in names.scalars().all():
+            op.execute(f"DROP TRIGGER {name}")
+        op.execute("DROP TABLE counting")
+
+
+def keep_on_postgresql() -> list[str]:
+    """Return the triggers that refuse every change of rows but erasure of contents and counting."""
+    kept = (
+        (FACTS, "UPDATE OR DELETE OR TRUNCATE", "", CHANGED),
+        (CONTENTS, "UPDATE OR TRUNCATE", "", CHANGED),
+        (COUNTS, "INSERT OR UPDATE OR DELETE OR TRUNCATE", "WHEN (pg_trigger_depth() = 0)", COUNTED),
+    )
+    return [
+        KEEP_ON_POSTGRESQL.format(table=table, events=events, when=when, message=message)
+        for tables, events, when, message in kept
+        for table in tables
+    ]
+
+
+def keep_on_sqlite() -> list[str]:
+    """Return the same for SQLite, where REPLACE deletes a row without its DELETE triggers."""
+    there = {t: f"WHEN EXISTS (SELECT 1 FROM {t} WHERE {key})" for t, key in KEYS.items()}
+    uncounted = "WHEN NOT EXISTS (SELECT 1 FROM counting)"
+    kept = [
+        *((t, event, "", CHANGED) for t in FACTS for event in ("UPDATE", "DELETE")),
+        *((t, "UPDATE", "", CHANGED) for t in CONTENTS),
+        *((t, "INSERT", there[t], CHANGED) for t in there),
+        *((t, event, uncounted, COUNTED) for t in COUNTS for event in ("INSERT", "UPDATE", "DELETE")),
+    ]
+    return [
+        KEEP_ON_SQLITE.format(table=table, event=event, when=when, refusal=refusal(table, event, message))
+        for table, event, when, message in kept
+    ]
+
+
+def refusal(table: str, event: str, message: str) -> str:
+    # A challenger leaves out what another process has scored: the row that is there stays.
+    return "IGNORE" if (table, event) == ("challenger_scores", "INSERT") else f"ABORT, '{table} {message}'"
+
+
+def count(postgresql: bool) -> list[str]:
+    """Return the triggers that keep the counts exact in the transaction of each row."""
+    new = "added" if postgresql else "NEW"
+    decided = "decisions d" if postgresql else "decisions d WHERE d.id = NEW.decision_id"
+    joined = f"FROM added JOIN {decided} ON d.id = added.decision_id" if postgresql else f"FROM {decided}"
+    kinds = {
+        ("decisions", "decision_counts", "FROM added" if postgresql else ""): {
+            "hour": hour(f"{new}.created_at", postgresql),
+            **{c: f"{new}.{c}" for c in ("product", "model", "channel", "decision")},
+            "amount_from": band(f"{new}.amount"),
+            "score_bin": score_bin(f"{new}.probability", postgresql),
+            "slot": f"pg_backend_pid() % {SLOTS}" if postgresql else "0",
+        },
+        ("trials", "trial_counts", joined): {
+            "hour": hour(f"{new}.created_at", postgresql),
+            "product": "d.product",
+            "model": "d.model",
+            "model_decision": f"{new}.model_decision",
+        },
+        ("challenger_scores", "challenger_counts", joined): {
+            "hour": hour("d.created_at", postgresql),
+            "product": "d.product",
+            "model": "d.model",
+            "challenger": f"{new}.challenger",
+            "model_decision": "d.model_decision",
+            "challenger_decision": f"{new}.challenger_decision",
+        },
+    }
+    template, schema = COUNT_ON_SQLITE, ""
+    if postgresql:
+        template, schema = COUNT_ON_POSTGRESQL, op.get_bind().exec_driver_sql("SELECT quote_ident(current_schema())").scalar()
+    number = "count(*)" if postgresql else "1"
+    return [
+        template.format(
+            table=table,
+            schema=schema,
+            counts=counts,
+            columns=", ".join(columns),
+            select=f"SELECT {', '.join(columns.values())}, {number} {source}{'' if postgresql or source else ' WHERE true'}",
+            places=", ".join(map(str, range(1, len(columns) + 1))),
+        )
+        for (table, counts, source), columns in kinds.items()
+    ]
+
+
+def hour(moment: str, postgresql: bool) -> str:
+    if postgresql:
+        return f"date_trunc('hour', {moment}, 'UTC')"
+    return f"substr({moment}, 1, 13) || ':00:00.000000'"  # as SQLAlchemy writes a moment
+
+
+def score_bin(probability: str, postgresql: bool) -> str:
+    """Write the SQL that gives a probability's bin: its upper limit belongs to it."""
+    scaled = f"{probability} * {SCORE_BINS}"
+    if postgresql:
+        return f"GREATEST(CEIL({scaled})::int - 1, 0)"
+    whole = f"CAST({scaled} AS INTEGER)"
+    return f"MAX({whole} - ({scaled} = {whole}), 0)"
+
+
+def band(amount: str) -> str:
+    """Write the SQL that gives the lower end of an amount's band."""
+    lows = [0, *BANDS]
+    cases = " ".join(f"WHEN {amount} < {high} THEN {low}" for low, high in zip(lows, BANDS))
+    return f"CASE {cases} ELSE {BANDS[-1]} END"
+
+
+def band_name(amount: str) -> str:
+    """Write the SQL that gives an amount's band in words."""
+    names = [f"under {BANDS[0]:,}", *(f"{low:,} to {high - 1:,}" for low, high in zip(BANDS, BANDS[1:]))]
+    cases = " ".join(f"WHEN {amount} < {high} THEN '{name}'" for name, high in zip(names, BANDS))
+    return f"CASE {cases} ELSE '{BANDS[-1]:,} and more' END"

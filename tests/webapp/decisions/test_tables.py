@@ -1,0 +1,178 @@
+"""What the database itself refuses: changed rows, counts written by hand, contradictions."""
+
+import re
+
+import pytest
+from sqlalchemy import CheckConstraint, inspect
+from sqlalchemy.exc import DBAPIError
+
+from webapp.extensions import db
+
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+FACTS = ("decisions", "trials", "challenger_scores")
+CONTENTS = ("decision_contents", "trial_contents")
+COUNTS = ("decision_counts", "trial_counts", "challenger_counts")
+NEVER_CHANGED = {
+    "decisions": ("decision = 'refused'", "id = id + 1"),
+    "trials": ("model_decision = 'refused'", "id = id + 1"),
+    "challenger_scores": ("agrees = NOT agrees",),
+    "decision_contents": ("inputs = '{}'",),
+    "trial_contents": ("inputs = '{}'",),
+}
+
+
+@pytest.fixture
+def filled(put, refused, query):
+    """The number of a decision with a trial and a challenger's score; every table has a row."""
+    number = put(refused)
+    query(
+        "INSERT INTO trials (id, created_at, decision_id, operator_id, probability, model_decision)"
+        " SELECT 1, created_at, id, operator_id, 0.75, 'granted' FROM decisions "
+        f"WHERE id = {number}"
+    )
+    query("INSERT INTO trial_contents (trial_id, inputs) VALUES (1, '{}')")
+    query(
+        "INSERT INTO challenger_scores SELECT 'knn', id, created_at, 0.25, 'refused', 1 = 1 "
+        f"FROM decisions WHERE id = {number}"
+    )
+    return number
+
+
+@pytest.fixture
+def rows(query):
+    """Read what the tables hold, to compare it with what they hold later."""
+    return lambda: {t: str(query(f"SELECT * FROM {t}")) for t in (*FACTS, *CONTENTS, *COUNTS)}
+
+
+def test_rows_are_never_changed(filled, query, rows, config):
+    before = rows()
+    for table, assignments in NEVER_CHANGED.items():
+        statements = [f"UPDATE {table} SET {assignment}" for assignment in assignments]
+        if table in FACTS:
+            statements += [f"DELETE FROM {table}"]
+        if config.database_url:
+            statements += [f"TRUNCATE {table} CASCADE"]
+        for statement in statements:
+            with pytest.raises(
+                Exception, match=r"(decision|trial|challenger)\w+ are never changed"
+            ):
+                query(statement)
+    assert rows() == before
+
+
+@ON_SQLITE
+def test_rows_are_never_replaced(filled, query, rows):
+    before = rows()
+    for table in (*FACTS, *CONTENTS):
+        for verb in ("REPLACE", "INSERT OR REPLACE"):
+            statement = f"{verb} INTO {table} SELECT * FROM {table}"
+            if table == "challenger_scores":  # whose row that is there stays, without an error
+                query(statement)
+            else:
+                with pytest.raises(Exception, match=f"{table} are never changed"):
+                    query(statement)
+        with pytest.raises(Exception, match=f"{table} are never changed"):
+            query(f"UPDATE OR REPLACE {table} SET rowid = rowid + 1")
+    assert rows() == before
+
+
+def test_rows_are_never_changed_by_a_conflict(filled, query, rows):
+    before = rows()
+    with pytest.raises(Exception, match="decisions are never changed"):
+        query(
+            "INSERT INTO decisions SELECT * FROM decisions WHERE 1 = 1 "
+            "ON CONFLICT (id) DO UPDATE SET amount = decisions.amount + 1"
+        )
+    assert rows() == before
+
+
+def test_counts_are_changed_by_triggers_alone(filled, query, rows, config):
+    before = rows()
+    for table in COUNTS:
+        for statement in (
+            f"UPDATE {table} SET count = count + 1",
+            f"DELETE FROM {table}",
+            f"INSERT INTO {table} SELECT * FROM {table}",
+            f"TRUNCATE {table}"
+            if config.database_url
+            else f"REPLACE INTO {table} SELECT * FROM {table}",
+        ):
+            with pytest.raises(Exception, match=f"{table} are changed by triggers alone"):
+                query(statement)
+    assert rows() == before
+
+
+def test_contents_are_erased_as_a_whole(filled, query):
+    counts = query("SELECT * FROM decision_counts")
+    query("DELETE FROM decision_contents")
+    query("DELETE FROM trial_contents")
+    assert query("SELECT count(*) FROM decisions") == [(1,)]
+    assert query("SELECT * FROM decision_counts") == counts
+
+
+def test_decision_against_the_constraints(put, refused, query):
+    both_refuse = {"model_decision": "refused", "decision": "refused"}
+    for constraint, wrong in (
+        ("id", {"id": -1}),
+        ("channel", {"channel": "post"}),
+        ("probability", {"probability": 1.01}),
+        ("probability", {"probability": -0.01}),
+        ("threshold", {"threshold": 7.0}),
+        ("threshold", {"threshold": -0.01}),
+        ("model_decision", {"model_decision": "maybe"}),
+        ("model_decision", {"model_decision": "granted"}),
+        ("model_decision", {"probability": 0.75} | both_refuse),
+        ("model_decision", {"threshold": 0.25} | both_refuse),
+        ("decision", {"decision": "maybe"}),
+        ("decision", {"decision": "granted"}),
+        ("amount", {"amount": 0}),
+        ("amount", {"amount": -5}),
+        ("novelty", {"novelty": -0.01}),
+    ):
+        with pytest.raises(DBAPIError, match=f"ck_decisions_{constraint}"):
+            put(refused, **wrong)
+    assert query("SELECT count(*) FROM decisions") == [(0,)]
+
+
+def test_decision_at_the_limits_of_the_constraints(put, refused):
+    put(refused, threshold=0.25)  # the probability is as high: granted
+    put(refused, threshold=0.25, decision="refused")  # by a rule of the bank's own
+    put(refused, probability=0.0, amount=1, novelty=float("inf"))
+
+
+def test_contents_that_are_not_json_of_their_kind(filled, query):
+    query("DELETE FROM decision_contents")
+    right = {"inputs": "'{}'", "normalised": "'{}'", "reasons": "'[]'"}
+    statement = (
+        f"INSERT INTO decision_contents (decision_id, {', '.join(right)}) VALUES ({{}}, {{}})"
+    )
+    for column in right:
+        for wrong in ("''", "'{'", "'7'", "'{''a'': 1}'"):
+            values = ", ".join((right | {column: wrong}).values())
+            with pytest.raises(Exception, match=r"(?i)ck_decision_contents|json"):
+                query(statement.format(filled, values))
+    query(statement.format(filled, ", ".join(right.values())))
+
+
+def test_constraints_are_those_of_the_models(app):
+    with app.app_context():
+        found = inspect(db.engine)
+        for name, table in db.metadata.tables.items():
+            checks = {c["name"] for c in found.get_check_constraints(name)}
+            models = {str(c.name) for c in table.constraints if isinstance(c, CheckConstraint)}
+            assert checks == models, name
+
+
+def test_every_constraint_has_its_name(app):
+    pattern = re.compile(r"(pk|fk|uq|ck|ix)_[a-z_]+")
+    with app.app_context():
+        found = inspect(db.engine)
+        for table in db.metadata.tables:
+            names = [found.get_pk_constraint(table)["name"]]
+            for part in (found.get_unique_constraints, found.get_check_constraints):
+                names += [c["name"] for c in part(table)]
+            names += [
+                c["name"] for c in (*found.get_foreign_keys(table), *found.get_indexes(table))
+            ]
+            for name in names:
+                assert pattern.fullmatch(name), name
