@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from ml.bundle.manifest import InvalidBundle
 from ml.product.application import InvalidApplication, MalformedApplication
-from webapp.failures import ModelUnavailable, OutcomeUnknown
+from webapp.failures import DecisionDamaged, ModelUnavailable, OutcomeUnknown
 from webapp.language import words
 from webapp.ledger.transaction import commit_was_attempted
 
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 REQUEST_ID = "X-Request-ID"
 INVALID = "urn:loan-desk:problem:invalid-application"
+DAMAGED = "urn:loan-desk:problem:damaged-decision"
 PROBLEM = "application/problem+json"
 RETRY_SECONDS = "5"
 MAX_ERRORS = 100  # that one answer lists, the product's own fields first
@@ -59,6 +60,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, _expired)
     app.register_error_handler(InvalidApplication, _invalid)
     app.register_error_handler(MalformedApplication, _malformed)
+    app.register_error_handler(DecisionDamaged, _damaged)
     app.register_error_handler(ModelUnavailable, _unavailable)
     app.register_error_handler(OperationalError, _unavailable)
     app.register_error_handler(OutcomeUnknown, _unavailable)
@@ -152,6 +154,22 @@ def _pointer(field: str) -> str:
 def _malformed(error: MalformedApplication) -> Response:
     log.info("refused a body: %s", error)
     return problem(400, detail=_("The body is not a JSON object in UTF-8."))
+
+
+def _damaged(error: DecisionDamaged) -> Response:
+    log.error("%s", error)
+    explanation = _(
+        "Decision %(number)s is damaged: the database holds values that the desk did not write "
+        "(%(columns)s).",
+        number=error.number,
+        columns=", ".join(error.columns),
+    )
+    if _wants_json():
+        title = _("Damaged decision")
+        return problem(
+            409, detail=explanation, type=DAMAGED, title=title, columns=list(error.columns)
+        )
+    return Response(render_template("errors/error.html", status=409, explanation=explanation), 409)
 
 
 def _unavailable(error: Exception) -> BaseResponse:

@@ -20,6 +20,9 @@ from ml.product.application import (
     Rules,
 )
 from webapp.columns import LAST_ID, word
+from webapp.decisions.damage import Damaged, read
+from webapp.decisions.records import Decision
+from webapp.decisions.search import select_decisions
 from webapp.decisions.service import as_stored
 from webapp.decisions.tables import DecisionContents, DecisionRow
 from webapp.extensions import db
@@ -30,16 +33,7 @@ PAGE = 500
 NAMED = 5  # differences of one column that a line names
 READING = {"postgresql_readonly": True}  # a transaction on SQLite reads until it writes
 CONTENTS = (DecisionContents.inputs, DecisionContents.normalised, DecisionContents.reasons)
-COLUMNS = (
-    DecisionRow.id,
-    DecisionRow.product,
-    DecisionRow.model,
-    DecisionRow.probability,
-    DecisionRow.threshold,
-    DecisionRow.model_decision,
-    DecisionRow.decision,
-    DecisionRow.amount,
-    DecisionRow.novelty,
+COLUMNS = (  # beside the facts
     DecisionContents.decision_id.label("contents"),
     # As they are written: what somebody put there need not be JSON.
     *(cast(c, Text).label(c.key) for c in CONTENTS),
@@ -130,7 +124,7 @@ def _stored(*, number: int | None, since: datetime | None) -> Iterator[Any]:
     while after < last:
         within = (DecisionRow.id > after, DecisionRow.id <= last, *wanted)
         contents = DecisionContents.decision_id == DecisionRow.id
-        query = select(*COLUMNS).outerjoin(DecisionContents, contents).where(*within)
+        query = select_decisions(*COLUMNS).outerjoin(DecisionContents, contents).where(*within)
         rows = _read(query.order_by(DecisionRow.id).limit(PAGE))
         yield from rows
         after = rows[-1].id if len(rows) == PAGE else last
@@ -158,7 +152,9 @@ def _differences(row: Any, judge: _Judge) -> list[str]:  # noqa: ANN401 - a row 
     except _Unusable as error:
         return [f"its inputs cannot be scored: {error}"]
     computed = _computed(decide(judge.bundle, application))
-    found = []
+    facts = read(Decision, row)
+    damaged = facts.columns if isinstance(facts, Damaged) else ()
+    found = [f"{name} cannot be read" for name in damaged if name not in computed]
     for name, value in computed.items():
         stored = getattr(row, name)
         if name in ("normalised", "reasons"):

@@ -12,6 +12,7 @@ from ml.product.definition import Field
 from ml.product.texts import Text
 from webapp.columns import LAST_ID
 from webapp.decisions import explanations, search, service
+from webapp.decisions.damage import Damaged
 from webapp.decisions.forms import ApplicationForm, trial_form
 from webapp.decisions.records import Contents, Decision, Stored, Trial
 from webapp.language import decimal, integer, words
@@ -157,7 +158,9 @@ def _changes(
     ]
 
 
-def _tried(t: Trial, contents: Contents, fields: dict[str, Field]) -> dict[str, object]:
+def _tried(t: Trial | Damaged, contents: Contents, fields: dict[str, Field]) -> dict[str, object]:
+    if isinstance(t, Damaged):
+        return {"trial": t, "changed": []}
     changed = [
         (words(fields[name].label), _with_unit(fields[name], value))
         for name, value in (t.inputs or {}).items()

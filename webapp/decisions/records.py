@@ -1,39 +1,65 @@
-"""Stored decisions and trials as plain values."""
+"""Stored decisions and trials as plain values, which refuse what no decision or trial can hold."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic.dataclasses import dataclass
+
+from ml.product.application import Application
+from ml.product.texts import Text
 from webapp.columns import Word
 
-Stored = list[dict[str, Any]]  # reasons as a decision keeps them
+STRICT = ConfigDict(strict=True)
+Share = Annotated[float, Field(ge=0, le=1)]
+Channel = Literal["desk", "api"]
 
 
-@dataclass(frozen=True, slots=True)
+class _Reason(BaseModel):
+    """A reason as a decision keeps it."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    field: str
+    share: FiniteFloat
+    principal: bool
+    text: Text
+
+
+def _check(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for reason in reasons:
+        _Reason.model_validate(reason)
+    return reasons
+
+
+Stored = Annotated[list[dict[str, Any]], AfterValidator(_check)]  # reasons as a decision keeps them
+
+
+@dataclass(config=STRICT, frozen=True, slots=True)
 class Contents:
     """What a decision was taken on and why; gone once it is erased."""
 
-    inputs: dict[str, Any]
-    normalised: dict[str, Any]
+    inputs: Application
+    normalised: dict[str, FiniteFloat | list[int]]
     reasons: Stored | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(config=STRICT, frozen=True, slots=True)
 class Decision:
     """A decision as it is stored."""
 
     id: int
     created_at: datetime
     operator: str  # its name
-    channel: str
+    channel: Channel
     product: str
     model: str
-    probability: float
-    threshold: float
+    probability: Share
+    threshold: Share
     model_decision: Word
     decision: Word
-    amount: int
-    novelty: float
+    amount: Annotated[int, Field(gt=0)]
+    novelty: Annotated[float, Field(ge=0)]
 
     @property
     def granted(self) -> bool:
@@ -45,16 +71,16 @@ class Decision:
         return self.novelty > 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(config=STRICT, frozen=True, slots=True)
 class Trial:
     """A trial as it is stored; its inputs are None once they are erased."""
 
     id: int
     created_at: datetime
     operator: str
-    probability: float
+    probability: Share
     model_decision: Word
-    inputs: dict[str, Any] | None
+    inputs: Application | None
 
     @property
     def granted(self) -> bool:

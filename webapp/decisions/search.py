@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import Row, Select, func, select
 
+from ml.product.application import Application, InvalidApplication
+from webapp.decisions.damage import Damaged, read, readable
 from webapp.decisions.records import Contents, Decision, Trial
 from webapp.decisions.tables import (
     DecisionContents,
@@ -16,16 +18,18 @@ from webapp.decisions.tables import (
     TrialRow,
 )
 from webapp.extensions import db
+from webapp.failures import DecisionDamaged, ModelUnavailable
 from webapp.metrics import DecisionsCounted, TrialsCounted
 from webapp.people.tables import OperatorRow
+from webapp.serving.served import model
 
 PAGE = 25
 
 _operators = OperatorRow.__table__
-_d, _t = DecisionRow, TrialRow
+_d, _t, _c = DecisionRow, TrialRow, DecisionContents
 FACTS = (
     _d.id,
-    _d.created_at,
+    readable(_d.created_at),
     _operators.c.name.label("operator"),
     _d.channel,
     _d.product,
@@ -37,33 +41,43 @@ FACTS = (
     _d.amount,
     _d.novelty,
 )
+CONTENTS = (readable(_c.inputs), readable(_c.normalised), readable(_c.reasons))
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """A stretch of decisions, newest first, and where to go on from it."""
 
-    decisions: Sequence[Decision]
+    decisions: Sequence[Decision | Damaged]
     newer: int | None
     older: int | None
 
 
+def select_decisions(*more: Any) -> Select[Any]:  # noqa: ANN401 - columns of any kind
+    """Return a query for the facts of decisions, and for more columns."""
+    return select(*FACTS, *more).outerjoin(_operators, _operators.c.id == _d.operator_id)
+
+
 def find_decision(number: int) -> tuple[Decision, Contents | None] | None:
-    """Return a decision and its contents, which are None once they are erased."""
-    c = DecisionContents
-    query = _facts(c.decision_id, c.inputs, c.normalised, c.reasons).outerjoin(
-        c, c.decision_id == _d.id
-    )
+    """Return a decision and its contents, which are None once they are erased.
+
+    Raises DecisionDamaged for one that the service cannot have written.
+    """
+    query = select_decisions(*CONTENTS, _c.decision_id).outerjoin(_c, _c.decision_id == _d.id)
     row = db.session.execute(query.where(_d.id == number)).first()
     if row is None:
         return None
-    there = row.decision_id is not None
-    return _decision(row), Contents(row.inputs, row.normalised, row.reasons) if there else None
+    decision = _decision(row)
+    contents = None if row.decision_id is None else _contents(row)
+    damaged = [part.columns for part in (decision, contents) if isinstance(part, Damaged)]
+    if isinstance(decision, Damaged) or isinstance(contents, Damaged):
+        raise DecisionDamaged(number, sum(damaged, ()))
+    return decision, contents
 
 
 def list_decisions(*, before: int | None = None, after: int | None = None) -> Page:
     """Return the decisions just older or newer than one, or the newest, at the cost of a page."""
-    query = _facts().limit(PAGE + 1)
+    query = select_decisions().limit(PAGE + 1)
     if after is not None:
         found = _decisions(query.where(_d.id > after).order_by(_d.id))
         more, rows = len(found) > PAGE, found[:PAGE][::-1]
@@ -76,18 +90,18 @@ def list_decisions(*, before: int | None = None, after: int | None = None) -> Pa
     return Page(rows, newer, rows[-1].id if more else None)
 
 
-def list_trials(decision_id: int) -> Sequence[Trial]:
+def list_trials(decision_id: int) -> Sequence[Trial | Damaged]:
     """Return the last trials on a decision, newest first."""
-    name = _operators.c.name.label("operator")
+    facts = (_t.id, readable(_t.created_at), _t.probability, _t.model_decision)
     query = (
-        select(_t.id, _t.created_at, name, _t.probability, _t.model_decision, TrialContents.inputs)
-        .join(_operators, _operators.c.id == _t.operator_id)
+        select(*facts, _operators.c.name.label("operator"), readable(TrialContents.inputs))
+        .outerjoin(_operators, _operators.c.id == _t.operator_id)
         .outerjoin(TrialContents, TrialContents.trial_id == _t.id)
         .where(_t.decision_id == decision_id)
         .order_by(_t.id.desc())
         .limit(PAGE)
     )
-    return [Trial(*row) for row in db.session.execute(query)]
+    return [read(Trial, row) for row in db.session.execute(query)]
 
 
 def count_decisions() -> list[DecisionsCounted]:
@@ -106,13 +120,30 @@ def count_trials() -> list[TrialsCounted]:
     return [TrialsCounted(*row[:-1], int(row[-1])) for row in rows]
 
 
-def _facts(*more: Any) -> Select[Any]:  # noqa: ANN401 - columns of any kind
-    return select(*FACTS, *more).join(_operators, _operators.c.id == _d.operator_id)
-
-
-def _decisions(query: Select[Any]) -> list[Decision]:
+def _decisions(query: Select[Any]) -> list[Decision | Damaged]:
     return [_decision(row) for row in db.session.execute(query)]
 
 
-def _decision(row: Row[Any]) -> Decision:
-    return Decision(*row[: len(FACTS)])
+def _decision(row: Row[Any]) -> Decision | Damaged:
+    return read(Decision, row)
+
+
+def _contents(row: Row[Any]) -> Contents | Damaged:
+    contents = read(Contents, row)
+    if isinstance(contents, Damaged):
+        return contents
+    if not _keeps_rules(contents.inputs, row.model):
+        return Damaged(row.id, ("inputs",))
+    if not contents.inputs.keys() <= contents.normalised.keys():
+        return Damaged(row.id, ("normalised",))
+    return contents
+
+
+def _keeps_rules(inputs: Application, version: str) -> bool:
+    """Whether a model can have been given these inputs; of one that is gone nobody can tell."""
+    try:
+        return model.rules_of(version).check(inputs) == inputs
+    except InvalidApplication:
+        return False
+    except ModelUnavailable:
+        return True

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -12,7 +12,7 @@ from ml.explaining.reasons import Reason
 from ml.product.application import Application
 from webapp.columns import now, word
 from webapp.database import insert_once
-from webapp.decisions.records import Contents, Decision, Stored
+from webapp.decisions.records import Channel, Contents, Decision, Stored
 from webapp.decisions.tables import (
     DecisionContents,
     DecisionRow,
@@ -25,8 +25,6 @@ from webapp.ledger.transaction import add_row
 from webapp.metrics import metrics
 from webapp.people.operators import Operator
 from webapp.serving.served import model
-
-Channel = Literal["desk", "api"]
 
 
 class SubmittedBefore(Exception):

@@ -1,0 +1,121 @@
+"""Rows that somebody changed by hand are shown as damaged, and the others as they are."""
+
+import pytest
+
+from tests.fixtures.desk import token
+from webapp.decisions import search
+from webapp.decisions.damage import Damaged
+
+# By the column that is to blame; SQLite alone stores what is not of the column's type.
+ON_BOTH = {
+    "decision": ["decision = 'maybe'"],
+    "model_decision": ["model_decision = 'x'"],
+    "channel": ["channel = 'post'"],
+    "threshold": ["threshold = 7"],
+    "probability": ["probability = -1"],
+    "amount": ["amount = -5"],
+    "inputs": [
+        "inputs = '[]'",
+        "inputs = '{}'",
+        "inputs = 'null'",
+        "inputs = '{\"loan_amount\": 1e400}'",
+        "inputs = '{\"loan_amount\": [1]}'",
+    ],
+    "normalised": ["normalised = '[7]'", "normalised = '{}'", 'normalised = \'{"age": "x"}\''],
+    "reasons": ["reasons = '{}'", "reasons = '[{}]'", "reasons = '[7]'"],
+}
+ON_SQLITE = {
+    "created_at": ["created_at = 'x'", "created_at = 7", "created_at = ''"],
+    "operator": ["operator_id = 4711"],
+    "probability": ["probability = 'x'"],
+    "threshold": ["threshold = 'x'"],
+    "amount": ["amount = 'x'", "amount = 5.5"],
+    "novelty": ["novelty = 'x'"],
+    "model": ["model = x'00'"],
+    "inputs": ["inputs = '{'", "inputs = 7", "inputs = x'00'", f"inputs = '{'[' * 100_000}'"],
+    "normalised": ["normalised = ''", "normalised = 'NaN'"],
+    "reasons": ["reasons = 'x'"],
+}
+TOLD = ("created_at", "operator", "channel")  # that a replay computes from nothing
+
+
+@pytest.fixture
+def damaged(decide_all, refused, tamper, config):
+    """The numbers of decisions that were tampered with, each with the column to blame."""
+    kinds = ON_BOTH.items() if config.database_url else [*ON_BOTH.items(), *ON_SQLITE.items()]
+    cases = [(column, assignment) for column, some in kinds for assignment in some]
+    numbers = decide_all([refused] * len(cases))
+    for number, (_, assignment) in zip(numbers, cases, strict=True):
+        tamper(assignment, number)
+    return {number: column for number, (column, _) in zip(numbers, cases, strict=True)}
+
+
+def test_a_damaged_decision_is_named_and_the_others_are_as_they_are(
+    app, damaged, decide_all, granted, signed_in, api_key, caplog
+):
+    [whole] = decide_all([granted])
+    with app.app_context():
+        page = search.list_decisions()
+        listed = list(page.decisions)
+        while page.older:
+            page = search.list_decisions(before=page.older)
+            listed += page.decisions
+    columns = {d.id: d.columns for d in listed if isinstance(d, Damaged)}
+    assert [d.id for d in listed if d.id == whole] == [whole]
+    assert len(listed) == len(damaged) + 1
+    headers = {"Authorization": f"Bearer {api_key}"}
+    for number, column in damaged.items():
+        contents = column in ("inputs", "normalised", "reasons")
+        assert columns.get(number) == (None if contents else (column,))
+        shown = signed_in.get(f"/decisions/{number}")
+        assert shown.status_code == 409, column
+        assert f"Decision {number} is damaged" in shown.text
+        assert column in shown.text
+        for path in ("", "/reasons"):
+            answer = signed_in.get(f"/api/v1/decisions/{number}{path}", headers=headers)
+            assert (answer.status_code, answer.mimetype) == (409, "application/problem+json")
+            assert answer.json["columns"] == [column]
+            assert answer.json["type"] == "urn:loan-desk:problem:damaged-decision"
+        assert f"decision {number} is damaged: {column}" in caplog.text
+    assert signed_in.get(f"/decisions/{whole}").status_code == 200
+    assert signed_in.get(f"/api/v1/decisions/{whole}", headers=headers).status_code == 200
+    form = {"csrf_token": token(signed_in, "/decisions"), "loan_amount": "700"}
+    assert signed_in.post(f"/decisions/{max(damaged)}/trials", data=form).status_code == 409
+
+
+def test_the_list_marks_what_is_damaged(signed_in, decide_all, refused, granted, tamper):
+    first, second = decide_all([refused, granted])
+    tamper("decision = 'maybe'", first)
+    page = signed_in.get("/decisions").text
+    assert (
+        page.count(f'href="/decisions/{first}"') == page.count(f'href="/decisions/{second}"') == 1
+    )
+    assert page.count("Damaged row") == 1
+    assert "Granted" in page
+    french = signed_in.get("/decisions", headers={"Accept-Language": "fr"}).text
+    assert "Ligne endommagée" in french
+
+
+def test_a_replay_names_every_damaged_decision(app, damaged):
+    done = app.test_cli_runner().invoke(args=["replay"])
+    assert done.exit_code == 1
+    told = [line for line in done.stdout.splitlines() if line.startswith("decision ")]
+    lines = {int(line.split()[1].rstrip(":")): line for line in told}
+    named = {n for n, column in damaged.items() if column != "model"}  # of no model here
+    assert lines.keys() == named
+    for number in named:
+        if damaged[number] in TOLD:
+            assert lines[number] == f"decision {number}: {damaged[number]} cannot be read"
+
+
+def test_a_damaged_trial_leaves_its_decision_to_be_read(signed_in, put, refused, bundle, query):
+    number = put(refused, model=bundle.version)
+    query(
+        "INSERT INTO trials (id, created_at, decision_id, operator_id, probability, model_decision)"
+        " SELECT id, created_at, id, operator_id, 0.5, 'granted' FROM decisions"
+    )
+    age = '{"age": [7]}'
+    query(f"INSERT INTO trial_contents (trial_id, inputs) VALUES ({number}, '{age}')")
+    page = signed_in.get(f"/decisions/{number}")
+    assert page.status_code == 200
+    assert "Damaged row (inputs)" in page.text

@@ -1,0 +1,59 @@
+"""What the database holds of a decision or trial that the service cannot have written."""
+
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from sqlalchemy import ColumnElement, Dialect, Row, TypeDecorator, type_coerce
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.types import TypeEngine
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A row that cannot be read, and the columns that are to blame."""
+
+    id: int
+    columns: tuple[str, ...]
+
+
+class _Readable(TypeDecorator[Any]):
+    """A column's own type, for which a value that cannot be read is no error but this class."""
+
+    impl = TypeEngine
+    cache_ok = True
+
+    def __init__(self, own: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.own = own
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return self.own.dialect_impl(dialect)
+
+    def result_processor(self, dialect: Dialect, coltype: Any) -> Any:  # noqa: ANN401
+        process = self.own.dialect_impl(dialect).result_processor(dialect, coltype)
+
+        def read(value: Any) -> Any:  # noqa: ANN401
+            try:
+                return process(value) if process else value
+            except (ValueError, TypeError, RecursionError):
+                return _Readable
+
+        return read
+
+
+def readable(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """Select a column so that a damaged value does not keep other rows from being read."""
+    return type_coerce(column, _Readable(column.type)).label(column.key)
+
+
+def read(record: type[T], row: Row[Any]) -> T | Damaged:
+    """Return the columns of a row that a record has as that record, or what is damaged of them."""
+    names = [field.name for field in fields(record)]  # type: ignore[arg-type]  # a dataclass
+    try:
+        return record(**{name: row._mapping[name] for name in names})
+    except ValidationError as error:
+        damaged = dict.fromkeys(str(e["loc"][0]) for e in error.errors(include_input=False))
+        return Damaged(row.id, tuple(damaged))
