@@ -26,12 +26,13 @@ def prepare() -> None:
     password, hashed = _new_password()
     with clear_errors(hint=""), unit_of_work() as transaction:
         first = service.create_first_user(transaction, FIRST_USER, password_hash=hashed)
-    if first:
-        click.echo(f"\n  First start: sign in as {FIRST_USER} with the password {password}")
-        click.echo("  It is shown this once.\n")
-    else:
-        click.echo(f"\n  Sign in as {FIRST_USER}, or as any other user. A new password:")
-        click.echo(f"  flask --app webapp users set-password {FIRST_USER}\n")
+    with clear_errors():
+        if first:
+            click.echo(f"\n  First start: sign in as {FIRST_USER} with the password {password}")
+            click.echo("  It is shown this once.\n")
+        else:
+            click.echo(f"\n  Sign in as {FIRST_USER}, or as any other user. A new password:")
+            click.echo(f"  flask --app webapp users set-password {FIRST_USER}\n")
 
 
 @users.command("create")
@@ -53,6 +54,22 @@ def set_password(name: str) -> None:
     with clear_errors(), unit_of_work() as transaction:
         service.set_password(transaction, name, password_hash=hashed)
     click.echo(password)
+
+
+@users.command("deactivate")
+@click.argument("name")
+def deactivate_user(name: str) -> None:
+    """Keep the user NAME from signing in; their sessions end."""
+    with clear_errors(), unit_of_work() as transaction:
+        service.set_active(transaction, name, active=False)
+
+
+@users.command("activate")
+@click.argument("name")
+def activate_user(name: str) -> None:
+    """Let the user NAME sign in again."""
+    with clear_errors(), unit_of_work() as transaction:
+        service.set_active(transaction, name, active=True)
 
 
 @api_keys.command("create")

@@ -1,6 +1,7 @@
-"""Users: created, and given passwords."""
+"""Users: created, given passwords, let in or kept out; and their sessions, which end."""
 
 import uuid
+from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -15,7 +16,7 @@ _operators, _users = OperatorRow.__table__, User.__table__
 def create_user(transaction: Connection, username: str, *, password_hash: str) -> None:
     name = _as_signed_in(username)
     number = add_operator(transaction, "user", name)
-    row = {"password": password_hash, "active": True, "fs_uniquifier": uuid.uuid4().hex}
+    row = {"password": password_hash, "active": True, **_new_sessions()}
     transaction.execute(insert(_users).values(id=number, **row))
 
 
@@ -31,14 +32,30 @@ def create_first_user(transaction: Connection, username: str, *, password_hash: 
 
 def set_password(transaction: Connection, username: str, *, password_hash: str) -> None:
     """Set a user's password; every session of theirs ends."""
+    _change(transaction, username, password=password_hash)
+
+
+def set_active(transaction: Connection, username: str, *, active: bool) -> None:
+    """Let a user sign in, or no longer; every session of theirs ends."""
+    _change(transaction, username, active=active)
+
+
+def end_sessions(transaction: Connection, user_id: int) -> None:
+    """End every session of a user, whoever holds its cookie."""
+    transaction.execute(update(_users).where(_users.c.id == user_id).values(_new_sessions()))
+
+
+def _change(transaction: Connection, username: str, **values: Any) -> None:  # noqa: ANN401
     name = _as_signed_in(username)
     user = select(_operators.c.id).where(_operators.c.kind == "user", _operators.c.name == name)
-    values = {"password": password_hash, "fs_uniquifier": uuid.uuid4().hex}
-    changed = transaction.execute(
-        update(_users).where(_users.c.id == user.scalar_subquery()).values(values)
-    )
-    if not changed.rowcount:
+    statement = update(_users).where(_users.c.id == user.scalar_subquery())
+    if not transaction.execute(statement.values(values | _new_sessions())).rowcount:
         raise NotFound(f"there is no user {username}")
+
+
+def _new_sessions() -> dict[str, str]:
+    """Return what Flask-Security compares with a session's at every request, made anew."""
+    return {"fs_uniquifier": uuid.uuid4().hex}
 
 
 def _as_signed_in(username: str) -> str:

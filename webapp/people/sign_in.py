@@ -1,14 +1,17 @@
-"""What a sign-in must be before Flask-Security sees it, and what the log says of a refused one."""
+"""Sign-ins: what Flask-Security gets to see, what is logged; and a sign-out that ends sessions."""
 
 import logging
 from threading import BoundedSemaphore
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, g, request
+from flask_login import user_logged_out
 from flask_security import LoginForm
 from sqlalchemy import select
 
 from webapp.extensions import db
+from webapp.ledger.transaction import unit_of_work
+from webapp.people.service import end_sessions
 from webapp.people.tables import User
 
 log = logging.getLogger(__name__)
@@ -30,6 +33,7 @@ def init_app(app: Flask) -> None:
     app.before_request(_limit)
     app.after_request(_log_refused)
     app.teardown_request(_end)
+    user_logged_out.connect(_end_sessions, app)
 
 
 def _limit() -> None:
@@ -63,6 +67,13 @@ def _log_refused(response: Response) -> Response:
         user = db.session.scalar(select(User.id).where(User.username == name))
         log.warning("refused a sign-in: %s", f"user {user}" if user else "no such user")
     return response
+
+
+def _end_sessions(app: Flask, *, user: User, **more: object) -> None:
+    """Let no copy of a cookie outlive the sign-out."""
+    del app, more
+    with unit_of_work() as transaction:
+        end_sessions(transaction, user.id)
 
 
 def _end(error: BaseException | None) -> None:

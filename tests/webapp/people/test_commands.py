@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ COMMANDS = [
     ("users",),
     ("users", "create"),
     ("users", "set-password"),
+    ("users", "deactivate"),
+    ("users", "activate"),
     ("api-keys",),
     ("api-keys", "create"),
     ("api-keys", "revoke"),
@@ -73,7 +76,10 @@ def test_name_taken_is_one_line(run):
 
 @ON_ONE
 def test_name_unknown_is_one_line(run):
-    for command in (("api-keys", "revoke", "nothing"), ("users", "set-password", "nobody")):
+    for command in (
+        ("api-keys", "revoke", "nothing"),
+        *(("users", verb, "nobody") for verb in ("set-password", "deactivate", "activate")),
+    ):
         code, lines, errors = run(*command)
         assert (code, lines, len(errors)) == (1, [], 1)
         assert command[-1] in errors[0]
@@ -161,6 +167,36 @@ def test_database_away_is_one_line(tmp_path):
             assert (code, lines, len(errors)) == (1, [], 1), command
             assert errors[0].startswith("Error: the database: ")
             assert "secret" not in errors[0]
+
+
+@pytest.mark.parametrize("full", ["disk", "output"])
+def test_prepare_without_space_is_one_line(tmp_path, full):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("LOAN_")}
+    (tmp_path / "secret_key").touch(mode=0o600)
+    (tmp_path / "secret_key").write_text("x" * 60)
+
+    def limit():
+        if full == "disk":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    with open("/dev/full" if full == "output" else os.devnull, "w") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", "flask", "--app", "webapp", "prepare"],
+            cwd=ROOT,
+            env={**clean, "LOAN_INSTANCE": str(tmp_path)},
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+            preexec_fn=limit,
+        )
+    assert done.returncode == 1
+    words = {
+        "disk": "the database: disk I/O error",
+        "output": "cannot write: No space left on device",
+    }
+    assert done.stderr == f"Error: {words[full]}\n"
 
 
 def test_as_it_is_typed(tmp_path):

@@ -7,6 +7,7 @@ from flask_security import hash_password
 from sqlalchemy import select
 from werkzeug.routing import IntegerConverter
 
+from tests.fixtures.databases import add_user
 from webapp import create_app
 from webapp.config import Config
 from webapp.extensions import db
@@ -175,6 +176,36 @@ def test_sign_out_by_post_alone(signed_in):
     form = {"csrf_token": token(signed_in, "/decisions")}
     assert signed_in.post("/logout", data=form).location == "/login"
     assert signed_in.get("/decisions").status_code == 302
+
+
+@pytest.fixture
+def stolen(app, signed_in):
+    """A browser that holds a copy of the clerk's cookie."""
+    thief = app.test_client()
+    thief.set_cookie("session", signed_in.get_cookie("session").value)
+    assert thief.get("/decisions").status_code == 200
+    return thief
+
+
+def test_sign_out_ends_every_session_of_the_user(app, signed_in, sign_in, stolen):
+    with app.app_context():
+        add_user("anna", FORM["password"])
+    anna = sign_in(app.test_client(), "anna")
+    form = {"csrf_token": token(signed_in, "/decisions")}
+    assert signed_in.post("/logout", data=form).location == "/login"
+    assert stolen.get("/decisions").status_code == 302
+    assert anna.get("/decisions").status_code == 200
+    assert sign_in(signed_in).get("/decisions").status_code == 200
+    assert stolen.get("/decisions").status_code == 302
+
+
+def test_session_of_before_a_deactivation_does_not_come_back(app, sign_in, stolen):
+    run = app.test_cli_runner()
+    assert run.invoke(args=["users", "deactivate", "clerk"]).exit_code == 0
+    assert stolen.get("/decisions").status_code == 302
+    assert run.invoke(args=["users", "activate", "clerk"]).exit_code == 0
+    assert stolen.get("/decisions").status_code == 302
+    assert sign_in(app.test_client()).get("/decisions").status_code == 200
 
 
 @ON_ONE
