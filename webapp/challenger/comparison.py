@@ -3,13 +3,15 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
+from pydantic.dataclasses import dataclass as strict_dataclass
 from sqlalchemy import func, select, text
 
 from ml.evaluation.intervals import wilson
 from webapp.challenger.tables import ChallengerCount, ChallengerScore
 from webapp.columns import Word, word
+from webapp.decisions.damage import Damaged, read, readable
+from webapp.decisions.records import STRICT, Share
 from webapp.decisions.tables import DecisionRow
 from webapp.extensions import db
 from webapp.metrics import ScoresCounted
@@ -65,22 +67,24 @@ def compare() -> list[Comparison]:
     return sorted(rows, key=lambda row: (-row.decisions, row.model, row.challenger))
 
 
-class Disagreement(NamedTuple):
+@strict_dataclass(config=STRICT, frozen=True, slots=True)
+class Disagreement:
     """A decision that a challenger would not have taken."""
 
-    number: int
+    id: int
     created_at: datetime
-    decision: Word  # the model's
-    probability: float
+    model_decision: Word
+    probability: Share
     challenger: str
-    challenger_probability: float
+    challenger_probability: Share
 
 
-def latest_disagreements() -> list[Disagreement]:
+def latest_disagreements() -> list[Disagreement | Damaged]:
     """Return the last decisions that some challenger would not have taken, newest first."""
     s, d = ChallengerScore, DecisionRow
+    facts = (d.id, readable(d.created_at), d.model_decision, d.probability)
     query = (
-        select(d.id, d.created_at, d.model_decision, d.probability, s.challenger, s.probability)
+        select(*facts, s.challenger, s.probability.label("challenger_probability"))
         .select_from(s)
         .join(d, d.id == s.decision_id)
         .where(text("NOT challenger_scores.agrees"))  # word for word as the index has it
@@ -88,9 +92,8 @@ def latest_disagreements() -> list[Disagreement]:
         .limit(LATEST)
     )
     names = db.session.scalars(select(ChallengerCount.challenger).distinct())
-    found = [
-        Disagreement(*row)  # type: ignore[arg-type]  # a CHECK keeps the words
-        for name in names.all()
-        for row in db.session.execute(query.where(s.challenger == name))
+    rows = [
+        row for name in names.all() for row in db.session.execute(query.where(s.challenger == name))
     ]
-    return sorted(found, key=lambda one: (-one.number, one.challenger))[:LATEST]
+    rows.sort(key=lambda row: (-row.id, row.challenger))
+    return [read(Disagreement, row) for row in rows[:LATEST]]

@@ -102,7 +102,7 @@ def test_challenger_page_says_how_often_they_agree(
 
 
 def test_challenger_page_shows_the_latest_disagreements(
-    app, signed_in, decide_all, applications, copy, query, read_page
+    app, signed_in, decide_all, applications, copy, query, read_page, tamper
 ):
     decide_all(applications)
     score(app)
@@ -113,6 +113,11 @@ def test_challenger_page_shows_the_latest_disagreements(
     links = [int(a.get("href").rpartition("/")[2]) for a in page.findall(".//tbody//a")]
     [(last,)] = query("SELECT max(id) FROM decisions")
     assert links == list(range(last, last - LATEST, -1))
+    tamper("probability = 7", last)
+    again = signed_in.get("/model/challenger")
+    assert again.status_code == 200
+    assert again.text.count("Damaged row") == 1
+    assert "(probability)" in again.text
     french = signed_in.get("/model/challenger", headers={"Accept-Language": "fr"}).text
     assert "Derniers désaccords" in french
     assert re.search(r"\d,\d\xa0%", french)
