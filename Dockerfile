@@ -8,6 +8,8 @@ RUN /venv/bin/pip install --quiet --require-hashes -r requirements.lock \
  # What is only for those who change a library takes a third of the space.
  && find /venv -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} + \
  && find /venv -name '*.pyi' -delete \
+ # Babel brings every language; the desk speaks two.
+ && find /venv -path '*/babel/locale-data/*' ! -name root.dat ! -name 'en*' ! -name 'fr*' -delete \
  && /venv/bin/pip uninstall --quiet --yes setuptools pip
 COPY ml ml
 ARG PRODUCT=consumer_credit

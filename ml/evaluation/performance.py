@@ -1,4 +1,4 @@
-"""How good probabilities and the decisions that follow from them are, in figures and curves."""
+"""How good probabilities and the decisions that follow from them are, in figures."""
 
 import math
 
@@ -9,9 +9,7 @@ from sklearn.metrics import (
     balanced_accuracy_score,
     brier_score_loss,
     log_loss,
-    precision_recall_curve,
     roc_auc_score,
-    roc_curve,
 )
 
 from ml.evaluation.intervals import wilson
@@ -22,17 +20,12 @@ from ml.evaluation.reports import (
     CountedFigures,
     Evidence,
     Figures,
-    Point,
-    PrecisionRecall,
-    Roc,
     ThresholdRow,
 )
 
 METRICS = tuple(Figures.model_fields)
 BINS = 10  # of equal counts, as in Hosmer and Lemeshow 1980
 STEPS = 20  # thresholds are tabled at every twentieth
-POINTS = 200  # of a drawn curve: as many as its plot is pixels wide, or nearly
-TOLERANCE = 0.0005  # how far a curve may leave its points, first: an eighth of a pixel
 
 
 def threshold_for(cost_ratio: float) -> float:
@@ -155,8 +148,6 @@ def evidence(
     return Evidence(
         figures=CountedFigures(**dict(measured), n=len(good), n_good=int(good.sum())),
         calibration=_calibration(good, probability),
-        roc=_roc(good, probability, used),
-        precision_recall=_precision_recall(good, probability, used),
         thresholds=_thresholds(good, probability, used, cost_ratio=cost_ratio),
         threshold=threshold,
         cost_ratio=cost_ratio,
@@ -180,32 +171,6 @@ def _calibration(good: np.ndarray, probability: np.ndarray) -> Calibration:
         )
     apart = sum(b.n * abs(b.expected - b.observed) for b in bins)
     return Calibration(bins=tuple(bins), expected_error=apart / len(good))
-
-
-def _roc(good: np.ndarray, probability: np.ndarray, used: ThresholdRow) -> Roc:
-    bad_granted, good_granted, _ = roc_curve(good, probability)
-    n_good = int(good.sum())
-    return Roc(
-        points=_thinned(np.column_stack([bad_granted, good_granted])),
-        at_threshold=(
-            used.bad_granted / (len(good) - n_good),
-            1 - used.good_refused / n_good,
-        ),
-    )
-
-
-def _precision_recall(
-    good: np.ndarray, probability: np.ndarray, used: ThresholdRow
-) -> PrecisionRecall:
-    precision, recall, _ = precision_recall_curve(1 - good, 1 - probability)
-    n_bad = int(len(good) - good.sum())
-    refused, bad_refused = len(good) - used.granted, n_bad - used.bad_granted
-    return PrecisionRecall(
-        # The last point is scikit-learn's own: who refuses nobody has no precision.
-        points=_thinned(np.column_stack([recall, precision])[-2::-1]),
-        at_threshold=(bad_refused / n_bad, bad_refused / refused) if refused else None,
-        base_rate=n_bad / len(good),
-    )
 
 
 def _thresholds(
@@ -239,31 +204,3 @@ def _decided(
         cost_per_1000=1000 * cost / len(good),
         used=used,
     )
-
-
-def _thinned(points: np.ndarray) -> tuple[Point, ...]:
-    """Return at most `POINTS` of a curve's points that draw it as all of them would."""
-    tolerance = TOLERANCE
-    kept = _outline(points, tolerance)
-    while len(kept) > POINTS:
-        tolerance *= 1.5
-        kept = _outline(points, tolerance)
-    return tuple((x, y) for x, y in points[kept].round(6).tolist())
-
-
-def _outline(points: np.ndarray, tolerance: float) -> list[int]:
-    """Return which points leave no other farther from the line than that (Ramer 1972)."""
-    kept, parts = {0, len(points) - 1}, [(0, len(points) - 1)]
-    while parts:
-        first, last = parts.pop()
-        if last - first < 2:
-            continue
-        chord = points[last] - points[first]
-        offsets = points[first + 1 : last] - points[first]
-        along = np.clip(offsets @ chord / (chord @ chord or 1.0), 0, 1)
-        distances = np.hypot(*(offsets - along[:, None] * chord).T)
-        if distances.max() > tolerance:
-            middle = first + 1 + int(distances.argmax())
-            kept.add(middle)
-            parts += [(first, middle), (middle, last)]
-    return sorted(kept)

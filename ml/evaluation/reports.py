@@ -1,6 +1,6 @@
 """What an evaluation finds, as types alone: a web worker reads them without scikit-learn."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -9,7 +9,6 @@ from ml.product.definition import Fairness
 from ml.product.texts import Text
 
 Count = Annotated[int, Field(ge=0)]
-Point = tuple[float, float]
 Finding = Literal["grant_ratio", "equal_opportunity_difference"]
 
 
@@ -71,30 +70,6 @@ class Calibration(Fact):
     expected_error: float
 
 
-class Roc(Fact):
-    """The share of the good that is granted over the share of the bad that is."""
-
-    points: tuple[Point, ...]
-    at_threshold: Point
-
-
-class PrecisionRecall(Fact):
-    """The share of the refused that is bad over the share of the bad that is refused.
-
-    Attributes
-    ----------
-    points : tuple of (float, float)
-    at_threshold : (float, float) or None
-        None where the threshold refuses nobody.
-    base_rate : float
-        The share of the bad in all rows.
-    """
-
-    points: tuple[Point, ...]
-    at_threshold: Point | None
-    base_rate: float
-
-
 class ThresholdRow(Fact):
     """What a threshold grants and loses; costs are in good loans lost.
 
@@ -117,16 +92,51 @@ class ThresholdRow(Fact):
     used: bool
 
 
+class OperatingPoint(NamedTuple):
+    """What the threshold in use grants and refuses, as shares.
+
+    Attributes
+    ----------
+    good_granted, bad_granted : float
+        Of the good rows and of the bad ones.
+    precision : float or None
+        The share of the bad in what is refused; None where nothing is.
+    """
+
+    good_granted: float
+    bad_granted: float
+    precision: float | None
+
+
 class Evidence(Fact):
     """What speaks for and against a model, from rows that it had not seen."""
 
     figures: CountedFigures
     calibration: Calibration
-    roc: Roc
-    precision_recall: PrecisionRecall
     thresholds: tuple[ThresholdRow, ...]
     threshold: float
     cost_ratio: float
+
+    @property
+    def used(self) -> ThresholdRow:
+        """The row of the threshold that decides."""
+        return next(row for row in self.thresholds if row.used)
+
+    @property
+    def base_rate(self) -> float:
+        """The share of the bad in all rows."""
+        return 1 - self.figures.n_good / self.figures.n
+
+    @property
+    def operating_point(self) -> OperatingPoint:
+        """Where the threshold that decides lies on the curves."""
+        used, n, n_good = self.used, self.figures.n, self.figures.n_good
+        n_bad, refused = n - n_good, n - used.granted
+        return OperatingPoint(
+            good_granted=1 - used.good_refused / n_good,
+            bad_granted=used.bad_granted / n_bad,
+            precision=(n_bad - used.bad_granted) / refused if refused else None,
+        )
 
 
 class Importance(Spread):

@@ -24,14 +24,12 @@ from ml.bundle.reader import Bundle, load_pipeline, read_bundle
 from ml.bundle.verify import verify_bundle
 from ml.bundle.writer import write_bundle
 from ml.card.card import CardContent
-from ml.card.plots import draw
 from ml.evaluation.fairness import assess
 from ml.evaluation.performance import evidence
 from ml.explaining.reasons import Explainer
 from ml.product.application import Application
 from ml.product.definition import Product
 from ml.product.samples import examples
-from ml.product.texts import LANGUAGES
 from ml.scoring.scorer import Scorer
 from ml.training.dataset import Rows
 from ml.training.export import export_scorer, kind_of
@@ -165,10 +163,12 @@ def _evidence(product: Product, trained: Trained, origin: Origin) -> dict[str, b
         importance=trained.importance,
         fairness=assess(product, origin.rows.protected, good=good, granted=granted),
     )
-    files = {CARD: _json(card.model_dump(mode="json"))}
-    for language in LANGUAGES:
-        files |= draw(judged, trained.importance, language)
-    return files
+    from ml.card.plots import draw  # noqa: PLC0415 - matplotlib takes a second
+
+    pictures = draw(
+        good=good, probability=probability, evidence=judged, importance=trained.importance
+    )
+    return {CARD: _json(card.model_dump(mode="json")), **pictures}
 
 
 def _known_answers(

@@ -68,11 +68,15 @@ def test_a_refusal_is_explained_and_other_values_are_tried(desk, refuse, page, l
     expect(page.locator(".verdict")).to_contain_text(said["refused"])
     assert desk.decisions(page) == before + 1
     page.get_by_role("link", name=said["model"]).click()
-    plots = page.locator("figure svg")
+    plots = page.locator("figure").get_by_role("img")
     expect(plots).to_have_count(5)
-    for plot in plots.all():
-        assert plot.bounding_box()["width"] > 300
-        assert plot.get_attribute("role") == "img"
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        for plot in plots.all():
+            shown = desk.url + plot.get_attribute("src").replace(".light.", f".{theme}.")
+            expect(plot).to_have_js_property("currentSrc", shown)
+            assert plot.evaluate("img => img.decode().then(() => img.naturalWidth)") > 300
+            assert plot.bounding_box()["width"] > 300
     expect(page.get_by_role("heading", name=said["fairness"])).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name=said["card"]).click()

@@ -65,6 +65,7 @@ def settings(config: Config) -> dict[str, Any]:
         "SECURITY_CLI_ROLES_NAME": False,
         "SECURITY_FRESHNESS": timedelta(-1),  # no page asks for the password again
         "SECURITY_STATIC_FOLDER": None,
+        "SECURITY_CACHE_CONTROL": None,  # every page says no-store, see _add_headers
     }
 
 
@@ -110,6 +111,5 @@ def _add_headers(response: Response) -> Response:
         response.headers.setdefault(name, value)
     if current_app.config["SESSION_COOKIE_SECURE"]:
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-    if request.endpoint not in ("static", "bootstrap.static"):
-        response.headers["Cache-Control"] = "no-store"
+    response.headers.setdefault("Cache-Control", "no-store")  # files and plots state their own
     return response

@@ -1,34 +1,48 @@
-"""The model: its card, and what a challenger beside it would have decided."""
+"""The model's card: a page, a file, and the plots that the page shows."""
 
-from flask import Blueprint, Response, jsonify, render_template
-from markupsafe import Markup
+from itertools import product, starmap
+
+from flask import Blueprint, Response, abort, jsonify, render_template, request
 
 from ml.card.card import FIGURES, model_card
+from ml.card.pictures import THEMES, TITLES, describe, picture_file
+from ml.product.texts import LANGUAGES
 from webapp.language import current, plain, share, signed
 from webapp.serving.served import model
 
 blueprint = Blueprint("models", __name__, url_prefix="/model")
-PLOTS = ("calibration", "roc", "precision_recall", "thresholds", "importance")
+PLOTS = frozenset(starmap(picture_file, product(TITLES, LANGUAGES, THEMES)))
+# For a plot in a window of its own: matplotlib writes style attributes. An <img> needs none of it.
+PLOT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
 @blueprint.get("")
 def show() -> str:
-    bundle = model.bundle
-    # Drawn at training, by us, and as whole as the bundle that they lie in.
-    plots = [
-        Markup(bundle.file(f"plots/{name}.{current()}.svg").decode())  # noqa: S704 - see above
-        for name in PLOTS
-    ]
-    card = model_card(bundle)
+    card = model_card(model.bundle)
     return render_template(
         "serving/show.html",
         card=card,
         figures=FIGURES,
-        plots=plots,
+        pictures=TITLES,
+        descriptions=describe(card.evidence, card.importance, current()),
         as_share=share,
         as_signed=signed,
         as_plain=plain,
     )
+
+
+@blueprint.get("/plots/<name>.<language>.<theme>.svg")
+def plot(*, name: str, language: str, theme: str) -> Response:
+    """Answer 304 to a browser that holds this very file: its hash in the manifest is its tag."""
+    bundle, file = model.bundle, picture_file(name, language, theme)
+    if file not in PLOTS:
+        abort(404)
+    response = Response(bundle.file(file), mimetype="image/svg+xml")
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Content-Security-Policy"] = PLOT_POLICY
+    response.set_etag(bundle.manifest.files[file])
+    response.make_conditional(request)
+    return response
 
 
 @blueprint.get("/card.json")

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from itertools import product as product_of
 
 import pytest
 
@@ -23,20 +24,19 @@ from ml.bundle.manifest import (
 )
 from ml.bundle.reader import read_bundle
 from ml.bundle.verify import verify_bundle
+from ml.card.pictures import THEMES, TITLES, picture_file
 from ml.product.samples import examples
+from ml.product.texts import LANGUAGES
 from tests.ml.bundle.damage import refused, seal, state, stated, told
 
-PLOTS = tuple(
-    f"plots/{name}.{language}.svg"
-    for name in ("calibration", "importance", "precision_recall", "roc", "thresholds")
-    for language in ("en", "fr")
-)
+PLOTS = tuple(picture_file(*one) for one in product_of(TITLES, LANGUAGES, THEMES))
 CHALLENGER = challenger_files("svc_rbf")
 FILES = (
     *(MANIFEST, SEAL, CHAMPION, ARRAYS, PRODUCT, BACKGROUND, NOVELTY, CARD),
     *CHALLENGER,
     *PLOTS,
 )
+DAMAGED = (*FILES[: -len(PLOTS)], *PLOTS[:: len(LANGUAGES) * len(THEMES)])  # each plot once
 
 
 def test_files_are_those_of_a_bundle(bundle):
@@ -63,7 +63,7 @@ def test_read_whole_bundle(bundle, product):
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last"])
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", DAMAGED)
 def test_read_changed_byte(copy, name, place):
     content = bytearray((copy / name).read_bytes())
     at = {"first": 0, "middle": len(content) // 2, "last": -1}[place]
@@ -74,7 +74,7 @@ def test_read_changed_byte(copy, name, place):
     assert refused(copy, BundleTampered).startswith(f"{broken}: its hash is not the one in")
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", DAMAGED)
 def test_read_byte_more_or_less(copy, name):
     content = (copy / name).read_bytes()
     for changed in (content + b"\n", content[:-1], b""):
@@ -82,7 +82,7 @@ def test_read_byte_more_or_less(copy, name):
         refused(copy, BundleTampered)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", DAMAGED)
 def test_read_missing_file(copy, name):
     (copy / name).unlink()
     assert refused(copy, BundleMissing) == f"{copy / name}: not there"
@@ -134,7 +134,7 @@ def test_file_changed_or_gone_since_the_bundle_was_read(copy, name):
     told(copy, BundleMissing, lambda: read.file(name))
 
 
-@pytest.mark.parametrize("name", ["plots/yacht.en.svg", "../outside", MANIFEST, ""])
+@pytest.mark.parametrize("name", ["plots/yacht.en.dark.svg", "../outside", MANIFEST, ""])
 def test_file_that_is_none_of_the_bundle(copy, name):
     (copy.parent / "outside").write_text("beyond")
     read = read_bundle(copy)

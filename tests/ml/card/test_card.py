@@ -116,9 +116,15 @@ def test_card_content_that_is_not_what_it_must_be(bundle, tmp_path, change, wher
     assert "\n" not in str(raised.value)
 
 
-def test_a_web_worker_can_show_a_card_without_scikit_learn_or_pandas():
-    modules = "ml.card.card, ml.card.plots, ml.card.fairness_table, ml.bundle.reader"
-    code = f"import sys, {modules}; print({{'sklearn', 'pandas', 'scipy'}} & {{*sys.modules}})"
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        ("ml.card.card, ml.card.pictures, ml.bundle.reader", "sklearn pandas scipy matplotlib"),
+        ("ml.card.markdown, ml.commands.train", "matplotlib"),  # until a training draws
+    ],
+)
+def test_heavy_libraries_are_imported_by_none_but_those_who_use_them(modules, heavy):
+    code = f"import sys, {modules}; print({{*'{heavy}'.split()}} & {{*sys.modules}})"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

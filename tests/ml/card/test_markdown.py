@@ -7,6 +7,7 @@ import pytest
 
 from ml.card.card import FIGURES, ModelCard, model_card
 from ml.card.markdown import as_markdown
+from ml.card.pictures import describe
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +49,8 @@ def test_markdown_holds_the_whole_card(card, language):
     said += [text.in_language(language) for text in texts]
     for words in said:
         assert words in text
-    for name in ("calibration", "roc", "precision_recall", "thresholds", "importance"):
-        assert text.count(f"(plots/{name}.{language}.svg)") == 1
+    for name, description in describe(card.evidence, card.importance, language).items():
+        assert text.count(f"![{description}](plots/{name}.{language}.light.svg)") == 1
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
@@ -83,7 +84,7 @@ def test_markdown_says_what_each_threshold_grants_and_loses(card):
 
 def test_markdown_in_french_writes_numbers_the_french_way(card):
     text = as_markdown(card, "fr")
-    assert "Fiche du modèle" in text
+    assert "# Fiche du modèle" in text
     assert "Ce que veulent dire bon et mauvais" in text
     cells = [cell for rows in tables(text) for row in rows[2:] for cell in row]
     assert any(re.search(r"\d,\d", cell) for cell in cells)
@@ -95,9 +96,9 @@ def test_markdown_in_french_writes_numbers_the_french_way(card):
 def test_markdown_says_where_the_threshold_comes_from(card):
     assert "follows from the cost ratio" in as_markdown(card, "en")
     by_hand = card.model_copy(update={"threshold": 0.8})
-    expected = "from a probability of 0.8 on, which was set by hand"
+    expected = "from a probability of 0.8 on. This threshold was set by hand;"
     assert expected in as_markdown(by_hand, "en")
-    assert "fixée à la main" in as_markdown(by_hand, "fr")
+    assert "fixé à la main" in as_markdown(by_hand, "fr")
 
 
 def test_markdown_of_a_card_with_gaps(card):
@@ -113,3 +114,28 @@ def test_markdown_of_a_card_with_gaps(card):
     found = tables(text)
     assert found[2][-1][4] == "–"
     assert found[5][2][0] == r"Yes \| no"
+
+
+def test_markdown_escapes_the_signs_in_texts_of_a_product(card):
+    changed = card.model_dump(mode="json")
+    changed["product"]["label"]["en"] = "2 * 3 <b>_x_</b> [a](b) `c` \\ d_e"
+    changed["limits"] = [{"en": "one\n\n# two", "fr": "un"}]
+    text = as_markdown(ModelCard.model_validate_json(json.dumps(changed)), "en")
+    assert r"- Product: 2 \* 3 \<b>\_x\_\</b> \[a\](b) \`c\` \\ d_e" in text.splitlines()
+    assert "- one # two" in text.splitlines()
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_markdown_has_one_empty_line_between_its_blocks(card, language):
+    text = as_markdown(card, language)
+    assert "\n\n\n" not in text.partition("```")[0]
+    lines = text.partition("```")[0].splitlines()
+    for before, line, after in zip(lines, lines[1:], lines[2:], strict=False):
+        if line.startswith(("#", "![")):
+            assert (before, after) == ("", "")
+
+
+@pytest.mark.parametrize(("ratio", "loans"), [(1, "1 good loan."), (3, "3 good loans.")])
+def test_markdown_counts_good_loans(card, ratio, loans):
+    text = as_markdown(card.model_copy(update={"cost_ratio": ratio}), "en")
+    assert f"costs as much as refusing {loans}\n" in text

@@ -6,16 +6,12 @@ import math
 import numpy as np
 import pytest
 from sklearn.metrics import (
-    precision_recall_curve,
     precision_score,
     recall_score,
-    roc_auc_score,
-    roc_curve,
 )
 
 from ml.evaluation.performance import (
     METRICS,
-    POINTS,
     evidence,
     figures,
     threshold_for,
@@ -117,58 +113,21 @@ def test_calibration_of_probabilities_that_are_right(drawn):
     assert sum(within) >= 8
 
 
-def distances(points, outline):
-    """How far each point is from a line through others."""
-    starts, ends = np.array(outline[:-1]), np.array(outline[1:])
-    chords = ends - starts
-    lengths = np.maximum((chords**2).sum(axis=1), 1e-300)
-    offsets = points[:, None, :] - starts
-    along = np.clip((offsets * chords).sum(axis=2) / lengths, 0, 1)
-    return np.linalg.norm(offsets - along[:, :, None] * chords, axis=2).min(axis=1)
-
-
-def test_roc_is_scikit_learns_drawn_with_fewer_points(drawn):
-    good, probability = drawn
-    found = found_of(drawn).roc
-    false, true, _ = roc_curve(good, probability)
-    assert len(false) > 2 * POINTS
-    assert 20 < len(found.points) <= POINTS
-    assert found.points[0] == (0, 0)
-    assert found.points[-1] == (1, 1)
-    # The plot is 254 pixels wide: this is half of one.
-    assert distances(np.column_stack([false, true]), found.points).max() < 0.002
-    x, y = np.array(found.points).T
-    assert np.trapezoid(y, x) == pytest.approx(roc_auc_score(good, probability), abs=0.0005)
-
-
-def test_precision_recall_is_for_finding_the_bad(drawn):
-    good, probability = drawn
-    found = found_of(drawn).precision_recall
-    precision, recall, _ = precision_recall_curve(1 - good, 1 - probability)
-    assert len(found.points) <= POINTS
-    real = np.column_stack([recall, precision])[:-1]
-    assert distances(real, found.points).max() < 0.004
-    assert found.points[0][0] > 0
-    assert found.points[-1] == pytest.approx((1, found.base_rate), abs=1e-6)
-    assert found.base_rate == pytest.approx(1 - good.mean())
-
-
 @pytest.mark.parametrize("threshold", [0.35, 0.5, 0.8123])
-def test_marks_lie_where_the_threshold_decides(drawn, threshold):
+def test_operating_point_is_where_the_threshold_decides(drawn, threshold):
     good, probability = drawn
     granted = (probability >= threshold).astype(int)
     found = found_of(drawn, threshold=threshold)
-    bad_granted = 1 - recall_score(good, granted, pos_label=0)
-    assert found.roc.at_threshold == pytest.approx((bad_granted, recall_score(good, granted)))
-    assert found.precision_recall.at_threshold == pytest.approx(
-        (recall_score(good, granted, pos_label=0), precision_score(good, granted, pos_label=0))
-    )
+    point = found.operating_point
+    assert point.good_granted == pytest.approx(recall_score(good, granted))
+    assert point.bad_granted == pytest.approx(1 - recall_score(good, granted, pos_label=0))
+    assert point.precision == pytest.approx(precision_score(good, granted, pos_label=0))
+    assert found.base_rate == pytest.approx(1 - good.mean())
 
 
 def test_precision_without_any_refusal_is_none(drawn):
-    found = found_of(drawn, threshold=0.0)
-    assert found.precision_recall.at_threshold is None
-    assert found.roc.at_threshold == (1, 1)
+    point = found_of(drawn, threshold=0.0).operating_point
+    assert point == (1, 1, None)
 
 
 def test_thresholds_equal_those_counted_by_hand():

@@ -198,7 +198,7 @@ applications = examples(bundle.product, count=20, seed=0)
 verdicts = [decide(bundle, rules.check(a)) for a in applications]
 bundle.scorer.score_many(as_columns(applications))
 bundle.challenger("svc_rbf").score(applications[0])
-heavy = {{"sklearn", "pandas", "scipy", "joblib", "fairlearn"}}
+heavy = {{"sklearn", "pandas", "scipy", "joblib", "matplotlib", "fairlearn"}}
 refused = [v for v in verdicts if not v.granted]
 print(bundle.scorer.kind, sorted(heavy & set(sys.modules)), 0 < len(refused) < 20)
 print(all(v.reasons for v in refused))

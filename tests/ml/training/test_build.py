@@ -136,8 +136,8 @@ def test_card_holds_evidence_in_every_language(bundle):
     assert {row["field"] for row in importance} == set(bundle.product.by_name)
     plots = [name for name in bundle.manifest.files if name.startswith("plots/")]
     for language in LANGUAGES:
-        assert [name for name in plots if name.endswith(f".{language}.svg")]
-    assert all(bundle.file(name).startswith(b"<svg") for name in plots)
+        assert [name for name in plots if f".{language}." in name]
+    assert all(b"<svg" in bundle.file(name) for name in plots)
 
 
 def test_known_answers_are_those_of_every_model(bundle, trained):

@@ -181,7 +181,7 @@ def test_workers_load_neither_scikit_learn_nor_pandas(serve, product):
         for pid in (*workers, server.process.pid):
             mapped = Path(f"/proc/{pid}/maps").read_text()
             assert "numpy" in mapped
-            for library in ("sklearn", "pandas", "scipy", "joblib"):
+            for library in ("sklearn", "pandas", "scipy", "joblib", "matplotlib"):
                 assert f"site-packages/{library}/" not in mapped
 
 

@@ -203,4 +203,4 @@ def test_master_loads_no_scikit_learn(without_arrays):
     assert done.returncode == 0, done.stderr
     loaded = set(json.loads(done.stdout))
     assert "numpy" in loaded
-    assert not {"sklearn", "pandas", "scipy", "joblib"} & loaded
+    assert not {"sklearn", "pandas", "scipy", "joblib", "matplotlib"} & loaded
