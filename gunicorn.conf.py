@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -13,13 +12,12 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from ml.bundle.manifest import InvalidBundle
+from webapp.challenger.process import ChallengerProcess
 from webapp.config import InvalidSetting
 from webapp.database import sqlite_journal
 from webapp.serving.pin import pin_at_reload, pin_at_start, read_settings
 
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
-NICE = 10  # of the challenger: whoever decides goes first
-END_SECONDS = 3  # that the challenger gets to end by itself
 # A file of prometheus_client: its kind, for a gauge its mode, and a process.
 WRITTEN = re.compile(r"(counter|gauge_[a-z]+|histogram|summary)_[0-9]+\.db")
 OWN = "loan-desk-metrics-"  # how the name of a folder begins that a start made for itself
@@ -41,14 +39,8 @@ def on_exit(server):
 
 def _end_challenger(server):
     process = getattr(server, "challenger", None)
-    if process is None:
-        return
-    process.terminate()  # does nothing where gunicorn, which waits for every child, saw it end
-    try:
-        process.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    if process is not None:
+        process.end()
 
 
 try:
@@ -56,10 +48,10 @@ try:
 except InvalidSetting as error:
     _stop(error)
 
-wsgi_app = "webapp:create_app()"
+wsgi_app = "webapp.wsgi:application"
 bind = settings.bind
 workers = settings.workers
-threads = settings.threads
+threads = settings.threads + 1  # one that webapp/slots.py keeps free of what may hang
 worker_class = "gthread"
 loglevel = settings.log_level
 control_socket_disable = True  # a socket in the home folder, which a read-only container has not
@@ -85,11 +77,16 @@ def on_starting(server):
             file.unlink()
     try:
         pin_at_start(settings, server.log)
+        _make_application()
     except (InvalidBundle, InvalidSetting) as error:
         _stop(error)
-    # Import before the workers are forked: each then starts in a few hundredths of a second.
-    # Nothing is opened here, every worker creates its own application.
-    from webapp import blueprints, cli  # noqa: F401, PLC0415 - only now is the metrics folder empty
+
+
+def _make_application():
+    """Make what the workers serve, once: each then starts in a few hundredths of a second."""
+    from webapp.wsgi import make_application  # noqa: PLC0415 - once the metrics folder is empty
+
+    make_application()
 
 
 def when_ready(server):
@@ -105,6 +102,10 @@ def when_ready(server):
 def on_reload(server):
     """Pin the bundle that is there now, for the workers and the challenger that start next."""
     pin_at_reload(settings, server.log)
+    try:
+        _make_application()
+    except InvalidSetting as error:
+        server.log.error("Still serving by the settings before: %s", error)
     _end_challenger(server)
     _start_challenger(server)
 
@@ -112,16 +113,10 @@ def on_reload(server):
 def _start_challenger(server):
     if not settings.challenger:
         return
-    command = [sys.executable, "-m", "flask", "--app", "webapp", "challenger", "run"]
     # Without the metrics folder: what it counts would be added to what the workers count.
     environment = {name: value for name, value in os.environ.items() if name != METRICS}
     # Kept with the server, which outlives a reload.
-    server.challenger = subprocess.Popen(
-        [*command, "--parent", str(os.getpid())],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        preexec_fn=lambda: os.nice(NICE),
-    )
+    server.challenger = ChallengerProcess(environment)
 
 
 def child_exit(server, worker):

@@ -6,8 +6,9 @@ from webapp.config import ROOT, Config
 
 
 def create_app(config: Config | None = None) -> Flask:
-    from webapp import blueprints, cli, errors, extensions, incoming, language, logs  # noqa: PLC0415 - they need this module
+    from webapp import blueprints, cli, errors, extensions, incoming, language, logs, slots  # noqa: PLC0415 - they need this module
     from webapp.database import engine_options, prepare_sqlite  # noqa: PLC0415
+    from webapp.ledger import transaction  # noqa: PLC0415
     from webapp.metrics import metrics  # noqa: PLC0415
     from webapp.people import security  # noqa: PLC0415
     from webapp.serving.pin import Pin  # noqa: PLC0415
@@ -25,17 +26,20 @@ def create_app(config: Config | None = None) -> Flask:
     app.config.from_mapping(
         SECRET_KEY=config.secret(),
         SQLALCHEMY_DATABASE_URI=config.database,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(config.database),
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(config.database, threads=config.threads),
         BOOTSTRAP_SERVE_LOCAL=True,
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a form may lie open over lunch
         WTF_CSRF_SSL_STRICT=config.https,
         **language.settings(config),
         **security.settings(config),
     )
+    app.extensions["settings"] = config
     logs.init_app(app, config)
     metrics.init_app(app)
+    slots.init_app(app, config.threads)
     incoming.init_app(app)
     extensions.db.init_app(app)
+    transaction.init_app(app)
     if config.database.startswith("sqlite"):
         with app.app_context():
             prepare_sqlite(extensions.db.engine)

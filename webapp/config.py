@@ -54,7 +54,7 @@ class Config:
     timezone: str = setting("Europe/Paris", "In which times are shown; they are stored in UTC.")
     bind: str = setting("127.0.0.1:5000", "Address and port to serve on.")
     workers: int = setting("2", "Processes that answer requests.")
-    threads: int = setting("4", "Threads of each process.")
+    threads: int = setting("4", "Requests that each process works on at once.")
     log_level: str = setting("info", "`debug`, `info`, `warning` or `error`.")
 
     @classmethod
@@ -81,7 +81,7 @@ class Config:
     def folder(self) -> Path:
         """Return the instance folder, made where it is not there."""
         try:
-            self.instance.mkdir(parents=True, exist_ok=True)
+            self.instance.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidSetting(f"LOAN_INSTANCE: {self.instance}: {error.strerror}") from None
         return self.instance
@@ -90,10 +90,15 @@ class Config:
         """Return the key that signs sessions, made on the first call where none is set."""
         if self.secret_key:
             return self.secret_key
-        file = self.folder() / "secret_key"
+        self.folder()
+        file = self.secret_file
         if not file.exists():
             self._make_secret(file)  # only then: a full disk must not stop a start that needs none
-        return _kept_secret(file)
+        return kept_secret(file)
+
+    @property
+    def secret_file(self) -> Path:
+        return self.instance / "secret_key"
 
     def _make_secret(self, file: Path) -> None:
         try:
@@ -113,7 +118,7 @@ class Config:
             new.unlink(missing_ok=True)
 
 
-def _kept_secret(file: Path) -> str:
+def kept_secret(file: Path) -> str:
     """Return the secret in a file; refuse one that others may know or guess."""
     try:
         secret = file.read_text().strip()

@@ -2,11 +2,14 @@
 
 import logging
 import sqlite3
+from contextlib import suppress
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from sqlalchemy import Connection, Engine, FromClause, event
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
 
 log = logging.getLogger(__name__)
 
@@ -20,14 +23,25 @@ PG_OPTIONS = "-c statement_timeout=10000 -c lock_timeout=5000 -c timezone=UTC"
 # where waiting is possible, and not at the first write, where a reader that has fallen behind can
 # only fail.
 WRITING = {"writing": True}
+# A PostgreSQL server that is gone without a word is noticed after 25 seconds: while it owes an
+# answer by the first, while it is idle by the others.
+PG_LOST = {
+    "tcp_user_timeout": 25_000,  # milliseconds
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
 
 
-def engine_options(url: str) -> dict[str, Any]:
+def engine_options(url: str, *, threads: int) -> dict[str, Any]:
+    pool = {"pool_size": threads}  # no request waits for a connection
     if url.startswith("sqlite"):
-        return {"module": sqlite_module()}
+        return {"module": sqlite_module(), **pool}
     return {
+        **pool,
         "pool_pre_ping": True,
-        "connect_args": {"connect_timeout": 5, "options": PG_OPTIONS},
+        "connect_args": {"connect_timeout": 5, "options": PG_OPTIONS, **PG_LOST},
     }
 
 
@@ -54,11 +68,59 @@ def sqlite_journal() -> tuple[str, str]:
     return module.sqlite_version, "WAL" if wal else "TRUNCATE"
 
 
+class _SqliteFile:
+    """The file of a SQLite database, and which one it was at first.
+
+    Whoever has it open can go on writing to a file that was deleted or moved away, and what is
+    written is lost. So no transaction begins on another file than the first.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._first = self._identity()
+        for file in (path, f"{path}-wal", f"{path}-shm"):
+            # Another user's file is left as it is.
+            with suppress(FileNotFoundError, PermissionError):
+                Path(file).chmod(0o600)
+
+    def open(self) -> None:
+        """Make the file, for its owner alone, where there was none at first."""
+        if self._first is None:
+            try:
+                self._path.touch(mode=0o600)
+            except OSError as error:
+                raise _operational_error(f"{self._path}: {error.strerror}") from error
+            self._first = self._identity()
+        self.check()
+
+    def check(self) -> None:
+        """Raise unless the file is the first one."""
+        if self._identity() != self._first:
+            raise _operational_error(f"{self._path} was moved, deleted or replaced")
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+
+def _operational_error(reason: str) -> OperationalError:
+    error = sqlite_module().OperationalError(reason)
+    return OperationalError("BEGIN", None, error)
+
+
 def prepare_sqlite(engine: Engine) -> None:
     """Make every connection durable and every transaction begin as it must."""
+    file = _SqliteFile(str(engine.url.database))
     version, journal = sqlite_journal()
     level = logging.DEBUG if journal == "WAL" else logging.INFO  # the second is slower
     log.log(level, "SQLite %s, journal %s", version, journal)
+
+    @event.listens_for(engine, "do_connect")
+    def open_file(*_: object) -> None:
+        file.open()
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's
@@ -70,5 +132,6 @@ def prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        file.check()
         writing = connection.get_execution_options().get("writing")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+from flask_migrate import upgrade
 from sqlalchemy import event
 
 from webapp import create_app
+from webapp.config import Config
 from webapp.database import SAFE_WAL, sqlite_module
 from webapp.decisions import search
 from webapp.extensions import db
@@ -105,6 +108,54 @@ def test_many_writers_at_once_all_succeed(app, operator, applications, query, ta
     assert query("SELECT sum(count) FROM decision_counts") == [(THREADS * EACH,)]
 
 
+@ON_SQLITE
+@pytest.mark.parametrize("replaced", [False, True])
+def test_sqlite_file_taken_away_is_not_written_to(post, granted, config, query, replaced):
+    file, away = config.instance / "loan_desk.db", config.instance / "away.db"
+    assert post(granted).status_code == 201
+    query("PRAGMA wal_checkpoint(TRUNCATE)")
+    if replaced:
+        shutil.copy(file, away)
+        away.rename(file)
+    else:
+        file.rename(away)
+    answer = post(granted)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    assert file.exists() == replaced  # no new one is made in its place
+    if not replaced:
+        away.rename(file)
+        assert post(granted).status_code == 201
+
+
+def test_sqlite_files_are_their_owner_s_alone(tmp_path, bundle):
+    old = os.umask(0o022)
+    try:
+        settings = {"LOAN_INSTANCE": str(tmp_path / "new"), "LOAN_BUNDLE": str(bundle.directory)}
+        app = create_app(Config.from_environment(settings))
+        with app.app_context():
+            upgrade()
+            said("SELECT 1")
+            modes = {f.name: f.stat().st_mode & 0o777 for f in (tmp_path / "new").iterdir()}
+            db.engine.dispose()
+    finally:
+        os.umask(old)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    assert set(modes) == {"loan_desk.db", "loan_desk.db-wal", "loan_desk.db-shm", "secret_key"}
+    assert set(modes.values()) == {0o600}
+
+
+@ON_SQLITE
+def test_sqlite_file_that_others_may_read_is_closed_to_them(migrated):
+    file = migrated.instance / "loan_desk.db"
+    file.chmod(0o644)
+    app = create_app(migrated)
+    with app.app_context():
+        said("SELECT 1")
+        db.engine.dispose()
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 @ON_POSTGRESQL
 def test_postgresql_waits_for_nothing_forever(app):
     with app.app_context():
@@ -115,7 +166,12 @@ def test_postgresql_waits_for_nothing_forever(app):
         assert said("SHOW synchronous_commit") == "on"
         with db.engine.connect() as connection:
             driver = connection.connection.driver_connection
-            assert driver.info.get_parameters()["connect_timeout"] == "5"
+            given = driver.info.get_parameters()
+    assert given["connect_timeout"] == "5"
+    # A server that is gone without a word is noticed within 25 seconds.
+    assert int(given["tcp_user_timeout"]) <= 25_000
+    idle, interval, count = (int(given[f"keepalives_{x}"]) for x in ("idle", "interval", "count"))
+    assert (given["keepalives"], idle + interval * count) == ("1", 25)
 
 
 @ON_POSTGRESQL
@@ -144,6 +200,7 @@ import sys
 sys.modules["pysqlite3"] = None
 from flask_migrate import upgrade
 from webapp import create_app
+from webapp.config import Config
 from webapp.extensions import db
 app = create_app()
 with app.app_context():

@@ -1,12 +1,13 @@
 """The unit of work: the one place that begins and commits what is written."""
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, cast
 
-from flask import g, has_request_context
+from flask import Flask, g, has_request_context
 from prometheus_client import Histogram
 from sqlalchemy import Connection, Table, insert
 from sqlalchemy.exc import DBAPIError
@@ -15,7 +16,21 @@ from webapp.database import WRITING
 from webapp.extensions import Base, db
 from webapp.failures import NestedUnitOfWork, OutcomeUnknown
 
+log = logging.getLogger(__name__)
 _open: ContextVar[bool] = ContextVar("unit_of_work", default=False)
+
+
+def init_app(app: Flask) -> None:
+    app.teardown_appcontext(_end_session)  # before Flask-SQLAlchemy's, which would raise
+
+
+def _end_session(_: BaseException | None) -> None:
+    """End what the request has read; a connection that is lost must not spoil the answer."""
+    try:
+        db.session.remove()
+    except DBAPIError as error:
+        log.warning("the connection was lost: %s", str(error.orig).partition("\n")[0])
+        db.session().invalidate()
 
 
 @contextmanager

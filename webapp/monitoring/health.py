@@ -1,17 +1,17 @@
 """What machines ask: is the process up, can it decide, and what has it counted."""
 
-from flask import Blueprint, Response, jsonify
-from sqlalchemy import select
+from flask import Blueprint, Response, current_app, jsonify
+from sqlalchemy import column, exists, select, text
 from sqlalchemy.exc import DBAPIError
 
 from webapp.challenger.comparison import count_scores
-from webapp.config import VERSION
+from webapp.config import VERSION, Config, InvalidSetting, kept_secret
 from webapp.decisions.search import count_decisions, count_trials
-from webapp.decisions.tables import DecisionCount
-from webapp.extensions import db
+from webapp.extensions import Base, db
 from webapp.failures import ModelUnavailable
 from webapp.metrics import CONTENT_TYPE, Counted, metrics
 from webapp.serving.served import model
+from webapp.slots import held
 
 blueprint = Blueprint("health", __name__)
 
@@ -23,7 +23,11 @@ def healthz() -> Response:
 
 @blueprint.get("/readyz")
 def readyz() -> tuple[Response, int]:
-    state = {"database": _database_answers(), "bundle": _bundle_verified()}
+    state = {
+        "database": held() and _database_answers(),
+        "bundle": _bundle_verified(),
+        "secret": _secret_unchanged(),
+    }
     return jsonify(state), 200 if all(state.values()) else 503
 
 
@@ -37,8 +41,9 @@ def metrics_page() -> Response:
             "model": bundle.version,
             "champion": bundle.manifest.champion,
         }
-    text = metrics.render(counted=_counted(), info=info, reloads_refused=model.reloads_refused)
-    return Response(text, content_type=CONTENT_TYPE)
+    counted = _counted() if held() else None
+    body = metrics.render(counted=counted, info=info, reloads_refused=model.reloads_refused)
+    return Response(body, content_type=CONTENT_TYPE)
 
 
 def _counted() -> Counted | None:
@@ -63,6 +68,23 @@ def _bundle_verified() -> bool:
         return False
 
 
+def _secret_unchanged() -> bool:
+    """Whether the next process will sign sessions by the same secret as this one."""
+    settings: Config = current_app.extensions["settings"]
+    if settings.secret_key:
+        return True
+    try:
+        return kept_secret(settings.secret_file) == current_app.secret_key
+    except InvalidSetting:
+        return False
+
+
 def check_database() -> None:
-    """Raise unless the database answers with its tables in place."""
-    db.session.execute(select(DecisionCount.count).limit(1)).all()
+    """Raise unless the database answers, with all its columns and the first page of each table."""
+    if db.engine.dialect.name == "sqlite":
+        db.session.execute(text("PRAGMA shrink_memory"))  # ask the file, not what is in memory
+    questions = [
+        exists(select(*(column(c.name) for c in table.columns)).select_from(table))
+        for table in Base.metadata.sorted_tables
+    ]
+    db.session.execute(select(*questions)).all()

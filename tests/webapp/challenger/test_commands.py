@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -172,18 +173,19 @@ def test_challenger_beside_a_real_server(serve, database_url, posting, tmp_path,
 
 
 @ON_SQLITE
-def test_decisions_go_on_when_the_challenger_is_killed(
-    serve, database_url, posting, tmp_path, until
-):
+def test_challenger_that_is_killed_is_started_again(serve, database_url, posting, tmp_path, until):
     settings = {"LOAN_CHALLENGER": NAME, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
     with serve(database_url, **settings) as server:
         key = server.flask("api-keys", "create", "load")
-        [first] = until(lambda: challengers(server))
-        os.kill(first, signal.SIGKILL)
-        until(lambda: not alive(first))
-        posting(server, key, 5)
-        server.process.send_signal(signal.SIGHUP)
-        until(lambda: scored(server) == 5)
-        [second] = challengers(server)
+        for count in (3, 6):
+            [killed] = until(lambda: challengers(server))
+            os.kill(killed, signal.SIGKILL)
+            until(lambda number=killed: not alive(number))
+            posting(server, key, 3)  # decisions go on
+            until(lambda expected=count: scored(server) == expected)
+        log = (tmp_path / "gunicorn.log").read_text()
+        pauses = re.findall("challenger ended; started again in ([0-9]+) s", log)
+        assert pauses == ["1", "2"]
+        [last] = challengers(server)
         os.kill(server.process.pid, signal.SIGKILL)  # leaves nobody behind
-        until(lambda: not alive(second))
+        until(lambda: not alive(last))

@@ -20,7 +20,7 @@ MAYBE = "may have been stored"
 
 @pytest.fixture
 def unfinished():
-    """What an answer is to fail by once it is finished, each once."""
+    """What happens once an answer is finished, each once."""
     return []
 
 
@@ -32,7 +32,7 @@ def desk(another_app, by_line, unfinished):
         @app.after_request
         def finish(response):
             if unfinished:
-                raise unfinished.pop()
+                unfinished.pop()()
             return response
 
         yield app
@@ -190,8 +190,26 @@ def test_nothing_is_read_back_after_the_commit(
 @CHANNELS
 def test_error_after_the_commit(prepare, channel, unfinished, query, caplog):
     send = prepare(channel)
-    unfinished.append(RuntimeError("the answer could not be finished"))
+
+    def fail():
+        raise RuntimeError("the answer could not be finished")
+
+    unfinished.append(fail)
     answer = send()
     assert answer.status_code == 500
     check(answer, channel, says=MAYBE, unlike=NOT_STORED, caplog=caplog)
     assert query(STORED) == [(1,)]
+
+
+@ON_POSTGRESQL
+def test_line_lost_when_the_answer_is_finished(app, desk, sign_in, query, unfinished):
+    """The session of a page that has only read ends on a connection that is gone."""
+    browser = sign_in(desk.test_client())
+    end_all = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    unfinished.append(lambda: query(end_all))
+    for _ in range(2):
+        assert browser.get("/decisions").status_code == 200
+    assert unfinished == []

@@ -15,6 +15,7 @@ from webapp.monitoring import health
 from webapp.serving.served import model
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+READY = {"database": True, "bundle": True, "secret": True}
 
 
 @pytest.fixture
@@ -26,22 +27,72 @@ def without_bundle(app, config, tmp_path):
 def test_readyz_on_both_databases(client):
     answer = client.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json == {"database": True, "bundle": True}
+    assert answer.json == READY
 
 
 @ON_ONE
 def test_readyz_without_bundle(without_bundle, client):
     answer = client.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json == {"database": True, "bundle": False}
+    assert answer.json == READY | {"bundle": False}
     assert client.get("/healthz").status_code == 200
 
 
-def test_readyz_not_prepared(app, client, query_at, config):
-    query_at(config.database_url or config.instance, "DROP TABLE decision_counts")
+@pytest.mark.parametrize("table", ["decision_counts", "api_keys", "trial_contents"])
+def test_readyz_without_a_table(client, query, table):
+    assert client.get("/readyz").status_code == 200
+    query(f"DROP TABLE {table}")
     answer = client.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json == {"database": False, "bundle": True}
+    assert answer.json == READY | {"database": False}
+
+
+def test_readyz_without_a_column(client, query):
+    query("ALTER TABLE api_keys RENAME COLUMN revoked_at TO other")
+    assert client.get("/readyz").json == READY | {"database": False}
+
+
+@ON_ONE
+@pytest.mark.parametrize("left", [0, 4096], ids=["nothing", "the first page"])
+def test_readyz_notices_a_damaged_file(client, config, query, left):
+    """The connection has the file's pages in memory."""
+    assert client.get("/readyz").json == READY
+    query("PRAGMA wal_checkpoint(TRUNCATE)")
+    file = config.instance / "loan_desk.db"
+    size = file.stat().st_size
+    with file.open("r+b") as opened:
+        opened.seek(left)
+        opened.write(b"\xa5" * (size - left))
+    assert client.get("/readyz").json == READY | {"database": False}
+    assert client.get("/healthz").status_code == 200
+
+
+@ON_ONE
+def test_readyz_notices_a_file_that_was_moved(client, config):
+    assert client.get("/readyz").json == READY
+    file = config.instance / "loan_desk.db"
+    file.rename(config.instance / "away.db")
+    assert client.get("/readyz").json == READY | {"database": False}
+    assert not file.exists()
+    (config.instance / "away.db").rename(file)
+    assert client.get("/readyz").json == READY
+
+
+@ON_ONE
+@pytest.mark.parametrize("content", ["", "x" * 64, None])
+def test_readyz_notices_that_the_secret_is_another(client, config, content):
+    assert client.get("/readyz").json == READY
+    file = config.instance / "secret_key"
+    file.unlink() if content is None else file.write_text(content)
+    assert client.get("/readyz").json == READY | {"secret": False}
+    assert file.exists() == (content is not None)
+
+
+@ON_ONE
+def test_readyz_with_a_secret_of_the_settings(app, another_app, config):
+    with another_app(secret_key="s" * 64) as desk:
+        (config.instance / "secret_key").unlink()
+        assert desk.test_client().get("/readyz").json == READY
 
 
 @ON_ONE

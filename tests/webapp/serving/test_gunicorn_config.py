@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -136,6 +137,33 @@ def test_reload_keeps_what_is_served_when_the_new_bundle_must_not_decide(
         assert reload() == (bundle.version, f"{len(harms)}.0")
         assert len(list(models.glob("[!.]*"))) == 2
         assert log.read_text().count("[ERROR]") == len(harms)
+
+
+def test_workers_start_and_reload_when_the_secret_is_damaged(serve, tmp_path, until):
+    """No worker reads it: a start, and a reload, read it once for all."""
+    log = tmp_path / "gunicorn.log"
+
+    def secret():
+        try:
+            urllib.request.urlopen(f"{server.url}/readyz", timeout=30).close()
+        except urllib.error.HTTPError as error:
+            with error:
+                return json.load(error)["secret"]
+        return True
+
+    with serve(workers=1) as server:
+        assert secret()
+        (Path(server.environment["LOAN_INSTANCE"]) / "secret_key").write_text("short")
+        [first] = children(server)
+        os.kill(int(first), signal.SIGKILL)
+        until(lambda: children(server) - {first})
+        assert not secret()
+        [second] = children(server)
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: len(children(server)) == 1 and children(server) != {second})
+        assert not secret()
+        [line] = [x for x in log.read_text().splitlines() if "Still serving" in x]
+        assert "secret_key: shorter than" in line
 
 
 def children(server):

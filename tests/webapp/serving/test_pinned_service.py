@@ -172,7 +172,7 @@ def test_training_in_place_changes_nothing_until_a_reload(
             until(lambda: len(found) > so_far + 20)
         check_each_worker(server, bundle, **asked)
         until(lambda: scored_all(server, bundle))
-        check_challenger_command(server, key, applications[:3], until)
+        check_challenger_command(server, key, applications[:3])
 
         with deciding(server, key, applications) as later:
             reload(server, until)
@@ -185,19 +185,19 @@ def test_training_in_place_changes_nothing_until_a_reload(
         assert metric(server, "loan_bundle_reloads_refused_total") == 0
 
 
-def check_challenger_command(server, key, applications, until):
+def check_challenger_command(server, key, applications):
     """Assert that a challenger that the master starts scores what its workers decide."""
     [number] = children(server)["challenger"]
     inherited = Path(f"/proc/{number}/environ").read_text().rstrip("\0").split("\0")
     environment = dict(x.split("=", 1) for x in inherited)
-    os.kill(number, signal.SIGKILL)
-    until(lambda: not children(server)["challenger"])
+    os.kill(number, signal.SIGSTOP)  # were it killed, it would be started again
     for application in applications:
         decide(server, key, application)
     command = [sys.executable, "-m", "flask", "--app", "webapp", "challenger", "run", "--once"]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
     )
+    os.kill(number, signal.SIGCONT)
     assert (done.returncode, done.stdout) == (0, f"3 decisions scored by {NAME}\n"), done.stderr
 
 

@@ -1,0 +1,25 @@
+"""The application that gunicorn's workers serve, made before they are forked."""
+
+from contextlib import suppress
+
+from flask import Flask
+
+from webapp import create_app
+from webapp.failures import ModelUnavailable
+from webapp.serving.served import model
+
+application: Flask
+
+
+def make_application() -> None:
+    """Make the application with all that its first request would read and compile.
+
+    Nothing is connected: each worker opens its own connections and its own metrics files.
+    """
+    global application
+    app = create_app()
+    for template in app.jinja_loader.list_templates() if app.jinja_loader else ():
+        app.jinja_env.get_template(template)
+    with app.app_context(), suppress(ModelUnavailable):  # then every request says why
+        _ = model.rules
+    application = app
