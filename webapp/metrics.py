@@ -3,16 +3,14 @@
 What the database holds is counted there at each scrape, all else in the processes.
 """
 
-import logging
 import os
-import sys
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
-from flask import Flask
+from flask import Flask, request
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -20,17 +18,16 @@ from prometheus_client.core import (
     HistogramMetricFamily,
     Metric,
 )
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 from prometheus_flask_exporter.multiprocess import GunicornInternalPrometheusMetrics
 
 from webapp.columns import SCORE_BINS
+from webapp.metrics_files import DIRECTORY, Files
 
-log = logging.getLogger(__name__)
-
-DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name; set means several processes
+MEASURED = ("GET", "POST")  # every route takes HEAD or OPTIONS as well, which nobody uses
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 SCORING_SECONDS = (0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.005, 0.02, 0.1)
 WRITING_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5)
 
@@ -74,17 +71,35 @@ class Counted(NamedTuple):
     scores: list[ScoresCounted]
 
 
+class _Exporter(PrometheusMetrics):  # type: ignore[misc]
+    """Counts every request; measures those that a page is for, whose kinds are few."""
+
+    def _not_yet_handled(self, key: str) -> bool:
+        if key == "duration_reported" and (
+            request.url_rule is None or request.method not in MEASURED
+        ):
+            return False
+        handled: bool = super()._not_yet_handled(key)
+        return handled
+
+
+class _ExporterOfFiles(_Exporter, GunicornInternalPrometheusMetrics):  # type: ignore[misc]
+    """The same in one of several processes."""
+
+
 class Metrics:
     """The service's metrics; one object a process, with a registry for each application."""
 
     def init_app(self, app: Flask) -> None:
         self.registry = CollectorRegistry()
-        kind = PrometheusMetrics
+        kind = _Exporter
         if os.environ.get(DIRECTORY):
             Path(os.environ[DIRECTORY]).mkdir(parents=True, exist_ok=True)  # commands come first
-            kind = GunicornInternalPrometheusMetrics
+            kind = _ExporterOfFiles
         # /metrics is a route of ours: the exporter's own would drop every collector but the files.
-        exporter = kind.for_app_factory(path=None, group_by="url_rule", registry=self.registry)
+        exporter = kind.for_app_factory(
+            path=None, group_by="url_rule", buckets=REQUEST_SECONDS, registry=self.registry
+        )
         exporter.init_app(app)
         self.scoring = Histogram(
             "loan_scoring_seconds",
@@ -110,7 +125,7 @@ class Metrics:
         """Return all metrics as text; counted is None where the database does not answer."""
         registry = CollectorRegistry()
         if os.environ.get(DIRECTORY):
-            registry.register(_Files(os.environ[DIRECTORY]))
+            registry.register(Files(os.environ[DIRECTORY]))
         else:
             registry.register(_Others(self.registry))
         registry.register(_Facts(counted, info, reloads_refused))
@@ -125,46 +140,6 @@ class _Others(Collector):
 
     def collect(self) -> Iterable[Metric]:
         return self._registry.collect()
-
-
-class _Files(Collector):
-    """The processes' metrics files; one that cannot be read is left out, and counted."""
-
-    def __init__(self, directory: str) -> None:
-        self._directory = Path(directory)
-
-    def collect(self) -> Iterator[Metric]:
-        files = sorted(str(f) for f in self._directory.glob("*.db"))
-        unreadable = 0
-        try:
-            merged = _merge(files)
-        except Exception:  # a file cut short or overwritten can break its reader in any way
-            readable = [f for f in files if self._readable(f)]
-            unreadable = len(files) - len(readable)
-            merged = _merge(readable)
-        yield from merged
-        yield GaugeMetricFamily(
-            "loan_metrics_files_unreadable",
-            "Metrics files of processes that the last scrape had to leave out.",
-            value=unreadable,
-        )
-
-    def _readable(self, file: str) -> bool:
-        try:
-            _merge([file])
-        except Exception as error:
-            log.warning("metrics file %s cannot be read: %r", Path(file).name, error)
-            return False
-        return True
-
-
-def _merge(files: list[str]) -> list[Metric]:
-    for file in files:
-        with Path(file).open("rb") as content:
-            # Its length stands first; below zero the library takes the file for an empty one.
-            if int.from_bytes(content.read(4), sys.byteorder, signed=True) < 0:
-                raise ValueError("a length below zero")
-    return list(MultiProcessCollector.merge(files, accumulate=True))  # type: ignore[no-untyped-call]
 
 
 class _Facts(Collector):

@@ -4,18 +4,30 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import chain
+from pathlib import Path
 
 import psycopg
+import pytest
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.parser import text_string_to_metric_families
 
 from ml.product.samples import examples
+from webapp import create_app
+from webapp.config import Config
 from webapp.database import sqlite_module
 
+ROOT = Path(__file__).parents[3]
+REQUESTS = "flask_http_request_total"
+MOST_INVENTED = 10  # series
+MOST_SERIES = 400  # of all requests to every route, by whoever has not signed in
 COUNTED = "SELECT product, decision, channel, model, count(*) FROM decisions GROUP BY 1, 2, 3, 4"
 
 
@@ -68,6 +80,12 @@ def in_the_table(server):
     return {(p, d, c, m): n for p, d, c, m, n in rows}
 
 
+def workers(server):
+    children = f"/proc/{server.process.pid}/task/{server.process.pid}/children"
+    with open(children) as file:
+        return [int(pid) for pid in file.read().split()]
+
+
 def mixed(product, count):
     """Requests of every kind that a client makes, with the status each must get."""
     good = examples(product, count=count, seed=7)
@@ -99,9 +117,7 @@ def test_metrics_agree_with_the_client_and_the_table(serve, database_url, produc
     assert [expected for expected, _, _ in done] == [status for _, status, _ in done]
     sent = Counter((method, str(status)) for _, status, method in done)
     told = {
-        (s.labels["method"], s.labels["status"]): s.value
-        for s in samples
-        if s.name == "flask_http_request_total"
+        (s.labels["method"], s.labels["status"]): s.value for s in samples if s.name == REQUESTS
     }
     assert {kind: told[kind] for kind in sent} == sent
     assert sum(table.values()) == 80
@@ -117,11 +133,6 @@ def test_metrics_agree_with_the_client_and_the_table(serve, database_url, produc
 def test_metrics_equal_the_table_at_every_scrape_while_workers_are_killed(
     serve, database_url, product
 ):
-    def workers(server):
-        children = f"/proc/{server.process.pid}/task/{server.process.pid}/children"
-        with open(children) as file:
-            return [int(pid) for pid in file.read().split()]
-
     def attempt(application):
         try:
             return send(server, "/api/v1/decisions", method="POST", key=key, body=application)
@@ -130,16 +141,31 @@ def test_metrics_equal_the_table_at_every_scrape_while_workers_are_killed(
 
     with serve(database_url) as server, ThreadPoolExecutor(6) as pool:
         key = server.flask("api-keys", "create", "load")
-        acknowledged = 0
+        acknowledged = scrapes = 0
         for round_ in range(4):
             load = [pool.submit(attempt, a) for a in examples(product, count=40, seed=round_)]
             load[5].result()
             os.kill(workers(server)[0], signal.SIGKILL)
+            while not all(f.done() for f in load):
+                scrapes += check_scrape(server)
             acknowledged += sum(f.result() == 201 for f in load)
-            told = scrape(server)
-            assert decisions(told) == in_the_table(server)
+            assert decisions(scrape(server)) == in_the_table(server)
+        assert scrapes > 8  # in the midst of the load
         assert acknowledged <= sum(in_the_table(server).values())
         assert acknowledged > 80
+
+
+def check_scrape(server):
+    """Scrape while decisions are taken: every count lies between those before and after it."""
+    before = in_the_table(server)
+    try:
+        told = decisions(scrape(server))
+    except OSError:  # its worker was killed
+        return False
+    after = in_the_table(server)
+    assert all(before.get(kind, 0) <= count <= after[kind] for kind, count in told.items())
+    assert set(before) <= set(told)
+    return True
 
 
 def test_metrics_answer_with_a_broken_file(serve, tmp_path):
@@ -156,18 +182,100 @@ def test_metrics_answer_with_a_broken_file(serve, tmp_path):
         assert again["loan_metrics_files_unreadable"] == 0
 
 
-def test_metrics_do_not_grow_with_what_a_client_invents(serve):
-    def series(server):
-        return {(s.name, *sorted(s.labels.items())) for s in scrape(server)}
+def series(server):
+    return {(s.name, *sorted(s.labels.items())) for s in scrape(server)}
 
+
+def test_metrics_do_not_grow_with_what_a_client_invents(serve):
+    """Of what no route takes only the first request of a kind adds a series."""
     with serve(workers=1) as server:
-        for method, path in (("GET", "/x"), ("OTHER", "/x"), ("POST", "/x"), ("GET", "/healthz")):
-            send(server, path, method=method)
+        scrape(server)
         before = series(server)
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda i: send(server, f"/p{i}?q={i}"), range(200)))
-            list(pool.map(lambda i: send(server, "/x", method=f"M{i}"), range(100)))
+        with ThreadPoolExecutor(4) as pool:
+            for method in ("GET", "POST", "PUT", "HEAD", "OPTIONS"):
+                list(
+                    pool.map(lambda i, m=method: send(server, f"/p{i}?q={i}", method=m), range(20))
+                )
+            list(pool.map(lambda i: send(server, f"/p{i}", method=f"M{i}"), range(100)))
         grown = series(server) - before
     names = {value for s in grown for _, value in s[1:]}
     assert not [n for n in names if re.search(r"/p\d|^M\d", n)]
-    assert len(grown) <= 40  # the histogram of one label set that was not there before
+    assert 0 < len(grown) <= MOST_INVENTED
+
+
+def test_metrics_of_every_route_and_method_are_few(serve, bundle):
+    settings = {"LOAN_INSTANCE": str(bundle.directory), "LOAN_BUNDLE": str(bundle.directory)}
+    with serve(workers=1) as server:
+        app = create_app(Config.from_environment(server.environment | settings))
+        paths = {re.sub("<[^>]*>", "1", rule.rule) for rule in app.url_map.iter_rules()}
+        methods = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "INVENTED")
+        assert len(paths) >= 20
+        for path in paths:
+            for method in methods:
+                send(server, path, method=method)
+        assert len(series(server)) <= MOST_SERIES
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system in memory that is soon full."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"only root may mount a file system: {done.stderr}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_full_metrics_folder_stops_nobody(serve, small_disk, until):
+    settings = {"PROMETHEUS_MULTIPROC_DIR": str(small_disk), "workers": 1}
+
+    def not_found():
+        kinds = [s for s in scrape(server) if s.name == REQUESTS and s.labels["status"] == "404"]
+        return sum(s.value for s in kinds)
+
+    with serve(**settings) as server:
+        filler = small_disk / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as full:
+            while True:
+                full.write(b"x" * 4096)
+        [first] = workers(server)
+        for path in ("/nothing", "/login", "/nowhere"):
+            assert send(server, path) in (200, 404)
+        assert workers(server) == [first]
+        assert not_found() == 2
+        os.kill(first, signal.SIGKILL)
+        until(lambda: workers(server) not in ([], [first]))
+        [second] = workers(server)
+        assert send(server, "/nothing") == 404
+        assert not_found() == 2  # there is no room for more
+        filler.unlink()
+        assert send(server, "/nothing") == 404
+        assert not_found() == 4
+        assert workers(server) == [second]
+
+
+def test_metrics_file_that_cannot_grow_keeps_what_it_has(tmp_path):
+    """A limit on the size of files stands for a full disk."""
+    file = tmp_path / "counter_1.db"
+    done = subprocess.run([sys.executable, "-c", GROWING, str(file)], cwd=ROOT, check=False)
+    assert done.returncode == 0
+    found = {k: v for k, v, _, _ in MmapedDict.read_all_values_from_file(str(file))}
+    assert 1500 < len(found) < 2500
+    assert found["key 0"] == 7.0
+
+
+GROWING = """
+import resource, signal, sys
+from webapp.metrics_files import FIRST_BYTES, AllocatedFile
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (FIRST_BYTES, FIRST_BYTES))
+file = AllocatedFile(sys.argv[1])
+for i in range(3000):
+    file.write_value(f"key {i}", 1.0, 0.0)
+file.write_value("key 0", 7.0, 0.0)
+assert file.read_value("key 0") == (7.0, 0.0)
+assert file.read_value("key 2999") == (0.0, 0.0)
+"""
