@@ -18,9 +18,11 @@ log = logging.getLogger(__name__)
 
 SIGN_IN = "security.login"
 MAX_PASSWORD = 1_000  # characters: none of ours is longer, and hashing takes time by length
-MAX_HASHES = 2  # that one worker computes at once; each takes a core and 64 MiB
-MAX_WAIT = 0.25  # seconds, for one of them to end; who waits holds a thread
+MAX_HASHES = 1  # that one worker computes at once; each takes every core and 64 MiB
+MAX_WAITING = 1  # sign-ins that wait for it; each holds a thread, and the next is refused at once
+MAX_WAIT = 1.0  # seconds
 _hashing = BoundedSemaphore(MAX_HASHES)
+_admitted = BoundedSemaphore(MAX_HASHES + MAX_WAITING)
 
 
 class SignInForm(LoginForm):
@@ -47,6 +49,9 @@ def _limit() -> None:
         abort(415)
     if len(request.form.get("password", "")) > MAX_PASSWORD:
         abort(400)
+    if not _admitted.acquire(blocking=False):
+        abort(429)
+    g.admitted = True
     if not _hashing.acquire(timeout=MAX_WAIT):
         abort(429)
     g.hashing = True
@@ -80,3 +85,5 @@ def _end(error: BaseException | None) -> None:
     del error
     if g.pop("hashing", False):
         _hashing.release()
+    if g.pop("admitted", False):
+        _admitted.release()

@@ -1,6 +1,7 @@
 """What a sign-in refuses, what it says of that in the log, and what it leaves in the browser."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
@@ -79,10 +80,31 @@ def test_too_many_sign_ins_at_once_are_answered_429(sign_in, monkeypatch):
     assert sign_in().status_code == 302
 
 
+def test_sign_in_is_refused_at_once_while_another_waits(app, monkeypatch):
+    monkeypatch.setattr(guard, "MAX_WAIT", 30.0)
+    for place in (guard._admitted, guard._hashing):
+        assert place.acquire(timeout=5)
+
+    def enter():
+        session = app.test_client()
+        form = {"username": CLERK, "password": PASSWORD, "csrf_token": token(session, "/login")}
+        return session.post("/login", data=form).status_code
+
+    with ThreadPoolExecutor(5) as pool:
+        several = [pool.submit(enter) for _ in range(5)]
+        refused, waiting = wait(several, timeout=10)
+        assert {f.result() for f in refused} == {429}
+        assert len(waiting) == 1
+        for place in (guard._hashing, guard._admitted):
+            place.release()
+        assert [f.result() for f in waiting] == [302]
+
+
 def test_every_sign_in_gives_its_place_back(app, sign_in):
     for number in range(guard.MAX_HASHES + 2):
         assert sign_in(password=f"wrong {number}").status_code == 200
     assert guard._hashing._value == guard.MAX_HASHES
+    assert guard._admitted._value == guard.MAX_HASHES + guard.MAX_WAITING
 
 
 def test_https_is_demanded_for_a_year_where_it_is_used(client, app):
