@@ -18,7 +18,7 @@ COPY . .
 RUN /venv/bin/pybabel -q compile -d webapp/translations
 
 FROM python:3.11-slim-bookworm
-RUN useradd --uid 10001 --no-create-home desk && mkdir -p /app/instance && chown desk /app/instance
+RUN useradd --uid 10001 --no-create-home desk && install -d -m 0700 -o desk /app/instance
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 WORKDIR /app

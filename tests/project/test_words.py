@@ -69,6 +69,16 @@ def test_api_docs_state_the_product_s_own_bounds():
         assert bool(optional) == field.optional, name
 
 
+def test_links_of_the_docs_lead_to_files():
+    links = [
+        (page, link)
+        for page in sorted((ROOT / "docs").rglob("*.md"))
+        for link in re.findall(r"\]\(([^)#:]+)", page.read_text())
+    ]
+    assert len(links) > 10
+    assert [(p.name, link) for p, link in links if not (p.parent / link).exists()] == []
+
+
 @pytest.mark.parametrize("readme", ["README.md", "README.fr.md"])
 def test_readme_s_links_and_targets_exist(readme):
     text = (ROOT / readme).read_text()
@@ -104,6 +114,7 @@ def test_module_begins_with_what_it_owns(file):
 def test_nothing_is_left_undone_and_no_registry_is_named():
     undone = "|".join(("TO" + "DO", "FIX" + "ME"))
     hosts = "|".join((r"pypi\.or" + "g", "python" + "hosted", r"registry\.npm" + "js"))
+    assert len(TRACKED) > len(CODE) > 100
     for file in TRACKED:
         if file.is_file() and file.suffix not in (".png", ".csv"):
             found = re.search(rf"\b({undone})\b|{hosts}", file.read_text())

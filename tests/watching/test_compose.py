@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from webapp.challenger.process import END_SECONDS
 from webapp.config import Config
 
 ROOT = Path(__file__).parent.parent.parent
 SETTING = re.compile(r"\$\{(\w+):-([^}]*)\}")
 PINNED = re.compile(r":v?\d+\.\d+(\.\d+)?(-\w+)?$")
-SERVICES = {"prepare", "web", "db", "prometheus", "grafana"}
+SERVICES = {"prepare", "web", "proxy", "db", "prometheus", "grafana"}
 RUN_ONCE = "prepare"
+KEEPING = SERVICES - {"proxy"}
+SIZED = re.compile(r"/[\w/]+:(\w+=\w+,)*size=\d+m(,\w+=\w+)*")
 
 
 def defaults(text: str) -> str:
@@ -54,7 +57,8 @@ def test_services_have_a_health_check_and_come_back(compose):
 
 def test_data_is_in_named_volumes(compose):
     named = set()
-    for name, service in compose["services"].items():
+    for name in KEEPING:
+        service = compose["services"][name]
         kept = [v.split(":") for v in service["volumes"] if not v.startswith(".")]
         assert kept, name
         named |= {volume for volume, _ in kept}
@@ -65,20 +69,37 @@ def test_files_that_are_mounted_exist_and_are_read_only(compose):
     for service in compose["services"].values():
         for volume in service["volumes"]:
             if volume.startswith("."):
-                source, _, mode = volume.split(":")
+                source, _, mode = defaults(volume).split(":")
                 assert (ROOT / source).exists(), source
                 assert mode == "ro", volume
 
 
 def test_only_the_desk_is_reached_from_other_machines(compose):
-    assert "ports" not in compose["services"][RUN_ONCE]
-    for name in SERVICES - {RUN_ONCE}:
-        service = compose["services"][name]
-        published = [defaults(port) for port in service["ports"]]
-        assert len(published) == 1
-        assert published[0].startswith("127.0.0.1:") == (name != "web"), name
-    assert defaults(compose["services"]["web"]["ports"][0]) == "5000:5000"
+    for name, service in compose["services"].items():
+        published = [defaults(port) for port in service.get("ports", [])]
+        assert len(published) == (name not in ("web", RUN_ONCE)), name
+        for port in published:
+            assert port.startswith("127.0.0.1:") == (name != "proxy"), name
+    assert defaults(compose["services"]["proxy"]["ports"][0]) == "5000:8080"
     assert defaults(compose["services"]["grafana"]["ports"][0]) == "127.0.0.1:3000:3000"
+
+
+def test_services_are_confined(compose):
+    for name, service in compose["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert service["tmpfs"], name
+        assert all(SIZED.fullmatch(folder) for folder in service["tmpfs"]), name
+        assert service["mem_limit"], name
+        assert service["cpus"], name
+
+
+def test_desk_may_end_what_it_has_begun(compose):
+    text = (ROOT / "gunicorn.conf.py").read_text()
+    graceful = int(re.search(r"^graceful_timeout = (\d+)", text, flags=re.M)[1])
+    given = int(compose["services"]["web"]["stop_grace_period"].removesuffix("s"))
+    assert given > graceful + END_SECONDS
 
 
 def test_prometheus_and_grafana_start_without_the_web_container(compose):
@@ -88,7 +109,7 @@ def test_prometheus_and_grafana_start_without_the_web_container(compose):
         needed = set(services[name].get("depends_on", {}))
         return {name}.union(*(brought(other) for other in needed))
 
-    assert brought("prometheus") | brought("grafana") == SERVICES - {"web", RUN_ONCE}
+    assert brought("prometheus") | brought("grafana") == SERVICES - {"web", "proxy", RUN_ONCE}
 
 
 def test_grafana_opens_on_a_dashboard_that_is_there(compose):

@@ -133,6 +133,13 @@ def test_chunked_body_has_the_limit_of_any_other(server, key, granted):
     assert send(server, key, f"Content-Length: {len(large)}", large) == 413
 
 
+@pytest.mark.parametrize("name", ["SCRIPT_NAME", "PATH_INFO"])
+def test_no_header_says_where_the_service_is(server, key, granted, name):
+    """gunicorn believes these headers from this machine unless it is told not to."""
+    body = json.dumps(granted).encode()
+    assert send(server, key, f"{name}: /elsewhere\r\nContent-Length: {len(body)}", body) == 201
+
+
 def test_a_connection_that_was_idle_is_still_served(server, key, granted):
     body = json.dumps(granted).encode()
     with Line(server, key) as line:

@@ -1,0 +1,118 @@
+"""The reverse proxy of compose, by a real nginx before a real gunicorn."""
+
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+PROXY = Path(__file__).parents[2] / "proxy"
+INSTALL = "apt-get install nginx-light"
+SLOW = 40  # connections of each kind: several times the service's threads
+LINGERING = {
+    "headers": b"GET /login HTTP/1.1\r\nHost: desk\r\nX-Slow: ",
+    "body": b"POST /login HTTP/1.1\r\nHost: desk\r\nContent-Length: 5000\r\n\r\nusername=",
+}
+
+
+@pytest.fixture
+def proxy(need, tmp_path):
+    """Start nginx as compose does, but for its places, before a service."""
+    program = need("nginx", INSTALL)
+
+    @contextmanager
+    def start(server, https):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        changed = {
+            " /tmp/": f" {tmp_path}/",
+            "/etc/nginx/desk/": f"{tmp_path}/",
+            "/etc/nginx/certificates/": f"{tmp_path}/",
+            "web:5000": server.url.removeprefix("http://"),
+            "listen 8080": f"listen 127.0.0.1:{port}",
+        }
+        for name in ("nginx.conf", "desk.conf", f"https-{https}.conf"):
+            text = (PROXY / name).read_text()
+            for shipped, here in changed.items():
+                text = text.replace(shipped, here)
+            (tmp_path / name).write_text(text)
+        shutil.move(tmp_path / f"https-{https}.conf", tmp_path / "listen.conf")
+        command = [program, "-c", str(tmp_path / "nginx.conf"), "-g", "daemon off; user root;"]
+        with (tmp_path / "nginx.log").open("w") as log:
+            process = subprocess.Popen(command, stderr=log)
+        try:
+            while not answers(port):
+                with suppress(subprocess.TimeoutExpired):
+                    raise AssertionError(
+                        f"{process.wait(0.1)}: {(tmp_path / 'nginx.log').read_text()}"
+                    )
+            yield port
+        finally:
+            process.terminate()
+            process.wait(30)
+
+    return start
+
+
+def answers(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_slow_clients_stop_nobody_and_are_let_go(serve, proxy):
+    with serve(workers=1) as server, proxy(server, "no") as port, ExitStack() as stack:
+        for begun in LINGERING.values():
+            for _ in range(SLOW):
+                client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+                client.sendall(begun)
+        started = monotonic()
+        for path in ("/login", "/healthz"):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+                assert answer.status == 200
+        assert monotonic() - started < 5  # gunicorn alone waits for the slow ones
+        client.settimeout(30)
+        assert re.match(rb"HTTP/1.1 408|$", client.recv(100))  # the last one, after ten seconds
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30)
+
+
+def test_https_with_a_certificate(serve, proxy, need, tmp_path):
+    make = [need("openssl", "apt-get install openssl"), "req", "-x509", "-newkey", "rsa:2048"]
+    subject = [
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=desk",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+    ]
+    files = ["-keyout", str(tmp_path / "desk.key"), "-out", str(tmp_path / "desk.pem")]
+    subprocess.run([*make, *subject, *files], check=True, capture_output=True)
+    trust = ssl.create_default_context(cafile=tmp_path / "desk.pem")
+    with serve(workers=1, LOAN_HTTPS="yes") as server, proxy(server, "yes") as port:
+        spoofed = {
+            "X-Forwarded-Proto": "http",
+            "X-Forwarded-Host": "evil",
+            "Forwarded": "host=evil",
+        }
+        request = urllib.request.Request(f"https://localhost:{port}/login", headers=spoofed)
+        with urllib.request.urlopen(request, context=trust, timeout=30) as answer:
+            assert answer.headers["Strict-Transport-Security"]
+            assert "; Secure" in answer.headers["Set-Cookie"]
+            assert "evil" not in answer.read().decode()
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as plain:
+            plain.sendall(
+                b"GET /login?a=b HTTP/1.1\r\nHost: desk:8080\r\nConnection: close\r\n\r\n"
+            )
+            said = plain.makefile().read()
+        assert "308" in said.splitlines()[0]
+        assert "Location: https://desk:8080/login?a=b\n" in said
