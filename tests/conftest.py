@@ -14,6 +14,10 @@ from xdist.scheduler import LoadFileScheduling
 for library in ("OMP", "OPENBLAS"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
+# A setting of whoever runs the tests is none of the tests'.
+for name in [name for name in os.environ if name.startswith("LOAN_")]:
+    del os.environ[name]
+
 # The asserts of what is no test and no plugin are explained as well.
 pytest.register_assert_rewrite("tests.ml.explaining.search")
 pytest_plugins = [

@@ -1,70 +1,193 @@
 """Every setting: its LOAN_ variable, its default and its meaning."""
 
 import os
+import re
 import secrets
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from click import ClickException
-from psycopg import ProgrammingError
-from psycopg.conninfo import make_conninfo
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PositiveInt,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-SHORTEST_SECRET = 32  # characters
+MIN_SECRET_LENGTH = 32  # characters
+MAX_PORT = 65535
+PREFIX = "LOAN_"
+SECRETS_DIR = Path("/run/secrets")  # where Docker mounts secrets
 ROOT = Path(__file__).parent.parent
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
+# Kubernetes and Docker links describe a service named loan-desk in variables that begin with
+# LOAN_DESK_. The names of the last line could be typing errors, so their values must fit too.
+_INJECTED = re.compile(
+    r"LOAN_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|ENV_\w+)=.*"
+    r"|LOAN_(\w+_)?PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=.*"
+    r"|LOAN_(\w+_)?(PORT=(tcp|udp|sctp)://|NAME=/).*",
+    re.DOTALL,
+)
+
 
 class InvalidSetting(ClickException):
-    """A setting that cannot be used; the message names it. A command shows it as one line."""
+    """Settings that cannot be used: one line for each, which names it."""
 
-    exit_code = 2  # as gunicorn's, which shows the same line
-
-
-def setting(default: str, meaning: str) -> Any:  # noqa: ANN401 - as dataclasses.field
-    return field(metadata={"default": default, "meaning": meaning})
+    exit_code = 2  # as gunicorn.conf.py exits, which shows the same lines
 
 
-@dataclass(frozen=True)
-class Config:
-    """The settings, read once. `LOAN_BUNDLE` is the variable of `bundle`, and so on."""
+def variable(name: str) -> str:
+    return PREFIX + name.upper()
 
-    instance: Path = setting("instance", "Folder for what the service keeps: SQLite, its secret.")
-    database_url: str = setting(
-        "",
-        "PostgreSQL as `postgresql://user:password@host/name`; empty: SQLite in the instance.",
+
+def _yes_or_no(value: object) -> object:
+    if value not in ("yes", "no", True, False):
+        raise ValueError
+    return value in ("yes", True)
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _database_url(text: str) -> str:
+    from psycopg import ProgrammingError  # noqa: PLC0415 - SQLite does without
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415
+
+    scheme, colon, address = text.partition("://")
+    if not colon or scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
+        raise ValueError
+    try:
+        url = make_url(f"postgresql+psycopg://{address}")
+        _, options = url.get_dialect()().create_connect_args(url)
+        make_conninfo(**options)  # libpq refuses an option that it does not know
+    except (ArgumentError, ProgrammingError) as error:
+        raise ValueError from error
+    if url.port is not None and not 1 <= url.port <= MAX_PORT:
+        raise ValueError
+    return text
+
+
+def _bind(text: str) -> str:
+    _, colon, port = text.rpartition(":")
+    if not colon or not 0 <= int(port) <= MAX_PORT:
+        raise ValueError
+    return text
+
+
+class Config(BaseSettings):
+    """The settings. `LOAN_BUNDLE` is the variable of `bundle`, and so on.
+
+    A setting that is not given to the class is read from its variable, or else from a file of the
+    same name in the secrets folder.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, validate_default=False)
+
+    instance: Path = Field(
+        default=Path("instance"),
+        description="Folder for what the service keeps: SQLite, its secret.",
     )
-    bundle: Path = setting("models/consumer_credit", "Folder of the model that decides.")
-    challenger: str = setting(
-        "", "A candidate in that folder that scores beside the model, unseen; empty: none."
+    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+        default="",
+        description="PostgreSQL as `postgresql://user:password@host/name`; "
+        "empty: SQLite in the instance.",
+        repr=False,
     )
-    secret_key: str = setting(
-        "",
-        "Signs sessions; empty: made once and kept in the instance. Replicas need the same.",
+    bundle: Path = Field(
+        default=Path("models/consumer_credit"), description="Folder of the model that decides."
     )
-    https: bool = setting(
-        "no", "`yes` where people reach the desk by HTTPS: cookies are sent over it alone."
+    challenger: str = Field(
+        default="",
+        description="A candidate in that folder that scores beside the model, unseen; empty: none.",
     )
-    language: str = setting("en", "`en` or `fr`, for those whose browser asks for neither.")
-    timezone: str = setting("Europe/Paris", "In which times are shown; they are stored in UTC.")
-    bind: str = setting("127.0.0.1:5000", "Address and port to serve on.")
-    workers: int = setting("2", "Processes that answer requests.")
-    threads: int = setting("4", "Requests that each process works on at once.")
-    log_level: str = setting("info", "`debug`, `info`, `warning` or `error`.")
+    secret_key: Annotated[str, StringConstraints(min_length=MIN_SECRET_LENGTH)] = Field(
+        default="",
+        description=f"Signs sessions, {MIN_SECRET_LENGTH} characters or more; "
+        "empty: made once and kept in the instance. Replicas need the same.",
+        repr=False,
+    )
+    secrets_dir: Path = Field(
+        default=SECRETS_DIR,
+        description="Folder of files that hold settings, such as `loan_secret_key`. "
+        "A variable takes precedence.",
+    )
+    https: Annotated[bool, BeforeValidator(_yes_or_no), BeforeValidator(_lower)] = Field(
+        default=False,
+        description="`yes` where people reach the desk by HTTPS: cookies are sent over it alone.",
+    )
+    language: Annotated[Literal["en", "fr"], BeforeValidator(_lower)] = Field(
+        default="en", description="`en` or `fr`, for those whose browser asks for neither."
+    )
+    timezone: ZoneInfo = Field(
+        default=ZoneInfo("Europe/Paris"),
+        description="In which times are shown; they are stored in UTC.",
+    )
+    bind: Annotated[str, AfterValidator(_bind)] = Field(
+        default="127.0.0.1:5000", description="Address and port to serve on."
+    )
+    workers: PositiveInt = Field(default=2, description="Processes that answer requests.")
+    threads: PositiveInt = Field(default=4, description="Requests that each process works on at once.")
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
+        Field(default="info", description="`debug`, `info`, `warning` or `error`.")
+    )
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        known = {variable(f.name) for f in fields(cls)}
-        strange = sorted(n for n in environment if n.startswith("LOAN_") and n not in known)
-        if strange:
-            raise InvalidSetting(f"{', '.join(strange)}: no such setting")
-        read: dict[str, Any] = {f.name: _read(f, environment) for f in fields(cls)}
-        return cls(**read)
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # The library's own source of secret files warns of one that it cannot read, and goes on.
+        del dotenv_settings, file_secret_settings
+        chosen = {**env_settings(), **init_settings()}.get("secrets_dir", "")
+        files = InitSettingsSource(settings_cls, _secret_files(str(chosen).strip()))
+        return init_settings, env_settings, files
+
+    @model_validator(mode="before")
+    @classmethod
+    def _blank_is_default(cls, given: dict[str, Any]) -> dict[str, Any]:
+        stripped = {k: v.strip() if isinstance(v, str) else v for k, v in given.items()}
+        return {name: value for name, value in stripped.items() if value != ""}
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read every setting, or raise one InvalidSetting about all that cannot be used."""
+        known = {variable(name) for name in cls.model_fields}
+        unknown = sorted(
+            name
+            for name, value in os.environ.items()
+            if name.startswith(PREFIX)
+            and name not in known
+            and not _INJECTED.fullmatch(f"{name}={value}")
+        )
+        lines = [f"{', '.join(unknown)}: no such setting"] if unknown else []
+        try:
+            config = cls()
+        except ValidationError as error:
+            lines = [*(_line(e) for e in error.errors()), *lines]
+        if lines:
+            raise InvalidSetting("\n".join(lines))
+        return config
 
     @property
     def database(self) -> str:
@@ -93,49 +216,83 @@ class Config:
         self.folder()
         file = self.secret_file
         if not file.exists():
-            self._make_secret(file)  # only then: a full disk must not stop a start that needs none
+            _make_secret(file)  # only then: a full disk must not stop a start that needs none
         return kept_secret(file)
 
     @property
     def secret_file(self) -> Path:
         return self.instance / "secret_key"
 
-    def _make_secret(self, file: Path) -> None:
-        try:
-            # Whole under a name of its own first: another process must never read half a key.
-            new = file.with_suffix(f".{secrets.token_hex(4)}")
-            new.touch(mode=0o600)
-            with new.open("w") as kept:
-                kept.write(secrets.token_urlsafe(48))
-                kept.flush()
-                os.fsync(kept.fileno())  # a power cut must not leave an empty key
-            os.link(new, file)
-        except FileExistsError:
-            pass
-        except OSError as error:
-            raise InvalidSetting(f"LOAN_INSTANCE: {file}: {error.strerror}") from None
-        finally:
-            new.unlink(missing_ok=True)
-
 
 def kept_secret(file: Path) -> str:
-    """Return the secret in a file; refuse one that others may know or guess."""
-    try:
-        secret = file.read_text().strip()
-        readable = file.stat().st_mode & 0o077
-    except (OSError, ValueError) as error:
-        raise InvalidSetting(f"{file}: cannot be read: {error}") from None
-    if readable:
-        raise InvalidSetting(f"{file}: others may read it. Run: chmod 600 {file}")
-    if len(secret) < SHORTEST_SECRET:
+    """Return the key that signs sessions; refuse one that others may know or guess."""
+    secret = _read_secret(file, forbidden=0o077)
+    if len(secret) < MIN_SECRET_LENGTH:
         raise InvalidSetting(
-            f"{file}: shorter than {SHORTEST_SECRET} characters. Remove it, and a new one is made."
+            f"{file}: shorter than {MIN_SECRET_LENGTH} characters. "
+            "Remove it, and a new one is made."
         )
     return secret
 
 
-def variable(name: str) -> str:
-    return f"LOAN_{name.upper()}"
+def _line(error: ErrorDetails) -> str:
+    """Say in one line which setting cannot be used, and what it is for."""
+    name = str(error["loc"][0])
+    field = Config.model_fields.get(name)
+    if field is None:
+        return f"{PREFIX.lower()}{name}: no such setting"
+    shown = repr(error["input"]) if field.repr else "this value"
+    return f"{variable(name)}: {shown} cannot be used. {field.description}"
+
+
+def _secret_files(chosen: str) -> dict[str, str]:
+    """Return the settings that lie in files, by field; refuse a file that cannot be used."""
+    folder = Path(chosen or SECRETS_DIR)
+    try:
+        files = [f for f in folder.iterdir() if f.name.upper().startswith(PREFIX)]
+    except OSError as error:
+        if not chosen and isinstance(error, FileNotFoundError):
+            return {}
+        raise InvalidSetting(f"{variable('secrets_dir')}: {folder}: {error.strerror}") from None
+    # Docker and Kubernetes let every user of a container read its secrets, and nobody else.
+    forbidden = 0o007 if chosen else 0
+    settings = {}
+    for file in files:
+        text = settings[file.name[len(PREFIX) :].lower()] = _read_secret(file, forbidden=forbidden)
+        if not text:
+            raise InvalidSetting(f"{file}: empty. Write the setting into it, or remove it.")
+    return settings
+
+
+def _read_secret(file: Path, *, forbidden: int) -> str:
+    """Return what a file holds; refuse one whose mode lets others read it."""
+    try:
+        secret = file.read_text().strip()
+        mode = file.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise InvalidSetting(f"{file}: cannot be read: {error}") from None
+    if mode & forbidden:
+        raise InvalidSetting(f"{file}: others may read it. Run: chmod 600 {file}")
+    return secret
+
+
+def _make_secret(file: Path) -> None:
+    """Write a new secret, unless another process is first."""
+    try:
+        # Whole under a name of its own first: another process must never read half a key.
+        new = file.with_suffix(f".{secrets.token_hex(4)}")
+        new.touch(mode=0o600)
+        with new.open("w") as opened:
+            opened.write(secrets.token_urlsafe(48))
+            opened.flush()
+            os.fsync(opened.fileno())  # a power cut must not leave an empty key
+        os.link(new, file)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise InvalidSetting(f"LOAN_INSTANCE: {file}: {error.strerror}") from None
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def check_challenger(name: str, *, there: Sequence[str]) -> None:
@@ -144,73 +301,3 @@ def check_challenger(name: str, *, there: Sequence[str]) -> None:
         what = f"no challenger {name!r} in the bundle" if name else "not set"
         names = ", ".join(there) or "none"
         raise InvalidSetting(f"{variable('challenger')}: {what}. There are: {names}.")
-
-
-def _read(f: Any, environment: Mapping[str, str]) -> object:  # noqa: ANN401 - a dataclass field
-    text = environment.get(variable(f.name), "").strip() or f.metadata["default"]
-    try:
-        return _CHECKS.get(f.name, _KINDS[f.type])(text)
-    except (ValueError, KeyError, OSError):
-        shown = "this value" if f.name in _SECRET else repr(text)
-        raise InvalidSetting(
-            f"{variable(f.name)}: {shown} cannot be used. {f.metadata['meaning']}"
-        ) from None
-
-
-def _yes_or_no(text: str) -> bool:
-    return {"yes": True, "no": False}[text.lower()]
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-def _database_url(text: str) -> str:
-    if not text:
-        return text
-    scheme, separator, address = text.partition("://")
-    if not separator or scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
-        raise ValueError
-    try:
-        url = make_url(f"postgresql+psycopg://{address}")
-        _, options = url.get_dialect()().create_connect_args(url)
-        make_conninfo(**options)  # which knows the names of all options
-    except (ArgumentError, ProgrammingError) as error:
-        raise ValueError from error
-    return text
-
-
-def _bind(text: str) -> str:
-    _, colon, port = text.rpartition(":")
-    if not colon or not 0 <= int(port) <= 65535:
-        raise ValueError
-    return text
-
-
-def _timezone(text: str) -> str:
-    return ZoneInfo(text).key
-
-
-def _one_of(*words: str) -> Any:  # noqa: ANN401 - a check
-    return lambda text: {word: word for word in words}[text.lower()]
-
-
-def _key(text: str) -> str:
-    if text and len(text) < SHORTEST_SECRET:
-        raise ValueError
-    return text
-
-
-_KINDS: dict[Any, Any] = {Path: Path, str: str, bool: _yes_or_no, int: _positive}
-_SECRET = ("secret_key", "database_url")  # the second holds a password
-_CHECKS: dict[str, Any] = {
-    "database_url": _database_url,
-    "bind": _bind,
-    "timezone": _timezone,
-    "language": _one_of("en", "fr"),
-    "log_level": _one_of("debug", "info", "warning", "error"),
-    "secret_key": _key,
-}

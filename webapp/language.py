@@ -19,7 +19,7 @@ COOKIE = "language"
 def settings(config: Config) -> dict[str, Any]:
     return {
         "BABEL_DEFAULT_LOCALE": config.language,
-        "BABEL_DEFAULT_TIMEZONE": config.timezone,
+        "BABEL_DEFAULT_TIMEZONE": config.timezone.key,
         "BABEL_TRANSLATION_DIRECTORIES": "translations",
     }
 

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ def database_url(database: Database) -> str:
 @pytest.fixture
 def migrated(config: Config, database: Database) -> Config:
     """The owner makes its tables; the rights of the other roles are what these tests are about."""
-    migrate(replace(config, database_url=database.owner))
+    migrate(config.model_copy(update={"database_url": database.owner}))
     return config
 
 

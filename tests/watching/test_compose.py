@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.fixtures.desk import config_from
 from webapp.challenger.process import END_SECONDS
-from webapp.config import Config
 
 ROOT = Path(__file__).parent.parent.parent
 SETTING = re.compile(r"\$\{(\w+):-([^}]*)\}")
@@ -136,7 +136,7 @@ def test_settings_of_compose_are_those_of_the_example():
 def test_service_accepts_the_settings_it_is_given(compose):
     for name, role in {"prepare": "loan_owner", "web": "loan_desk"}.items():
         settings = compose["services"][name]["environment"]
-        config = Config.from_environment({k: defaults(v) for k, v in settings.items()})
+        config = config_from({k: defaults(v) for k, v in settings.items()})
         assert config.database == f"postgresql+psycopg://{role}:{role}@db:5432/loan_desk"
 
 
@@ -155,7 +155,7 @@ def test_ide_starts_the_service_on_the_database_and_port_that_are_watched(compos
     tasks = {t["label"]: t for t in read_commented(ROOT / ".vscode/tasks.json")["tasks"]}
     desk, tests = launch
     assert (desk["module"], tests["module"]) == ("gunicorn", "pytest")
-    config = Config.from_environment(desk["env"])
+    config = config_from(desk["env"])
     published = defaults(compose["services"]["db"]["ports"][0]).rpartition(":")[0]
     inside = compose["services"]["web"]["environment"]["LOAN_DATABASE_URL"]
     assert config.database_url == defaults(inside).replace("db:5432", published)

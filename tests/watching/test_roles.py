@@ -1,6 +1,5 @@
 """Grafana's role reads one view, the service's role reads and adds rows; neither can do more."""
 
-from dataclasses import replace
 
 import psycopg
 import pytest
@@ -97,7 +96,7 @@ def test_service_does_all_of_its_work_as_its_own_role(
     data = {"csrf_token": token(signed_in, "/decisions"), "loan_amount": "900"}
     assert signed_in.post(f"/decisions/{number}/trials", data=data).status_code == 303
     assert "loan_trials_total{" in signed_in.get("/metrics").text
-    again = create_app(replace(config, challenger=bundle.challengers[0]))
+    again = create_app(config.model_copy(update={"challenger": bundle.challengers[0]}))
     for arguments in (
         ["users", "create", "anna"],
         ["users", "set-password", "anna"],

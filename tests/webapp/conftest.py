@@ -140,7 +140,7 @@ def another_app(config: Config) -> Callable[..., AbstractContextManager[Flask]]:
 
     @contextmanager
     def make(**more: Any) -> Iterator[Flask]:
-        app = create_app(replace(config, **more))
+        app = create_app(config.model_copy(update=more))
         try:
             yield app
         finally:
@@ -157,7 +157,7 @@ def restart(config: Config, client: FlaskClient) -> Iterator[Callable[[Path], Fl
     started = []
 
     def start(folder: Path) -> FlaskClient:
-        app = create_app(replace(config, bundle=folder))
+        app = create_app(config.model_copy(update={"bundle": folder}))
         app.testing = True
         app.test_client_class = type(client)
         started.append(app)

@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
 from pathlib import Path
 from threading import Barrier
+from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import ValidationError
 
+from tests.fixtures.desk import config_from
 from webapp.config import Config, InvalidSetting, variable
 
 ROOT = Path(__file__).parents[2]
@@ -29,29 +31,73 @@ BAD = {
         "postgresql://user@host:port/name",
         "postgresql://user@host/name?nonsense=1",
         "postgresql://user@host/name?port=x",
+        "postgresql://user@host:99999/name",
+        "postgresql://user@host:0/name",
+        "postgresql://user@host/name?sslmod=require",
     ],
     "LOAN_BIND": ["5000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:port", "127.0.0.1:70000"],
 }
 
 
+INJECTED = {  # by Kubernetes for a service named loan-desk, and by a link to a container
+    "LOAN_DESK_SERVICE_HOST": "10.0.0.1",
+    "LOAN_DESK_SERVICE_PORT": "5000",
+    "LOAN_DESK_SERVICE_PORT_HTTP": "5000",
+    "LOAN_DESK_PORT": "tcp://10.0.0.1:5000",
+    "LOAN_DESK_PORT_5000_TCP": "tcp://10.0.0.1:5000",
+    "LOAN_DESK_PORT_5000_TCP_PROTO": "tcp",
+    "LOAN_DESK_PORT_5000_TCP_PORT": "5000",
+    "LOAN_DESK_PORT_5000_TCP_ADDR": "10.0.0.1",
+    "LOAN_PORT": "tcp://10.0.0.1:5000",
+    "LOAN_SERVICE_HOST": "10.0.0.1",
+    "LOAN_DB_NAME": "/desk/loan_db",
+    "LOAN_DB_ENV_PG_MAJOR": "17",
+}
+
+
+def read(**variables):
+    return config_from(variables)
+
+
+@pytest.fixture
+def secret_files(tmp_path):
+    """Write files of secrets, which their owner alone may read, and return their folder."""
+
+    def write(**files):
+        folder = tmp_path / "secrets"
+        folder.mkdir()
+        for name, content in files.items():
+            (folder / name).touch(mode=0o600)
+            (folder / name).write_text(content)
+        return folder
+
+    return write
+
+
 def test_defaults():
-    config = Config.from_environment({})
+    config = read()
     assert config.https is False
     assert config.workers == 2
     assert config.bundle == Path("models/consumer_credit")
-    for field in fields(Config):
-        assert isinstance(getattr(config, field.name), field.type)
+    assert config.timezone == ZoneInfo("Europe/Paris")
+    for name, kind in (("instance", Path), ("challenger", str), ("bind", str), ("threads", int)):
+        assert isinstance(getattr(config, name), kind)
 
 
 def test_empty_means_the_default():
-    empty = {variable(f.name): " " for f in fields(Config)}
-    assert Config.from_environment(empty) == Config.from_environment({})
+    empty = {variable(name): " " for name in Config.model_fields}
+    assert read(**empty) == Config()
+
+
+def test_words_in_any_case():
+    config = read(LOAN_HTTPS="YES", LOAN_LANGUAGE=" Fr ", LOAN_LOG_LEVEL="Warning")
+    assert (config.https, config.language, config.log_level) == (True, "fr", "warning")
 
 
 @pytest.mark.parametrize(("name", "value"), [(n, v) for n, values in BAD.items() for v in values])
 def test_bad_setting_is_one_clear_line(name, value):
     with pytest.raises(InvalidSetting) as raised:
-        Config.from_environment({name: value})
+        read(**{name: value})
     message = str(raised.value)
     assert message.startswith(f"{name}: ")
     assert "\n" not in message
@@ -59,45 +105,128 @@ def test_bad_setting_is_one_clear_line(name, value):
     assert (repr(value) in message) != secret
 
 
+def test_bad_settings_are_a_line_each():
+    with pytest.raises(InvalidSetting) as raised:
+        read(LOAN_WORKERS="two", LOAN_BUNDEL="x", LOAN_HTTPS="maybe", LOAN_THREADS="3")
+    assert str(raised.value).splitlines() == [
+        "LOAN_HTTPS: 'maybe' cannot be used. "
+        "`yes` where people reach the desk by HTTPS: cookies are sent over it alone.",
+        "LOAN_WORKERS: 'two' cannot be used. Processes that answer requests.",
+        "LOAN_BUNDEL: no such setting",
+    ]
+
+
 def test_unknown_settings_are_named():
     with pytest.raises(InvalidSetting, match=r"^LOAN_BUNDEL, LOAN_X: no such setting$"):
-        Config.from_environment({"LOAN_X": "", "LOAN_BUNDEL": "x", "HOME": "/", "LOAN_BIND": ":1"})
+        read(LOAN_X="", LOAN_BUNDEL="x", HOME="/", LOAN_BIND=":1")
+
+
+def test_variables_that_kubernetes_or_a_link_injects_are_passed_over():
+    assert read(**INJECTED) == Config()
+
+
+@pytest.mark.parametrize("name", ["LOAN_PORT", "LOAN_DESK_PORT", "LOAN_NAME", "LOAN_SERVICE"])
+def test_variable_that_only_looks_injected_is_refused(name):
+    with pytest.raises(InvalidSetting, match=f"^{name}: no such setting$"):
+        read(**{name: "8000"})
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_postgresql_by_any_of_its_names(scheme):
     address = "user:p%40ss@host:5433/name?sslmode=require"
-    config = Config.from_environment({"LOAN_DATABASE_URL": f"{scheme}://{address}"})
+    config = read(LOAN_DATABASE_URL=f"{scheme}://{address}")
     assert config.database == f"postgresql+psycopg://{address}"
 
 
 def test_sqlite_lies_in_the_instance(tmp_path):
-    config = Config.from_environment({"LOAN_INSTANCE": str(tmp_path)})
+    config = Config(instance=tmp_path)
     assert config.database == f"sqlite:///{tmp_path}/loan_desk.db"
 
 
+def test_settings_cannot_be_changed_and_hide_their_secrets():
+    config = Config(secret_key="s" * 40, database_url="postgresql://user:password@host/name")
+    with pytest.raises(ValidationError, match="frozen"):
+        config.workers = 3
+    assert "sss" not in repr(config)
+    assert "password" not in repr(config)
+
+
+def test_secret_files_are_settings(secret_files):
+    url = "postgresql://user:password@host/name"
+    folder = secret_files(loan_secret_key="k" * 40 + "\n", LOAN_DATABASE_URL=url, other="x")
+    given = {"LOAN_SECRETS_DIR": str(folder), "LOAN_BIND": ":1"}
+    config = read(**given)
+    assert config.secret() == "k" * 40
+    assert config.database_url == url
+    assert config.bind == ":1"
+    assert (
+        read(**given, LOAN_SECRET_KEY="v" * 40).secret_key == "v" * 40
+    )  # a variable takes precedence
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "mode", "line"),
+    [
+        ("loan_secret_key", "", 0o600, "{file}: empty. "),
+        ("loan_secret_key", " \n", 0o600, "{file}: empty. "),
+        ("loan_secret_key", "short", 0o600, "LOAN_SECRET_KEY: this value cannot be used. "),
+        ("loan_secret_key", "k" * 40, 0o604, "{file}: others may read it. Run: chmod 600 {file}"),
+        ("loan_secret_key", "k" * 40, 0o644, "{file}: others may read it. Run: chmod 600 {file}"),
+        ("loan_database_url", "mysql://a", 0o600, "LOAN_DATABASE_URL: this value cannot be used. "),
+        ("loan_secret", "k" * 40, 0o600, "loan_secret: no such setting"),
+    ],
+)
+def test_bad_secret_file_is_one_clear_line(secret_files, name, content, mode, line):
+    folder = secret_files(**{name: content})
+    (folder / name).chmod(mode)
+    with pytest.raises(InvalidSetting) as raised:
+        read(LOAN_SECRETS_DIR=str(folder))
+    message = str(raised.value)
+    assert message.startswith(line.format(file=folder / name))
+    assert "\n" not in message
+
+
+def test_secret_files_that_cannot_be_read_are_one_clear_line(secret_files):
+    folder = secret_files()
+    (folder / "loan_secret_key").mkdir()
+    with pytest.raises(InvalidSetting, match=r"loan_secret_key: cannot be read: [^\n]+$"):
+        read(LOAN_SECRETS_DIR=str(folder))
+    (folder / "loan_secret_key").rmdir()
+    (folder / "loan_secret_key").write_bytes(b"\xff" * 40)
+    with pytest.raises(InvalidSetting, match=r"loan_secret_key: cannot be read: [^\n]+$"):
+        read(LOAN_SECRETS_DIR=str(folder))
+    with pytest.raises(InvalidSetting, match=r"^LOAN_SECRETS_DIR: [^\n]*nowhere: No such file"):
+        read(LOAN_SECRETS_DIR=str(folder / "nowhere"))
+
+
+def test_secrets_of_a_container_may_have_any_mode(secret_files, monkeypatch):
+    folder = secret_files(loan_secret_key="k" * 40)
+    (folder / "loan_secret_key").chmod(0o444)  # as Docker mounts them
+    monkeypatch.setattr("webapp.config.SECRETS_DIR", folder)
+    assert read().secret() == "k" * 40
+
+
 def test_secret_is_made_once(tmp_path):
-    config = Config.from_environment({"LOAN_INSTANCE": str(tmp_path / "new" / "instance")})
+    config = Config(instance=tmp_path / "new" / "instance")
     secret = config.secret()
     assert len(secret) >= 64
     assert config.secret() == secret
     [file] = config.instance.iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
-    another = Config.from_environment({"LOAN_INSTANCE": str(tmp_path)})
+    another = Config(instance=tmp_path)
     assert another.secret() != secret
 
 
 def test_instance_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
     for folder in ("file", "file/below"):
-        config = Config.from_environment({"LOAN_INSTANCE": str(tmp_path / folder)})
+        config = Config(instance=tmp_path / folder)
         with pytest.raises(InvalidSetting, match=r"^LOAN_INSTANCE: .*file.*: [^\n]+$"):
             config.secret()
 
 
 def test_secret_given_is_not_written(tmp_path):
-    given = {"LOAN_INSTANCE": str(tmp_path), "LOAN_SECRET_KEY": "x" * 32}
-    assert Config.from_environment(given).secret() == "x" * 32
+    assert Config(instance=tmp_path, secret_key="x" * 32).secret() == "x" * 32
     assert not list(tmp_path.iterdir())
 
 
@@ -115,7 +244,7 @@ def test_secret_that_others_may_know_or_guess_is_refused(tmp_path, content, mode
     file = tmp_path / "secret_key"
     file.write_text(content)
     file.chmod(mode)
-    config = Config.from_environment({"LOAN_INSTANCE": str(tmp_path)})
+    config = Config(instance=tmp_path)
     with pytest.raises(InvalidSetting) as raised:
         config.secret()
     assert str(raised.value).startswith(str(file))
@@ -123,7 +252,7 @@ def test_secret_that_others_may_know_or_guess_is_refused(tmp_path, content, mode
 
 
 def test_secret_that_is_there_is_read_and_nothing_is_written(tmp_path, monkeypatch):
-    config = Config.from_environment({"LOAN_INSTANCE": str(tmp_path)})
+    config = Config(instance=tmp_path)
     secret = config.secret()
 
     def full(*_, **__):
@@ -137,7 +266,7 @@ def test_secret_that_is_there_is_read_and_nothing_is_written(tmp_path, monkeypat
 
 
 def test_secret_of_starts_at_once_is_the_same(tmp_path):
-    config = Config.from_environment({"LOAN_INSTANCE": str(tmp_path)})
+    config = Config(instance=tmp_path)
     start = Barrier(16)
 
     def first(_):

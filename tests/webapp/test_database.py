@@ -8,7 +8,6 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 
@@ -131,8 +130,7 @@ def test_sqlite_file_taken_away_is_not_written_to(post, granted, config, query, 
 def test_sqlite_files_are_their_owner_s_alone(tmp_path, bundle):
     old = os.umask(0o022)
     try:
-        settings = {"LOAN_INSTANCE": str(tmp_path / "new"), "LOAN_BUNDLE": str(bundle.directory)}
-        app = create_app(Config.from_environment(settings))
+        app = create_app(Config(instance=tmp_path / "new", bundle=bundle.directory))
         with app.app_context():
             upgrade()
             said("SELECT 1")
@@ -188,7 +186,7 @@ def test_postgresql_restarted_meanwhile(app, signed_in, query):
 @ON_POSTGRESQL
 def test_postgresql_by_its_short_name(config):
     short = config.database_url.replace("postgresql://", "postgres://")
-    app = create_app(replace(config, database_url=short))
+    app = create_app(config.model_copy(update={"database_url": short}))
     with app.app_context():
         assert said("SELECT 1") == 1
         db.engine.dispose()
@@ -227,7 +225,7 @@ with app.app_context():
 @ON_SQLITE
 def test_log_says_which_sqlite(config, caplog):
     with caplog.at_level(logging.DEBUG, logger="webapp"):
-        app = create_app(replace(config, log_level="debug"))
+        app = create_app(config.model_copy(update={"log_level": "debug"}))
     with app.app_context():
         db.engine.dispose()
     assert f"SQLite {sqlite_module().sqlite_version}, journal WAL" in caplog.text

@@ -1,7 +1,6 @@
 """Errors, as pages and as problem+json."""
 
 import logging
-from dataclasses import replace
 
 import pytest
 from werkzeug.exceptions import default_exceptions
@@ -55,7 +54,7 @@ def test_every_explanation_is_a_page(app, client):
 
 @ON_ONE
 def test_unexpected(app, config, post, signed_in, granted, caplog):
-    model.init_app(app, replace(config, bundle=None))  # nobody thought of this
+    model.init_app(app, config.model_copy(update={"bundle": None}))  # nobody thought of this
     with caplog.at_level(logging.DEBUG):
         answers = [signed_in.get("/decisions"), post(granted)]
     assert [a.status_code for a in answers] == [500, 500]

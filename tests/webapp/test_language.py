@@ -86,13 +86,8 @@ def test_cookie_unknown(client):
 
 
 def test_setting_where_the_browser_asks_for_neither(tmp_path, bundle, database_url):
-    config = Config.from_environment(
-        {
-            "LOAN_INSTANCE": str(tmp_path),
-            "LOAN_BUNDLE": str(bundle.directory),
-            "LOAN_LANGUAGE": "FR",
-            "LOAN_DATABASE_URL": database_url,
-        }
+    config = Config(
+        instance=tmp_path, bundle=bundle.directory, language="fr", database_url=database_url
     )
     browser = create_app(config).test_client()
     assert language(browser) == "fr"

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -308,7 +307,7 @@ def test_unknown_path(client, api_key):
 
 @ON_ONE
 def test_model_unavailable(app, config, post, granted, query, tmp_path):
-    model.init_app(app, replace(config, bundle=tmp_path / "nowhere"))
+    model.init_app(app, config.model_copy(update={"bundle": tmp_path / "nowhere"}))
     answer = post(granted)
     check_problem(answer, 503)
     assert str(tmp_path) not in answer.text

@@ -1,7 +1,5 @@
 """The machine's questions."""
 
-from dataclasses import replace
-
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
@@ -21,7 +19,7 @@ READY = {"database": True, "bundle": True, "secret": True}
 @pytest.fixture
 def without_bundle(app, config, tmp_path):
     """Let the process have no bundle that may decide."""
-    model.init_app(app, replace(config, bundle=tmp_path / "nowhere"))
+    model.init_app(app, config.model_copy(update={"bundle": tmp_path / "nowhere"}))
 
 
 def test_readyz_on_both_databases(client):

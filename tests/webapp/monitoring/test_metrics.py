@@ -20,8 +20,8 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.parser import text_string_to_metric_families
 
 from ml.product.samples import examples
+from tests.fixtures.desk import config_from
 from webapp import create_app
-from webapp.config import Config
 from webapp.database import sqlite_module
 
 ROOT = Path(__file__).parents[3]
@@ -206,7 +206,7 @@ def test_metrics_do_not_grow_with_what_a_client_invents(serve):
 def test_metrics_of_every_route_and_method_are_few(serve, bundle):
     settings = {"LOAN_INSTANCE": str(bundle.directory), "LOAN_BUNDLE": str(bundle.directory)}
     with serve(workers=1) as server:
-        app = create_app(Config.from_environment(server.environment | settings))
+        app = create_app(config_from(server.environment | settings))
         paths = {re.sub("<[^>]*>", "1", rule.rule) for rule in app.url_map.iter_rules()}
         methods = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "INVENTED")
         assert len(paths) >= 20

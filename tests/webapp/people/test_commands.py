@@ -160,8 +160,7 @@ def test_database_not_prepared_is_one_line(config):
 def test_database_away_is_one_line(tmp_path):
     (tmp_path / "loan_desk.db").mkdir()
     for url in ("", "postgresql://user:secret@127.0.0.1:1/name"):
-        settings = {"LOAN_INSTANCE": str(tmp_path), "LOAN_DATABASE_URL": url}
-        app = create_app(Config.from_environment(settings))
+        app = create_app(Config(instance=tmp_path, database_url=url))
         for command in (("prepare",), ("api-keys", "list")):
             code, lines, errors = invoked(app, *command)
             assert (code, lines, len(errors)) == (1, [], 1), command

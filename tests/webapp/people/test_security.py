@@ -235,13 +235,7 @@ def test_session_forged_or_of_another_key(app, client, sign_in, config):
 
 @pytest.mark.parametrize("https", ["yes", "no"])
 def test_cookies_are_kept_from_others(tmp_path, bundle, sign_in, https):
-    config = Config.from_environment(
-        {
-            "LOAN_INSTANCE": str(tmp_path),
-            "LOAN_BUNDLE": str(bundle.directory),
-            "LOAN_HTTPS": https,
-        }
-    )
+    config = Config(instance=tmp_path, bundle=bundle.directory, https=https == "yes")
     browser = create_app(config).test_client()
     base = "https://desk.example" if https == "yes" else "http://desk.example"
     page = browser.get("/login", base_url=base)

@@ -58,7 +58,7 @@ def settings(config, place, monkeypatch):
     for name in ("PINNED_BUNDLE", "PINNED_BUNDLE_DIGEST", "PINNED_BUNDLE_RELOADS_REFUSED"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    return replace(config, bundle=place)
+    return config.model_copy(update={"bundle": place})
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_pin_at_start_and_reload(settings, bundle, caplog):
 
 @pytest.mark.usefixtures("verified")
 def test_pin_at_reload_of_a_bundle_that_lost_the_challenger(settings, caplog):
-    settings = replace(settings, challenger="svc_rbf")
+    settings = settings.model_copy(update={"challenger": "svc_rbf"})
     pin_at_start(settings, log)
     first = Pin.from_environment()
     manifest, _ = read_manifest(settings.bundle)
@@ -132,12 +132,12 @@ def test_pin_where_the_instance_cannot_be_written(settings):
 def test_pin_of_a_manifest_that_names_no_candidates(settings, table):
     state(settings.bundle, table=table)
     with pytest.raises(InvalidBundle, match=str(settings.bundle / MANIFEST)):
-        pin_bundle(replace(settings, challenger="svc_rbf"))
+        pin_bundle(settings.model_copy(update={"challenger": "svc_rbf"}))
 
 
 def test_pin_without_the_challenger(settings):
     with pytest.raises(InvalidSetting, match="There are: svc_rbf"):
-        pin_bundle(replace(settings, challenger="nobody"))
+        pin_bundle(settings.model_copy(update={"challenger": "nobody"}))
     assert not list(settings.kept.glob("[!.]*"))
 
 
@@ -151,7 +151,7 @@ def test_application_serves_what_is_pinned(settings, bundle, another_bundle, mon
         assert model.bundle.digest == bundle.digest
         assert model.bundle.directory == pin.directory
         assert model.of(another_bundle.version).directory == another_bundle.directory
-    with create_app(replace(settings, bundle=another_bundle.directory)).app_context():
+    with create_app(settings.model_copy(update={"bundle": another_bundle.directory})).app_context():
         assert model.bundle.digest == another_bundle.digest
 
 
