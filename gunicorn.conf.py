@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -13,7 +14,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from ml.bundle.manifest import InvalidBundle
 from webapp.challenger.process import ChallengerProcess
-from webapp.config import InvalidSetting
+from webapp.config import MAX_PORT, InvalidSetting
 from webapp.database import sqlite_journal
 from webapp.serving.pin import pin_at_reload, pin_at_start, read_settings
 
@@ -68,8 +69,24 @@ if not os.environ.get(METRICS):
     os.environ[METRICS] = tempfile.mkdtemp(prefix=OWN)
 
 
+def _check_address(server):
+    """Stop with one line where the address cannot be used: gunicorn would try five times."""
+    if {"GUNICORN_FD", "LISTEN_FDS"} & os.environ.keys():
+        return  # the socket is another process's, and open already
+    [address] = server.cfg.address
+    host, _, port = settings.bind.rpartition(":")
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        other = f"LOAN_BIND={host}:{int(port) % MAX_PORT + 1}"
+        _stop(f"LOAN_BIND: {settings.bind}: {error.strerror}. Choose another, such as {other}")
+
+
 def on_starting(server):
     """Empty the metrics folder, and pin the bundle; one that must not decide stops the start."""
+    _check_address(server)
     folder = Path(os.environ[METRICS])
     folder.mkdir(parents=True, exist_ok=True)
     for file in folder.glob("*.db"):

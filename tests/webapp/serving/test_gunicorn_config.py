@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -48,6 +49,17 @@ def copied(bundle, tmp_path):
     directory = tmp_path / "bundle"
     shutil.copytree(bundle.directory, directory)
     return directory
+
+
+def test_port_in_use_stops_the_start_with_one_line(tmp_path, bundle):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = start(tmp_path, bundle.directory, LOAN_BIND=f"127.0.0.1:{port}")
+    assert done.returncode == 2
+    assert said(done) == (
+        f"loan desk: LOAN_BIND: 127.0.0.1:{port}: Address already in use. "
+        f"Choose another, such as LOAN_BIND=127.0.0.1:{port + 1}"
+    )
 
 
 def changed_byte(directory):
