@@ -11,6 +11,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, StringConstraints, ValidationError, model_validator
 
 from ml.bundle.facts import Facts, Sha256
+from ml.product.files import first_error
 
 MANIFEST = "manifest.json"
 SEAL = "manifest.sha256"
@@ -105,6 +106,10 @@ class Manifest(Facts):
             lacking = [name for name in names if name not in getattr(self, part)]
             if lacking:
                 raise ValueError(f"{part} lacks {lacking[0]}")
+        for known in self.known_answers:
+            for name in self.challengers:
+                if name not in known.challengers:
+                    raise ValueError(f"a known answer lacks the challenger {name}")
         if self.champion not in {row.name for row in self.table} & self.settings.keys():
             raise ValueError(f"{self.champion} is no candidate with settings")
         return self
@@ -114,6 +119,31 @@ class _Formatted(BaseModel):
     """Any manifest, of whatever format."""
 
     format: object = None
+
+
+class _Versioned(BaseModel):
+    """Any manifest whose version can name a folder."""
+
+    version: Annotated[str, StringConstraints(pattern=f"^{_SEGMENT}$")]
+
+
+def stated_version(directory: Path) -> str | None:
+    """Return the version that a bundle states, without reading the rest of it.
+
+    Parameters
+    ----------
+    directory : Path
+
+    Returns
+    -------
+    str or None
+        None where there is no manifest, or none with a version that can name a folder.
+    """
+    try:
+        content = (directory / MANIFEST).read_bytes()
+        return _Versioned.model_validate_json(content).version
+    except (OSError, ValidationError):
+        return None
 
 
 def read_manifest(directory: Path) -> tuple[Manifest, str]:
@@ -226,9 +256,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"lacks {error}"
     if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        return f"{where}: {first['msg']}" if where else first["msg"]
+        return first_error(error)
     return str(error) or repr(error)
 
 

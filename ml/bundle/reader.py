@@ -1,13 +1,13 @@
 """A bundle: a trained model on disk with all that is needed to check it and to use it."""
 
 import io
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from ml.bundle.manifest import (
     ARRAYS,
@@ -26,10 +26,13 @@ from ml.bundle.manifest import (
 )
 from ml.bundle.version import version_of
 from ml.explaining.reasons import Explainer
+from ml.product.application import Application
 from ml.product.definition import Product
 from ml.product.files import parse_product
 from ml.scoring.novelty import Novelty
 from ml.scoring.scorer import Frame, Scorer, scorer_kind
+
+_APPLICATIONS = TypeAdapter(list[Application])
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,8 @@ def read_bundle(directory: Path, *, past: bool = False, digest: str | None = Non
             raise ValueError(f"a scorer of the kind {kind}, not {manifest.scorer}")
         scorer = _scorer(files[ARRAYS], lambda: files[CHAMPION])
     with understood(directory / BACKGROUND):
-        explainer = Explainer(product, scorer, json.loads(files[BACKGROUND]))
+        background = _APPLICATIONS.validate_json(files[BACKGROUND], strict=True)
+        explainer = Explainer(product, scorer, background)
     with understood(directory / NOVELTY):
         novelty = Novelty(files[NOVELTY])
         novelty.distance([0.0] * len(scorer.columns))  # so it knows rows of that many

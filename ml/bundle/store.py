@@ -2,7 +2,6 @@
 
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,10 +16,10 @@ from ml.bundle.manifest import (
     Manifest,
     VersionMissing,
     read_manifest,
+    stated_version,
     verified,
 )
 from ml.bundle.reader import Bundle, read_bundle
-from ml.bundle.writer import FOLDER_NAME
 
 
 def find_bundle(current: Path, version: str, *, kept: Path | None = None) -> Bundle:
@@ -51,7 +50,7 @@ def find_bundle(current: Path, version: str, *, kept: Path | None = None) -> Bun
     beside = [m for place in places for m in sorted(place.glob(f"[!.]*/{MANIFEST}"))]
     damage: InvalidBundle | None = None
     for manifest in dict.fromkeys((current / MANIFEST, *beside)):
-        if _stated_version(manifest) != version:
+        if stated_version(manifest.parent) != version:
             continue
         try:
             return read_bundle(manifest.parent, past=True)
@@ -95,7 +94,7 @@ def keep_bundle(directory: Path, kept: Path, *, check: Callable[[Path], None]) -
         with _locked(kept):
             manifest, digest = read_manifest(directory)
             _verify_files(directory, manifest)
-            folder = _folder_for(kept, manifest.version, digest, directory=directory)
+            folder = _folder_for(kept, manifest.version, digest)
             if _is_whole(folder, digest):
                 check(folder)
             else:
@@ -103,14 +102,6 @@ def keep_bundle(directory: Path, kept: Path, *, check: Callable[[Path], None]) -
             return folder, digest
     except OSError as error:
         raise InvalidBundle(f"{error.filename or kept}: {error.strerror or error}") from error
-
-
-def _stated_version(manifest: Path) -> object:
-    """Return the version that a manifest states, None for a file that is no manifest."""
-    try:
-        return json.loads(manifest.read_bytes()).get("version")
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return None
 
 
 @contextmanager
@@ -126,10 +117,8 @@ def _verify_files(directory: Path, manifest: Manifest) -> None:
         verified(directory, manifest, name)
 
 
-def _folder_for(kept: Path, version: str, digest: str, *, directory: Path) -> Path:
+def _folder_for(kept: Path, version: str, digest: str) -> Path:
     """Return where a bundle's copy is or shall be."""
-    if not FOLDER_NAME.fullmatch(version):
-        raise BundleTampered(f"{directory / MANIFEST}: its version cannot name a folder")
     folder = kept / version
     if not folder.exists() or _is_copy(folder, digest):
         return folder

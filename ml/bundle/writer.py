@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -16,11 +15,10 @@ from ml.bundle.manifest import (
     SEAL,
     InvalidBundle,
     Manifest,
+    stated_version,
     versions,
 )
 from ml.bundle.version import version_of
-
-FOLDER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 def write_bundle(directory: Path, files: Mapping[str, bytes], facts: Facts) -> None:
@@ -85,23 +83,14 @@ def _put_in_place_of(directory: Path, new: Path) -> None:
     except OSError:
         os.replace(old, directory)
         raise
-    version = _version(old)
+    version = stated_version(old)
     kept = directory.parent / (version or "")
-    if version is None or version in (_version(directory), _version(kept)):
+    if version is None or version in (stated_version(directory), stated_version(kept)):
         shutil.rmtree(old, ignore_errors=True)
     else:
         if kept.exists():  # something else has that name
             kept = Path(tempfile.mkdtemp(prefix=f"{version}-", dir=directory.parent))
         os.replace(old, kept)
-
-
-def _version(directory: Path) -> str | None:
-    """Return the version of a bundle, None for one that says none fit for a folder's name."""
-    try:
-        version = json.loads((directory / MANIFEST).read_bytes())["version"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return version if isinstance(version, str) and FOLDER_NAME.fullmatch(version) else None
 
 
 def refuse_foreign(directory: Path) -> None:

@@ -38,9 +38,23 @@ def parse_product(text: str, *, source: str) -> Product:
     except tomllib.TOMLDecodeError as error:
         raise InvalidProduct(f"{source}: not TOML: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidProduct(f"{source}: {where + ': ' if where else ''}{first['msg']}") from error
+        raise InvalidProduct(f"{source}: {first_error(error)}") from error
+
+
+def first_error(error: ValidationError) -> str:
+    """Return where the first error of a pydantic model is, and what it is, without its jargon.
+
+    Parameters
+    ----------
+    error : ValidationError
+
+    Returns
+    -------
+    str
+    """
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
 
 
 def read_product(name_or_file: str | Path) -> Product:

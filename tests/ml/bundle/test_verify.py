@@ -59,7 +59,6 @@ WRONG = {
     "wrong share": share(0.123),
     "no shares": known(lambda one: one | {"shares": {}}),
     "wrong challenger": known(lambda one: one | {"challengers": {"svc_rbf": 0.123}}),
-    "no challenger": known(lambda one: one | {"challengers": {}}),
 }
 
 
@@ -67,6 +66,13 @@ WRONG = {
 def test_read_malformed_known_answers(copy, case):
     state(copy, known_answers=MALFORMED[case](stated(copy)["known_answers"]))
     assert refused(copy, BundleTampered).startswith(f"{copy / MANIFEST}: known_answers")
+
+
+def test_read_known_answer_without_a_challenger(copy):
+    without = known(lambda one: one | {"challengers": {}})
+    state(copy, known_answers=without(stated(copy)["known_answers"]))
+    message = refused(copy, BundleTampered)
+    assert message == f"{copy / MANIFEST}: a known answer lacks the challenger svc_rbf"
 
 
 @pytest.mark.parametrize("case", WRONG)
