@@ -1,14 +1,14 @@
-"""Which language a person reads, and how numbers, shares and moments look in it."""
+"""The language of a page: which one, and the filters that write in it."""
 
 from datetime import datetime
 from typing import Any
 
-from babel.numbers import format_decimal, format_percent
+from babel import negotiate_locale
 from flask import Flask, request
-from flask_babel import format_datetime, get_locale, gettext as _
+from flask_babel import get_locale, get_timezone, gettext as _
 
+from ml.product import formats
 from ml.product.definition import Field
-from ml.product.formats import format_integer
 from ml.product.texts import LANGUAGES, Text
 from webapp.config import Config
 from webapp.extensions import babel
@@ -49,27 +49,24 @@ def words(text: Text) -> str:
 
 
 def integer(number: int) -> str:
-    return format_integer(number, current())
+    return formats.format_integer(number, current())
 
 
 def share(number: float) -> str:
-    return format_percent(
-        number, format="0.0\xa0%" if current() == "fr" else "0.0%", locale=current()
-    )
+    return formats.percent(number, current())
 
 
 def decimal(number: float) -> str:
-    return format_decimal(number, format="0.000;−0.000", locale=current())
+    return formats.decimal(number, current())
 
 
 def plain(number: float) -> str:
     """Write a number with two decimals at most."""
-    return format_decimal(number, format="#,##0.##", locale=current())
+    return formats.short(round(number, 2), current(), digits=15)
 
 
 def signed(number: float) -> str:
-    shown = round(number, 2) + 0.0  # no zero below zero
-    return format_decimal(shown, format="+0.00;−0.00", locale=current())
+    return formats.signed(number, current())
 
 
 def bounds(field: Field) -> str:
@@ -79,12 +76,12 @@ def bounds(field: Field) -> str:
 
 
 def moment(when: datetime) -> str:
-    return str(format_datetime(when, "d MMM y, HH:mm:ss"))
+    return formats.moment(when, current(), zone=get_timezone())
 
 
 def _chosen() -> str | None:
     cookie = request.cookies.get(COOKIE)
     if cookie in LANGUAGES:
         return cookie
-    asked = (tag.partition("-")[0].lower() for tag in request.accept_languages.values())
-    return next((code for code in asked if code in LANGUAGES), None)
+    accepted = [tag.lower() for tag, quality in request.accept_languages if quality > 0]
+    return negotiate_locale(accepted, LANGUAGES, sep="-")

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ml.evaluation.reports import AttributeReport, Estimate, FairnessReport, Ratio
-from ml.product.formats import decimal
+from ml.product.formats import decimal, format_integer
 from ml.product.texts import Text
 
 FIGURES = {
@@ -60,13 +60,15 @@ def as_text(report: FairnessReport, *, language: str = "en") -> str:
     limits = report.limits
     stated = (limits.grant_ratio, 1 / limits.grant_ratio, limits.difference)
     numbers = [decimal(limit, language) for limit in stated]
-    console.print(labels["limits"].format(*numbers, limits.smallest_group))
+    smallest = format_integer(limits.smallest_group, language)
+    console.print(labels["limits"].format(*numbers, smallest))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
 def _table(attribute: AttributeReport, labels: dict[str, str], language: str) -> Table:
     label = attribute.label.in_language(language)
-    title = f"{label} ({labels['unknown'].format(attribute.unknown)})"
+    unknown = format_integer(attribute.unknown, language)
+    title = f"{label} ({labels['unknown'].format(unknown)})"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column(labels["group"], overflow="fold")
     table.add_column(labels["rows"], justify="right")
@@ -76,7 +78,8 @@ def _table(attribute: AttributeReport, labels: dict[str, str], language: str) ->
     for group in attribute.groups:
         figures = [_cell(getattr(group, name), language) for name in FIGURES]
         verdict = "\n".join([labels[group.verdict], *(labels[name] for name in group.findings)])
-        table.add_row(group.label.in_language(language), str(group.n), *figures, verdict)
+        count = format_integer(group.n, language)
+        table.add_row(group.label.in_language(language), count, *figures, verdict)
     return table
 
 

@@ -11,8 +11,10 @@ from pydantic import (
     model_validator,
 )
 
+from ml.product.formats import plural_form
 from ml.product.texts import (
     CASES,
+    LANGUAGES,
     Stated,
     Text,
     Wording,
@@ -47,6 +49,7 @@ class Field(Stated):
     help: Text | None = None
     group: Name | None = None
     unit: Text | None = None
+    unit_one: Text | None = None  # the unit of a single one, where it is another word
     minimum: int | None = None
     maximum: int | None = None
     at_most: Name | None = None  # another field, whose value this one must not pass
@@ -83,11 +86,34 @@ class Field(Stated):
             raise ValueError("a protected integer field, and no other, has bands")
         if list(self.bands) != sorted(set(self.bands)):
             raise ValueError("the bands do not ascend")
+        if self.unit_one and not self.unit:
+            raise ValueError("a field with unit_one has a unit too")
         if self.transform == "sqrt" and (self.minimum or 0) < 0:
             raise ValueError("the square root needs a minimum of 0 or more")
         if hasattr(BaseModel, self.name):
             raise ValueError(f"{self.name} cannot be a field's name: the checks use it themselves")
         return self
+
+    def unit_of(self, number: int) -> Text | None:
+        """Return the unit as it stands beside a number.
+
+        Parameters
+        ----------
+        number : int
+
+        Returns
+        -------
+        Text or None
+            In the singular where the language uses it for that number.
+        """
+        if self.unit is None or self.unit_one is None:
+            return self.unit
+        one, other = self.unit_one, self.unit
+        words = {
+            code: (one if plural_form(number, code) == "one" else other).in_language(code)
+            for code in LANGUAGES
+        }
+        return Text(**words)
 
 
 class Ratio(Stated):

@@ -1,6 +1,40 @@
-"""Decimals and percentages as readers of each language write them."""
+"""Numbers, shares and moments as English and French write them, by CLDR."""
 
 import re
+from copy import copy
+from datetime import datetime, tzinfo
+from functools import cache
+
+from babel import Locale
+from babel.dates import format_datetime
+from babel.numbers import NumberPattern, format_decimal
+
+
+@cache
+def _locale(language: str) -> Locale:
+    # British English has the day before the month and 24 hours, as French does.
+    return Locale("fr", "FR") if language == "fr" else Locale("en", "GB")
+
+
+@cache
+def _pattern(language: str, *, percent: bool, places: int) -> NumberPattern:
+    locale = _locale(language)
+    formats = locale.percent_formats if percent else locale.decimal_formats
+    pattern: NumberPattern = copy(formats[None])
+    pattern.frac_prec = (places, places)
+    return pattern
+
+
+def _with_minus(number: str) -> str:
+    """Put a true minus sign in place of CLDR's hyphen."""
+    return number.replace("-", "−")
+
+
+def _fixed(number: float, language: str, *, percent: bool, places: int) -> str:
+    """Write a number with a fixed count of decimals; zero has no sign."""
+    pattern = _pattern(language, percent=percent, places=places)
+    written = pattern.apply(number, _locale(language))
+    return _with_minus(written) if re.search("[1-9]", written) else written.removeprefix("-")
 
 
 def decimal(number: float, language: str, *, places: int = 3) -> str:
@@ -17,9 +51,29 @@ def decimal(number: float, language: str, *, places: int = 3) -> str:
     Returns
     -------
     str
-        With a decimal comma in French, a point in any other language, and a true minus sign.
+        Without a minus sign where all its digits are zero.
     """
-    return _in(language, f"{number:z,.{places}f}")
+    return _fixed(number, language, percent=False, places=places)
+
+
+def signed(number: float, language: str, *, places: int = 2) -> str:
+    """Write a number with a sign in any case.
+
+    Parameters
+    ----------
+    number : float
+    language : str
+        Its two-letter code.
+    places : int
+        How many decimals.
+
+    Returns
+    -------
+    str
+        With a plus sign where all its digits are zero.
+    """
+    written = decimal(number, language, places=places)
+    return written if written.startswith("−") else f"+{written}"
 
 
 def short(number: float, language: str, *, digits: int = 4) -> str:
@@ -37,7 +91,10 @@ def short(number: float, language: str, *, digits: int = 4) -> str:
     -------
     str
     """
-    return _in(language, f"{number:,.{digits}g}")
+    rounded = float(f"{number:.{digits}g}")
+    return _with_minus(
+        format_decimal(rounded, locale=_locale(language), decimal_quantization=False)
+    )
 
 
 def percent(share: float, language: str, *, places: int = 1) -> str:
@@ -55,25 +112,44 @@ def percent(share: float, language: str, *, places: int = 1) -> str:
     Returns
     -------
     str
-        With a no-break space before the sign in French.
     """
-    return decimal(100 * share, language, places=places) + ("\u00a0%" if language == "fr" else "%")
+    return _fixed(share, language, percent=True, places=places)
 
 
-def _in(language: str, number: str) -> str:
-    number = number.replace("-", "−")
-    return number.replace(",", "\u202f").replace(".", ",") if language == "fr" else number
+def moment(when: datetime, language: str, *, zone: tzinfo) -> str:
+    """Write a date with its time.
+
+    Parameters
+    ----------
+    when : datetime
+        Aware of its time zone.
+    language : str
+        Its two-letter code.
+    zone : tzinfo
+        In which it is shown.
+
+    Returns
+    -------
+    str
+    """
+    return format_datetime(when, "medium", tzinfo=zone, locale=_locale(language))
 
 
-# A space of any width, a comma or an apostrophe may set thousands apart. No number needs more
-# digits than here.
-_SEPARATORS = " ,'\u2019\u00a0\u2009\u202f"
+def plural_form(number: int, language: str) -> str:
+    """Return which form of a word goes with a number.
 
+    Parameters
+    ----------
+    number : int
+    language : str
+        Its two-letter code.
 
-_INTEGER = re.compile(rf"[+-]?([0-9]{{1,18}}|[0-9]{{1,3}}(?:[{_SEPARATORS}][0-9]{{3}}){{1,5}})")
-
-
-_JOINED = str.maketrans("", "", _SEPARATORS)
+    Returns
+    -------
+    str
+        CLDR's name of the form: ``one``, ``other``, or ``many`` for millions in French.
+    """
+    return _locale(language).plural_form(number)
 
 
 def format_integer(number: int, language: str) -> str:
@@ -88,10 +164,15 @@ def format_integer(number: int, language: str) -> str:
     Returns
     -------
     str
-        With narrow no-break spaces in French, with commas in any other language.
     """
-    english = f"{number:,}"
-    return english.replace(",", "\u202f") if language == "fr" else english
+    return _with_minus(format_decimal(number, locale=_locale(language)))
+
+
+# A space of any width, a comma or an apostrophe may set thousands apart. No number needs more
+# digits than here.
+_SEPARATORS = " ,'\u2019\u00a0\u2009\u202f"
+_INTEGER = re.compile(rf"[+−-]?([0-9]{{1,18}}|[0-9]{{1,3}}(?:[{_SEPARATORS}][0-9]{{3}}){{1,5}})")
+_PLAIN = str.maketrans("−", "-", _SEPARATORS)
 
 
 def parse_integer(text: str) -> int | None:
@@ -108,4 +189,4 @@ def parse_integer(text: str) -> int | None:
         None where the text is no whole number; a decimal part is never cut off or guessed at.
     """
     text = text.strip()
-    return int(text.translate(_JOINED)) if _INTEGER.fullmatch(text) else None
+    return int(text.translate(_PLAIN)) if _INTEGER.fullmatch(text) else None

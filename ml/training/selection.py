@@ -7,7 +7,8 @@ import numpy as np
 from ml.evaluation.reports import Figures
 from ml.explaining.reasons import MOST_PLAYERS
 from ml.product.definition import Product
-from ml.product.texts import Text
+from ml.product.formats import decimal
+from ml.product.texts import LANGUAGES, Text
 from ml.training.candidates import SVC_KERNELS
 
 EXPLAINED = frozenset({*SVC_KERNELS, "logistic"})  # exact Shapley values in closed form
@@ -149,10 +150,14 @@ def choose(
 
 
 def _numbers(gain: float, error: float) -> Text:
+    differs, errs = _number(gain), _number(error)
     return Text(
-        en=f"{gain:.4f} (standard error {error:.4f})",
-        fr=f"{gain:.4f} (erreur type {error:.4f})".replace(".", ","),
+        en=f"{differs.en} (standard error {errs.en})", fr=f"{differs.fr} (erreur type {errs.fr})"
     )
+
+
+def _number(number: float) -> Text:
+    return Text(**{code: decimal(number, code, places=4) for code in LANGUAGES})
 
 
 def _displaced(compared: PairedFolds, champion: str, svc: str, metric: str) -> Text:
@@ -185,7 +190,7 @@ def _kept(compared: PairedFolds, svc: str, eligible: list[str]) -> Text:
 
 
 def _barred(name: str, gain: float) -> Text:
-    lower = Text(en=f"{gain:.4f}", fr=f"{gain:.4f}".replace(".", ","))
+    lower = _number(gain)
     return Text(
         en=f"The cost of {name} is lower by {lower.en}, but it is not eligible.",
         fr=f"Le coût de {name} est inférieur de {lower.fr}, mais il n’est pas admis.",

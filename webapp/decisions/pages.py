@@ -172,8 +172,13 @@ def _tried(t: Trial | Damaged, contents: Contents, fields: dict[str, Field]) -> 
 def _with_unit(field: Field, value: Value) -> str:
     if value is None:
         return str(_("not known"))
-    unit = f"\u00a0{words(field.unit)}" if field.unit else ""
-    return _entered(field, value) + unit
+    unit = _unit(field, value)
+    return _entered(field, value) + (f"\u00a0{unit}" if unit else "")
+
+
+def _unit(field: Field, value: Value) -> str:
+    unit = field.unit_of(value) if isinstance(value, int) else None
+    return words(unit) if unit else ""
 
 
 def _position(name: str) -> int | None:
@@ -191,7 +196,7 @@ def _row(field: Field | None, name: str, value: Value, normalised: float | list[
         return Row(label, _("not known"), "", seen, empty=True)
     if field is None:  # a product that is no longer served
         return Row(label, str(value), "", seen)
-    return Row(label, _entered(field, value), words(field.unit) if field.unit else "", seen)
+    return Row(label, _entered(field, value), _unit(field, value), seen)
 
 
 def _entered(field: Field, value: Value) -> str:

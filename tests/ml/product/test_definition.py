@@ -114,6 +114,14 @@ def test_product_bands_group_a_protected_number(product):
     assert bands == {"protected_age": (25, 35, 45, 55, 62), "protected_marital_status": ()}
 
 
+def test_product_unit_agrees_with_its_number(product):
+    years = product.by_name["years_in_job"]
+    shown = {n: (years.unit_of(n).en, years.unit_of(n).fr) for n in (0, 1, 2)}
+    assert shown == {0: ("years", "an"), 1: ("year", "an"), 2: ("years", "ans")}
+    assert product.by_name["loan_amount"].unit_of(1).en == "EUR"
+    assert product.by_name["employment_type"].unit_of(1) is None
+
+
 def test_product_words_fall_back_to_english(product):
     assert product.label.in_language("fr") == product.label.fr
     assert product.label.in_language("en") == product.label.en
@@ -144,6 +152,10 @@ INVALID = {
         "states minimum and maximum",
     ),
     "bounds crossed": (TEXT.replace("minimum = 6\n", "minimum = 73\n"), "above the maximum"),
+    "one of no unit": (
+        TEXT.replace('unit = { en = "months", fr = "mois" }\n', ""),
+        "has a unit too",
+    ),
     "choices of an integer": (
         TEXT.replace(
             "maximum = 72\n", 'maximum = 72\nchoices = [{value="a",label={en="",fr=""}}]\n'

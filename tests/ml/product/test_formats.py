@@ -1,8 +1,20 @@
 """What ml/product/formats.py promises."""
 
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 
-from ml.product.formats import decimal, format_integer, parse_integer, percent, short
+from ml.product.formats import (
+    decimal,
+    format_integer,
+    moment,
+    parse_integer,
+    percent,
+    plural_form,
+    short,
+    signed,
+)
 from ml.product.texts import LANGUAGES
 
 
@@ -14,6 +26,7 @@ from ml.product.texts import LANGUAGES
         (-0.0001, 3, "0.000", "0,000"),
         (12345.6, 1, "12,345.6", "12\u202f345,6"),
         (197.4, 0, "197", "197"),
+        (0.2075, 3, "0.208", "0,208"),  # as it is written, not as it is stored
     ],
 )
 def test_decimal(number, places, english, french):
@@ -21,8 +34,28 @@ def test_decimal(number, places, english, french):
     assert decimal(number, "fr", places=places) == french
 
 
+@pytest.mark.parametrize(
+    ("number", "english", "french"),
+    [
+        (1.234, "+1.23", "+1,23"),
+        (-1.236, "−1.24", "−1,24"),
+        (0.0, "+0.00", "+0,00"),
+        (-0.0, "+0.00", "+0,00"),
+        (-0.004, "+0.00", "+0,00"),
+        (-0.006, "−0.01", "−0,01"),
+        (-1234.5, "−1,234.50", "−1\u202f234,50"),
+    ],
+)
+def test_signed_always_says_which_side_of_zero(number, english, french):
+    assert signed(number, "en") == english
+    assert signed(number, "fr") == french
+
+
 def test_percent():
     assert percent(0.7186, "en") == "71.9%"
+    assert percent(12.5, "en", places=0) == "1,250%"
+    assert percent(-0.0001, "en") == "0.0%"
+    assert percent(-0.25, "fr") == "−25,0\u00a0%"
     assert percent(0.7186, "fr") == "71,9\u00a0%"
     assert percent(1, "fr", places=0) == "100\u00a0%"
 
@@ -35,11 +68,33 @@ def test_percent():
         (10 / 11, 4, "0.9091", "0,9091"),
         (3 * 0.1, 10, "0.3", "0,3"),
         (20000.0, 10, "20,000", "20\u202f000"),
+        (123456.7, 4, "123,500", "123\u202f500"),
+        (-0.00001, 4, "−0.00001", "−0,00001"),
     ],
 )
 def test_short(number, digits, english, french):
     assert short(number, "en", digits=digits) == english
     assert short(number, "fr", digits=digits) == french
+
+
+def test_moment_is_shown_in_a_zone():
+    when = datetime(2026, 8, 4, 22, 4, 5, tzinfo=UTC)
+    assert moment(when, "en", zone=ZoneInfo("Europe/Paris")) == "5 Aug 2026, 00:04:05"
+    assert moment(when, "fr", zone=UTC) == "4 août 2026, 22:04:05"
+
+
+def test_integer():
+    assert format_integer(-12345, "en") == "−12,345"
+    assert format_integer(1234, "fr") == "1\u202f234"
+
+
+@pytest.mark.parametrize(
+    ("number", "english", "french"),
+    [(0, "other", "one"), (1, "one", "one"), (2, "other", "other"), (24, "other", "other")],
+)
+def test_plural_form(number, english, french):
+    assert plural_form(number, "en") == english
+    assert plural_form(number, "fr") == french
 
 
 @pytest.mark.parametrize(
@@ -60,6 +115,7 @@ def test_short(number, digits, english, french):
         ("+5", 5),
         ("-5", -5),
         ("-1 000", -1000),
+        ("−1 000", -1000),
         ("9" * 18, int("9" * 18)),
         ("", None),
         (" ", None),

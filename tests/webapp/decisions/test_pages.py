@@ -74,7 +74,7 @@ def test_show_says_all_of_it(send, signed_in, read_page, query, bundle, product,
         elif field.kind == "choice":
             expected = next(c.label.en for c in field.choices if c.value == value)
         else:
-            expected = f"{format_integer(value, 'en')} {field.unit.en}"
+            expected = f"{format_integer(value, 'en')} {field.unit_of(value).en}"
         assert entered == expected
         seen = score.normalised[field.name]
         places = " ".join(map(str, seen)) if isinstance(seen, list) else f"{seen:.3f}"
@@ -86,6 +86,19 @@ def test_show_says_all_of_it(send, signed_in, read_page, query, bundle, product,
         shown = rows.pop(name)[-1].replace("\N{MINUS SIGN}", "-")
         assert float(shown) == pytest.approx(score.normalised[ratio.name], abs=6e-4)
     assert not rows
+
+
+@ON_ONE
+@pytest.mark.parametrize(
+    ("years", "english", "french"), [(0, "0 years", "0 an"), (1, "1 year", "1 an")]
+)
+def test_show_one_of_a_unit(send, signed_in, read_page, granted, product, years, english, french):
+    location = send({**granted, "years_in_job": years}).location
+    label = product.by_name["years_in_job"].label
+    for language, expected in (("en", english), ("fr", french)):
+        page = read_page(signed_in.get(location, headers={"Accept-Language": language}).text)
+        [shown] = [r[1] for r in table(page) if r[0] == label.in_language(language)]
+        assert shown == expected
 
 
 @ON_ONE

@@ -111,7 +111,7 @@ def test_show_what_would_change_it(
     }[language]
 
     def amount(field, value):
-        return f"{format_integer(value, language)} {field.unit.in_language(language)}"
+        return f"{format_integer(value, language)} {field.unit_of(value).in_language(language)}"
 
     kinds = set()
     for application in applications[:30]:
