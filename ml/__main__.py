@@ -43,7 +43,7 @@ class Commands(click.Group):
 
 @click.group(cls=Commands)
 def main() -> None:
-    """Train a product's model and look at it."""
+    """Train, check and describe the model of a product."""
 
 
 if __name__ == "__main__":

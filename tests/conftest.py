@@ -17,6 +17,7 @@ for library in ("OMP", "OPENBLAS"):
 # A setting of whoever runs the tests is none of the tests'.
 for name in [name for name in os.environ if name.startswith("LOAN_")]:
     del os.environ[name]
+os.environ["FLASK_SKIP_DOTENV"] = "1"
 
 # The asserts of what is no test and no plugin are explained as well.
 pytest.register_assert_rewrite("tests.ml.explaining.search")

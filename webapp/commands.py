@@ -1,7 +1,10 @@
 """What every flask command needs: errors as one line, and counts in words."""
 
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 from flask import current_app
@@ -17,7 +20,17 @@ from webapp.failures import (
     OutcomeUnknown,
 )
 
-OUTDATED = " (is it up to date? flask --app webapp prepare)"
+
+def as_typed(command: str) -> str:
+    """Return a flask command as it can be typed in this folder with this installation."""
+    flask = Path(sys.executable).with_name("flask")
+    if shutil.which("flask") == str(flask):
+        return f"flask --app webapp {command}"
+    here = flask.relative_to(Path.cwd()) if flask.is_relative_to(Path.cwd()) else flask
+    return f"{here} --app webapp {command}"
+
+
+OUTDATED = f" (is it up to date? {as_typed('prepare')})"
 
 
 @contextmanager

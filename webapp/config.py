@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from click import ClickException
+from dotenv import find_dotenv
+from flask.helpers import get_load_dotenv
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -94,11 +96,18 @@ def _bind(text: str) -> str:
 class Config(BaseSettings):
     """The settings. `LOAN_BUNDLE` is the variable of `bundle`, and so on.
 
-    A setting that is not given to the class is read from its variable, or else from a file of the
-    same name in the secrets folder.
+    A setting that is not given to the class is read from its variable, from the file .env, or
+    from a file of the same name in the secrets folder, in this order.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, validate_default=False)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        # The file that the flask commands read, so that gunicorn does not serve other settings.
+        env_file=find_dotenv(usecwd=True) if get_load_dotenv() else None,
+        dotenv_filtering="match_prefix",
+        frozen=True,
+        validate_default=False,
+    )
 
     instance: Path = Field(
         default=Path("instance"),
@@ -158,10 +167,11 @@ class Config(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # The library's own source of secret files warns of one that it cannot read, and goes on.
-        del dotenv_settings, file_secret_settings
-        chosen = {**env_settings(), **init_settings()}.get("secrets_dir", "")
+        del file_secret_settings
+        sources = (init_settings, env_settings, dotenv_settings)
+        chosen = next((s["secrets_dir"] for s in (f() for f in sources) if "secrets_dir" in s), "")
         files = InitSettingsSource(settings_cls, _secret_files(str(chosen).strip()))
-        return init_settings, env_settings, files
+        return *sources, files
 
     @model_validator(mode="before")
     @classmethod
@@ -185,6 +195,10 @@ class Config(BaseSettings):
             config = cls()
         except ValidationError as error:
             lines = [*(_line(e) for e in error.errors()), *lines]
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidSetting(
+                f"{cls.model_config['env_file']}: cannot be read: {error}"
+            ) from None
         if lines:
             raise InvalidSetting("\n".join(lines))
         return config
@@ -240,7 +254,7 @@ def _line(error: ErrorDetails) -> str:
     name = str(error["loc"][0])
     field = Config.model_fields.get(name)
     if field is None:
-        return f"{PREFIX.lower()}{name}: no such setting"
+        return f"{variable(name)}: no such setting"
     shown = repr(error["input"]) if field.repr else "this value"
     return f"{variable(name)}: {shown} cannot be used. {field.description}"
 

@@ -13,8 +13,14 @@ from ml.product.texts import LANGUAGES
 
 @click.command("card")
 @bundle_option
-@click.option("--language", type=click.Choice(LANGUAGES), default=LANGUAGES[0], show_default=True)
-@click.option("--json", is_flag=True, help="Print every language, as one JSON object.")
+@click.option(
+    "--language",
+    type=click.Choice(LANGUAGES),
+    default=LANGUAGES[0],
+    show_default=True,
+    help="The language of the card.",
+)
+@click.option("--json", is_flag=True, help="Print the card in every language as one JSON object.")
 def command(bundle: Path, language: str, *, json: bool) -> None:
     """Print a bundle's model card as Markdown."""
     card = model_card(read_bundle(bundle))

@@ -12,9 +12,15 @@ from ml.training.dataset import read_rows
 
 @click.command("evaluate")
 @bundle_option
-@click.option("--data", type=click.Path(path_type=Path), required=True, metavar="CSV")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="CSV",
+    help="The rows to decide, with the columns of the product's data.",
+)
 def command(bundle: Path, data: Path) -> None:
-    """Decide the rows of a CSV file, print figures as JSON."""
+    """Decide the rows of a CSV file and print performance figures as JSON."""
     model = read_bundle(bundle)
     rows = read_rows(model.product, data)
     for line in left_out_lines(rows.left_out):

@@ -35,26 +35,28 @@ def _limit(ctx: click.Context, option: click.Parameter, value: str | None) -> fl
     "--data",
     type=click.Path(path_type=Path),
     metavar="CSV",
-    help="The rows to decide. Default: the report made at training, on rows left out of it.",
+    help="The rows to decide. Default: print the report made at training, on unseen rows.",
 )
-@click.option("--json", is_flag=True, help="Print all figures, as one JSON object.")
+@click.option("--json", is_flag=True, help="Print all figures as one JSON object.")
 @click.option(
     "--grant-ratio",
     metavar="R",
     callback=_limit,
-    help="The least ratio of two groups' grant rates. Default: the product's.",
+    help="The lowest ratio of two groups' grant rates that is within the limits. "
+    "Default: the product's.",
 )
 @click.option(
     "--difference",
     metavar="D",
     callback=_limit,
-    help="The largest difference in equal opportunity. Default: the product's.",
+    help="The largest difference in equal opportunity that is within the limits. "
+    "Default: the product's.",
 )
 @click.option(
     "--smallest-group",
     metavar="N",
     callback=_limit,
-    help="Rows, and good rows, from which a group is assessed. Default: the product's.",
+    help="How many rows, and good rows, a group needs to be assessed. Default: the product's.",
 )
 def command(bundle: Path, data: Path | None, *, json: bool, **given: float | None) -> None:
     """Compare decisions between protected groups."""

@@ -16,7 +16,7 @@ bundle_option = click.option(
     default="models/consumer_credit",
     show_default=True,
     metavar="DIR",
-    help="The folder that a training wrote.",
+    help="The bundle: the folder that a training wrote.",
 )
 
 

@@ -30,36 +30,44 @@ console = Console(stderr=True)
     "--product",
     default="consumer_credit",
     show_default=True,
-    help=f"A shipped one ({SHIPPED}) or a TOML file.",
+    help=f"A shipped product ({SHIPPED}) or the path of a TOML file.",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="CSV",
-    help="The rows to learn from. Default: the product's own.",
+    help="The rows to train on. Default: the product's own data.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Where to write the bundle. Default: models/PRODUCT.",
+    help="The folder to write the bundle to. Default: models/PRODUCT.",
 )
 @click.option(
     "--cost-ratio",
     type=FiniteRange(min=0, min_open=True),
     metavar="R",
-    help="The cost of a bad loan granted, over that of a good one refused. Default: the product's.",
+    help="The cost of granting a bad loan, divided by that of refusing a good one. "
+    "Default: the product's.",
 )
 @click.option(
     "--threshold",
     type=FiniteRange(0, 1, min_open=True, max_open=True),
     metavar="P",
-    help="The least probability that is granted. Default: by the cost ratio.",
+    help="The lowest probability of a good loan that is granted. Default: from the cost ratio.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0, SEEDS, max_open=True), default=SEED, show_default=True
+    "--seed",
+    type=click.IntRange(0, SEEDS, max_open=True),
+    default=SEED,
+    show_default=True,
+    metavar="N",
+    help="The seed of all random numbers.",
 )
-@click.option("--thorough", is_flag=True, help="More repeats and finer grids; takes long.")
+@click.option(
+    "--thorough", is_flag=True, help="Repeat the comparison and search finer grids. Takes longer."
+)
 def command(
     *,
     product: str,
@@ -70,7 +78,7 @@ def command(
     seed: int,
     thorough: bool,
 ) -> None:
-    """Compare the candidates and write a bundle."""
+    """Train a model: compare the candidates and write a bundle."""
     definition = read_product(product)
     file = data or definition.data_file
     rows = read_rows(definition, file)

@@ -12,7 +12,7 @@ from ml.commands.options import bundle_option
 @click.command("verify")
 @bundle_option
 def command(bundle: Path) -> None:
-    """Check a bundle's hashes, versions and known answers."""
+    """Check a bundle: file hashes, library versions and known answers."""
     model = read_bundle(bundle)
     verify_bundle(model)
     click.echo(f"{model.directory}: {model.version} is whole and gives its known answers")

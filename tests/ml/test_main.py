@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,8 @@ def test_help_of_a_command(run, command):
     assert code == 0
     assert out[0].startswith(f"Usage: python -m ml {command} ")
     assert errors == []
+    options = import_module(f"ml.commands.{command}").command.params
+    assert [option.name for option in options if not option.help] == []
 
 
 def test_command_missing_or_unknown(run):

@@ -173,7 +173,7 @@ def test_secret_files_are_settings(secret_files):
         ("loan_secret_key", "k" * 40, 0o604, "{file}: others may read it. Run: chmod 600 {file}"),
         ("loan_secret_key", "k" * 40, 0o644, "{file}: others may read it. Run: chmod 600 {file}"),
         ("loan_database_url", "mysql://a", 0o600, "LOAN_DATABASE_URL: this value cannot be used. "),
-        ("loan_secret", "k" * 40, 0o600, "loan_secret: no such setting"),
+        ("loan_secret", "k" * 40, 0o600, "LOAN_SECRET: no such setting"),
     ],
 )
 def test_bad_secret_file_is_one_clear_line(secret_files, name, content, mode, line):
@@ -197,6 +197,29 @@ def test_secret_files_that_cannot_be_read_are_one_clear_line(secret_files):
         read(LOAN_SECRETS_DIR=str(folder))
     with pytest.raises(InvalidSetting, match=r"^LOAN_SECRETS_DIR: [^\n]*nowhere: No such file"):
         read(LOAN_SECRETS_DIR=str(folder / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("file", "skip", "shown"),
+    [
+        ("POSTGRES_PASSWORD=x\nLOAN_WORKERS=7\nLOAN_THREADS=6", "0", "7 9"),
+        ("LOAN_WORKERS=7", "1", "2 9"),
+        ("LOAN_BUNDEL=x", "0", "LOAN_BUNDEL: no such setting"),
+        ("LOAN_WORKERS=two", "0", "LOAN_WORKERS: 'two' cannot be used."),
+    ],
+)
+def test_file_of_variables_is_read_as_the_flask_commands_read_it(tmp_path, file, skip, shown):
+    (tmp_path / ".env").write_text(file)
+    read_them = "c = Config.from_environment(); print(c.workers, c.threads)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"from webapp.config import Config; {read_them}"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "FLASK_SKIP_DOTENV": skip, "LOAN_THREADS": "9"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown in (done.stdout or done.stderr.splitlines()[-1])
 
 
 def test_secrets_of_a_container_may_have_any_mode(secret_files, monkeypatch):

@@ -1,1 +1,1 @@
-"""Proofs for those who check."""
+"""Checks for auditors."""

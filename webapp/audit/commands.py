@@ -15,16 +15,22 @@ DAY = "%Y-%m-%d"
 
 @click.command("replay")
 @click.argument("number", type=int, required=False)
-@click.option("--since", type=click.DateTime([DAY]), help="A day, from its midnight at the desk.")
+@click.option(
+    "--since",
+    type=click.DateTime([DAY]),
+    metavar="YYYY-MM-DD",
+    help="Only decisions from this day on, from midnight, LOAN_TIMEZONE.",
+)
 @with_appcontext
 def replay_decisions(number: int | None, since: datetime | None) -> None:
-    """Compute decision NUMBER again from its inputs, or those since a day, or all.
+    """Compute stored decisions again and compare the results.
 
-    The exit code is 0 if all of them match.
+    Give NUMBER for one decision, --since for those from a day on, or neither for all. The exit
+    code is 0 if all of them match.
     """
     if number is not None and since is not None:
-        raise click.UsageError("a NUMBER or --since, not both")
-    moment = since and _at_the_desk(since)
+        raise click.UsageError("give NUMBER or --since, not both")
+    moment = since and _midnight(since)
     with clear_errors():
         tally = replay(_tell, number=number, since=moment)
     _tell(_counted(tally))
@@ -33,12 +39,12 @@ def replay_decisions(number: int | None, since: datetime | None) -> None:
     click.get_current_context().exit(0 if tally.proven else 1)
 
 
-def _at_the_desk(day: datetime) -> datetime:
+def _midnight(day: datetime) -> datetime:
     midnight = day.replace(tzinfo=ZoneInfo(current_app.config["BABEL_DEFAULT_TIMEZONE"]))
     try:
         midnight.astimezone(ZoneInfo("UTC"))
     except OverflowError:
-        raise click.BadParameter(f"{day:{DAY}} is out of all time", param_hint="--since") from None
+        raise click.BadParameter(f"{day:{DAY}} is out of range", param_hint="--since") from None
     return midnight
 
 

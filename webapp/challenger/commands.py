@@ -9,14 +9,16 @@ from webapp.challenger.worker import Challenger, work
 from webapp.commands import clear_errors, many
 from webapp.serving.served import model
 
-challenger = AppGroup("challenger", help="The candidate that scores beside the model, unseen.")
+challenger = AppGroup(
+    "challenger", help="Run the challenger, which scores decisions and takes none."
+)
 
 
 @challenger.command("run")
-@click.option("--once", is_flag=True, help="Score what is there, say how many, and end.")
-@click.option("--parent", type=int, metavar="PID", help="End with the process of this number.")
+@click.option("--once", is_flag=True, help="Score what is waiting, print how many, and stop.")
+@click.option("--parent", type=int, metavar="PID", help="Stop when this process has ended.")
 def run_challenger(once: bool, parent: int | None) -> None:
-    """Score what the model has decided by the candidate that LOAN_CHALLENGER names."""
+    """Score stored decisions by the candidate that LOAN_CHALLENGER names."""
     for number in (signal.SIGTERM, signal.SIGINT) if not once else ():
         signal.signal(number, _end)
     with clear_errors():

@@ -7,20 +7,20 @@ from flask.cli import AppGroup, with_appcontext
 from flask_migrate import upgrade
 from flask_security import hash_password
 
-from webapp.commands import clear_errors
+from webapp.commands import as_typed, clear_errors
 from webapp.ledger.transaction import unit_of_work
 from webapp.people import api_keys as keys, service
 
 FIRST_USER = "admin"
 
-users = AppGroup("users", help="The people who sign in.")
-api_keys = AppGroup("api-keys", help="The keys of other systems.")
+users = AppGroup("users", help="Manage the people who sign in.")
+api_keys = AppGroup("api-keys", help="Manage the API keys of other systems.")
 
 
 @click.command()
 @with_appcontext
 def prepare() -> None:
-    """Bring the database up to date and create the first user."""
+    """Create or update the tables of the database, and create the first user."""
     with clear_errors(hint=""):
         upgrade()
     password, hashed = _new_password()
@@ -29,16 +29,16 @@ def prepare() -> None:
     with clear_errors():
         if first:
             click.echo(f"\n  First start: sign in as {FIRST_USER} with the password {password}")
-            click.echo("  It is shown this once.\n")
+            click.echo("  It is not shown again.\n")
         else:
             click.echo(f"\n  Sign in as {FIRST_USER}, or as any other user. A new password:")
-            click.echo(f"  flask --app webapp users set-password {FIRST_USER}\n")
+            click.echo(f"  {as_typed(f'users set-password {FIRST_USER}')}\n")
 
 
 @users.command("create")
 @click.argument("name")
 def create_user(name: str) -> None:
-    """Create the user NAME; the last line is a generated password."""
+    """Create the user NAME and print a generated password on the last line."""
     name = _checked(name)
     password, hashed = _new_password()
     with clear_errors(), unit_of_work() as transaction:
@@ -49,7 +49,10 @@ def create_user(name: str) -> None:
 @users.command("set-password")
 @click.argument("name")
 def set_password(name: str) -> None:
-    """Give the user NAME a generated password, on the last line; their sessions end."""
+    """Set a new password for the user NAME and print it on the last line.
+
+    All sessions of the user end.
+    """
     password, hashed = _new_password()
     with clear_errors(), unit_of_work() as transaction:
         service.set_password(transaction, name, password_hash=hashed)
@@ -59,7 +62,10 @@ def set_password(name: str) -> None:
 @users.command("deactivate")
 @click.argument("name")
 def deactivate_user(name: str) -> None:
-    """Keep the user NAME from signing in; their sessions end."""
+    """Stop the user NAME from signing in.
+
+    All sessions of the user end.
+    """
     with clear_errors(), unit_of_work() as transaction:
         service.set_active(transaction, name, active=False)
 
@@ -75,7 +81,7 @@ def activate_user(name: str) -> None:
 @api_keys.command("create")
 @click.argument("name")
 def create_api_key(name: str) -> None:
-    """Create an API key called NAME; the last line is the key, shown this once."""
+    """Create an API key called NAME and print it on the last line, once only."""
     name = _checked(name)
     with clear_errors(), unit_of_work() as transaction:
         key = keys.create_api_key(transaction, name)
@@ -85,7 +91,7 @@ def create_api_key(name: str) -> None:
 @api_keys.command("revoke")
 @click.argument("name")
 def revoke_api_key(name: str) -> None:
-    """Revoke the API key called NAME, at once."""
+    """Revoke the API key called NAME immediately."""
     with clear_errors(), unit_of_work() as transaction:
         keys.revoke_api_key(transaction, name)
 

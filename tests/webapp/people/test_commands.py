@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from webapp import create_app
@@ -44,6 +45,16 @@ def invoked(app, *arguments):
     return done.exit_code, done.stdout.splitlines(), done.stderr.splitlines()
 
 
+def command_of(group, *names):
+    for name in names:
+        group = group.commands[name]
+    return group
+
+
+def not_explained(option):
+    return isinstance(option, click.Option) and not option.help
+
+
 @ON_ONE
 def test_every_command_answers_help(run, app):
     for command in COMMANDS:
@@ -53,6 +64,7 @@ def test_every_command_answers_help(run, app):
         about = lines[2].strip()
         assert about[0].isupper()
         assert about.endswith(".")
+        assert not [o.name for o in command_of(app.cli, *command).params if not_explained(o)]
     ours = {name for name in app.cli.commands if name not in ("db", "routes", "run", "shell")}
     assert ours == {command[0] for command in COMMANDS}
 
@@ -213,6 +225,10 @@ def test_as_it_is_typed(tmp_path):
     made = subprocess.run([*flask, "api-keys", "create", "core-banking"], check=True, **run)
     assert made.stdout.startswith("ld_")
     assert not made.stderr
+    prepared_again = subprocess.run([*flask, "prepare"], check=True, **run)
+    [shown] = [x for x in prepared_again.stdout.splitlines() if "set-password" in x]
+    changed = subprocess.run(["bash", "-c", shown], check=True, **run)
+    assert len(changed.stdout.strip()) == 16
     again = subprocess.run([*flask, "api-keys", "create", "core-banking"], check=False, **run)
     assert again.returncode == 1
     assert again.stderr == "Error: there is an API key core-banking already\n"
