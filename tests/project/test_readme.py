@@ -53,9 +53,11 @@ def under_our_names(command):
 
 EVERY = {under_our_names(c): c for name in READMES for c in commands((ROOT / name).read_text())}
 BUILT = ("docker",)
+KEPT = "loan-desk:/app/instance"  # a named volume
 TRAINED = (".venv/bin/python", "-m", "ml", "train")
 SERVES = {("make", "run"), ("LOAN_BUNDLE=models/house_loan", "make", "run")}
 ITSELF = ("make", "test")
+CLONED = ("git", "clone", "REPOSITORY", "loan-desk", "&&", "cd", "loan-desk")
 
 
 def begin(*starts):
@@ -167,6 +169,17 @@ def test_service_of_ones_own_product_starts(checkout, environment, house):
         assert f'model="{house.version}"' in answer.read().decode()
 
 
+def test_clone_leads_to_the_makefile(tmp_path):
+    command = EVERY[CLONED].replace("REPOSITORY", shlex.quote(str(ROOT)))
+    subprocess.run(
+        ["bash", "-ec", f"{command} && test -f Makefile"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+
+
 def test_training_is_the_command_that_was_run(brought):
     [words] = begin(*TRAINED)
     text = (ROOT / "docs/bring-your-own.md").read_text()
@@ -178,12 +191,14 @@ def test_docker_s_commands_have_their_files():
     image = compose["services"]["web"]["image"]
     assert set(begin(*BUILT)) == {
         ("docker", "build", "-t", image, "."),
-        ("docker", "run", "-p", "5000:5000", "-it", image),
+        (*shlex.split("docker run -p 5000:5000 -it --rm --name loan-desk -v"), KEPT, image),
+        tuple(shlex.split("docker exec loan-desk flask --app webapp users set-password admin")),
         ("docker", "compose", "up", "-d"),
         ("docker", "compose", "logs", "web"),
     }
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "EXPOSE 5000" in dockerfile
+    assert f"VOLUME {KEPT.partition(':')[2]}" in dockerfile
     copied = re.findall(r"^COPY (?!--from)(\S+) ", dockerfile, flags=re.M)
     assert copied
     assert [name for name in copied if not (ROOT / name).exists()] == []
@@ -196,4 +211,7 @@ def test_docker_s_commands_have_their_files():
 def test_every_command_is_one_of_those():
     [key] = [w for w in EVERY if w[0].startswith("KEY=")]
     beside = {w for w in EVERY if w[0].startswith(".venv/")}
-    assert set(EVERY) == {key, ITSELF} | SERVES | set(begin(*BUILT)) | set(begin("curl")) | beside
+    assert (
+        set(EVERY)
+        == {key, ITSELF, CLONED} | SERVES | set(begin(*BUILT)) | set(begin("curl")) | beside
+    )
