@@ -2,6 +2,7 @@
 
 import math
 import re
+from datetime import UTC
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from ml.card.card import FIGURES, ModelCard
 from ml.card.fairness_table import as_text
 from ml.card.pictures import describe, picture_file
 from ml.evaluation.performance import threshold_for
-from ml.product.formats import decimal, format_integer, percent, short
+from ml.product.formats import decimal, format_integer, moment, percent, short
 from ml.product.texts import Text
 
 SPECIAL = re.compile(r"[\\`*\[\]<|]|(?<!\w)_|_(?!\w)")  # an underscore within a word is none
@@ -44,6 +45,7 @@ def as_markdown(card: ModelCard, language: str) -> str:
         "share": partial(percent, language=language),
         "decimal": partial(decimal, language=language),
         "short": partial(short, language=language),
+        "moment": partial(moment, language=language, zone=UTC),
     }
     return environment.get_template("card.md.jinja").render(
         card=card,

@@ -194,7 +194,7 @@ def test_docker_s_commands_have_their_files():
         (*shlex.split("docker run -p 5000:5000 -it --rm --name loan-desk -v"), KEPT, image),
         tuple(shlex.split("docker exec loan-desk flask --app webapp users set-password admin")),
         ("docker", "compose", "up", "-d"),
-        ("docker", "compose", "logs", "web"),
+        ("docker", "compose", "logs", "prepare"),
     }
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "EXPOSE 5000" in dockerfile

@@ -1,6 +1,5 @@
 """Grafana's role reads one view, the service's role reads and adds rows; neither can do more."""
 
-
 import psycopg
 import pytest
 from flask import Flask

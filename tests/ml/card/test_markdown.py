@@ -2,12 +2,14 @@
 
 import json
 import re
+from datetime import UTC
 
 import pytest
 
 from ml.card.card import FIGURES, ModelCard, model_card
 from ml.card.markdown import as_markdown
 from ml.card.pictures import describe
+from ml.product.formats import moment
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def test_markdown_holds_the_whole_card(card, language):
     said = [
         card.version,
         card.data.sha256,
-        card.trained_at.isoformat(),
+        f"{moment(card.trained_at, language, zone=UTC)} UTC",
     ]
     texts = [
         card.product.label,
