@@ -1,5 +1,6 @@
 """The language of a page: which one, and the filters that write in it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -73,6 +74,11 @@ def bounds(field: Field) -> str:
     """Say between which numbers an integer field lies."""
     low, high = (integer(n or 0) for n in (field.minimum, field.maximum))
     return str(_("%(low)s to %(high)s", low=low, high=high))
+
+
+def listed(items: Iterable[str]) -> str:
+    """Join items as a sentence does: a, b and c."""
+    return formats.listed(list(items), current())
 
 
 def moment(when: datetime) -> str:

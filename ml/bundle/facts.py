@@ -5,7 +5,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
 from ml.product.application import Application
-from ml.product.definition import Name
+from ml.product.quantities import Name
 from ml.product.texts import Text
 
 Measure = TypeVar("Measure")

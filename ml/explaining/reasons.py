@@ -8,8 +8,10 @@ import numpy as np
 from ml.explaining.coalitions import CoalitionShares
 from ml.explaining.shapley import KernelShares, LinearShares, Shares
 from ml.product.application import Application
-from ml.product.definition import Field, Product, Ratio
-from ml.product.texts import Case, Text
+from ml.product.definition import Field, Product
+from ml.product.formats import decimal, format_integer
+from ml.product.quantities import Ratio
+from ml.product.texts import COUNTED, LANGUAGES, Case, Text
 from ml.scoring.margins import KernelMargin, LinearMargin
 from ml.scoring.scorer import Scorer
 
@@ -90,7 +92,7 @@ class Explainer:
         sizes = np.repeat(self._sizes, self._sizes)
         self._tied = np.flatnonzero(sizes > 1).tolist()  # the members that are not alone
         self._ratios = {r.name: r for r in product.ratios}
-        self._said: dict[tuple[str, Case, Text | None], Text] = {}
+        self._said: dict[tuple[str, Case, Text | None, bool], Text] = {}
         frame = {f.name: [a[f.name] for a in background] for f in product.inputs}
         self._background = scorer.matrix(frame)
         self.base = float(scorer.margins(frame).mean())
@@ -145,6 +147,7 @@ class Explainer:
         self, application: Application, row: np.ndarray, against: np.ndarray
     ) -> dict[str, Text]:
         sides = np.where(against.mean(axis=0) > 0, 1, -1)
+        favours = dict(zip(self._players, sides > 0, strict=True))
         # How much each member does of what its player does, background row by row: one that is
         # alone does all of it.
         effects = np.repeat(against, self._sizes, axis=1)
@@ -157,7 +160,9 @@ class Explainer:
         for player, names in self._players.items():
             # Of a block, the member that does most of what the block does is spoken of.
             member = max(names, key=total.__getitem__)
-            texts[player] = self._say(member, application, high=high[member])
+            texts[player] = self._say(
+                member, application, high=high[member], favours=bool(favours[player])
+            )
         return texts
 
     def _speaks_high(self, row: np.ndarray, effects: np.ndarray) -> list[bool]:
@@ -174,7 +179,7 @@ class Explainer:
         ).tolist()
         return speaks
 
-    def _say(self, name: str, application: Application, *, high: bool) -> Text:
+    def _say(self, name: str, application: Application, *, high: bool, favours: bool) -> Text:
         said: Field | Ratio = self._ratios.get(name) or self._product.by_name[name]
         value, choice = application.get(name), None
         case: Case = "high" if high else "low"
@@ -185,10 +190,23 @@ class Explainer:
         elif isinstance(said, Field) and said.kind == "choice":
             choice = next((c.label for c in said.choices if c.value == value), None)
             case = "value" if choice else "missing"
-        key = (name, case, choice)
+        noted = favours and case == "missing" and value is None
+        key = (name, case, choice, noted)
         if key not in self._said:  # some dozens for a product, and slow to put together
-            self._said[key] = said.reasons.say(case, label=said.label, choice=choice)
+            text = said.reasons.say(case, label=said.label, choice=choice)
+            self._said[key] = self._with_stand_in(text, said) if noted else text
         return self._said[key]
+
+    def _with_stand_in(self, text: Text, said: Field | Ratio) -> Text:
+        value = _in_words(said, self._scorer.counted_as(said.name))
+        return Text(
+            **{
+                language: COUNTED.in_language(language).format(
+                    text=text.in_language(language), value=value.in_language(language)
+                )
+                for language in LANGUAGES
+            }
+        )
 
 
 def _is_missing(said: Field | Ratio, application: Application) -> bool:
@@ -196,6 +214,24 @@ def _is_missing(said: Field | Ratio, application: Application) -> bool:
     if isinstance(said, Field):
         return application[said.name] is None
     return None in {application[n] for n in said.inputs} or 0 in {application[n] for n in said.over}
+
+
+def _in_words(said: Field | Ratio, value: float | str) -> Text:
+    """Return what a missing answer counts as, in words."""
+    if isinstance(value, str):
+        choices = said.choices if isinstance(said, Field) else ()
+        return next(c.label for c in choices if c.value == value)
+    if isinstance(said, Field) and said.kind == "flag":
+        return Text(en="yes", fr="oui") if value >= 0.5 else Text(en="no", fr="non")
+    return Text(**{language: _number(said, value, language) for language in LANGUAGES})
+
+
+def _number(said: Field | Ratio, value: float, language: str) -> str:
+    if isinstance(said, Ratio):
+        return decimal(value, language, places=2)
+    unit = said.unit_of(round(value))
+    suffix = f"\u00a0{unit.in_language(language)}" if unit else ""
+    return format_integer(round(value), language) + suffix
 
 
 def _weighs(share: float, heaviest: float) -> bool:

@@ -12,6 +12,7 @@ from pydantic import (
 )
 
 from ml.product.formats import plural_form
+from ml.product.quantities import Finite, Name, PolicyRule, Ratio
 from ml.product.texts import (
     CASES,
     LANGUAGES,
@@ -21,9 +22,9 @@ from ml.product.texts import (
 )
 
 DATA = Path(__file__).parents[1] / "data"
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-Finite = Annotated[float, Bounded(allow_inf_nan=False)]
+# What would change a refusal is found by scoring every value, and every pair of an amount with
+# another value. So many pairs take about a second with the slowest SVC (docs/benchmarks.md).
+MAX_PAIRS = 100_000
 
 
 class Group(Stated):
@@ -56,10 +57,17 @@ class Field(Stated):
     choices: tuple[Choice, ...] = ()
     optional: bool = False
     changeable: bool = False  # the applicant could ask for another value
+    step: Annotated[int, Bounded(ge=1)] = 1  # suggested values are its multiples
     protected: bool = False  # never asked with the application, never scored
     transform: Literal["log", "sqrt"] | None = None
     bands: tuple[int, ...] = ()  # of a protected number: where its second group begins, and so on
     reasons: Wording = Wording()
+
+    @property
+    def suggested(self) -> range:
+        """The values of an integer field that may be suggested, in ascending order."""
+        low, high = self.minimum or 0, self.maximum or 0
+        return range(-(-low // self.step) * self.step, high + 1, self.step)
 
     @model_validator(mode="after")
     def _kind_has_what_it_needs(self) -> Self:
@@ -68,8 +76,8 @@ class Field(Stated):
             raise ValueError("an integer field, and no other, states minimum and maximum")
         if bounds != sorted(bounds):
             raise ValueError("the minimum is above the maximum")
-        if self.kind != "integer" and (self.at_most or self.transform):
-            raise ValueError("an integer field, and no other, has at_most or a transform")
+        if self.kind != "integer" and (self.at_most or self.transform or self.step != 1):
+            raise ValueError("an integer field, and no other, has at_most, a transform or a step")
         if (self.kind == "choice") != bool(self.choices):
             raise ValueError("a choice field, and no other, lists its choices")
         _refuse_twice([c.value for c in self.choices])
@@ -87,7 +95,7 @@ class Field(Stated):
         if list(self.bands) != sorted(set(self.bands)):
             raise ValueError("the bands do not ascend")
         if self.unit_one and not self.unit:
-            raise ValueError("a field with unit_one has a unit too")
+            raise ValueError("a field with unit_one has a unit")
         if self.transform == "sqrt" and (self.minimum or 0) < 0:
             raise ValueError("the square root needs a minimum of 0 or more")
         if hasattr(BaseModel, self.name):
@@ -116,30 +124,6 @@ class Field(Stated):
         return Text(**words)
 
 
-class Ratio(Stated):
-    """A quantity computed from fields: a weighted ``sum``, times ``times``, over ``over``."""
-
-    name: Name
-    label: Text
-    sum: Annotated[dict[Name, Finite], Bounded(min_length=1)]
-    times: tuple[Name, ...] = ()
-    over: tuple[Name, ...] = ()
-    minimum: Finite  # the value is clipped to these bounds before it is normalised
-    maximum: Finite
-    reasons: Wording = Wording()
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The names of the fields it is computed from."""
-        return tuple(dict.fromkeys((*self.sum, *self.times, *self.over)))
-
-    @model_validator(mode="after")
-    def _bounds_agree(self) -> Self:
-        if self.minimum >= self.maximum:
-            raise ValueError("the minimum is not below the maximum")
-        return self
-
-
 class Fairness(Stated):
     """From where on a difference between groups is reported: a bank's settings, not law."""
 
@@ -164,6 +148,7 @@ class Product(Stated):
     data: str
     target: Name
     amount: Name
+    term: Name | None = None  # the field that says how long the loan runs
     target_meaning: Text | None = None  # how good and bad are to be read
     limits: tuple[Text, ...] = ()  # what the data and any model of them cannot say
     cost_ratio: Annotated[Finite, Bounded(gt=0)]  # a bad loan granted : a good one refused
@@ -172,6 +157,7 @@ class Product(Stated):
     groups: tuple[Group, ...]
     fields: tuple[Field, ...]
     ratios: tuple[Ratio, ...] = ()
+    policy_rules: tuple[PolicyRule, ...] = ()
 
     @cached_property
     def inputs(self) -> tuple[Field, ...]:
@@ -227,6 +213,7 @@ class Product(Stated):
     def _names_agree(self) -> Self:
         _refuse_twice([self.target, *(f.name for f in self.fields), *(r.name for r in self.ratios)])
         _refuse_twice([g.name for g in self.groups])
+        _refuse_twice([r.name for r in self.policy_rules])
         self._refuse_unknown()
         if self.by_name[self.amount].optional:
             raise ValueError(f"the amount, {self.amount}, cannot be optional")
@@ -235,6 +222,19 @@ class Product(Stated):
         for field in self.inputs:
             if field.at_most and self.by_name[field.at_most].at_most:
                 raise ValueError(f"{field.name} is limited by {field.at_most}, itself limited")
+        return self
+
+    @model_validator(mode="after")
+    def _suggestions_are_few(self) -> Self:
+        values = {
+            f.name: len(f.suggested) for f in self.inputs if f.changeable and f.kind == "integer"
+        }
+        pairs = values.pop(self.amount, 1) * max(values.values(), default=1)
+        if pairs > MAX_PAIRS:
+            raise ValueError(
+                f"{pairs:,} pairs of values could be suggested: state a step that leaves "
+                f"{MAX_PAIRS:,} at most"
+            )
         return self
 
     def _refuse_unknown(self) -> None:
@@ -254,8 +254,9 @@ class Product(Stated):
 
     def _references(self) -> list[tuple[str, str]]:
         limits = [(f.name, f.at_most) for f in self.inputs if f.at_most is not None]
-        terms = [(r.name, n) for r in self.ratios for n in r.inputs]
-        return [("amount", self.amount), *limits, *terms]
+        terms = [(r.name, n) for r in (*self.ratios, *self.policy_rules) for n in r.inputs]
+        term = [("term", self.term)] if self.term else []
+        return [("amount", self.amount), *term, *limits, *terms]
 
 
 def _refuse_twice(names: list[str]) -> None:

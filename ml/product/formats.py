@@ -1,12 +1,14 @@
 """Numbers, shares and moments as English and French write them, by CLDR."""
 
 import re
+from collections.abc import Sequence
 from copy import copy
 from datetime import datetime, tzinfo
 from functools import cache
 
 from babel import Locale
 from babel.dates import format_datetime
+from babel.lists import format_list
 from babel.numbers import NumberPattern, format_decimal
 
 
@@ -133,6 +135,22 @@ def moment(when: datetime, language: str, *, zone: tzinfo) -> str:
     str
     """
     return format_datetime(when, "medium", tzinfo=zone, locale=_locale(language))
+
+
+def listed(items: Sequence[str], language: str) -> str:
+    """Join items as a sentence does: a, b and c.
+
+    Parameters
+    ----------
+    items : sequence of str
+    language : str
+        Its two-letter code.
+
+    Returns
+    -------
+    str
+    """
+    return format_list(items, locale=_locale(language))
 
 
 def plural_form(number: int, language: str) -> str:

@@ -82,8 +82,11 @@ PLAIN: dict[str, Text] = {
     "yes": Text(en="{label}: yes", fr="{label} : oui"),
     "no": Text(en="{label}: no", fr="{label} : non"),
     "value": Text(en="{label}: {choice}", fr="{label} : {choice}"),
-    "missing": Text(en="{label} is not known", fr="{label} : non connu"),
+    "missing": Text(en="{label} is missing", fr="{label} : valeur manquante"),
 }
+# What is put behind the words for a missing answer that speaks for granting: what the model does
+# not know is then named with what the model takes it for.
+COUNTED = Text(en="{text} (counted as {value})", fr="{text} (valeur retenue : {value})")
 CASES: dict[str, tuple[Case, ...]] = {  # of each kind of field
     "integer": ("high", "low"),
     "flag": ("yes", "no"),

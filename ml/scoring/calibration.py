@@ -49,32 +49,3 @@ class Sigmoid:
         inverse = np.exp(-np.abs(exponent))
         probability: np.ndarray = np.where(exponent < 0, 1.0, inverse) / (1 + inverse)
         return probability
-
-    def margin_at(self, probability: float) -> float:
-        """Return the margin that is calibrated to a probability.
-
-        Parameters
-        ----------
-        probability : float
-            Above 0, below 1.
-
-        Returns
-        -------
-        float
-        """
-        return (-log_odds(probability) - self._b) / self._a
-
-
-def log_odds(probability: float) -> float:
-    """Return the logarithm of the odds.
-
-    Parameters
-    ----------
-    probability : float
-        Above 0, below 1.
-
-    Returns
-    -------
-    float
-    """
-    return math.log(probability) - math.log1p(-probability)

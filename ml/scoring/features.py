@@ -78,6 +78,23 @@ def transform_one(value: float, transform: str | None) -> float:
     return math.sqrt(value) if transform == "sqrt" else value
 
 
+def untransformed(value: float, transform: str | None) -> float:
+    """Undo `transform_one`.
+
+    Parameters
+    ----------
+    value : float
+    transform : {"log", "sqrt"} or None
+
+    Returns
+    -------
+    float
+    """
+    if transform == "log":
+        return math.copysign(math.expm1(abs(value)), value)
+    return value**2 if transform == "sqrt" else value
+
+
 def ratio_one(application: Application, definition: tuple[Any, Any, Any, float, float]) -> float:
     """Compute a ratio of one application, as `ratio` does of many.
 

@@ -9,8 +9,16 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ml.product.application import Application
-from ml.scoring.calibration import Sigmoid, log_odds
-from ml.scoring.features import codes_of, number, ratio, ratio_one, transform_one, transformed
+from ml.scoring.calibration import Sigmoid
+from ml.scoring.features import (
+    codes_of,
+    number,
+    ratio,
+    ratio_one,
+    transform_one,
+    transformed,
+    untransformed,
+)
 from ml.scoring.margins import KernelMargin, read_margin
 
 Normalised = dict[str, float | list[int]]
@@ -218,37 +226,23 @@ class Scorer:
         ]
         return np.column_stack([*scaled, *absent, *words])
 
-    def margin_at(self, probability: float) -> float:
-        """Return the margin that is calibrated to a probability.
-
-        Parameters
-        ----------
-        probability : float
-            Above 0, below 1.
-
-        Returns
-        -------
-        float
-        """
-        if self.margin is None:
-            return log_odds(probability)
-        return self._calibration.margin_at(probability)
-
-    def place(self, name: str) -> tuple[float, float]:
-        """Return how a column of numbers is normalised.
+    def counted_as(self, name: str) -> float | str:
+        """Return the answer that stands for a missing one.
 
         Parameters
         ----------
         name : str
-            Of a number or a ratio.
+            Of a field or a ratio.
 
         Returns
         -------
-        (float, float)
-            The mean and the standard deviation of its training values, after its transform.
+        float or str
+            The training median of a number, a flag or a ratio; the most frequent word of a choice.
         """
-        _, mean, scale = self._scales[self._scaled.index(name)]
-        return mean, scale
+        if name in self._scaled:
+            median, _, _ = self._scales[self._scaled.index(name)]
+            return untransformed(median, self._transforms.get(name))
+        return next(str(fill) for choice, _, fill in self._choices if choice == name)
 
     def _see(self, application: Application) -> tuple[Normalised, list[float]]:
         scaled = self._scale_one(application)

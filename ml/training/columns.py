@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from ml.product.definition import Product, Ratio
+from ml.product.definition import Product
+from ml.product.quantities import Ratio
 from ml.scoring.features import ratio, transformed
 
 

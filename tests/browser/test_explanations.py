@@ -12,10 +12,10 @@ SAID = {
         "why": "Why",
         "principal": "Principal reasons for the refusal:",
         "reason": "There is an adverse credit record",
-        "change": "What would change it",
-        "term": "Term: none found from 61 to 72 months",
+        "change": "What would change this decision",
+        "term": "Nothing is suggested without an answer to: Monthly income.",
         "try": "Try these values",
-        "trial": "Trial, not a decision: Loan amount: 3,000 EUR, Term: 24 months → would be",
+        "trial": "What-if (not a decision): Loan amount: 3,000 EUR, Term: 24 months → would be",
         "model": "Model",
         "fairness": "Fairness",
         "card": "This card as JSON",
@@ -25,10 +25,11 @@ SAID = {
         "why": "Pourquoi",
         "principal": "Motifs principaux du refus :",
         "reason": "Un incident de crédit est enregistré",
-        "change": "Ce qui la changerait",
-        "term": "Durée : rien trouvé de 61 à 72 mois",
+        "change": "Ce qui changerait la décision",
+        "term": "Aucune proposition sans cette réponse : Revenu mensuel.",
         "try": "Essayer ces valeurs",
-        "trial": "Essai, non une décision : Montant du prêt : 3 000 EUR, Durée : 24 mois → serait",
+        "trial": "Simulation, sans valeur de décision : "
+        "Montant du prêt : 3 000 EUR, Durée : 24 mois → serait",
         "model": "Modèle",
         "fairness": "Équité",
         "card": "Cette fiche en JSON",
@@ -39,6 +40,13 @@ SAID = {
 def fits(page: Page) -> bool:
     """Whether nothing reaches beyond the screen's edge."""
     return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def broken_heads(page: Page) -> list[str]:
+    """Return the heads of the chart's sides that take more than a line."""
+    return page.locator(".shares .sides span").evaluate_all(
+        "heads => heads.filter(h => h.getBoundingClientRect().height > 30).map(h => h.innerText)"
+    )
 
 
 @pytest.mark.parametrize("locale", list(SAID))
@@ -130,6 +138,7 @@ def test_no_page_is_wider_than_the_screen(desk, page, refuse):
         for width in (1100, 360):
             page.set_viewport_size({"width": width, "height": 800})
             assert fits(page), (width, what)
+            assert not broken_heads(page), (width, what)
 
     desk.sign_in(page)
     refuse(page)

@@ -156,6 +156,7 @@ def breakages(definition, rows):
         ("minimum = 1_000\n", ""),
         ('name = "cosigner"', 'name = "copy"'),
         ('amount = "loan_amount"', 'amount = "cosigner"'),
+        ("step = 12\n", ""),
         (f'group = "loan"\n{loan}', f'group = "money"\n{loan}'),
     ):
         text = definition

@@ -8,8 +8,17 @@ import pytest
 
 from ml.explaining.reasons import MOST_PLAYERS
 from ml.product.application import Rules
-from ml.product.definition import Choice, Fairness, Field, Group, Product, Ratio, RowFlaws
+from ml.product.definition import (
+    MAX_PAIRS,
+    Choice,
+    Fairness,
+    Field,
+    Group,
+    Product,
+    RowFlaws,
+)
 from ml.product.files import parse_product
+from ml.product.quantities import PolicyRule, Ratio
 from ml.product.samples import examples
 from ml.product.texts import PLAIN, Wording
 from ml.training.reference import BACKGROUND_ROWS, MOST_ROWS
@@ -22,6 +31,7 @@ PARTS = {
     "A field": Field,
     "An answer": Choice,
     "A ratio": Ratio,
+    "A policy rule": PolicyRule,
     "Reasons in your own words": Wording,
     "Limits of fairness": Fairness,
     "Known flaws of the rows": RowFlaws,
@@ -66,6 +76,7 @@ def test_doc_s_example_has_every_key_and_holds_together():
         Field: fields,
         Choice: [c for f in fields for c in f.get("choices", ())],
         Ratio: said["ratios"],
+        PolicyRule: said["policy_rules"],
         Wording: wordings,
         Fairness: [said["fairness"]],
         RowFlaws: [said["rows"]],
@@ -79,6 +90,7 @@ def test_doc_s_example_has_every_key_and_holds_together():
 
 def test_doc_s_numbers_are_those_of_the_code():
     for pattern, number in (
+        (r"steps must leave ([\d,]+) of them", MAX_PAIRS),
         (r"With more than (\d+) lines", MOST_PLAYERS),
         (r"(\d+) of each are needed", FOLDS**2),
         (r"at least (\d+) good", FOLDS**2),

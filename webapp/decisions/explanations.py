@@ -1,6 +1,6 @@
 """Why a decision fell as it did, and what would have changed it."""
 
-from ml.explaining.counterfactual import Counterfactual, nearest_granted
+from ml.explaining.counterfactual import Changes, nearest_granted
 from webapp.decisions.records import Contents, Decision, Stored
 from webapp.decisions.service import as_stored
 from webapp.serving.served import model
@@ -20,7 +20,7 @@ def explain(decision: Decision, contents: Contents) -> Stored | None:
     return as_stored(explained.reasons)
 
 
-def find_counterfactuals(decision: Decision, contents: Contents) -> list[Counterfactual] | None:
+def find_changes(decision: Decision, contents: Contents) -> Changes | None:
     """Return what would have changed a refusal; None where its model is no longer here."""
     bundle = model.of(decision.model)
     if bundle is None:

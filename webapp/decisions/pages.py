@@ -7,15 +7,15 @@ from flask import Blueprint, abort, g, redirect, render_template, request, url_f
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from ml.product.application import Value
-from ml.product.definition import Field
+from ml.product.application import Application, Value
+from ml.product.definition import Field, Product
 from ml.product.texts import Text
 from webapp.columns import LAST_ID
 from webapp.decisions import explanations, search, service
 from webapp.decisions.damage import Damaged
 from webapp.decisions.forms import ApplicationForm, trial_form
 from webapp.decisions.records import Contents, Decision, Stored, Trial
-from webapp.language import decimal, integer, words
+from webapp.language import decimal, integer, listed, words
 from webapp.ledger.transaction import unit_of_work
 from webapp.serving.served import model
 
@@ -34,6 +34,23 @@ class Row:
     unit: str
     normalised: str
     empty: bool = False
+
+
+@dataclass(frozen=True)
+class Suggested:
+    """What would change a refusal, in words.
+
+    ``offers`` has each suggested loan with its probability, ``without`` a sentence for each field
+    of which no other value is enough alone, and ``lacking`` the missing answers without which no
+    rule can be checked.
+    """
+
+    offers: list[tuple[str, float]]
+    without: list[str]
+    pairs: bool  # were the amount and another field changed together
+    steps: str
+    rules: str
+    lacking: str
 
 
 @dataclass(frozen=True)
@@ -118,7 +135,7 @@ def _page(decision: Decision, contents: Contents | None, form: ApplicationForm |
         rows=rows,
         computed=computed,
         bars=_bars(explanations.explain(decision, contents) or []) if asked else None,
-        changes=None if decision.granted else _changes(decision, contents, fields),
+        suggested=None if decision.granted else _suggested(decision, contents, product),
         form=form,
         trials=[_tried(t, contents, fields) for t in search.list_trials(decision.id)],
     )
@@ -139,23 +156,57 @@ def _bars(reasons: Stored) -> list[Bar]:
     ]
 
 
-def _changes(
-    decision: Decision, contents: Contents, fields: dict[str, Field]
-) -> list[dict[str, object]] | None:
-    found = explanations.find_counterfactuals(decision, contents)
-    if found is None:
+def _suggested(decision: Decision, contents: Contents, product: Product | None) -> Suggested | None:
+    changes = explanations.find_changes(decision, contents)
+    if changes is None or product is None:
         return None
-    return [
-        {
-            "label": words(fields[c.field].label),
-            "asked": _with_unit(fields[c.field], contents.inputs[c.field]),
-            "value": None if c.value is None else _with_unit(fields[c.field], c.value),
-            "probability": c.probability,
-            "searched": c.searched
-            and (integer(c.searched[0]), _with_unit(fields[c.field], c.searched[1])),
-        }
-        for c in found
-    ]
+    rules = product.policy_rules
+    named = dict.fromkeys(name for rule in rules for name in rule.inputs)
+    return Suggested(
+        offers=[
+            (offer(product, contents.inputs, s.values), s.probability) for s in changes.suggestions
+        ],
+        without=[
+            _no_value(product.by_name[name], *searched)
+            for name, searched in changes.searched.items()
+            if not any(name in s.values for s in changes.suggestions if len(s.values) == 1)
+        ],
+        pairs=len(changes.searched) > 1,
+        steps=listed(
+            _with_unit(product.by_name[name], product.by_name[name].step)
+            for name in changes.searched
+        ),
+        rules=listed(words(rule.label) for rule in rules),
+        lacking=listed(
+            words(product.by_name[name].label) for name in named if contents.inputs[name] is None
+        ),
+    )
+
+
+def offer(product: Product, inputs: Application, values: dict[str, int]) -> str:
+    """Say a loan with these values in place of those applied for."""
+    amount, term = (product.by_name.get(name or "") for name in (product.amount, product.term))
+    loan = {**inputs, **values}
+    said = {f.name: _with_unit(f, loan[f.name]) for f in (amount, term) if f and loan[f.name]}
+    if term and term.name in said:
+        terms = {"amount": said[product.amount], "term": said[term.name]}
+        loan_said = _("A loan of %(amount)s over %(term)s", **terms)
+    else:
+        loan_said = _("A loan of %(amount)s", amount=said[product.amount])
+    others = [(product.by_name[name], value) for name, value in values.items() if name not in said]
+    more = ", ".join(f"{words(field.label)} {_with_unit(field, value)}" for field, value in others)
+    return f"{loan_said} ({more})" if more else str(loan_said)
+
+
+def _no_value(field: Field, low: int, high: int) -> str:
+    return str(
+        _(
+            "%(label)s: no other value from %(low)s to %(high)s would be enough on its own",
+            label=words(field.label),
+            low=integer(low),
+            high=_with_unit(field, high),
+        )
+    )
 
 
 def _tried(t: Trial | Damaged, contents: Contents, fields: dict[str, Field]) -> dict[str, object]:
@@ -171,9 +222,9 @@ def _tried(t: Trial | Damaged, contents: Contents, fields: dict[str, Field]) -> 
 
 def _with_unit(field: Field, value: Value) -> str:
     if value is None:
-        return str(_("not known"))
+        return str(_("not given"))
     unit = _unit(field, value)
-    return _entered(field, value) + (f"\u00a0{unit}" if unit else "")
+    return f"{_entered(field, value)}\u00a0{unit}" if unit else _entered(field, value)
 
 
 def _unit(field: Field, value: Value) -> str:
@@ -193,7 +244,7 @@ def _position(name: str) -> int | None:
 def _row(field: Field | None, name: str, value: Value, normalised: float | list[int]) -> Row:
     label, seen = words(field.label) if field else name, _normalised(normalised)
     if value is None:
-        return Row(label, _("not known"), "", seen, empty=True)
+        return Row(label, _("not given"), "", seen, empty=True)
     if field is None:  # a product that is no longer served
         return Row(label, str(value), "", seen)
     return Row(label, _entered(field, value), _unit(field, value), seen)

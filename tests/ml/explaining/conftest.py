@@ -87,12 +87,15 @@ def products() -> dict[str, Product]:
     ratios = [*stated(credit)["ratios"], SECOND_RATIO]
     lenient = with_optional(mortgage, "property_type", "credit_history_meets_guidelines")
     few = [stated(f) for f in lenient.fields if f.name in EIGHT]
-    rows = {"leave_out_empty": ["loan_term_months"], "repeated": "leave_out"}
+    rest = {
+        "rows": {"leave_out_empty": ["loan_term_months"], "repeated": "leave_out"},
+        "policy_rules": [],
+    }
     return {
         "consumer_credit": credit,
         "mortgage": mortgage,
         "tied": Product.model_validate(stated(credit) | {"ratios": ratios}),
-        "reduced": Product.model_validate(stated(lenient) | {"fields": few, "rows": rows}),
+        "reduced": Product.model_validate(stated(lenient) | {"fields": few} | rest),
     }
 
 

@@ -1,21 +1,19 @@
-"""Counterfactuals by trying every value, with which the quick search is compared."""
+"""Suggestions by scoring every value alone, in plain Python."""
 
 import io
 import json
 
 import numpy as np
 
-from ml.explaining.counterfactual import Counterfactual, nearest_granted
+from ml.explaining.counterfactual import Changes, Suggestion
 from ml.product.definition import Product
 from ml.scoring.scorer import Scorer
-from ml.training.dataset import read_rows
+from ml.training.dataset import as_applications, read_rows
 
 
 def real(product):
     """The applications of the product's rows."""
-    fields = read_rows(product, product.data_file).fields
-    rows = fields.astype(object).where(fields.notna(), None).to_dict("records")
-    return [{n: int(v) if isinstance(v, float) else v for n, v in row.items()} for row in rows]
+    return as_applications(read_rows(product, product.data_file).fields)
 
 
 def ranges_of(product):
@@ -27,88 +25,102 @@ def ranges_of(product):
     }
 
 
-def changeable(product, *names, **said):
-    """Return the product with these fields as the only ones that the applicant can change."""
-    fields = [
-        f.model_dump(exclude_unset=True) | {"changeable": f.name in names} for f in product.fields
-    ]
-    return Product.model_validate(
-        product.model_dump(exclude_unset=True) | {"fields": fields} | said
-    )
+def changed(product, *, fields=None, **stated):
+    """Return the product with other keys, and with other keys of some fields."""
+    said = product.model_dump(exclude_unset=True) | stated
+    for field in said["fields"]:
+        field |= (fields or {}).get(field["name"], {})
+    return Product.model_validate(said)
 
 
 def refused(scorer, applications, *, count, threshold=0.5):
+    """Return some of the applications that are refused, from all over them."""
     frame = {name: [a[name] for a in applications] for name in applications[0]}
     probability = scorer.score_many(frame)
     found = [a for a, p in zip(applications, probability, strict=True) if p < threshold]
     assert len(found) >= count
-    return found[:count]
+    return found[:: len(found) // count][:count]
 
 
-def frame_of(application, field, values):
-    return {n: [v] * len(values) for n, v in application.items()} | {field: list(values)}
+def by_force(product, scorer, application, *, threshold, ranges):
+    """Return the changes that `nearest_granted` must find."""
+    values = {
+        f.name: _values(f, product, application, ranges)
+        for f in product.inputs
+        if f.changeable and f.kind == "integer"
+    }
+
+    def first(candidates):
+        for changes in candidates:
+            other = application | changes
+            if not _breaks_a_rule(product, other) and _within_limits(product, other):
+                probability = scorer.score(other).probability
+                if probability >= threshold:
+                    return [Suggestion(changes, probability)]
+        return []
+
+    found = []
+    for name, tried in values.items():
+        applied = application[name]
+        below = [v for v in reversed(tried) if applied is not None and v < applied]
+        above = [v for v in tried if applied is None or v > applied]
+        found += first({name: v} for v in below) + first({name: v} for v in above)
+    if not found and product.amount in values:
+        amounts = values.pop(product.amount)
+        pairs = [
+            (-amount, abs(v - (application[name] or 0)), v, name)
+            for amount in amounts
+            for name, tried in values.items()
+            for v in tried
+        ]
+        pairs.sort(key=lambda pair: pair[:3])
+        found = first({product.amount: -minus, name: v} for minus, _, v, name in pairs)
+        values[product.amount] = amounts
+    searched = {name: (min(tried), max(tried)) for name, tried in values.items() if tried}
+    return Changes(found, searched)
 
 
-def halfway(scorer, application, field, values):
-    """Return a threshold that some of the values reach and others miss."""
-    probability = scorer.score_many(frame_of(application, field, values))
-    return float(probability.min() + probability.max()) / 2
-
-
-def by_force(scorer, application, field, values, threshold=0.5):
-    """Return the first of the values that is granted."""
-    if len(values) == 0:
-        return None
-    granted = scorer.score_many(frame_of(application, field, values)) >= threshold
-    return values[int(granted.argmax())] if granted.any() else None
-
-
-def sides(product, application, field, ranges):
-    """Return the values on each side, the nearest first."""
-    low, high = ranges[field.name]
-    low, high = max(low, field.minimum), min(high, field.maximum)
-    if field.at_most:
-        high = min(high, application[field.at_most])
+def _values(field, product, application, ranges):
     applied = application[field.name]
-    below = high if applied is None else min(high, applied - 1)
-    above = low if applied is None else max(low, applied + 1)
-    both = {"less": range(below, low - 1, -1), "more": range(above, high + 1)}
-    return {"less": both["less"]} if field.name == product.amount else both
+    low, high = ranges[field.name]
+    values = [
+        v
+        for v in range(max(low, field.minimum), min(high, field.maximum) + 1)
+        if v % field.step == 0
+        and v != applied
+        and _within_limits(product, application | {field.name: v})
+    ]
+    return [v for v in values if v < applied] if field.name == product.amount else values
 
 
-def check(product, scorer, applications, ranges, threshold=0.5):
-    """Compare every change with the answer by brute force; return how many values were found."""
-    found = 0
-    for application in applications:
-        changes = nearest_granted(product, scorer, application, threshold=threshold, ranges=ranges)
-        expected = []
-        for field in product.inputs:
-            if field.changeable and field.kind == "integer":
-                for direction, values in sides(product, application, field, ranges).items():
-                    value = by_force(scorer, application, field.name, values, threshold)
-                    probability, searched = None, None
-                    if value is not None:
-                        changed = {**application, field.name: value}
-                        probability = scorer.score(changed).probability
-                        found += 1
-                    if values:
-                        searched = (min(values[0], values[-1]), max(values[0], values[-1]))
-                    expected.append(
-                        Counterfactual(field.name, direction, value, probability, searched)
-                    )
-        assert changes == expected
-    return found
+def _within_limits(product, application):
+    return all(
+        application[f.name] <= application[f.at_most]
+        for f in product.inputs
+        if f.at_most and None not in (application[f.name], application[f.at_most])
+    )
 
 
-def altered(scorer_bytes, arrays=None, *, pipeline=None, **layout):
-    """Return a Scorer from an export with other arrays or another layout."""
+def _breaks_a_rule(product, application):
+    for rule in product.policy_rules:
+        if None in {application[name] for name in rule.inputs}:
+            return True
+        value = sum(weight * application[name] for name, weight in rule.sum.items())
+        for name in rule.times:
+            value *= application[name]
+        for name in rule.over:
+            value /= application[name]
+        if rule.below is not None and value < rule.below:
+            return True
+        if rule.above is not None and value > rule.above:
+            return True
+    return False
+
+
+def altered(scorer_bytes, *, pipeline, **layout):
+    """Return a Scorer from an export with another layout."""
     held = np.load(io.BytesIO(scorer_bytes))
     full = json.loads(str(held["layout"])) | layout
     content = io.BytesIO()
-    np.savez(content, **({**held} | (arrays or {}) | {"layout": np.array(json.dumps(full))}))
+    np.savez(content, **({**held} | {"layout": np.array(json.dumps(full))}))
     return Scorer(content.getvalue(), pipeline=pipeline)
-
-
-def only(changes, field, direction):
-    [change] = [c for c in changes if (c.field, c.direction) == (field, direction)]
-    return change

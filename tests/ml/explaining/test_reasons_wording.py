@@ -5,6 +5,7 @@ import pytest
 
 from ml.explaining.reasons import Explainer
 from ml.product.application import as_columns
+from ml.product.formats import format_integer
 from ml.product.samples import UNSEEN, examples
 
 KINDS = ("svc_linear", "svc_rbf")
@@ -147,7 +148,7 @@ def test_explain_high_means_that_lower_values_of_others_would_help(case):
 
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("product_name", [*PRODUCTS, "reduced"])
-def test_explain_what_is_missing_is_not_known(case, product_name, name):
+def test_explain_says_what_is_missing_and_what_it_counts_as(case, product_name, name):
     this = case(product_name, name)
     optional = [f for f in this.product.inputs if f.optional]
     every = {"integer", "choice", "flag"} if product_name == "reduced" else {"integer"}
@@ -156,7 +157,41 @@ def test_explain_what_is_missing_is_not_known(case, product_name, name):
         for value in (None, UNSEEN) if field.kind == "choice" else (None,):
             application = this.refused[0] | {field.name: value}
             [reason] = [r for r in this.explain(application).reasons if r.field == field.name]
-            assert reason.text == field.reasons.say("missing", label=field.label)
+            missing = field.reasons.say("missing", label=field.label)
+            if reason.share > 0 and value is None:
+                assert reason.text.en.startswith(f"{missing.en} (counted as ")
+                assert reason.text.fr.startswith(f"{missing.fr} (valeur retenue : ")
+            else:
+                assert reason.text == missing
+
+
+def test_explain_never_gives_a_missing_answer_for_granting_without_a_note(case):
+    this = case("reduced", "svc_linear")
+    noted = {}
+    for application in [*this.granted[:40], *this.refused[:20]]:
+        for field in (f for f in this.product.inputs if f.optional):
+            for granted in (True, False):
+                empty = application | {field.name: None}
+                reasons = this.explain(empty, granted=granted).reasons
+                [reason] = [r for r in reasons if r.field == field.name]
+                assert ("(counted as " in reason.text.en) == (reason.share > 0)
+                if reason.share > 0:
+                    noted[field.name] = (reason.text.en, reason.text.fr)
+    counted = {name: this.scorer.counted_as(name) for name in noted}
+    assert noted["credit_history_meets_guidelines"] == (
+        "Credit history meets guidelines is missing (counted as yes)",
+        "Historique de crédit conforme aux règles : valeur manquante (valeur retenue : oui)",
+    )
+    home = next(
+        c.label
+        for c in this.product.by_name["property_type"].choices
+        if c.value == counted["property_type"]
+    )
+    assert noted["property_type"][0] == f"Property type is missing (counted as {home.en})"
+    number = format_integer(round(counted["liquid_assets"]), "en")
+    assert (
+        noted["liquid_assets"][0] == f"Liquid assets were not given (counted as {number}\u00a0USD)"
+    )
 
 
 @pytest.mark.parametrize("product_name", PRODUCTS)
@@ -200,7 +235,7 @@ def test_explain_ratio_without_a_value_is_not_known(case):
             reasons = this.explain(application | lacking).reasons
             texts += [r.text for r in reasons if r.field == "loan_to_price"]
     assert len(texts) == 2 * len(this.refused)
-    assert said["missing"] in texts
+    assert any(text.en.startswith(f"{said['missing'].en} (counted as ") for text in texts)
     assert not {said["high"], said["low"]} & set(texts)
     usual = [r.text for a in this.refused for r in this.explain(a).reasons]
     assert said["high"] in usual

@@ -114,22 +114,54 @@ def test_product_bands_group_a_protected_number(product):
     assert bands == {"protected_age": (25, 35, 45, 55, 62), "protected_marital_status": ()}
 
 
-def test_product_unit_agrees_with_its_number(product):
-    years = product.by_name["years_in_job"]
-    shown = {n: (years.unit_of(n).en, years.unit_of(n).fr) for n in (0, 1, 2)}
-    assert shown == {0: ("years", "an"), 1: ("year", "an"), 2: ("years", "ans")}
-    assert product.by_name["loan_amount"].unit_of(1).en == "EUR"
-    assert product.by_name["employment_type"].unit_of(1) is None
-
-
 def test_product_words_fall_back_to_english(product):
     assert product.label.in_language("fr") == product.label.fr
     assert product.label.in_language("en") == product.label.en
     assert product.label.in_language("de") == product.label.en
 
 
+def test_field_suggests_multiples_of_its_step(product):
+    fields = product.by_name
+    assert list(fields["loan_term_months"].suggested) == list(range(6, 73, 6))
+    assert fields["loan_amount"].suggested == range(500, 50_001, 50)
+    worth = fields["loan_amount"].model_copy(update={"minimum": -130, "maximum": 99})
+    assert list(worth.suggested) == [-100, -50, 0, 50]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_product_suggests_in_steps(name):
+    product = read_product(name)
+    changeable = [f for f in product.inputs if f.changeable]
+    assert {f.name for f in changeable} == {product.amount, product.term}
+    assert all(f.step > 1 for f in changeable)
+    assert product.by_name[product.term].step % 6 == 0
+    assert {product.amount, product.term} <= {n for r in product.policy_rules for n in r.inputs}
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(0, "years an"), (1, "year an"), (2, "years ans"), (21, "years ans"), (-1, "year an")],
+)
+def test_unit_of_so_many(product, number, said):
+    unit = product.by_name["years_in_job"].unit_of(number)
+    assert f"{unit.en} {unit.fr}" == said
+    assert product.by_name["employment_type"].unit_of(number) is None
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_unit_that_counts_is_said_of_one(name):
+    product = read_product(name)
+    for field in product.inputs:
+        if field.unit and not field.unit.en.startswith(product.currency):
+            one, two = field.unit_of(1), field.unit_of(2)
+            assert one.en + "s" == two.en
+        else:
+            assert field.unit_of(1) == field.unit
+
+
 REASONS = "[fields.reasons]\n"
 BANDS = "bands = [25, 35, 45, 55, 62]\n"
+RULE, BELOW = "[[policy_rules]]", "below = 1.0\n"
 LIMITED = 'at_most = "purchase_price"\n'
 SQRT = 'minimum = 0\nmaximum = 50\ntransform = "sqrt"'
 INVALID = {
@@ -172,15 +204,38 @@ INVALID = {
     ),
     "transform of a flag": (
         TEXT.replace('kind = "flag"\n', 'kind = "flag"\ntransform = "log"\n'),
-        "has at_most or a transform",
+        "has at_most, a transform or a step",
     ),
+    "step of a flag": (
+        TEXT.replace('kind = "flag"\n', 'kind = "flag"\nstep = 2\n'),
+        "has at_most, a transform or a step",
+    ),
+    "step of 0": (TEXT.replace("step = 50\n", "step = 0\n"), "fields.0.step"),
+    "steps that leave too many pairs": (
+        TEXT.replace("step = 50\n", "step = 5\n"),
+        "118,812 pairs of values could be suggested",
+    ),
+    "term unknown": (
+        TEXT.replace('term = "loan_term_months"', 'term = "years"'),
+        "term names years",
+    ),
+    "unit of one alone": (
+        TEXT.replace('unit = { en = "years", fr = "ans" }\n', ""),
+        "unit_one has a unit",
+    ),
+    "rule that cannot be broken": (TEXT.replace("below = 1.0\n", ""), "states above or below"),
+    "rule of a protected field": (
+        TEXT.replace("monthly_expenses = -1 }", "protected_age = -1 }"),
+        "affordability names protected_age",
+    ),
+    "rule twice": (TEXT + TEXT[TEXT.index(RULE) : TEXT.index(BELOW)] + BELOW, "said twice"),
     "field named as a method": (TEXT.replace('"years_in_job"', '"model_dump"'), "model_dump"),
     "limit unknown": (TEXT.replace(LIMITED, 'at_most = "wealth"\n'), "loan_amount"),
     "limit protected": (TEXT.replace(LIMITED, 'at_most = "protected_age"\n'), "protected_age"),
     "limit limited": (TEXT.replace(LIMITED, 'at_most = "loan_amount"\n'), "itself limited"),
     "amount unknown": (TEXT.replace('amount = "loan_amount"', 'amount = "sum"'), "amount"),
     "amount of nothing": (TEXT.replace("minimum = 500\n", "minimum = 0\n"), "minimum of 1"),
-    "amount optional": (TEXT.replace('"loan_amount"\ncost', '"assets"\ncost'), "optional"),
+    "amount optional": (TEXT.replace('amount = "loan_amount"', 'amount = "assets"'), "optional"),
     "ratio of a protected field": (
         TEXT.replace("sum = { loan_amount = 1 }", "sum = { protected_age = 1 }"),
         "protected_age",

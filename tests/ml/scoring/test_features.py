@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ml.scoring.features import ratio, transformed
+from ml.scoring.features import ratio, transform_one, transformed, untransformed
 
 
 def test_transformed_logarithm_is_odd_and_keeps_missing_values():
@@ -15,6 +15,12 @@ def test_transformed_square_root_and_none():
     values = np.array([0.0, 4.0, np.nan])
     np.testing.assert_allclose(transformed(values, "sqrt"), [0, 2, np.nan])
     np.testing.assert_allclose(transformed(values, None), values)
+
+
+@pytest.mark.parametrize("transform", ["log", "sqrt", None])
+def test_untransformed_gives_the_value_back(transform):
+    for value in (0.0, 1.0, 1_234.5, *(() if transform == "sqrt" else (-7.0,))):
+        assert untransformed(transform_one(value, transform), transform) == pytest.approx(value)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from ml.training.dataset import read_rows
 from ml.training.export import export_scorer
 from tests.fixtures.models import FEW_ROWS, scorer_of
 
+BOTH = ("lower", "higher")  # values at the middle
 KINDS = ("svc_linear", "logistic", "svc_rbf", "forest")
 
 
@@ -97,32 +98,22 @@ def test_columns_name_the_field_that_each_comes_from(fitted, product_name, name,
     assert len(row) == len(scorer.columns)
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", ["svc_linear", "forest"])
 @pytest.mark.parametrize("product_name", ["consumer_credit", "mortgage"])
-def test_margin_at_a_probability_is_calibrated_to_it(fitted, product_name, name):
+def test_counted_as_is_the_median_or_the_most_frequent_word(fitted, product_name, name):
     product = read_product(product_name)
     scorer = scorer_of(fitted(product, name))
-    frame = pd.DataFrame(examples(product, count=100, seed=18))
-    margins, probability = scorer.margins(frame), scorer.score_many(frame)
-    found = [scorer.margin_at(p) for p in probability.tolist()]
-    np.testing.assert_allclose(found, margins, rtol=0, atol=1e-9)
-    low, high = scorer.margin_at(0.2), scorer.margin_at(0.8)
-    assert low < high  # the higher the margin, the likelier a good loan
-    assert ((margins >= high) == (probability >= 0.8)).all()
-    assert ((margins >= low) == (probability >= 0.2)).all()
-
-
-@pytest.mark.parametrize("product_name", ["consumer_credit", "mortgage"])
-def test_place_is_the_mean_and_the_deviation_of_the_training_rows(fitted, product_name):
-    product = read_product(product_name)
-    scorer = scorer_of(fitted(product, "svc_linear"))
-    fields = read_rows(product, product.data_file).fields
-    columns = columns_of(product).transform(fields.iloc[:FEW_ROWS])
-    for name in [f.name for f in product.inputs if f.kind != "choice"] + [
-        r.name for r in product.ratios
-    ]:
-        filled = columns[name].fillna(columns[name].median())
-        assert scorer.place(name) == pytest.approx((filled.mean(), filled.std(ddof=0)))
+    fields = read_rows(product, product.data_file).fields.iloc[:FEW_ROWS]
+    ratios = columns_of(product).transform(fields)[[r.name for r in product.ratios]]
+    for field in product.inputs:
+        counted = scorer.counted_as(field.name)
+        if field.kind == "choice":
+            assert counted == fields[field.name].mode()[0]
+        else:
+            low, high = (fields[field.name].dropna().quantile(0.5, interpolation=i) for i in BOTH)
+            assert low - 1e-9 <= counted <= high + 1e-9
+    for name in ratios:
+        assert scorer.counted_as(name) == pytest.approx(ratios[name].median())
 
 
 def test_scorer_layout_has_no_protected_field(fitted):

@@ -114,10 +114,6 @@ def test_bundle_compares_with_the_rows_that_were_only_just_granted(bundle, train
     np.testing.assert_allclose(found, nearest, rtol=0, atol=1e-12)
 
 
-def test_bundle_background_lies_at_or_above_the_threshold_on_the_whole(bundle, origin):
-    assert bundle.explainer.base >= bundle.scorer.margin_at(origin.threshold)
-
-
 def test_known_shares_are_those_of_the_first_answers(bundle):
     known = bundle.manifest.known_answers
     assert [one.shares is not None for one in known] == [

@@ -213,18 +213,18 @@ def test_reasons_by_a_model_kept_beside_that_was_changed(
 
 
 @ON_ONE
-def test_find_counterfactuals_by_the_decisions_own_threshold(app, put, refusals, bundle, product):
+def test_find_changes_by_the_decisions_own_threshold(app, put, refusals, bundle, product):
     threshold, found = 0.3, []
     for application in refusals:
         if bundle.scorer.score(application).probability >= threshold:
             continue
         number = put(application, model=bundle.version, threshold=threshold)
         with app.app_context():
-            changes = explanations.find_counterfactuals(*search.find_decision(number))
+            changes = explanations.find_changes(*search.find_decision(number))
         assert changes == nearest_granted(
             product, bundle.scorer, application, threshold=threshold, ranges=bundle.ranges
         )
-        found += [c.probability for c in changes if c.probability is not None]
+        found += [suggestion.probability for suggestion in changes.suggestions]
     assert any(threshold <= probability < bundle.threshold for probability in found)
 
 
@@ -240,8 +240,8 @@ def test_a_model_that_is_gone_is_looked_for_once(signed_in, put, refused, caplog
 
 
 @ON_ONE
-def test_find_counterfactuals_by_a_model_that_is_gone(app, put, refused):
+def test_find_changes_by_a_model_that_is_gone(app, put, refused):
     number = put(refused)
     with app.app_context():
-        assert explanations.find_counterfactuals(*search.find_decision(number)) is None
+        assert explanations.find_changes(*search.find_decision(number)) is None
         db.session.remove()

@@ -68,7 +68,7 @@ def test_show_says_all_of_it(send, signed_in, read_page, query, bundle, product,
         entered, normalised = rows.pop(field.label.en)
         value = application[field.name]
         if value is None:
-            expected = "not known"
+            expected = "not given"
         elif field.kind == "flag":
             expected = "Yes" if value else "No"
         elif field.kind == "choice":
