@@ -152,7 +152,9 @@ class Config(BaseSettings):
         default="127.0.0.1:5000", description="Address and port to serve on."
     )
     workers: PositiveInt = Field(default=2, description="Processes that answer requests.")
-    threads: PositiveInt = Field(default=4, description="Requests that each process works on at once.")
+    threads: PositiveInt = Field(
+        default=4, description="Requests that each process works on at once."
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         Field(default="info", description="`debug`, `info`, `warning` or `error`.")
     )
