@@ -1,29 +1,30 @@
-"""The interval in which a share may lie when only so many cases have been seen."""
+"""Confidence intervals of proportions."""
 
 import math
 from statistics import NormalDist
 
-CONFIDENCE = 0.95
+CONFIDENCE_LEVEL = 0.95
 
 
 def wilson(count: int, *, total: int) -> tuple[float, float]:
-    """Return Wilson's interval of a share (1927), which never leaves 0 to 1.
+    """Return the score interval of a proportion (Wilson 1927), which stays within 0 and 1.
 
     Parameters
     ----------
     count : int
-        The cases in which it was so.
+        The number of cases that have the property.
     total : int
-        All cases, at least one.
+        The number of all cases, at least one.
 
     Returns
     -------
     (float, float)
-        The lowest and the highest share that 95 % confidence leaves.
+        The lower and the upper bound at `CONFIDENCE_LEVEL`.
     """
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    z = NormalDist().inv_cdf((1 + CONFIDENCE_LEVEL) / 2)
     share, weight = count / total, z * z / total
     centre = share + weight / 2
     half = math.sqrt(weight * (share * (1 - share) + weight / 4))
     low, high = (centre - half) / (1 + weight), (centre + half) / (1 + weight)
-    return low if count else 0.0, high if count < total else 1.0  # rounding would miss the ends
+    # Rounding errors would leave the exact bounds 0 and 1 just missed.
+    return low if count else 0.0, high if count < total else 1.0

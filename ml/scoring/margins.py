@@ -1,4 +1,4 @@
-"""The margins of the models that have an array form: linear on curves, and the RBF kernel."""
+"""Margins of the models that are stored as arrays: linear with curves, and RBF kernel."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-# Rows at a time, so that the kernel's intermediate matrix stays small: 14 MB for 1,700 vectors.
-# Measured, with one thread and with two: 64 to 2,048 rows differ by a factor of two at most.
-CHUNK = 1024
+# Limits the memory of the kernel matrix: 14 MB for 1,700 vectors. Measured with one thread and with
+# two, 64 to 2,048 rows differ in time by a factor of two at most.
+CHUNK_ROWS = 1024
 
 
 class LinearMargin:
-    """A sum over columns: curves of the first ones, weights of the others.
+    """A margin that is a sum over columns: curves of the first ones, weights of the others.
 
     Parameters
     ----------
@@ -20,12 +20,12 @@ class LinearMargin:
         ``weights``, ``intercept`` and, for each curve i, ``breaks_i`` of shape (n_breaks,) and
         ``pieces_i`` of shape (degree + 1, n_breaks - 1), the highest power first.
     curves : int
-        How many columns have a curve.
+        The number of columns that have a curve, which is a piecewise polynomial.
 
     Attributes
     ----------
     curves : list of (ndarray, ndarray)
-        Breaks and pieces.
+        The breaks and the pieces of each curve.
     weights : ndarray of shape (n_columns - n_curves,)
     intercept : float
     """
@@ -63,46 +63,46 @@ class LinearMargin:
         """
         terms = []
         for value, (breaks, pieces) in zip(row, self._curves, strict=False):
-            inside = min(max(value, breaks[0]), breaks[-1])
-            at = min(bisect_right(breaks, inside), len(pieces)) - 1
-            step, total = inside - breaks[at], 0.0
-            for coefficient in pieces[at]:
-                total = total * step + coefficient
-            terms.append(total)
-        bent = len(terms)
-        return terms + [w * v for w, v in zip(self._weights, row[bent:], strict=True)]
+            clipped = min(max(value, breaks[0]), breaks[-1])
+            piece = min(bisect_right(breaks, clipped), len(pieces)) - 1
+            offset, term = clipped - breaks[piece], 0.0
+            for coefficient in pieces[piece]:
+                term = term * offset + coefficient
+            terms.append(term)
+        return terms + [w * v for w, v in zip(self._weights, row[len(terms) :], strict=True)]
 
     def many(
         self,
         scaled: list[np.ndarray],
         absent: list[np.ndarray],
-        words: list[tuple[np.ndarray, int]],
+        choices: list[tuple[np.ndarray, int]],
     ) -> np.ndarray:
-        """Return the margins of many rows, column by column.
+        """Return the margins of many rows, which are given by column.
 
         Parameters
         ----------
         scaled, absent : list of ndarray of shape (n_samples,)
             Normalised numbers, and indicators of missing ones.
-        words : list of (ndarray of shape (n_samples,), int)
-            Of each choice the place of its word, -1 for an unseen one, and how many words it has.
+        choices : list of (ndarray of shape (n_samples,), int)
+            For each choice, the index of its value, -1 for one not seen in training, and the number
+            of its values.
 
         Returns
         -------
         ndarray of shape (n_samples,)
         """
-        codes = [code for code, _ in words]
+        codes = [code for code, _ in choices]
         margin = np.full(len((scaled or absent or codes)[0]), self.intercept)
         for value, curve in zip(scaled, self.curves, strict=False):
             margin += _curve(value, *curve)
-        plain = [*scaled[len(self.curves) :], *absent]
-        for weight, value in zip(self._weights, plain, strict=False):
+        weighted = [*scaled[len(self.curves) :], *absent]
+        for weight, value in zip(self._weights, weighted, strict=False):
             margin += weight * value
-        at = len(plain)
-        for code, count in words:
-            # One place more than there are words: an unseen word has code -1 and weight 0.
-            margin += np.append(self.weights[at : at + count], 0.0)[code]
-            at += count
+        start = len(weighted)
+        for code, count in choices:
+            # The code -1 of an unseen value selects the appended weight 0.
+            margin += np.append(self.weights[start : start + count], 0.0)[code]
+            start += count
         return margin
 
     def terms(self, matrix: np.ndarray) -> np.ndarray:
@@ -115,15 +115,15 @@ class LinearMargin:
         Returns
         -------
         ndarray of shape (n_samples, n_columns)
-            Their sum and the intercept are the margin.
+            The margin is the intercept plus their sum.
         """
         count = len(self.curves)
-        bent = [_curve(matrix[:, i], *curve) for i, curve in enumerate(self.curves)]
-        return np.column_stack([*bent, matrix[:, count:] * self.weights])
+        curved = [_curve(matrix[:, i], *curve) for i, curve in enumerate(self.curves)]
+        return np.column_stack([*curved, matrix[:, count:] * self.weights])
 
 
 class KernelMargin:
-    """A weighted sum of RBF kernels around support vectors.
+    """A margin that is a weighted sum of RBF kernels around support vectors.
 
     Parameters
     ----------
@@ -140,9 +140,9 @@ class KernelMargin:
     def __init__(self, arrays: dict[str, np.ndarray]) -> None:
         self.vectors, self.dual = arrays["vectors"], arrays["dual"]
         self.intercept, self.gamma = float(arrays["intercept"]), float(arrays["gamma"])
-        # exp(-g|x - v|²) = exp(2g x·v - g|v|²) · exp(-g|x|²)
-        self._twice = np.asfortranarray((2 * self.gamma * self.vectors).T)
-        self._lengths = -self.gamma * (self.vectors * self.vectors).sum(axis=1)
+        # -g|x - v|² = 2g x·v - g|v|² - g|x|²
+        self._scaled_vectors = np.asfortranarray((2 * self.gamma * self.vectors).T)
+        self._vector_norms = -self.gamma * (self.vectors * self.vectors).sum(axis=1)
 
     def one(self, row: Sequence[float]) -> float:
         """Return the margin of one row of columns.
@@ -168,12 +168,13 @@ class KernelMargin:
         -------
         ndarray of shape (n_samples,)
         """
-        parts = [self._chunk(matrix[i : i + CHUNK]) for i in range(0, len(matrix), CHUNK)]
-        return np.concatenate(parts or [np.empty(0)])
+        starts = range(0, len(matrix), CHUNK_ROWS)
+        chunks = [self._chunk(matrix[start : start + CHUNK_ROWS]) for start in starts]
+        return np.concatenate(chunks or [np.empty(0)])
 
     def _chunk(self, matrix: np.ndarray) -> np.ndarray:
-        kernel = matrix @ self._twice
-        kernel += self._lengths
+        kernel = matrix @ self._scaled_vectors
+        kernel += self._vector_norms
         kernel -= self.gamma * np.einsum("ij,ij->i", matrix, matrix)[:, None]
         np.exp(kernel, out=kernel)
         margin: np.ndarray = kernel @ self.dual + self.intercept
@@ -181,30 +182,30 @@ class KernelMargin:
 
 
 def _curve(value: np.ndarray, breaks: np.ndarray, pieces: np.ndarray) -> np.ndarray:
-    inside = np.clip(value, breaks[0], breaks[-1])
-    at = np.minimum(np.searchsorted(breaks, inside, side="right"), pieces.shape[1]) - 1
-    step, total = inside - breaks[at], np.zeros(len(inside))
-    for row in pieces:
-        total = total * step + row[at]
-    return total
+    clipped = np.clip(value, breaks[0], breaks[-1])
+    piece = np.minimum(np.searchsorted(breaks, clipped, side="right"), pieces.shape[1]) - 1
+    offset, term = clipped - breaks[piece], np.zeros(len(clipped))
+    for coefficients in pieces:
+        term = term * offset + coefficients[piece]
+    return term
 
 
 Margin = LinearMargin | KernelMargin
 
 
 def read_margin(arrays: dict[str, np.ndarray], layout: dict[str, Any]) -> Margin | None:
-    """Return the margin that a bundle's arrays hold.
+    """Return the margin that the arrays of a bundle define.
 
     Parameters
     ----------
     arrays : dict of str to ndarray
     layout : dict
-        What the export says of them.
+        The description of the arrays that `ml.training.export` writes.
 
     Returns
     -------
     LinearMargin, KernelMargin or None
-        None where only the pipeline itself can tell.
+        None for a model that only its pipeline can score.
     """
     if layout["kind"] == "linear":
         return LinearMargin(arrays, curves=layout["curves"])

@@ -5,7 +5,7 @@ import pytest
 from scipy.interpolate import PPoly
 
 from ml.scoring.margins import (
-    CHUNK,
+    CHUNK_ROWS,
     KernelMargin,
     LinearMargin,
     read_margin,
@@ -100,9 +100,11 @@ def test_kernel_margin_far_from_every_vector_is_the_intercept(place):
     assert KernelMargin(kernel()).one([place] * 4) == -0.5
 
 
-@pytest.mark.parametrize("count", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 5])
+@pytest.mark.parametrize(
+    "count", [0, 1, CHUNK_ROWS - 1, CHUNK_ROWS, CHUNK_ROWS + 1, 2 * CHUNK_ROWS + 5]
+)
 def test_kernel_margin_of_any_number_of_rows(count):
-    margin, matrix = KernelMargin(kernel()), rows(2 * CHUNK + 5, 4)
+    margin, matrix = KernelMargin(kernel()), rows(2 * CHUNK_ROWS + 5, 4)
     found = margin.many(matrix[:count])
     assert found.shape == (count,)
     np.testing.assert_allclose(found, margin.many(matrix)[:count], rtol=0, atol=1e-12)
