@@ -1,4 +1,4 @@
-"""A decision: one application judged by one bundle, with its reasons."""
+"""Decides an application by a bundle, with the reasons of a refusal."""
 
 from typing import NamedTuple, cast
 
@@ -9,7 +9,7 @@ from ml.scoring.scorer import Normalised
 
 
 class Verdict(NamedTuple):
-    """What a bundle makes of an application.
+    """The decision of a bundle on an application.
 
     Attributes
     ----------
@@ -18,19 +18,19 @@ class Verdict(NamedTuple):
     model : str
         The version of the bundle.
     threshold : float
-        The probability of being good from which the loan is granted.
+        The lowest probability of being good at which the loan is granted.
     probability : float
-        Of being good.
+        The probability of being good.
     granted : bool
     amount : int
-        In the product's currency.
+        The amount of the loan, in the product's currency.
     normalised : dict of str to float or list of int
-        What the model saw of each field.
+        Each field as the model sees it.
     novelty : float
-        How far the application is from the training data, as `ml.scoring.novelty` measures it; 1 is
-        the limit.
+        The distance of the application from the training data, relative to the limit that
+        `ml.scoring.novelty` sets.
     reasons : list of Reason or None
-        Of a refusal; a grant is explained when somebody asks.
+        The reasons of a refusal; None for a grant, which is explained only on request.
     """
 
     product: str

@@ -26,7 +26,7 @@ FORMAT = 4  # of the folder; a new one for whatever an older reader would take f
 _SEGMENT = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
 FileName = Annotated[str, StringConstraints(pattern=f"^{_SEGMENT}(/{_SEGMENT})*$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}-[0-9a-f]{8}$")]
-TOLERANCE = 1e-9  # between a known answer and the same answer now; float64 leaves about 1e-15
+KNOWN_ANSWER_TOLERANCE = 1e-9  # float64 leaves about 1e-15 between two ways of computing one
 
 
 class InvalidBundle(Exception):

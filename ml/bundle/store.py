@@ -1,4 +1,4 @@
-"""The store of bundles side by side: finding one by its version, and keeping a checked copy."""
+"""Stores of bundles: folders that hold several bundles, found by version and copied atomically."""
 
 import fcntl
 import hashlib
@@ -22,92 +22,92 @@ from ml.bundle.manifest import (
 from ml.bundle.reader import Bundle, read_bundle
 
 
-def find_bundle(current: Path, version: str, *, kept: Path | None = None) -> Bundle:
-    """Find the bundle of a version: the one in use, or one kept side by side with others.
+def find_bundle(current: Path, version: str, *, store: Path | None = None) -> Bundle:
+    """Find the bundle of a version: the one in use, one beside it, or one in a store.
 
     Parameters
     ----------
     current : Path
-        The folder of the bundle in use. Those beside it are looked at too.
+        The folder of the bundle in use. The folders beside it are searched too.
     version : str
-    kept : Path, optional
-        Another folder that holds bundles side by side.
+    store : Path, optional
+        Another folder whose folders are searched.
 
     Returns
     -------
     Bundle
-        The first that can be used of those that state the version.
+        The first usable bundle that states the version.
 
     Raises
     ------
     VersionMissing
-        No folder there says that it holds that version.
+        No bundle there states the version.
     InvalidBundle
-        Some do, but none of them can be used; the message is about the first.
+        Only unusable bundles state it; the message is about the first of them.
     """
-    places = [place for place in (current.parent, kept) if place]
-    # A hidden folder is one that is just being written, or was left half written.
-    beside = [m for place in places for m in sorted(place.glob(f"[!.]*/{MANIFEST}"))]
-    damage: InvalidBundle | None = None
-    for manifest in dict.fromkeys((current / MANIFEST, *beside)):
+    folders = [folder for folder in (current.parent, store) if folder]
+    # Hidden folders are skipped: they are being written, or were left incomplete.
+    manifests = [m for folder in folders for m in sorted(folder.glob(f"[!.]*/{MANIFEST}"))]
+    first_error: InvalidBundle | None = None
+    for manifest in dict.fromkeys((current / MANIFEST, *manifests)):
         if stated_version(manifest.parent) != version:
             continue
         try:
             return read_bundle(manifest.parent, past=True)
         except InvalidBundle as error:
-            damage = damage or error
-    raise damage or VersionMissing(
-        f"no bundle of version {version} in {' or '.join(map(str, places))}"
+            first_error = first_error or error
+    raise first_error or VersionMissing(
+        f"no bundle of version {version} in {' or '.join(map(str, folders))}"
     )
 
 
-def keep_bundle(directory: Path, kept: Path, *, check: Callable[[Path], None]) -> tuple[Path, str]:
-    """Keep a checked copy of a bundle in a folder that holds bundles side by side.
+def keep_bundle(directory: Path, store: Path, *, check: Callable[[Path], None]) -> tuple[Path, str]:
+    """Keep a checked copy of a bundle in a store.
 
-    The copy is named after the bundle's version. Where another bundle has that name, the beginning
-    of the digest is added; a damaged copy of the same bundle is replaced. Processes that keep
-    bundles in one folder wait for one another.
+    The copy's folder is named after the bundle's version; if another bundle has that name, the
+    beginning of the digest is appended. A damaged copy of the same bundle is replaced. A file lock
+    lets only one process at a time write to the store.
 
     Parameters
     ----------
     directory : Path
-        Of the bundle.
-    kept : Path
-        Made where it is not there.
+        The folder of the bundle.
+    store : Path
+        The folder to copy into, created if missing.
     check : callable
-        Given the folder of the copy, raises an exception for one that must not be kept. It is
-        called before the copy gets its name, and again for a copy that was there already.
+        Given the folder of the copy, raises an exception if it must not be kept. It is called
+        before a new copy gets its name, and for a copy that exists already.
 
     Returns
     -------
     folder : Path
-        Of the copy.
+        The folder of the copy.
     digest : str
-        Of the bundle and its copy.
+        The digest of the bundle and its copy.
 
     Raises
     ------
     InvalidBundle
-        The bundle is not whole, or cannot be copied there.
+        The bundle is damaged, or cannot be copied.
     """
     try:
-        with _locked(kept):
+        with _locked(store):
             manifest, digest = read_manifest(directory)
             _verify_files(directory, manifest)
-            folder = _folder_for(kept, manifest.version, digest)
+            folder = _folder_for(store, manifest.version, digest)
             if _is_whole(folder, digest):
                 check(folder)
             else:
                 _add_copy(directory, folder, manifest, digest, check)
             return folder, digest
     except OSError as error:
-        raise InvalidBundle(f"{error.filename or kept}: {error.strerror or error}") from error
+        raise InvalidBundle(f"{error.filename or store}: {error.strerror or error}") from error
 
 
 @contextmanager
-def _locked(kept: Path) -> Iterator[None]:
-    kept.mkdir(parents=True, exist_ok=True)
-    with (kept / ".lock").open("a") as lock:
+def _locked(store: Path) -> Iterator[None]:
+    store.mkdir(parents=True, exist_ok=True)
+    with (store / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -117,16 +117,16 @@ def _verify_files(directory: Path, manifest: Manifest) -> None:
         verified(directory, manifest, name)
 
 
-def _folder_for(kept: Path, version: str, digest: str) -> Path:
-    """Return where a bundle's copy is or shall be."""
-    folder = kept / version
+def _folder_for(store: Path, version: str, digest: str) -> Path:
+    """Return the folder of a bundle's copy, which may not exist yet."""
+    folder = store / version
     if not folder.exists() or _is_copy(folder, digest):
         return folder
-    return kept / f"{version}-{digest[:8]}"
+    return store / f"{version}-{digest[:8]}"
 
 
 def _is_copy(folder: Path, digest: str) -> bool:
-    """Whether the manifest in a folder is the one of that digest, or was before a damage."""
+    """Return whether a folder holds a copy, whole or damaged, of the bundle with that digest."""
     with suppress(OSError):
         if (folder / SEAL).read_bytes().startswith(digest.encode()):
             return True
@@ -137,11 +137,11 @@ def _is_copy(folder: Path, digest: str) -> bool:
 
 def _is_whole(folder: Path, digest: str) -> bool:
     try:
-        manifest, there = read_manifest(folder)
+        manifest, folder_digest = read_manifest(folder)
         _verify_files(folder, manifest)
     except InvalidBundle:
         return False
-    return there == digest
+    return folder_digest == digest
 
 
 def _add_copy(
@@ -151,22 +151,22 @@ def _add_copy(
     digest: str,
     check: Callable[[Path], None],
 ) -> None:
-    """Copy a bundle under a hidden name, check the copy there, and give it its own name."""
+    """Copy a bundle to a hidden folder, check the copy, and rename it."""
     new, damaged = folder.parent / ".new", folder.parent / ".damaged"
-    for left in (new, damaged):  # by a process that was killed
-        shutil.rmtree(left, ignore_errors=True)
+    for leftover in (new, damaged):  # of a process that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
     try:
         for name in (*manifest.files, MANIFEST, SEAL):
             _copy_file(directory / name, new / name)
         if not _is_whole(new, digest):
-            raise BundleTampered(f"{directory}: changed while it was copied")
+            raise BundleTampered(f"{directory}: changed while it was being copied")
         check(new)
         if folder.exists():
             os.replace(folder, damaged)
         os.replace(new, folder)
     finally:
-        for left in (new, damaged):
-            shutil.rmtree(left, ignore_errors=True)
+        for leftover in (new, damaged):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _copy_file(source: Path, copy: Path) -> None:
@@ -174,4 +174,4 @@ def _copy_file(source: Path, copy: Path) -> None:
     with source.open("rb") as content, copy.open("xb") as file:
         shutil.copyfileobj(content, file)
         file.flush()
-        os.fsync(file.fileno())  # a power cut must not leave an empty file in a named copy
+        os.fsync(file.fileno())  # else a power cut may leave an empty file in a renamed copy

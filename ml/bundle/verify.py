@@ -1,4 +1,4 @@
-"""The check of a bundle: its known answers, computed again by the champion and challengers."""
+"""Verifies a bundle: recomputes its known answers by the champion and the challengers."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from ml.bundle.manifest import (
     ARRAYS,
     BACKGROUND,
     CHAMPION,
+    KNOWN_ANSWER_TOLERANCE,
     MANIFEST,
-    TOLERANCE,
     BundleTampered,
     challenger_files,
     understood,
@@ -22,7 +22,7 @@ from ml.product.application import as_columns
 def verify_bundle(bundle: Bundle) -> None:
     """Compare the bundle's known answers with those of its pipeline, scorer and challengers.
 
-    Reading the bundle has compared its hashes, and its version with its content.
+    Hashes and the version are not checked again: reading the bundle has verified them.
 
     Parameters
     ----------
@@ -31,10 +31,10 @@ def verify_bundle(bundle: Bundle) -> None:
     Raises
     ------
     BundleMissing
-        The pipeline or a challenger is no longer there.
+        The file of the pipeline or of a challenger no longer exists.
     BundleTampered
         One of them has changed since the bundle was read, or an answer differs from the known one
-        by more than `TOLERANCE`.
+        by more than `KNOWN_ANSWER_TOLERANCE`.
     """
     content = verified(bundle.directory, bundle.manifest, CHAMPION)
     known = bundle.manifest.known_answers
@@ -61,7 +61,7 @@ def verify_bundle(bundle: Bundle) -> None:
 
 def _compare(path: Path, answers: np.ndarray, expected: np.ndarray) -> None:
     difference = float(np.abs(answers - expected).max())
-    if not difference <= TOLERANCE:
+    if not difference <= KNOWN_ANSWER_TOLERANCE:
         raise BundleTampered(f"{path}: a known answer differs by {difference:.2g}")
 
 
@@ -72,5 +72,5 @@ def _verify_shares(bundle: Bundle) -> None:
         explained = bundle.explainer.explain(known.application, granted=False)
         for reason in explained.reasons:
             difference = abs(reason.share - known.shares[reason.field])
-            if not difference <= TOLERANCE:
+            if not difference <= KNOWN_ANSWER_TOLERANCE:
                 raise ValueError(f"a known share of {reason.field} differs by {difference:.2g}")

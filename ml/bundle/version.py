@@ -1,4 +1,4 @@
-"""The version of a bundle: a name for everything that decides, explains or challenges."""
+"""The version of a bundle: a hash of all that affects its decisions and explanations."""
 
 import hashlib
 import io
@@ -11,37 +11,37 @@ import numpy as np
 from ml.bundle.facts import Facts
 from ml.bundle.manifest import ARRAYS, BACKGROUND, NOVELTY, PRODUCT
 
-DECIMALS = 6
-_NAMED = {"product", "champion", "threshold", "cost_ratio", "ranges", "known_answers"}
+HASHED_DECIMALS = 6
+_HASHED_FACTS = {"product", "champion", "threshold", "cost_ratio", "ranges", "known_answers"}
 
 
 def version_of(facts: Facts, files: Mapping[str, bytes]) -> str:
-    """Return the version of a bundle; two trainings that decide and explain alike have one.
+    """Return the version of a bundle; trainings that decide and explain alike have the same one.
 
-    Known answers and arrays are hashed to `DECIMALS` decimals: processors differ in the last
-    digits (by 4.5e-13 between one with AVX2 and one without).
+    Known answers and arrays are rounded to `HASHED_DECIMALS` decimals before they are hashed, as
+    processors differ in the last digits (by 4.5e-13 between one with AVX2 and one without).
 
-    Arrays are hashed, not their files: how a zip archive is laid out depends on Python's version.
-    So do the bytes of a pickle. A challenger without an array form is therefore named by its
-    normalisation and by its known answers, which `ml.bundle.verify` computes again.
+    Arrays are hashed, not their files, because the layout of a zip archive depends on the version
+    of Python. So do the bytes of a pickle: a challenger without an array form is therefore
+    identified by its normalisation and its known answers, which `ml.bundle.verify` recomputes.
 
     Parameters
     ----------
     facts : Facts
     files : mapping of str to bytes
-        By their paths in the bundle.
+        The content of each file by its path in the bundle.
 
     Returns
     -------
     str
-        The champion's name and 8 hexadecimal digits of a SHA-256.
+        The champion's name and the first 8 hexadecimal digits of a SHA-256.
 
     Raises
     ------
     ValueError
         A file of arrays cannot be read.
     """
-    stated = facts.model_dump(mode="json", include=_NAMED)
+    stated = facts.model_dump(mode="json", include=_HASHED_FACTS)
     stated["known_answers"] = _rounded(stated["known_answers"])
     digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
     for name in (PRODUCT, BACKGROUND):
@@ -50,7 +50,7 @@ def version_of(facts: Facts, files: Mapping[str, bytes]) -> str:
     for name in (ARRAYS, NOVELTY, *sorted(challengers)):
         for part, array in _arrays(name, files[name]).items():
             digest.update(f"{name} {part} {array.dtype.str} {array.shape} ".encode())
-            rounded = array.round(DECIMALS) + 0.0 if array.dtype.kind == "f" else array
+            rounded = array.round(HASHED_DECIMALS) + 0.0 if array.dtype.kind == "f" else array
             digest.update(rounded.tobytes())
     return f"{facts.champion}-{digest.hexdigest()[:8]}"
 
@@ -61,12 +61,12 @@ def _rounded(value: Any) -> Any:  # noqa: ANN401 - any JSON
         return {key: _rounded(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_rounded(part) for part in value]
-    return round(value, DECIMALS) if isinstance(value, float) else value
+    return round(value, HASHED_DECIMALS) if isinstance(value, float) else value
 
 
 def _arrays(name: str, content: bytes) -> dict[str, np.ndarray]:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {part: arrays[part] for part in sorted(arrays.files)}
-    except Exception as error:  # whatever NumPy and zipfile raise, which is much
+    except Exception as error:  # NumPy and zipfile raise many kinds
         raise ValueError(f"{name}: {error}") from error

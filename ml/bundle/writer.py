@@ -1,4 +1,4 @@
-"""Writing a bundle: whole or not at all, with the one before it kept beside it."""
+"""Writes bundles atomically, and keeps the version that a new one replaces."""
 
 import hashlib
 import json
@@ -22,23 +22,24 @@ from ml.bundle.version import version_of
 
 
 def write_bundle(directory: Path, files: Mapping[str, bytes], facts: Facts) -> None:
-    """Write a bundle, whole or not at all.
+    """Write a bundle atomically.
 
     Parameters
     ----------
     directory : Path
-        A bundle of another version that it holds moves beside it, to a folder named after that
-        version, so that its decisions can be computed again; one of the same version is replaced.
-        Anything else there is an error.
+        A bundle of the same version there is replaced. A bundle of another version is moved beside
+        it, to a folder named after that version, so that its decisions can be replayed. Anything
+        else there is an error.
     files : mapping of str to bytes
-        By their paths in the bundle.
+        The content of each file by its path in the bundle.
     facts : Facts
-        The format, the version, the files' hashes and the versions of libraries are added.
+        The manifest without the format, the version, the files' hashes and the versions of
+        libraries, which are added.
 
     Raises
     ------
     InvalidBundle
-        The directory holds something else than a bundle, or cannot be written.
+        The directory holds something other than a bundle, or cannot be written.
     """
     refuse_foreign(directory)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
@@ -61,7 +62,7 @@ def write_bundle(directory: Path, files: Mapping[str, bytes], facts: Facts) -> N
             (new / name).write_bytes(data)
         new.chmod(0o755)
         if directory.exists():
-            _put_in_place_of(directory, new)
+            _replace(directory, new)
         else:
             os.replace(new, directory)
     except OSError as error:
@@ -70,8 +71,8 @@ def write_bundle(directory: Path, files: Mapping[str, bytes], facts: Facts) -> N
         raise InvalidBundle(f"{directory}: {error.strerror or error}") from error
 
 
-def _put_in_place_of(directory: Path, new: Path) -> None:
-    """Let a new bundle take the place of one that is there, or leave that where it was."""
+def _replace(directory: Path, new: Path) -> None:
+    """Replace an existing bundle by a new one; on failure, leave the existing one in place."""
     old = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
         os.replace(directory, old)
@@ -84,17 +85,17 @@ def _put_in_place_of(directory: Path, new: Path) -> None:
         os.replace(old, directory)
         raise
     version = stated_version(old)
-    kept = directory.parent / (version or "")
-    if version is None or version in (stated_version(directory), stated_version(kept)):
+    archive = directory.parent / (version or "")
+    if version is None or version in (stated_version(directory), stated_version(archive)):
         shutil.rmtree(old, ignore_errors=True)
     else:
-        if kept.exists():  # something else has that name
-            kept = Path(tempfile.mkdtemp(prefix=f"{version}-", dir=directory.parent))
-        os.replace(old, kept)
+        if archive.exists():  # and is not a bundle of that version
+            archive = Path(tempfile.mkdtemp(prefix=f"{version}-", dir=directory.parent))
+        os.replace(old, archive)
 
 
 def refuse_foreign(directory: Path) -> None:
-    """Refuse a place for a bundle where something else already is.
+    """Refuse a directory that holds something other than a bundle.
 
     Parameters
     ----------
@@ -106,10 +107,12 @@ def refuse_foreign(directory: Path) -> None:
         It is a file, cannot be read, or holds files but not those of a bundle.
     """
     try:
-        held = {path.name for path in directory.iterdir()}
+        names = {path.name for path in directory.iterdir()}
     except FileNotFoundError:
         return
     except OSError as error:
         raise InvalidBundle(f"{directory}: {error.strerror or error}") from error
-    if held and not held >= {MANIFEST, SEAL}:
-        raise InvalidBundle(f"{directory}: holds something else than a bundle; nothing was written")
+    if names and not names >= {MANIFEST, SEAL}:
+        raise InvalidBundle(
+            f"{directory}: holds something other than a bundle; nothing was written"
+        )

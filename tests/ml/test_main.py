@@ -95,7 +95,9 @@ def test_train_refuses_a_place_that_is_taken_before_it_starts(run, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     code, out, errors = run("train", "--out", tmp_path)
     assert (code, out) == (2, [])
-    assert errors == [f"Error: {tmp_path}: holds something else than a bundle; nothing was written"]
+    assert errors == [
+        f"Error: {tmp_path}: holds something other than a bundle; nothing was written"
+    ]
 
 
 def test_train_too_few_rows(run, product, tmp_path):

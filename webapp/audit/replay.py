@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Text, cast, func, select
 
 from ml.bundle.decide import Verdict, decide
-from ml.bundle.manifest import TOLERANCE, InvalidBundle
+from ml.bundle.manifest import KNOWN_ANSWER_TOLERANCE, InvalidBundle
 from ml.bundle.reader import Bundle
 from ml.product.application import (
     Application,
@@ -215,7 +215,7 @@ def _apart(name: str, stored: object, computed: object) -> Iterator[str]:
 
 def _same(stored: object, computed: object, *, exactly: bool) -> bool:
     if isinstance(computed, float) and isinstance(stored, float) and not exactly:
-        return abs(stored - computed) <= TOLERANCE
+        return abs(stored - computed) <= KNOWN_ANSWER_TOLERANCE
     return type(stored) is type(computed) and stored == computed
 
 

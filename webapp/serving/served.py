@@ -23,7 +23,7 @@ class ServedBundles:
         self.challenger = config.challenger
         self.reloads_refused = pin.reloads_refused if pin else 0
         self.past = PastBundles(
-            lambda version: find_bundle(config.bundle, version, kept=config.kept)
+            lambda version: find_bundle(config.bundle, version, store=config.kept)
         )
         self._directory = pin.directory if pin else config.bundle
         self._digest = pin.digest if pin else None

@@ -9,7 +9,7 @@ import pytest
 
 from ml.bundle.manifest import (
     CHAMPION,
-    TOLERANCE,
+    KNOWN_ANSWER_TOLERANCE,
     BundleForeign,
     BundleMissing,
     BundleTampered,
@@ -74,7 +74,9 @@ def test_challenger_equals_its_pipeline(challenged, name, kind):
     expected = joblib.load(challenged / challenger_files(name)[0]).predict_proba(frame)[:, 1]
     scorer = read.challenger(name)
     assert scorer.kind == kind
-    np.testing.assert_allclose(scorer.score_many(frame), expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        scorer.score_many(frame), expected, rtol=0, atol=KNOWN_ANSWER_TOLERANCE
+    )
     assert np.ptp(expected) > 0.1
 
 

@@ -37,12 +37,12 @@ def place(bundle, tmp_path):
 
 
 @pytest.fixture
-def kept(tmp_path):
-    return tmp_path / "kept"
+def store(tmp_path):
+    return tmp_path / "store"
 
 
-def keep(directory, kept):
-    return keep_bundle(directory, kept, check=lambda copy: None)
+def keep(directory, store):
+    return keep_bundle(directory, store, check=lambda copy: None)
 
 
 def state(directory, **changes):
@@ -62,33 +62,33 @@ def contents(folder):
     return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def test_keep_leaves_a_copy_that_is_found(bundle, place, kept):
+def test_keep_leaves_a_copy_that_is_found(bundle, place, store):
     for _ in range(2):
-        assert keep(place, kept) == (kept / bundle.version, bundle.digest)
-        assert names(kept) == [bundle.version]
-        assert contents(kept / bundle.version) == contents(bundle.directory)
+        assert keep(place, store) == (store / bundle.version, bundle.digest)
+        assert names(store) == [bundle.version]
+        assert contents(store / bundle.version) == contents(bundle.directory)
     shutil.rmtree(place)
-    found = find_bundle(place, bundle.version, kept=kept)
-    assert (found.directory, found.digest) == (kept / bundle.version, bundle.digest)
+    found = find_bundle(place, bundle.version, store=store)
+    assert (found.directory, found.digest) == (store / bundle.version, bundle.digest)
 
 
-def test_keep_copies_what_the_manifest_names_and_nothing_else(bundle, place, kept):
+def test_keep_copies_what_the_manifest_names_and_nothing_else(bundle, place, store):
     (place / "notes.txt").write_text("mine")
-    folder, _ = keep(place, kept)
+    folder, _ = keep(place, store)
     assert contents(folder) == contents(bundle.directory)
 
 
-def test_keep_two_bundles_of_one_version(bundle, place, kept):
-    keep(place, kept)
+def test_keep_two_bundles_of_one_version(bundle, place, store):
+    keep(place, store)
     state(place, trained_at="2001-01-01T00:00:00+00:00")
-    second, digest = keep(place, kept)
-    assert second == kept / f"{bundle.version}-{digest[:8]}"
-    assert names(kept) == [bundle.version, second.name]
-    assert read_bundle(kept / bundle.version).digest == bundle.digest
+    second, digest = keep(place, store)
+    assert second == store / f"{bundle.version}-{digest[:8]}"
+    assert names(store) == [bundle.version, second.name]
+    assert read_bundle(store / bundle.version).digest == bundle.digest
     assert read_bundle(second).digest == digest != bundle.digest
-    for directory, folder in ((place, second), (bundle.directory, kept / bundle.version)):
-        assert keep(directory, kept)[0] == folder
-    assert names(kept) == [bundle.version, second.name]
+    for directory, folder in ((place, second), (bundle.directory, store / bundle.version)):
+        assert keep(directory, store)[0] == folder
+    assert names(store) == [bundle.version, second.name]
 
 
 def changed(folder):
@@ -114,20 +114,20 @@ def cut_short(folder):
 @pytest.mark.parametrize(
     "damage", [changed, without_file, without_manifest, without_seal, cut_short]
 )
-def test_keep_replaces_a_damaged_copy(bundle, place, kept, damage):
-    folder, _ = keep(place, kept)
+def test_keep_replaces_a_damaged_copy(bundle, place, store, damage):
+    folder, _ = keep(place, store)
     damage(folder)
-    assert keep(place, kept)[0] == folder
-    assert names(kept) == [bundle.version]
+    assert keep(place, store)[0] == folder
+    assert names(store) == [bundle.version]
     assert contents(folder) == contents(bundle.directory)
 
 
-def test_keep_leaves_a_damaged_copy_of_another_bundle(bundle, place, kept):
-    folder, _ = keep(place, kept)
+def test_keep_leaves_a_damaged_copy_of_another_bundle(bundle, place, store):
+    folder, _ = keep(place, store)
     changed(folder)
     state(place, trained_at="2001-01-01T00:00:00+00:00")
-    second, _ = keep(place, kept)
-    assert names(kept) == [bundle.version, second.name]
+    second, _ = keep(place, store)
+    assert names(store) == [bundle.version, second.name]
     assert (folder / ARRAYS).read_bytes() == b"other"
 
 
@@ -135,16 +135,16 @@ def test_keep_leaves_a_damaged_copy_of_another_bundle(bundle, place, kept):
     ("damage", "kind"), [(changed, BundleTampered), (without_file, BundleMissing)]
 )
 @pytest.mark.parametrize("again", [True, False])
-def test_keep_a_damaged_bundle(bundle, place, kept, damage, kind, again):
+def test_keep_a_damaged_bundle(bundle, place, store, damage, kind, again):
     if again:
-        keep(place, kept)
+        keep(place, store)
     damage(place)
     with pytest.raises(kind, match=str(place / ARRAYS)):
-        keep(place, kept)
-    assert names(kept) == ([bundle.version] if again else [])
+        keep(place, store)
+    assert names(store) == ([bundle.version] if again else [])
 
 
-def test_keep_nothing_that_the_check_refuses(bundle, place, kept):
+def test_keep_nothing_that_the_check_refuses(bundle, place, store):
     checked = []
 
     def refuse(copy):
@@ -154,71 +154,71 @@ def test_keep_nothing_that_the_check_refuses(bundle, place, kept):
 
     for there in ([], [bundle.version]):
         with pytest.raises(BundleTampered, match=r"^no$"):
-            keep_bundle(place, kept, check=refuse)
-        assert names(kept) == there
-        keep(place, kept)
+            keep_bundle(place, store, check=refuse)
+        assert names(store) == there
+        keep(place, store)
     assert [copy.name for copy in checked] == [".new", bundle.version]
 
 
-def test_keep_goes_on_after_a_process_that_was_killed(bundle, place, kept):
+def test_keep_goes_on_after_a_process_that_was_killed(bundle, place, store):
     for left in (".new", ".damaged"):
-        (kept / left / "plots").mkdir(parents=True)
-        (kept / left / MANIFEST).write_text("half of a")
-    keep(place, kept)
-    assert names(kept) == [bundle.version]
+        (store / left / "plots").mkdir(parents=True)
+        (store / left / MANIFEST).write_text("half of a")
+    keep(place, store)
+    assert names(store) == [bundle.version]
 
 
 @pytest.mark.parametrize("version", ["../up", "", "a/b", ".hidden", "\x00"])
-def test_keep_a_version_that_cannot_name_a_folder(place, kept, version):
+def test_keep_a_version_that_cannot_name_a_folder(place, store, version):
     state(place, version=version)
     with pytest.raises(BundleTampered, match=str(place)):
-        keep(place, kept)
-    assert names(kept) == []
+        keep(place, store)
+    assert names(store) == []
 
 
-def test_keep_where_nothing_can_be_written(place, kept):
-    kept.write_text("mine")
-    with pytest.raises(InvalidBundle, match=str(kept)):
-        keep(place, kept)
-    assert kept.read_text() == "mine"
+def test_keep_where_nothing_can_be_written(place, store):
+    store.write_text("mine")
+    with pytest.raises(InvalidBundle, match=str(store)):
+        keep(place, store)
+    assert store.read_text() == "mine"
 
 
 @pytest.mark.parametrize("there", ["nothing", "a damaged copy", "another bundle"])
-def test_keep_by_several_processes_at_once(bundle, place, kept, there):
-    expected = kept / bundle.version
+def test_keep_by_several_processes_at_once(bundle, place, store, there):
+    expected = store / bundle.version
     if there == "a damaged copy":
-        changed(keep(place, kept)[0])
+        changed(keep(place, store)[0])
     elif there == "another bundle":
-        keep(place, kept)
+        keep(place, store)
         state(place, trained_at="2001-01-01T00:00:00+00:00")
-        expected = kept / f"{bundle.version}-{read_bundle(place).digest[:8]}"
-    command = [sys.executable, "-c", KEEP, str(place), str(kept)]
+        expected = store / f"{bundle.version}-{read_bundle(place).digest[:8]}"
+    command = [sys.executable, "-c", KEEP, str(place), str(store)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     processes = [subprocess.Popen(command, cwd=ROOT, **pipes) for _ in range(4)]
     said = [process.communicate(timeout=60) for process in processes]
     assert said == [(f"{expected}\n", "")] * 4
     assert contents(expected) == contents(place)
-    assert names(kept) == sorted({bundle.version, expected.name})
+    assert names(store) == sorted({bundle.version, expected.name})
 
 
-def test_find_is_not_misled_by_a_damaged_copy(bundle, place, kept):
+def test_find_is_not_misled_by_a_damaged_copy(bundle, place, store):
     shutil.copytree(place, place.parent / "another")
-    keep(place, kept)
+    keep(place, store)
     for damaged, intact in (
         (place, place.parent / "another"),
-        (place.parent / "another", kept / bundle.version),
+        (place.parent / "another", store / bundle.version),
     ):
         changed(damaged)
-        assert find_bundle(place, bundle.version, kept=kept).directory == intact
-    changed(kept / bundle.version)
+        assert find_bundle(place, bundle.version, store=store).directory == intact
+    changed(store / bundle.version)
     with pytest.raises(BundleTampered, match=str(place / ARRAYS)):  # the first
-        find_bundle(place, bundle.version, kept=kept)
+        find_bundle(place, bundle.version, store=store)
 
 
-def test_find_passes_over_a_copy_that_is_being_checked(place, kept):
+def test_find_passes_over_a_copy_that_is_being_checked(place, store):
     def look(copy):
         shutil.rmtree(place)
         with pytest.raises(VersionMissing):
-            find_bundle(place, json.loads((copy / MANIFEST).read_bytes())["version"], kept=kept)
+            find_bundle(place, json.loads((copy / MANIFEST).read_bytes())["version"], store=store)
 
-    keep_bundle(place, kept, check=look)
+    keep_bundle(place, store, check=look)

@@ -9,8 +9,8 @@ from ml.bundle.manifest import (
     ARRAYS,
     BACKGROUND,
     CHAMPION,
+    KNOWN_ANSWER_TOLERANCE,
     MANIFEST,
-    TOLERANCE,
     BundleTampered,
     challenger_files,
     versions,
@@ -86,10 +86,10 @@ def test_verify_resealed_known_answers(copy, case):
 def test_verify_share_that_differs_by_more_than_the_tolerance(copy, sign):
     answers = stated(copy)["known_answers"]
     own = answers[0]["shares"]["assets"]
-    state(copy, known_answers=share(own + sign * TOLERANCE / 2)(answers))
+    state(copy, known_answers=share(own + sign * KNOWN_ANSWER_TOLERANCE / 2)(answers))
     state_version(copy)
     verify_bundle(read_bundle(copy))
-    state(copy, known_answers=share(own + sign * TOLERANCE * 2)(answers))
+    state(copy, known_answers=share(own + sign * KNOWN_ANSWER_TOLERANCE * 2)(answers))
     state_version(copy)
     message = not_verified(copy, BundleTampered)
     assert message == f"{copy / BACKGROUND}: a known share of assets differs by 2e-09"

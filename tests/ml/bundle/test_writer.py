@@ -139,7 +139,7 @@ def test_write_refuses_a_directory_that_holds_something_else(tmp_path, facts, fi
     (tmp_path / "photos").mkdir()
     photo = tmp_path / "photos" / "cat.jpeg"
     photo.write_bytes(b"purr")
-    with pytest.raises(InvalidBundle, match="holds something else than a bundle"):
+    with pytest.raises(InvalidBundle, match="holds something other than a bundle"):
         write_bundle(tmp_path / "photos", files, facts)
     assert photo.read_bytes() == b"purr"
     assert [path.name for path in tmp_path.rglob("*")] == ["photos", "cat.jpeg"]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.bundle.manifest import ARRAYS, CHAMPION, TOLERANCE
+from ml.bundle.manifest import ARRAYS, CHAMPION, KNOWN_ANSWER_TOLERANCE
 from ml.product.files import read_product
 from ml.product.samples import examples
 from ml.scoring.scorer import Scorer
@@ -39,7 +39,9 @@ def test_score_many_equals_the_pipeline(fitted, product_name, name):
     scorer = scorer_of(model)
     assert scorer.kind == kind_of(model) == KINDS[name]
     found = scorer.score_many(frame)
-    np.testing.assert_allclose(found, truth(model, applications), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        found, truth(model, applications), rtol=0, atol=KNOWN_ANSWER_TOLERANCE
+    )
     assert np.ptp(found) > 0.1
 
 
@@ -90,10 +92,10 @@ def test_score_beyond_the_training_range_equals_the_pipeline(fitted, product_nam
     scorer = scorer_of(model)
     expected = truth(model, applications)
     np.testing.assert_allclose(
-        scorer.score_many(pd.DataFrame(applications)), expected, rtol=0, atol=TOLERANCE
+        scorer.score_many(pd.DataFrame(applications)), expected, rtol=0, atol=KNOWN_ANSWER_TOLERANCE
     )
     one_by_one = [scorer.score(application).probability for application in applications]
-    np.testing.assert_allclose(one_by_one, expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(one_by_one, expected, rtol=0, atol=KNOWN_ANSWER_TOLERANCE)
 
 
 @pytest.mark.parametrize("name", ["svc_linear", "svc_rbf"])
@@ -107,7 +109,9 @@ def test_score_ratio_without_a_value_is_imputed(fitted, product, name, changes, 
     scorer = scorer_of(model)
     application = middle(product) | changes
     score = scorer.score(application)
-    assert score.probability == pytest.approx(truth(model, [application])[0], abs=TOLERANCE)
+    assert score.probability == pytest.approx(
+        truth(model, [application])[0], abs=KNOWN_ANSWER_TOLERANCE
+    )
     fields = read_rows(product, product.data_file).fields
     ratios = columns_of(product).transform(fields.iloc[:FEW_ROWS])["loan_to_price"]
     imputed = (ratios.median() - ratios.mean()) / ratios.std(ddof=0)
@@ -159,7 +163,9 @@ def test_score_negative_number_under_the_logarithm_mirrors_the_positive(fitted, 
     applications = [middle(product) | {"net_worth": n} for n in (-7_000_000, -1, 0, 1, 7_000_000)]
     scorer = scorer_of(model)
     found = [scorer.score(application).probability for application in applications]
-    np.testing.assert_allclose(found, truth(model, applications), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        found, truth(model, applications), rtol=0, atol=KNOWN_ANSWER_TOLERANCE
+    )
     low, _, zero, _, high = (scorer.score(a).normalised["net_worth"] for a in applications)
     assert high - zero == pytest.approx(zero - low)
 
@@ -172,7 +178,9 @@ def test_score_missing_flag_is_imputed_and_marked(fitted, middle):
     applications = [middle(product) | {flag: value} for value in (None, 0, 1)]
     scores = [scorer.score(application) for application in applications]
     found = [score.probability for score in scores]
-    np.testing.assert_allclose(found, truth(model, applications), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        found, truth(model, applications), rtol=0, atol=KNOWN_ANSWER_TOLERANCE
+    )
     assert scores[0].normalised[flag] == scores[2].normalised[flag]  # most histories meet them
 
 
@@ -181,7 +189,9 @@ def test_scorer_of_the_bundle_equals_its_pipeline_on_disk(bundle):
     applications = examples(bundle.product, count=1000, seed=11, unseen=True)
     scorer = Scorer((bundle.directory / ARRAYS).read_bytes())
     found = scorer.score_many(pd.DataFrame(applications))
-    np.testing.assert_allclose(found, truth(model, applications), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        found, truth(model, applications), rtol=0, atol=KNOWN_ANSWER_TOLERANCE
+    )
 
 
 def test_deciding_by_a_linear_bundle_imports_no_heavy_package(bundle):

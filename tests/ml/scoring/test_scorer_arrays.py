@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.bundle.manifest import TOLERANCE
+from ml.bundle.manifest import KNOWN_ANSWER_TOLERANCE
 from ml.product.files import read_product
 from ml.product.samples import examples
 from ml.scoring.scorer import Scorer
@@ -41,9 +41,9 @@ def test_margins_are_those_of_the_pipeline(fitted, product_name, name):
     applications = examples(product, count=500, seed=15, unseen=True)
     _, expected = fitted_parts(model, applications)
     found = scorer.margins(pd.DataFrame(applications))
-    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=KNOWN_ANSWER_TOLERANCE)
     one_by_one = [scorer.margin_of(scorer.row(a), a) for a in applications]
-    np.testing.assert_allclose(one_by_one, expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(one_by_one, expected, rtol=0, atol=KNOWN_ANSWER_TOLERANCE)
 
 
 def test_margins_without_array_form_are_the_log_odds(fitted, product):
@@ -53,9 +53,9 @@ def test_margins_without_array_form_are_the_log_odds(fitted, product):
     probability = truth(model, applications)
     expected = np.log(probability / (1 - probability))
     found = scorer.margins(pd.DataFrame(applications))
-    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=KNOWN_ANSWER_TOLERANCE)
     one_by_one = [scorer.margin_of(scorer.row(a), a) for a in applications[:3]]
-    np.testing.assert_allclose(one_by_one, expected[:3], rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(one_by_one, expected[:3], rtol=0, atol=KNOWN_ANSWER_TOLERANCE)
 
 
 @pytest.mark.parametrize("name", ["svc_rbf", "forest"])

@@ -186,7 +186,7 @@ def test_assemble_champion_without_array_form_is_run_by_its_pipeline(
 
 def test_assemble_refuses_a_place_that_is_taken(tmp_path, product, trained, origin):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(InvalidBundle, match="holds something else"):
+    with pytest.raises(InvalidBundle, match="holds something other than"):
         assemble(tmp_path, product, trained, origin)
 
 

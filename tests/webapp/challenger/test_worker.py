@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from sqlalchemy import event
 
-from ml.bundle.manifest import TOLERANCE, challenger_files
+from ml.bundle.manifest import KNOWN_ANSWER_TOLERANCE, challenger_files
 from ml.bundle.reader import load_pipeline
 from ml.product.application import as_columns
 from webapp.challenger.worker import BATCH, Challenger
@@ -57,7 +57,7 @@ def test_score_pending_equals_the_challenger_s_pipeline(
     assert {number for number, *_ in rows} == set(numbers)
     for number, probability, decision, agrees, decided, challenger in rows:
         assert challenger == NAME
-        assert abs(probability - expected[number]) <= TOLERANCE
+        assert abs(probability - expected[number]) <= KNOWN_ANSWER_TOLERANCE
         assert decision == word(probability >= bundle.threshold)
         assert bool(agrees) == (decision == decided)
     assert len({agrees for _, _, _, agrees, _, _ in rows}) == 2
