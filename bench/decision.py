@@ -1,4 +1,4 @@
-"""What one decision over the API costs: python -m bench.decision [--postgresql]."""
+"""Measure the cost of one decision over the API: python -m bench.decision [--postgresql]."""
 
 import contextlib
 import csv
@@ -19,16 +19,16 @@ from typing import Any
 
 import click
 
-ROWS = Path("ml/data/loans.csv")
+DATA_FILE = Path("ml/data/loans.csv")
 TARGET = "eligible"
-WORDS = ("employment_type", "home_status")
-WARM_UP = 200
-TICK = os.sysconf("SC_CLK_TCK")
+CHOICE_FIELDS = ("employment_type", "home_status")
+WARM_UP_DECISIONS = 200
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def applications() -> list[bytes]:
-    """Return the shipped rows as bodies of requests."""
-    with ROWS.open() as file:
+    """Return the shipped rows as request bodies."""
+    with DATA_FILE.open() as file:
         rows = list(csv.DictReader(file))
     fields = [n for n in rows[0] if n != TARGET and not n.startswith(("audit_", "protected_"))]
     return [
@@ -37,12 +37,12 @@ def applications() -> list[bytes]:
 
 
 def _value(name: str, text: str) -> object:
-    return text if name in WORDS else int(float(text))
+    return text if name in CHOICE_FIELDS else int(float(text))
 
 
 @contextlib.contextmanager
 def served(folder: Path, database_url: str, bundle: str) -> Iterator[tuple[int, int, str]]:
-    """Start the service; its master's number, its port and an API key."""
+    """Run the service; yield the process id of its master, its port and an API key."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -56,8 +56,8 @@ def served(folder: Path, database_url: str, bundle: str) -> Iterator[tuple[int, 
     run: dict[str, Any] = {"env": environment, "text": True}
     flask = [sys.executable, "-m", "flask", "--app", "webapp"]
     subprocess.run([*flask, "prepare"], check=True, capture_output=True, **run)
-    made = [*flask, "api-keys", "create", "bench"]
-    key = subprocess.run(made, check=True, capture_output=True, **run).stdout.split()[-1]
+    create_key = [*flask, "api-keys", "create", "bench"]
+    key = subprocess.run(create_key, check=True, capture_output=True, **run).stdout.split()[-1]
     with (folder / "log").open("w") as log:
         server = subprocess.Popen([sys.executable, "-m", "gunicorn"], stdout=log, stderr=log, **run)
     try:
@@ -72,40 +72,41 @@ def served(folder: Path, database_url: str, bundle: str) -> Iterator[tuple[int, 
         server.wait(30)
 
 
-def cpu(master: int) -> float:
-    """Return the seconds of processor that a server's workers have used."""
+def cpu_seconds(master: int) -> float:
+    """Return the CPU time that the workers of a server have used."""
     children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
     stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in children]
-    return sum(int(s[11]) + int(s[12]) for s in stats) / TICK
+    return sum(int(s[11]) + int(s[12]) for s in stats) / TICKS_PER_SECOND
 
 
 def decide(port: int, key: str, bodies: list[bytes]) -> list[float]:
-    """Send applications one after the other; the seconds that each took."""
+    """Send applications one after the other; return the seconds that each took."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    taken = []
+    latencies = []
     for body in bodies:
         start = time.perf_counter()
         connection.request("POST", "/api/v1/decisions", body, headers)
         answer = connection.getresponse()
         answer.read()
-        taken.append(time.perf_counter() - start)
+        latencies.append(time.perf_counter() - start)
         if answer.status != 201:
             raise SystemExit(f"answered {answer.status}")
     connection.close()
-    return taken
+    return latencies
 
 
-def measure(kind: str, database_url: str, *, bundle: str, decisions: int, connections: int) -> str:
+def measure(label: str, database_url: str, *, bundle: str, decisions: int, connections: int) -> str:
+    """Return a row of the table: CPU time, latency and rate on one database."""
     bodies = (applications() * 10)[:decisions]
     with (
         tempfile.TemporaryDirectory() as folder,
         served(Path(folder), database_url, bundle) as (master, port, key),
     ):
-        decide(port, key, bodies[:WARM_UP])
-        before = cpu(master)
-        taken = decide(port, key, bodies)
-        each = (cpu(master) - before) / len(bodies)
+        decide(port, key, bodies[:WARM_UP_DECISIONS])
+        before = cpu_seconds(master)
+        latencies = decide(port, key, bodies)
+        cpu_per_decision = (cpu_seconds(master) - before) / len(bodies)
         share = len(bodies) // connections
         parts = [bodies[i * share : (i + 1) * share] for i in range(connections)]
         clients = [threading.Thread(target=decide, args=(port, key, part)) for part in parts]
@@ -115,9 +116,9 @@ def measure(kind: str, database_url: str, *, bundle: str, decisions: int, connec
         for client in clients:
             client.join()
         rate = share * connections / (time.perf_counter() - start)
-    p99 = quantiles(taken, n=100)[98]
+    p99 = quantiles(latencies, n=100)[98]
     return (
-        f"| {kind} | {each * 1e3:.2f} ms | {median(taken) * 1e3:.2f} ms "
+        f"| {label} | {cpu_per_decision * 1e3:.2f} ms | {median(latencies) * 1e3:.2f} ms "
         f"| {p99 * 1e3:.1f} ms | {rate:.0f}/s |"
     )
 
@@ -126,7 +127,7 @@ def measure(kind: str, database_url: str, *, bundle: str, decisions: int, connec
 @click.option("--bundle", default="models/consumer_credit", show_default=True)
 @click.option("--decisions", default=2000, show_default=True)
 @click.option("--connections", default=8, show_default=True)
-@click.option("--postgresql", is_flag=True, help="Also on a PostgreSQL of its own.")
+@click.option("--postgresql", is_flag=True, help="Measure on a temporary PostgreSQL too.")
 def main(bundle: str, decisions: int, connections: int, *, postgresql: bool) -> None:
     load = {"bundle": bundle, "decisions": decisions, "connections": connections}
     print(f"| database | CPU | median | p99 | {connections} connections |")

@@ -1,4 +1,4 @@
-"""Two ways of doing the same work, timed in turn."""
+"""Times two functions that do the same work, in alternation."""
 
 import time
 from collections.abc import Callable
@@ -7,20 +7,22 @@ from typing import Any, NamedTuple
 
 
 class Times(NamedTuple):
-    """Seconds that a work took over the rounds."""
+    """The seconds that a function took over the rounds."""
 
     fastest: float
     median: float
 
 
-def race(mine: Callable[[], Any], theirs: Callable[[], Any], *, rounds: int) -> tuple[Times, Times]:
-    """Time both in turn, so that whatever else the machine does falls on both."""
-    taken = [(_seconds(mine), _seconds(theirs)) for _ in range(rounds)]
-    one, other = (Times(min(times), median(times)) for times in zip(*taken, strict=True))
-    return one, other
+def race(
+    first: Callable[[], Any], second: Callable[[], Any], *, rounds: int
+) -> tuple[Times, Times]:
+    """Time both in alternation, so that other load on the machine slows both."""
+    seconds = [(_seconds(first), _seconds(second)) for _ in range(rounds)]
+    of_first, of_second = (Times(min(times), median(times)) for times in zip(*seconds, strict=True))
+    return of_first, of_second
 
 
-def _seconds(work: Callable[[], Any]) -> float:
+def _seconds(function: Callable[[], Any]) -> float:
     start = time.perf_counter()
-    work()
+    function()
     return time.perf_counter() - start

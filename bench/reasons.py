@@ -1,4 +1,4 @@
-"""Reasons in closed form against the sum over all coalitions: python -m bench.reasons."""
+"""Compare reasons in closed form with the sum over all coalitions: python -m bench.reasons."""
 
 import io
 import json
@@ -23,16 +23,16 @@ from ml.scoring.scorer import Scorer
 from ml.training.dataset import as_applications, read_rows
 
 APPLICATIONS = 40
-FEW = 4  # of them explained by all coalitions too, which takes long for each
+COALITION_APPLICATIONS = 4  # that are explained by all coalitions too, which takes seconds for each
 ROUNDS = 7
-SLOW_ROUNDS = 2  # of what takes seconds
+COALITION_ROUNDS = 2
 CHALLENGER = "svc_rbf"
 
 Shares = dict[str, float]
 
 
-class Fitted:
-    """A fitted scikit-learn pipeline, asked for its margins as a Scorer is."""
+class PipelineMargins:
+    """The margins of a fitted scikit-learn pipeline, by the method that a Scorer has."""
 
     def __init__(self, model: Any) -> None:
         self._columns = model.named_steps["columns"]
@@ -45,7 +45,7 @@ class Fitted:
 def by_coalitions(
     product: Product, scorer: Any, background: list[Application]
 ) -> Callable[[Application], Shares]:
-    """Return what explains an application by every coalition of the same players."""
+    """Return a function that explains an application by all coalitions of the players."""
     members = [name for player in product.players.values() for name in player]
     players = [[members.index(name) for name in player] for player in product.players.values()]
     exact = CoalitionShares(scorer, background, members=members, players=players)
@@ -57,7 +57,7 @@ def by_coalitions(
     return explain
 
 
-def by_quadrature(explainer: Explainer) -> Callable[[Application], Shares]:
+def in_closed_form(explainer: Explainer) -> Callable[[Application], Shares]:
     def explain(application: Application) -> Shares:
         reasons = explainer.explain(application, granted=False).reasons
         return {reason.field: reason.share for reason in reasons}
@@ -69,35 +69,36 @@ def compare(
     label: str, bundle: Bundle, scorer: Scorer, model: str, applications: list[Application]
 ) -> str:
     background = json.loads(bundle.file(BACKGROUND))
-    mine = by_quadrature(Explainer(bundle.product, scorer, background))
-    fitted = Fitted(joblib.load(io.BytesIO(bundle.file(model))))
+    explain = in_closed_form(Explainer(bundle.product, scorer, background))
+    fitted = PipelineMargins(joblib.load(io.BytesIO(bundle.file(model))))
     by_pipeline = by_coalitions(bundle.product, fitted, background)
     by_arrays = by_coalitions(bundle.product, scorer, background)
-    few = applications[:: max(1, len(applications) // FEW)]
+    sample = applications[:: max(1, len(applications) // COALITION_APPLICATIONS)]
     difference = max(
-        abs(share - other[player])
-        for application, other in ((a, by_pipeline(a)) for a in few)
-        for player, share in mine(application).items()
+        abs(share - expected[player])
+        for application, expected in ((a, by_pipeline(a)) for a in sample)
+        for player, share in explain(application).items()
     )
-    own = [race(lambda a=a: mine(a), lambda: None, rounds=ROUNDS)[0] for a in applications]
-    fastest = [time.fastest for time in own]
+    times = [race(lambda a=a: explain(a), lambda: None, rounds=ROUNDS)[0] for a in applications]
+    fastest = [time.fastest for time in times]
     races = [
-        race(lambda a=a: by_pipeline(a), lambda a=a: by_arrays(a), rounds=SLOW_ROUNDS) for a in few
+        race(lambda a=a: by_pipeline(a), lambda a=a: by_arrays(a), rounds=COALITION_ROUNDS)
+        for a in sample
     ]
-    theirs, arrays = (float(np.median([t[side].fastest for t in races])) for side in (0, 1))
-    middle = float(np.median(fastest))
+    pipeline, arrays = (float(np.median([t[side].fastest for t in races])) for side in (0, 1))
+    median = float(np.median(fastest))
     return (
-        f"| {label} ({scorer.kind}) | {middle * 1e3:.2f} ms | {max(fastest) * 1e3:.2f} ms "
-        f"| {theirs * 1e3:,.0f} ms | {theirs / middle:,.0f} × "
-        f"| {arrays * 1e3:,.0f} ms | {arrays / middle:,.0f} × | {difference:.1e} |"
+        f"| {label} ({scorer.kind}) | {median * 1e3:.2f} ms | {max(fastest) * 1e3:.2f} ms "
+        f"| {pipeline * 1e3:,.0f} ms | {pipeline / median:,.0f} × "
+        f"| {arrays * 1e3:,.0f} ms | {arrays / median:,.0f} × | {difference:.1e} |"
     )
 
 
 def refused(bundle: Bundle, count: int) -> list[Application]:
     """Return rows of the product's own data that the champion refuses."""
     fields = read_rows(bundle.product, bundle.product.data_file).fields
-    below = np.flatnonzero(bundle.scorer.score_many(fields) < bundle.threshold)
-    return as_applications(fields.iloc[below[:: max(1, len(below) // count)][:count]])
+    rows = np.flatnonzero(bundle.scorer.score_many(fields) < bundle.threshold)
+    return as_applications(fields.iloc[rows[:: max(1, len(rows) // count)][:count]])
 
 
 @click.command(help=__doc__)
@@ -116,7 +117,7 @@ def main(folder: Path, count: int) -> None:
     print(
         f"{len(json.loads(bundle.file(BACKGROUND)))} background rows, {len(applications)} refused"
     )
-    print("rows, each at its fastest of the rounds, one thread")
+    print("rows, the fastest round of each, one thread")
     print()
     print(
         "| model | reasons, median | slowest | coalitions on the pipeline | ratio "

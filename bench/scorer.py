@@ -1,4 +1,4 @@
-"""The Scorer against the scikit-learn pipeline it was exported from: python -m bench.scorer."""
+"""Compare the Scorer with the pipeline that it was exported from: python -m bench.scorer."""
 
 import io
 from pathlib import Path
@@ -17,9 +17,9 @@ from ml.product.samples import examples
 from ml.scoring.scorer import Scorer
 from ml.training.export import export_scorer, kind_of
 
-ONE_BY_ONE = 200  # applications in a round of single scores
+SINGLE_SCORES = 200  # in a round; the slow pipeline computes a tenth of them
 ROWS = 100_000
-CHUNK = 10_000  # rows at a time through the pipeline, as a nightly job would send them
+PIPELINE_CHUNK_ROWS = 10_000  # as a nightly job would send them
 ROUNDS = 5  # the fastest counts: the others had to share the processor
 CHALLENGER = "challengers/svc_rbf.joblib"
 
@@ -30,23 +30,26 @@ def compare(label: str, model: Any, applications: list[dict[str, Any]], rounds: 
 
     scorer = Scorer(export_scorer(model), pipeline=pipeline)
     frame = pd.DataFrame(applications)
-    some, few = applications[:ONE_BY_ONE], applications[: ONE_BY_ONE // 10]
+    for_scorer, for_pipeline = applications[:SINGLE_SCORES], applications[: SINGLE_SCORES // 10]
 
     def in_chunks() -> np.ndarray:
-        return np.concatenate([pipeline(frame[i : i + CHUNK]) for i in range(0, len(frame), CHUNK)])
+        starts = range(0, len(frame), PIPELINE_CHUNK_ROWS)
+        chunks = [pipeline(frame[start : start + PIPELINE_CHUNK_ROWS]) for start in starts]
+        return np.concatenate(chunks)
 
     difference = np.abs(scorer.score_many(frame) - in_chunks()).max()
-    mine, theirs = race(
-        lambda: [scorer.score(a) for a in some],
-        lambda: [pipeline([a]) for a in few],
+    scorer_times, pipeline_times = race(
+        lambda: [scorer.score(a) for a in for_scorer],
+        lambda: [pipeline([a]) for a in for_pipeline],
         rounds=rounds,
     )
-    one, other = mine.fastest / len(some), theirs.fastest / len(few)
+    one = scorer_times.fastest / len(for_scorer)
+    one_by_pipeline = pipeline_times.fastest / len(for_pipeline)
     batch, chunks = race(lambda: scorer.score_many(frame), in_chunks, rounds=rounds)
     name = f"{label} ({kind_of(model)})"
     return [
-        f"| {name} | one application | {one * 1e6:,.0f} µs | {other * 1e6:,.0f} µs "
-        f"| {other / one:,.0f} × | {difference:.1e} |",
+        f"| {name} | one application | {one * 1e6:,.0f} µs | {one_by_pipeline * 1e6:,.0f} µs "
+        f"| {one_by_pipeline / one:,.0f} × | {difference:.1e} |",
         f"| {name} | {len(frame):,} rows | {batch.fastest:.3f} s | {chunks.fastest:.3f} s "
         f"| {chunks.fastest / batch.fastest:.1f} × | {difference:.1e} |",
     ]
@@ -59,20 +62,22 @@ def compare(label: str, model: Any, applications: list[dict[str, Any]], rounds: 
 @click.option("--rows", default=ROWS, show_default=True)
 @click.option("--rounds", default=ROUNDS, show_default=True)
 def main(folder: Path, rows: int, rounds: int) -> None:
-    bundle = read_bundle(folder)  # so every hash fits before a model is unpickled
+    bundle = read_bundle(folder)  # verifies every hash before a model is unpickled
     applications = examples(bundle.product, count=rows, seed=0, unseen=True)
     models = {
         CHAMPION: f"champion, {bundle.manifest.champion}",
         CHALLENGER: "challenger, svc_rbf",
     }
-    print(f"{bundle.version}, fastest of {rounds} rounds, in turn, one thread each")
+    print(f"{bundle.version}, fastest of {rounds} alternating rounds, one thread each")
     print()
     print("| model | work | Scorer | pipeline | ratio | largest difference |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for file, label in models.items():
         if file in bundle.manifest.files:
             model = joblib.load(io.BytesIO((bundle.directory / file).read_bytes()))
-            with threadpool_limits(limits=1):  # as in a service with a process for each core
+            with threadpool_limits(
+                limits=1
+            ):  # as in the service, which runs a process for each core
                 lines = compare(label, model, applications, rounds)
             print("\n".join(lines), flush=True)
 

@@ -1,4 +1,4 @@
-"""How much reasons depend on which rows they compare with: backgrounds of resampled rows."""
+"""Measure how much reasons depend on the background: python -m bench.stability."""
 
 from pathlib import Path
 
@@ -12,33 +12,35 @@ from ml.training.dataset import as_applications, read_rows
 from ml.training.reference import background
 
 
-def told(explainer: Explainer, application: Application) -> list[str]:
-    """The fields of a refusal's principal reasons, the weightiest first."""
+def principal_fields(explainer: Explainer, application: Application) -> list[str]:
+    """Return the fields of a refusal's principal reasons, the largest share first."""
     reasons = explainer.explain(application, granted=False).reasons
     return [r.field for r in reasons if r.principal]
 
 
-def changed(bundle: Bundle, count: int, *, resamples: int, applications: int) -> tuple[float, ...]:
-    """The shares of refusals whose first reason, and whose set of reasons, change."""
+def change_rates(
+    bundle: Bundle, count: int, *, resamples: int, applications: int
+) -> tuple[float, ...]:
+    """Return the rates of refusals whose first reason, and whose set of reasons, change."""
     rows = read_rows(bundle.product, bundle.product.data_file).fields
     probability = bundle.scorer.score_many(rows)
     refused = as_applications(rows[probability < bundle.threshold])[:applications]
 
-    def explainer(kept: np.ndarray) -> Explainer:
-        compared = background(
-            rows.iloc[kept], probability[kept], threshold=bundle.threshold, count=count
+    def explainer(sample: np.ndarray) -> Explainer:
+        held = background(
+            rows.iloc[sample], probability[sample], threshold=bundle.threshold, count=count
         )
-        return Explainer(bundle.product, bundle.scorer, compared)
+        return Explainer(bundle.product, bundle.scorer, held)
 
-    usual = [told(explainer(np.arange(len(rows))), a) for a in refused]
-    rng, first, whole = np.random.default_rng(0), [], []
+    usual = [principal_fields(explainer(np.arange(len(rows))), a) for a in refused]
+    rng, first_changes, set_changes = np.random.default_rng(0), [], []
     for _ in range(resamples):
-        other = explainer(np.sort(rng.integers(0, len(rows), len(rows))))
+        resampled = explainer(np.sort(rng.integers(0, len(rows), len(rows))))
         for before, application in zip(usual, refused, strict=True):
-            after = told(other, application)
-            first.append(before[:1] != after[:1])
-            whole.append(set(before) != set(after))
-    return float(np.mean(first)), float(np.mean(whole))
+            after = principal_fields(resampled, application)
+            first_changes.append(before[:1] != after[:1])
+            set_changes.append(set(before) != set(after))
+    return float(np.mean(first_changes)), float(np.mean(set_changes))
 
 
 @click.command()
@@ -52,8 +54,8 @@ def main(bundle: Path, resamples: int, applications: int) -> None:
     click.echo("| background rows | first reason changes | principal reasons change |")
     click.echo("| ---: | ---: | ---: |")
     for count in (50, 200):
-        shares = changed(model, count, resamples=resamples, applications=applications)
-        click.echo(f"| {count} | {shares[0]:.1%} | {shares[1]:.1%} |")
+        rates = change_rates(model, count, resamples=resamples, applications=applications)
+        click.echo(f"| {count} | {rates[0]:.1%} | {rates[1]:.1%} |")
 
 
 if __name__ == "__main__":
