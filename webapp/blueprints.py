@@ -1,4 +1,4 @@
-"""The pages and the endpoints, a blueprint each."""
+"""Registers the blueprints of all pages and endpoints."""
 
 from flask import Flask
 from werkzeug.routing import IntegerConverter, Map
@@ -6,7 +6,7 @@ from werkzeug.routing import IntegerConverter, Map
 from webapp import language_choice
 from webapp.api import decisions as api
 from webapp.challenger import pages as challenger
-from webapp.columns import LAST_ID
+from webapp.columns import MAX_ID
 from webapp.decisions import application_pages, pages as decisions
 from webapp.extensions import csrf
 from webapp.monitoring import health
@@ -14,15 +14,15 @@ from webapp.serving import pages as serving
 
 
 class Identifier(IntegerConverter):
-    """A number that a table can have; no other address exists."""
+    """A number that the id of a row can have; any other is answered with 404."""
 
     def __init__(self, url_map: Map) -> None:
-        super().__init__(url_map, max=LAST_ID)
+        super().__init__(url_map, max=MAX_ID)
 
 
 def init_app(app: Flask) -> None:
     app.url_map.converters["id"] = Identifier
     for module in (application_pages, decisions, serving, challenger, language_choice, health, api):
         app.register_blueprint(module.blueprint)
-    # It takes a key in a header, which no other site can make a browser send.
+    # The API expects a key in a header, which another site cannot make a browser send.
     csrf.exempt(api.blueprint)

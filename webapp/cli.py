@@ -1,4 +1,4 @@
-"""The flask commands, registered."""
+"""Registers the flask commands."""
 
 from flask import Flask
 

@@ -1,22 +1,22 @@
-"""Column types, moments and words that every table shares."""
+"""Column types, and values of columns, that several tables share."""
 
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, TypeDecorator
 
-# SQLite counts by itself only in a column that is declared INTEGER.
-LAST_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
+# SQLite numbers rows by itself only in a column that is declared INTEGER.
 Identifier = BigInteger().with_variant(Integer, "sqlite")
 
-# Of equal width; bin i counts probabilities above i / 20 and up to (i + 1) / 20.
+# Bins of equal width: bin i counts probabilities above i / SCORE_BINS, up to (i + 1) / SCORE_BINS.
 SCORE_BINS = 20
 
 Word = Literal["granted", "refused"]  # a decision in addresses, columns, labels and JSON
 
 
 class Instant(TypeDecorator[datetime]):
-    """A moment in UTC, also on SQLite, which forgets the zone."""
+    """A moment in UTC, also on SQLite, which stores no time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

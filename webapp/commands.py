@@ -1,4 +1,4 @@
-"""What every flask command needs: errors as one line, and counts in words."""
+"""Shared by the flask commands: errors as one line, and how a count is written."""
 
 import shutil
 import sys
@@ -30,12 +30,12 @@ def as_typed(command: str) -> str:
     return f"{here} --app webapp {command}"
 
 
-OUTDATED = f" (is it up to date? {as_typed('prepare')})"
+UPGRADE_HINT = f" (is it up to date? {as_typed('prepare')})"
 
 
 @contextmanager
-def clear_errors(*, hint: str = OUTDATED) -> Iterator[None]:
-    """Turn what cannot be done into one clear line."""
+def clear_errors(*, hint: str = UPGRADE_HINT) -> Iterator[None]:
+    """Turn the errors that a user can act on into one line."""
     try:
         yield
     except (NameRefused, NameTaken, NotFound, InvalidBundle, ModelUnavailable) as error:
@@ -43,15 +43,15 @@ def clear_errors(*, hint: str = OUTDATED) -> Iterator[None]:
     except LockNotFree as error:
         raise click.ClickException(f"the database: {error}") from None
     except OutcomeUnknown as error:
-        words = f"the database: {error}; it may have been stored: check before you try again"
-        raise click.ClickException(words) from None
+        message = f"the database: {error}; it may have been stored: check before you try again"
+        raise click.ClickException(message) from None
     except OSError as error:
         raise click.ClickException(f"cannot write: {error.strerror}") from None
     except DBAPIError as error:
         current_app.logger.debug("database", exc_info=error)
-        words = str(error.orig).splitlines()[0]
-        raise click.ClickException(f"the database: {words}{hint}") from None
+        reason = str(error.orig).splitlines()[0]
+        raise click.ClickException(f"the database: {reason}{hint}") from None
 
 
-def many(count: int) -> str:
+def format_decision_count(count: int) -> str:
     return f"{count:,} decision{'' if count == 1 else 's'}"

@@ -1,6 +1,4 @@
-"""The extensions: made here, initialised in create_app."""
-
-import logging
+"""The Flask extensions, which create_app initialises."""
 
 from flask_babel import Babel
 from flask_bootstrap import Bootstrap5
@@ -11,11 +9,9 @@ from flask_wtf import CSRFProtect
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
-log = logging.getLogger(__name__)
-
 
 class Base(DeclarativeBase):
-    # Alembic can change a constraint on SQLite only by its name.
+    # Alembic can change a constraint on SQLite only if it has a name.
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",

@@ -1,4 +1,4 @@
-"""What is refused before a view sees it: a bad Host, and a body that did not arrive whole."""
+"""Refuses requests before any view runs: a bad Host header, or an incomplete body."""
 
 import logging
 import re
@@ -11,14 +11,13 @@ from werkzeug.wrappers import Response
 
 log = logging.getLogger(__name__)
 
-BODY_LIMIT = 64 * 1024  # bytes; an application takes less than one thousand
-# A name as DNS has it (RFC 1123) or an address, and a port. Werkzeug cannot build an address for
-# any other.
+MAX_BODY_BYTES = 64 * 1024  # an application takes less than one thousand
+# A DNS name (RFC 1123) or an IP address, and a port. Werkzeug cannot build URLs for anything else.
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-HOST = re.compile(
+HOST_PATTERN = re.compile(
     rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?", re.IGNORECASE | re.ASCII
 )
-MAX_HOST = 255
+MAX_HOST_LENGTH = 255
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
@@ -28,31 +27,31 @@ def init_app(app: Flask) -> None:
 
 
 def _with_host(application: Application) -> Application:
-    """Answer 400 to a Host that is no host: no route can be matched and no page built for it."""
+    """Answer 400 to an invalid Host, for which neither routes nor error pages work."""
 
     def checked(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401
         host = environ.get("HTTP_HOST", "")
-        if host and (len(host) > MAX_HOST or not HOST.fullmatch(host)):
-            refused = Response("The Host header is not a host name.\n", 400, mimetype="text/plain")
-            return refused(environ, start_response)
+        if host and (len(host) > MAX_HOST_LENGTH or not HOST_PATTERN.fullmatch(host)):
+            refusal = Response("The Host header is not a host name.\n", 400, mimetype="text/plain")
+            return refusal(environ, start_response)
         return application(environ, start_response)
 
     return checked
 
 
 def _read_body() -> None:
-    """Read the body whole; refuse it unless all that was announced has arrived."""
-    request.max_content_length = BODY_LIMIT + 1  # a chunked body is cut there without a word
+    """Read the whole body; refuse one that is shorter than its Content-Length or too large."""
+    request.max_content_length = MAX_BODY_BYTES + 1  # Werkzeug silently cuts a chunked body here
     try:
         body = request.get_data(cache=True, parse_form_data=False)
     except HTTPException:
         raise
-    except Exception as error:  # whatever the server raises for a broken line or wrong chunks
+    except Exception as error:  # the server raises many kinds for lost connections and bad chunks
         log.info("refused a body that could not be read: %r", error)
         abort(400)
-    announced = request.content_length
-    if announced is not None and len(body) != announced:
-        log.info("refused a body of %s bytes where %s were announced", len(body), announced)
+    content_length = request.content_length
+    if content_length is not None and len(body) != content_length:
+        log.info("refused a body of %s bytes, Content-Length %s", len(body), content_length)
         abort(400)
-    if len(body) > BODY_LIMIT:
+    if len(body) > MAX_BODY_BYTES:
         abort(413)

@@ -1,4 +1,4 @@
-"""The choice of a language."""
+"""The endpoint that sets the language of the pages."""
 
 from urllib.parse import urlsplit
 
@@ -9,18 +9,18 @@ from ml.product.texts import LANGUAGES
 from webapp.language import COOKIE
 
 blueprint = Blueprint("language", __name__)
-YEAR = 365 * 24 * 3600  # seconds
+COOKIE_SECONDS = 365 * 24 * 3600
 
 
 @blueprint.post("/language/<code>")
 def choose(code: str) -> Response:
     if code not in LANGUAGES:
         abort(404)
-    response = redirect(_back(), 303)
+    response = redirect(_previous_page(), 303)
     response.set_cookie(
         COOKIE,
         code,
-        max_age=YEAR,
+        max_age=COOKIE_SECONDS,
         samesite="Lax",
         httponly=True,
         secure=current_app.config["SESSION_COOKIE_SECURE"],
@@ -28,12 +28,13 @@ def choose(code: str) -> Response:
     return response
 
 
-def _back() -> str:
-    """Return where the person came from, if that is a page of ours."""
+def _previous_page() -> str:
+    """Return the path of the referring page if it belongs to this site, else the home page's."""
     try:
-        came = urlsplit(request.referrer or "")
+        referrer = urlsplit(request.referrer or "")
     except ValueError:
         return url_for("applications.home")
-    if came.netloc != request.host or not came.path.startswith("/") or came.path.startswith("//"):
+    path = referrer.path
+    if referrer.netloc != request.host or not path.startswith("/") or path.startswith("//"):
         return url_for("applications.home")
-    return came.path + (f"?{came.query}" if came.query else "")
+    return path + (f"?{referrer.query}" if referrer.query else "")

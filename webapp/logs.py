@@ -1,4 +1,4 @@
-"""The log: one line an event, whatever a client sent."""
+"""The format of log lines: one line for each event, with control characters escaped."""
 
 import logging
 
@@ -7,11 +7,11 @@ from flask.logging import default_handler
 
 from webapp.config import Config
 
-LINE = "[%(asctime)s] %(levelname)s in %(module)s: %(message)s"  # as Flask writes it
+LINE_FORMAT = "[%(asctime)s] %(levelname)s in %(module)s: %(message)s"  # Flask's own
 
 
 class OneLine(logging.Formatter):
-    """Escapes line ends and other control characters, of tracebacks too."""
+    """Escapes line ends and other control characters, also in tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
@@ -21,5 +21,5 @@ class OneLine(logging.Formatter):
 
 
 def init_app(app: Flask, config: Config) -> None:
-    default_handler.setFormatter(OneLine(LINE))
-    app.logger.setLevel(config.log_level.upper())  # with Flask's handler, where none is set up
+    default_handler.setFormatter(OneLine(LINE_FORMAT))
+    app.logger.setLevel(config.log_level.upper())

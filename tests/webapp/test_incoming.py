@@ -1,4 +1,4 @@
-"""What webapp/incoming.py promises: nothing is decided on half of what was sent."""
+"""Tests of webapp/incoming.py: nothing is decided on an incomplete body."""
 
 import io
 import json
@@ -9,7 +9,7 @@ from time import sleep
 import pytest
 
 from webapp.errors import MAX_ERRORS
-from webapp.incoming import BODY_LIMIT
+from webapp.incoming import MAX_BODY_BYTES
 
 DECISIONS = "/api/v1/decisions"
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -127,7 +127,7 @@ def test_wrong_chunks_are_refused(server, key, granted, size):
 
 
 def test_chunked_body_has_the_limit_of_any_other(server, key, granted):
-    large = json.dumps(granted).encode() + b" " * BODY_LIMIT
+    large = json.dumps(granted).encode() + b" " * MAX_BODY_BYTES
     parts = b"".join(chunk(large[i : i + 8_000]) for i in range(0, len(large), 8_000))
     assert send(server, key, "Transfer-Encoding: chunked", parts + b"0\r\n\r\n") == 413
     assert send(server, key, f"Content-Length: {len(large)}", large) == 413

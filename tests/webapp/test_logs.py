@@ -1,4 +1,4 @@
-"""What webapp/logs.py promises: nobody can write a line of the log."""
+"""Tests of webapp/logs.py: no client can forge a line of the log."""
 
 import io
 import logging

@@ -1,1 +1,1 @@
-"""The JSON endpoint for other systems."""
+"""The JSON API for other systems."""

@@ -1,4 +1,4 @@
-"""The JSON endpoint for other systems."""
+"""The JSON API: create and show decisions, their reasons and the model card."""
 
 from flask import Blueprint, Response, abort, g, jsonify, request, url_for
 from flask_babel import gettext as _
@@ -33,13 +33,13 @@ def create() -> tuple[Response, int, dict[str, str]]:
 
 @blueprint.get("/decisions/<id:number>")
 def show(number: int) -> Response:
-    decision, contents = _found(number)
+    decision, contents = _find_or_404(number)
     return jsonify(_body(decision, contents))
 
 
 @blueprint.get("/decisions/<id:number>/reasons")
 def reasons(number: int) -> Response:
-    decision, contents = _found(number)
+    decision, contents = _find_or_404(number)
     if contents is None:
         return problem(410, detail=_("The contents of this decision have been erased."))
     explained = explanations.explain(decision, contents)
@@ -61,7 +61,7 @@ def card(version: str) -> Response:
     return jsonify(model_card(bundle).model_dump(mode="json"))
 
 
-def _found(number: int) -> tuple[Decision, Contents | None]:
+def _find_or_404(number: int) -> tuple[Decision, Contents | None]:
     stored = search.find_decision(number)
     if stored is None:
         abort(404)
@@ -90,7 +90,7 @@ def _body(decision: Decision, contents: Contents | None) -> dict[str, object]:
 
 
 def _features(contents: Contents) -> list[dict[str, object]]:
-    """Return each field with what was entered and what the model saw of it."""
+    """Return each field with its value as entered and as the model sees it."""
     return [
         {"name": name, "value": value, "normalised": contents.normalised[name]}
         for name, value in contents.inputs.items()

@@ -1,4 +1,4 @@
-"""The command that computes stored decisions again."""
+"""The `replay` command."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -8,16 +8,16 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from webapp.audit.replay import Tally, replay
-from webapp.commands import clear_errors, many
+from webapp.commands import clear_errors, format_decision_count
 
-DAY = "%Y-%m-%d"
+DATE_FORMAT = "%Y-%m-%d"
 
 
 @click.command("replay")
 @click.argument("number", type=int, required=False)
 @click.option(
     "--since",
-    type=click.DateTime([DAY]),
+    type=click.DateTime([DATE_FORMAT]),
     metavar="YYYY-MM-DD",
     help="Only decisions from this day on, from midnight, LOAN_TIMEZONE.",
 )
@@ -32,11 +32,12 @@ def replay_decisions(number: int | None, since: datetime | None) -> None:
         raise click.UsageError("give NUMBER or --since, not both")
     moment = since and _midnight(since)
     with clear_errors():
-        tally = replay(_tell, number=number, since=moment)
-    _tell(_counted(tally))
+        tally = replay(_echo, number=number, since=moment)
+    _echo(_summary(tally))
     for version, count in sorted(tally.without_model.items()):
-        _tell(f"{version}: {many(count)} not replayed: {tally.why[version]}")
-    click.get_current_context().exit(0 if tally.proven else 1)
+        decisions = format_decision_count(count)
+        _echo(f"{version}: {decisions} not replayed: {tally.model_errors[version]}")
+    click.get_current_context().exit(0 if tally.all_match else 1)
 
 
 def _midnight(day: datetime) -> datetime:
@@ -44,22 +45,23 @@ def _midnight(day: datetime) -> datetime:
     try:
         midnight.astimezone(ZoneInfo("UTC"))
     except OverflowError:
-        raise click.BadParameter(f"{day:{DAY}} is out of range", param_hint="--since") from None
+        message = f"date out of range: {day:{DATE_FORMAT}}"
+        raise click.BadParameter(message, param_hint="--since") from None
     return midnight
 
 
-def _tell(line: str) -> None:
-    # A line may repeat what somebody put into a row by hand.
+def _echo(line: str) -> None:
+    # The line may quote a row that was changed by hand and holds control characters.
     click.echo("".join(c if c.isprintable() else "?" for c in line))
 
 
-def _counted(tally: Tally) -> str:
-    said = [
+def _summary(tally: Tally) -> str:
+    parts = [
         f"{tally.matching:,} {'matches' if tally.matching == 1 else 'match'}",
         f"{tally.differing:,} {'does' if tally.differing == 1 else 'do'} not",
     ]
     if tally.erased:
-        said.append(f"{tally.erased:,} erased")
+        parts.append(f"{tally.erased:,} erased")
     if missing := tally.without_model.total():
-        said.append(f"{missing:,} not replayed")
-    return f"{many(tally.decisions)}: {', '.join(said)}"
+        parts.append(f"{missing:,} not replayed")
+    return f"{format_decision_count(tally.decisions)}: {', '.join(parts)}"

@@ -1,4 +1,4 @@
-"""Replay: decisions computed again from their stored inputs, by the model that each names."""
+"""Replay: recompute decisions from their stored inputs, by the model that each names."""
 
 import json
 import reprlib
@@ -19,7 +19,7 @@ from ml.product.application import (
     MalformedApplication,
     Rules,
 )
-from webapp.columns import LAST_ID, word
+from webapp.columns import MAX_ID, word
 from webapp.decisions.damage import Damaged, read
 from webapp.decisions.records import Decision
 from webapp.decisions.search import select_decisions
@@ -29,81 +29,81 @@ from webapp.extensions import db
 from webapp.failures import NotFound
 from webapp.serving.served import model
 
-PAGE = 500
-NAMED = 5  # differences of one column that a line names
-READING = {"postgresql_readonly": True}  # a transaction on SQLite reads until it writes
-CONTENTS = (DecisionContents.inputs, DecisionContents.normalised, DecisionContents.reasons)
-COLUMNS = (  # beside the facts
+DECISIONS_PER_QUERY = 500
+MAX_DIFFERENCES_PER_COLUMN = 5  # that a line lists
+READ_ONLY = {"postgresql_readonly": True}  # SQLite needs none: a transaction reads until it writes
+JSON_COLUMNS = (DecisionContents.inputs, DecisionContents.normalised, DecisionContents.reasons)
+COLUMNS = (  # beside those of `select_decisions`
     DecisionContents.decision_id.label("contents"),
-    # As they are written: what somebody put there need not be JSON.
-    *(cast(c, Text).label(c.key) for c in CONTENTS),
+    # Cast to text, because a row that was changed by hand need not hold JSON.
+    *(cast(c, Text).label(c.key) for c in JSON_COLUMNS),
 )
-SHOWN = reprlib.Repr()  # what somebody put there may be of any size and depth
-SHOWN.maxstring = SHOWN.maxother = 80
+SHORT_REPR = reprlib.Repr()  # a row that was changed by hand may hold values of any size and depth
+SHORT_REPR.maxstring = SHORT_REPR.maxother = 80
 
 
 @dataclass
 class Tally:
-    """How many decisions were computed again, and which could not be."""
+    """Counts of replayed decisions, and of those that could not be replayed."""
 
     matching: int = 0
     differing: int = 0
-    erased: int = 0  # nothing is left of them to compute again
-    without_model: Counter[str] = field(default_factory=Counter)
-    why: dict[str, str] = field(default_factory=dict)  # by version
+    erased: int = 0  # their inputs are gone
+    without_model: Counter[str] = field(default_factory=Counter)  # by version
+    model_errors: dict[str, str] = field(default_factory=dict)  # by version
 
     @property
     def decisions(self) -> int:
         return self.matching + self.differing + self.erased + self.without_model.total()
 
     @property
-    def proven(self) -> bool:
+    def all_match(self) -> bool:
         return self.matching + self.erased == self.decisions
 
 
-class _Judge(NamedTuple):
-    """A model and the rules that its applications kept to."""
+class _ReplayModel(NamedTuple):
+    """A bundle, and the rules of the applications that it decided."""
 
     bundle: Bundle
     rules: Rules
 
 
-class _Unusable(Exception):
-    """No decision can come from these inputs; the message says why, and repeats none of them."""
+class _UnusableInputs(Exception):
+    """The stored inputs cannot be scored; the message says why without repeating them."""
 
 
-class _Nothing:
-    """Stands where only the other of two values has a part."""
+class _Missing:
+    """Stands for a part of a value that only the other value has."""
 
     def __repr__(self) -> str:
         return "nothing"
 
 
-NOTHING = _Nothing()
+MISSING = _Missing()
 
 
 def replay(
-    tell: Callable[[str], None], *, number: int | None = None, since: datetime | None = None
+    report: Callable[[str], None], *, number: int | None = None, since: datetime | None = None
 ) -> Tally:
-    """Compute decisions again, one of them or those since a moment or all, and tell what differs.
+    """Recompute one decision, those since a moment, or all, and report each one that differs.
 
-    Decisions that come while it runs are left to the next replay.
+    Decisions that are stored while it runs are left to the next replay.
     """
     tally = Tally()
-    judges: dict[str, _Judge | str] = {}
-    for row in _stored(number=number, since=since):
+    models: dict[str, _ReplayModel | str] = {}
+    for row in _read_decisions(number=number, since=since):
         if row.contents is None:
             tally.erased += 1
             continue
-        if row.model not in judges:
-            judges[row.model] = _judge(row.model)
-        judge = judges[row.model]
-        if isinstance(judge, str):
+        if row.model not in models:
+            models[row.model] = _find_model(row.model)
+        found_model = models[row.model]
+        if isinstance(found_model, str):
             tally.without_model[row.model] += 1
-            tally.why[row.model] = judge
-        elif differences := _differences(row, judge):
+            tally.model_errors[row.model] = found_model
+        elif differences := _row_differences(row, found_model):
             tally.differing += 1
-            tell(f"decision {row.id}: {'; '.join(differences)}")
+            report(f"decision {row.id}: {'; '.join(differences)}")
         else:
             tally.matching += 1
     if number is not None and not tally.decisions:
@@ -111,75 +111,78 @@ def replay(
     return tally
 
 
-def _stored(*, number: int | None, since: datetime | None) -> Iterator[Any]:
-    """Read decisions page by page; no transaction is open while they are judged."""
-    wanted, after = [], 0
+def _read_decisions(*, number: int | None, since: datetime | None) -> Iterator[Any]:
+    """Yield the rows of decisions; no transaction is open while a row is replayed."""
+    conditions, after = [], 0
     if number is not None:
-        wanted.append(DecisionRow.id == (number if 0 < number <= LAST_ID else 0))
+        conditions.append(DecisionRow.id == (number if 0 < number <= MAX_ID else 0))
     elif since is not None:
-        wanted.append(DecisionRow.created_at >= since)
-        # Of a sum, so that PostgreSQL looks by the moment and not through every older decision.
-        after = (_read(select(func.min(DecisionRow.id + 0)).where(*wanted))[0][0] or 1) - 1
+        conditions.append(DecisionRow.created_at >= since)
+        # The sum makes PostgreSQL use the index on created_at: for a plain min(id) it would walk
+        # the primary key through every older decision.
+        after = (_read(select(func.min(DecisionRow.id + 0)).where(*conditions))[0][0] or 1) - 1
     last = _read(select(func.max(DecisionRow.id)))[0][0] or 0
     while after < last:
-        within = (DecisionRow.id > after, DecisionRow.id <= last, *wanted)
+        within = (DecisionRow.id > after, DecisionRow.id <= last, *conditions)
         contents = DecisionContents.decision_id == DecisionRow.id
         query = select_decisions(*COLUMNS).outerjoin(DecisionContents, contents).where(*within)
-        rows = _read(query.order_by(DecisionRow.id).limit(PAGE))
+        rows = _read(query.order_by(DecisionRow.id).limit(DECISIONS_PER_QUERY))
         yield from rows
-        after = rows[-1].id if len(rows) == PAGE else last
+        after = rows[-1].id if len(rows) == DECISIONS_PER_QUERY else last
 
 
 def _read(query: Any) -> Sequence[Any]:  # noqa: ANN401 - a Select of any columns
     db.session.rollback()
-    db.session.connection(execution_options=READING)
+    db.session.connection(execution_options=READ_ONLY)
     rows: Sequence[Any] = db.session.execute(query).all()
     db.session.rollback()
     return rows
 
 
-def _judge(version: str) -> _Judge | str:
+def _find_model(version: str) -> _ReplayModel | str:
+    """Return the model of a version, or the reason why it cannot be used."""
     try:
         bundle = model.find(version)
     except InvalidBundle as error:
         return str(error)
-    return _Judge(bundle, Rules(bundle.product))
+    return _ReplayModel(bundle, Rules(bundle.product))
 
 
-def _differences(row: Any, judge: _Judge) -> list[str]:  # noqa: ANN401 - a row of COLUMNS
+def _row_differences(row: Any, by: _ReplayModel) -> list[str]:  # noqa: ANN401 - a row of COLUMNS
     try:
-        application = _application(row.inputs, judge.rules)
-    except _Unusable as error:
+        application = _application(row.inputs, by.rules)
+    except _UnusableInputs as error:
         return [f"its inputs cannot be scored: {error}"]
-    computed = _computed(decide(judge.bundle, application))
+    computed_columns = _as_columns(decide(by.bundle, application))
     facts = read(Decision, row)
     damaged = facts.columns if isinstance(facts, Damaged) else ()
-    found = [f"{name} cannot be read" for name in damaged if name not in computed]
-    for name, value in computed.items():
-        stored = getattr(row, name)
-        if name in ("normalised", "reasons"):
+    differences = [f"{name} cannot be read" for name in damaged if name not in computed_columns]
+    for column, computed in computed_columns.items():
+        stored = getattr(row, column)
+        if column in ("normalised", "reasons"):
             stored = _parsed(stored)
-        apart = list(_apart(name, stored, value))
-        found += apart[:NAMED]
-        if len(apart) > NAMED:
-            found.append(f"{name} in {len(apart) - NAMED} more")
-    return found
+        of_column = list(_differences(column, stored, computed))
+        differences += of_column[:MAX_DIFFERENCES_PER_COLUMN]
+        if (more := len(of_column) - MAX_DIFFERENCES_PER_COLUMN) > 0:
+            differences.append(f"{column} in {more} more")
+    return differences
 
 
 def _application(text: str, rules: Rules) -> Application:
     try:
         application = rules.check_json(text.encode())
     except MalformedApplication:
-        raise _Unusable("they are no JSON object") from None
+        raise _UnusableInputs("not a JSON object") from None
     except InvalidApplication as error:
-        raise _Unusable(str(error)) from None
-    lacking = application.keys() - json.loads(text).keys()  # the rules let an optional one lack
-    if lacking:
-        raise _Unusable(f"{', '.join(sorted(lacking))}: not there")
+        raise _UnusableInputs(str(error)) from None
+    # The rules fill in optional fields, but stored inputs always hold every field.
+    missing = application.keys() - json.loads(text).keys()
+    if missing:
+        raise _UnusableInputs(f"{', '.join(sorted(missing))}: missing")
     return application
 
 
-def _computed(verdict: Verdict) -> dict[str, object]:
+def _as_columns(verdict: Verdict) -> dict[str, object]:
     return {
         "product": verdict.product,
         "probability": verdict.probability,
@@ -200,29 +203,30 @@ def _parsed(text: str | None) -> object:
         return text
 
 
-def _apart(name: str, stored: object, computed: object) -> Iterator[str]:
-    """Yield each place where two values differ; only the computed one is surely of good shape."""
+def _differences(path: str, stored: object, computed: object) -> Iterator[str]:
+    """Yield each path below which two values differ; the stored one may have any structure."""
     if isinstance(computed, dict) and isinstance(stored, dict):
         for key in {**computed, **stored}:
-            told = f"{name}.{key if key in computed else SHOWN.repr(key)}"
-            yield from _apart(told, stored.get(key, NOTHING), computed.get(key, NOTHING))
+            key_path = f"{path}.{key if key in computed else SHORT_REPR.repr(key)}"
+            stored_part, computed_part = stored.get(key, MISSING), computed.get(key, MISSING)
+            yield from _differences(key_path, stored_part, computed_part)
     elif isinstance(computed, list) and isinstance(stored, list) and len(stored) == len(computed):
-        for place, (one, other) in enumerate(zip(stored, computed, strict=True), 1):
-            yield from _apart(f"{name}.{place}", one, other)
-    elif not _same(stored, computed, exactly=name == "threshold"):
-        yield f"{name} stored {_shown(stored, computed)}, computed {_shown(computed, stored)}"
+        for place, parts in enumerate(zip(stored, computed, strict=True), 1):
+            yield from _differences(f"{path}.{place}", *parts)
+    elif not _equal(stored, computed, exact=path == "threshold"):
+        yield f"{path} stored {_format(stored, computed)}, computed {_format(computed, stored)}"
 
 
-def _same(stored: object, computed: object, *, exactly: bool) -> bool:
-    if isinstance(computed, float) and isinstance(stored, float) and not exactly:
+def _equal(stored: object, computed: object, *, exact: bool) -> bool:
+    if isinstance(computed, float) and isinstance(stored, float) and not exact:
         return abs(stored - computed) <= KNOWN_ANSWER_TOLERANCE
     return type(stored) is type(computed) and stored == computed
 
 
-def _shown(value: object, beside: object) -> str:
-    """Write a value short, but not so short that it looks like the one beside it."""
+def _format(value: object, other: object) -> str:
+    """Format a value briefly, but with enough digits to tell it from the other one."""
     if not isinstance(value, float):
-        return SHOWN.repr(value)
+        return SHORT_REPR.repr(value)
     short = f"{value:.7f}"
-    alike = isinstance(beside, float) and short == f"{beside:.7f}"
-    return repr(value) if alike or len(short) > 20 else short
+    ambiguous = isinstance(other, float) and short == f"{other:.7f}"
+    return repr(value) if ambiguous or len(short) > 20 else short

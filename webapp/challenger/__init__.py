@@ -1,1 +1,1 @@
-"""The model that scores silently beside the one that decides."""
+"""A second model that scores decisions in the background and decides nothing."""

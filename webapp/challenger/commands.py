@@ -1,4 +1,4 @@
-"""The challenger command."""
+"""The `challenger` command."""
 
 import signal
 
@@ -6,7 +6,7 @@ import click
 from flask.cli import AppGroup
 
 from webapp.challenger.worker import Challenger, work
-from webapp.commands import clear_errors, many
+from webapp.commands import clear_errors, format_decision_count
 from webapp.serving.served import model
 
 challenger = AppGroup(
@@ -20,16 +20,16 @@ challenger = AppGroup(
 def run_challenger(once: bool, parent: int | None) -> None:
     """Score stored decisions by the candidate that LOAN_CHALLENGER names."""
     for number in (signal.SIGTERM, signal.SIGINT) if not once else ():
-        signal.signal(number, _end)
+        signal.signal(number, _exit)
     with clear_errors():
         candidate = Challenger(model.challenger)
     if once:
         with clear_errors():
             scored = candidate.score_pending()
-        click.echo(f"{many(scored)} scored by {candidate.name}")
+        click.echo(f"{format_decision_count(scored)} scored by {candidate.name}")
         return
     work(candidate, parent=parent)
 
 
-def _end(*_: object) -> None:
+def _exit(*_: object) -> None:
     raise SystemExit

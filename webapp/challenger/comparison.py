@@ -1,4 +1,4 @@
-"""How champion and challengers compare."""
+"""Comparisons of the champion's decisions with those of its challengers."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from webapp.decisions.tables import DecisionRow
 from webapp.extensions import db
 from webapp.metrics import ScoresCounted
 
-LATEST = 25  # disagreements shown
+MAX_DISAGREEMENTS = 25  # on the page
 
 
 def count_scores() -> list[ScoresCounted]:
-    """Return how many scores there are by product, model, challenger and what either decides."""
+    """Count the scores by product, model, challenger and the decision of each."""
     c = ChallengerCount
     kind = (c.product, c.model, c.challenger, c.model_decision, c.challenger_decision)
     rows = db.session.execute(select(*kind, func.sum(c.count)).group_by(*kind))
@@ -29,7 +29,7 @@ def count_scores() -> list[ScoresCounted]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How often a model and a challenger decided what."""
+    """How often a model and a challenger granted and refused the same applications."""
 
     product: str
     model: str
@@ -57,19 +57,22 @@ class Comparison:
 
 
 def compare() -> list[Comparison]:
-    """Compare each model with each of its challengers, the ones with the most decisions first."""
-    found: dict[tuple[str, str, str], dict[tuple[str, str], int]] = defaultdict(dict)
+    """Compare each model with each of its challengers, those with the most decisions first."""
+    counts: dict[tuple[str, str, str], dict[tuple[str, str], int]] = defaultdict(dict)
     for row in count_scores():
-        found[row[:3]][row.decision, row.challenger_decision] = row.total
+        counts[row[:3]][row.decision, row.challenger_decision] = row.total
     granted, refused = word(True), word(False)
-    kinds = ((granted, granted), (granted, refused), (refused, granted), (refused, refused))
-    rows = [Comparison(*who, *(n.get(kind, 0) for kind in kinds)) for who, n in found.items()]
-    return sorted(rows, key=lambda row: (-row.decisions, row.model, row.challenger))
+    pairs = ((granted, granted), (granted, refused), (refused, granted), (refused, refused))
+    comparisons = [
+        Comparison(*models, *(totals.get(pair, 0) for pair in pairs))
+        for models, totals in counts.items()
+    ]
+    return sorted(comparisons, key=lambda c: (-c.decisions, c.model, c.challenger))
 
 
 @strict_dataclass(config=STRICT, frozen=True, slots=True)
 class Disagreement:
-    """A decision that a challenger would not have taken."""
+    """A decision that a challenger would have made differently."""
 
     id: int
     created_at: datetime
@@ -80,20 +83,20 @@ class Disagreement:
 
 
 def latest_disagreements() -> list[Disagreement | Damaged]:
-    """Return the last decisions that some challenger would not have taken, newest first."""
+    """Return the last decisions that a challenger would have made differently, newest first."""
     s, d = ChallengerScore, DecisionRow
     facts = (d.id, readable(d.created_at), d.model_decision, d.probability)
     query = (
         select(*facts, s.challenger, s.probability.label("challenger_probability"))
         .select_from(s)
         .join(d, d.id == s.decision_id)
-        .where(text("NOT challenger_scores.agrees"))  # word for word as the index has it
+        .where(text("NOT challenger_scores.agrees"))  # as in the partial index, which is used
         .order_by(s.decision_id.desc())
-        .limit(LATEST)
+        .limit(MAX_DISAGREEMENTS)
     )
     names = db.session.scalars(select(ChallengerCount.challenger).distinct())
     rows = [
         row for name in names.all() for row in db.session.execute(query.where(s.challenger == name))
     ]
     rows.sort(key=lambda row: (-row.id, row.challenger))
-    return [read(Disagreement, row) for row in rows[:LATEST]]
+    return [read(Disagreement, row) for row in rows[:MAX_DISAGREEMENTS]]

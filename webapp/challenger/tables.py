@@ -10,7 +10,7 @@ from webapp.extensions import Base
 
 
 class ChallengerScore(Base):
-    """What a candidate that does not decide says of a decided application."""
+    """A challenger's score of an application that was decided."""
 
     __tablename__ = "challenger_scores"
     __table_args__ = (
@@ -34,7 +34,7 @@ class ChallengerScore(Base):
 
 
 class ChallengerCount(Base):
-    """How often model and challenger decide what in each hour, kept exact by a trigger."""
+    """The number of scores by hour and by both decisions; a trigger counts every score."""
 
     __tablename__ = "challenger_counts"
 

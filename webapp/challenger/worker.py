@@ -1,4 +1,4 @@
-"""The challenger at work: it scores what the model has decided, in a process of its own."""
+"""The challenger's worker: scores decided applications, in a process of its own."""
 
 import logging
 import os
@@ -29,18 +29,20 @@ from webapp.serving.served import model
 
 log = logging.getLogger(__name__)
 
-EVERY = 1.0  # seconds from one look at the decisions to the next
-SPAN = 20_000  # decisions looked through in one query
-BATCH = 200  # decisions scored in one transaction
-REST = 9  # a SQLite database is left to the decisions for nine tenths of the time
-LONGEST_REST = 1.0  # seconds
-# PostgreSQL may show a decision after one with a higher number. None that is so much older than
-# another takes longer: a statement of the service ends after a sixth of this.
-SETTLED = timedelta(minutes=1)
+SCAN_INTERVAL_SECONDS = 1.0
+DECISIONS_PER_QUERY = 20_000  # that are searched for unscored ones
+DECISIONS_PER_BATCH = 200  # that are scored in one transaction
+# The pause after each write, as a multiple of its duration: it leaves a SQLite database to the
+# decisions for nine tenths of the time.
+PAUSE_FACTOR = 9
+MAX_PAUSE_SECONDS = 1.0
+# PostgreSQL may commit a decision after one with a higher id, but not this much later: statements
+# of the service are cancelled after a sixth of this time.
+MAX_COMMIT_DELAY = timedelta(minutes=1)
 
 
 class Challenger:
-    """A candidate of the bundle at work, and up to which decision nothing is left for it."""
+    """A candidate of the bundle, and the id up to which every decision has its score."""
 
     def __init__(self, name: str) -> None:
         self._bundle = model.bundle
@@ -48,56 +50,56 @@ class Challenger:
         self.name = name
         self._scorer = self._bundle.challenger(name)
         self._rules = Rules(self._bundle.product)
-        self._done = 0
+        self._scored_id = 0
         self._unusable: set[int] = set()
 
-    def turn(self) -> Iterator[int]:
-        """Look through the decisions that may lack a score; yield how many got one, at each stop.
+    def scan(self) -> Iterator[int]:
+        """Score the decisions that may lack a score, and yield the number of each batch.
 
-        The first turn looks through all, each later one through those of the last minute.
+        The first scan covers all decisions, each later one those of the last `MAX_COMMIT_DELAY`.
         """
-        last, settled = self._ends()
-        self._done = min(self._done, settled)
-        while self._done < last:
-            upto = min(self._done + SPAN, last)
-            rows = self._unscored(upto)
+        last, settled = self._newest_ids()
+        self._scored_id = min(self._scored_id, settled)
+        while self._scored_id < last:
+            end = min(self._scored_id + DECISIONS_PER_QUERY, last)
+            rows = self._unscored(end)
             scored = self._score(rows)
-            self._done = rows[-1].id if len(rows) == BATCH else upto
+            self._scored_id = rows[-1].id if len(rows) == DECISIONS_PER_BATCH else end
             yield scored
 
     def score_pending(self) -> int:
-        """Score all decisions that lack a score, and return how many they were."""
-        return sum(self.turn())
+        """Score all decisions that lack a score, and return their number."""
+        return sum(self.scan())
 
-    def _ends(self) -> tuple[int, int]:
+    def _newest_ids(self) -> tuple[int, int]:
         """Return the newest id, and the newest below which every id is committed."""
-        db.session.rollback()  # ends what a turn that failed may have left
+        db.session.rollback()  # end the transaction of a scan that failed
         last = db.session.scalar(select(func.max(DecisionRow.id)))
-        old = select(DecisionRow.id).where(DecisionRow.created_at < now() - SETTLED)
+        old = select(DecisionRow.id).where(DecisionRow.created_at < now() - MAX_COMMIT_DELAY)
         settled = db.session.scalar(old.order_by(DecisionRow.created_at.desc()).limit(1))
         return last or 0, settled or 0
 
-    def _unscored(self, upto: int) -> Sequence[Any]:
+    def _unscored(self, end: int) -> Sequence[Any]:
         score = exists().where(
             ChallengerScore.challenger == self.name,
             ChallengerScore.decision_id == DecisionRow.id,
-            # Follows from the rest; said, PostgreSQL looks through no more scores than decisions.
-            ChallengerScore.decision_id.between(self._done, upto),
+            # Redundant, but lets PostgreSQL read only the scores of this range.
+            ChallengerScore.decision_id.between(self._scored_id, end),
         )
-        # The inputs as they are written: what somebody put there need not be JSON.
+        # Cast to text, because a row that was changed by hand need not hold JSON.
         inputs = cast(DecisionContents.inputs, Text).label("inputs")
         query = (
             select(DecisionRow.id, DecisionRow.model_decision, inputs)
             .join(DecisionContents, DecisionContents.decision_id == DecisionRow.id)
             .where(
-                DecisionRow.id > self._done,
-                DecisionRow.id <= upto,
+                DecisionRow.id > self._scored_id,
+                DecisionRow.id <= end,
                 DecisionRow.model == self._bundle.version,
                 ~score,
             )
         )
-        found = db.session.execute(query.order_by(DecisionRow.id).limit(BATCH))
-        rows: Sequence[Any] = found.all()
+        result = db.session.execute(query.order_by(DecisionRow.id).limit(DECISIONS_PER_BATCH))
+        rows: Sequence[Any] = result.all()
         db.session.rollback()  # release the read transaction before scoring
         return rows
 
@@ -107,10 +109,10 @@ class Challenger:
             return 0
         columns = as_columns([application for _, application in usable])
         probabilities = self._scorer.score_many(columns).tolist()
-        found = []
+        scores = []
         for (row, _), probability in zip(usable, probabilities, strict=True):
             decision = word(probability >= self._bundle.threshold)
-            found.append(
+            scores.append(
                 {
                     "challenger": self.name,
                     "decision_id": row.id,
@@ -120,7 +122,7 @@ class Challenger:
                     "agrees": decision == row.model_decision,
                 }
             )
-        return _store(found)
+        return _store(scores)
 
     def _application(self, row: Any) -> Application | None:  # noqa: ANN401 - a row of _unscored
         try:
@@ -132,37 +134,37 @@ class Challenger:
             return None
 
 
-def _store(found: list[dict[str, Any]]) -> int:
-    """Write scores and return how many another process had not written before."""
+def _store(scores: list[dict[str, Any]]) -> int:
+    """Store scores, and return how many of them no other process had stored."""
     table = ChallengerScore.__table__
     insert = insert_once(table, dialect=db.engine.dialect.name)
     started = time.perf_counter()
     with unit_of_work() as transaction:
-        stored = transaction.execute(insert, found)
-    time.sleep(min(REST * (time.perf_counter() - started), LONGEST_REST))
+        stored = transaction.execute(insert, scores)
+    time.sleep(min(PAUSE_FACTOR * (time.perf_counter() - started), MAX_PAUSE_SECONDS))
     return stored.rowcount
 
 
 def work(challenger: Challenger, *, parent: int | None) -> None:
-    """Score what comes, for ever, or until the process that started this one is gone."""
+    """Score decisions as they are stored, until the parent process, if one is given, has ended."""
     waiting = False
-    while _wanted(parent):
+    while _parent_runs(parent):
         try:
-            for _ in challenger.turn():
-                if not _wanted(parent):
+            for _ in challenger.scan():
+                if not _parent_runs(parent):
                     return
             if waiting:
                 log.info("challenger %s: the database answers again", challenger.name)
             waiting = False
         except (DBAPIError, OutcomeUnknown) as error:  # what was not stored is scored again
             if not waiting:
-                said = str(getattr(error, "orig", error)).partition("\n")[0]
-                log.warning("challenger %s waits for the database: %s", challenger.name, said)
+                reason = str(getattr(error, "orig", error)).partition("\n")[0]
+                log.warning("challenger %s waits for the database: %s", challenger.name, reason)
             waiting = True
         finally:
             db.session.remove()
-        time.sleep(EVERY)
+        time.sleep(SCAN_INTERVAL_SECONDS)
 
 
-def _wanted(parent: int | None) -> bool:
+def _parent_runs(parent: int | None) -> bool:
     return parent is None or os.getppid() == parent

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from ml.product.application import Application, Value
 from ml.product.definition import Field, Product
 from ml.product.texts import Text
-from webapp.columns import LAST_ID
+from webapp.columns import MAX_ID
 from webapp.decisions import explanations, search, service
 from webapp.decisions.damage import Damaged
 from webapp.decisions.forms import ApplicationForm, trial_form
@@ -236,7 +236,7 @@ def _position(name: str) -> int | None:
     text = request.args.get(name)
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) > LAST_ID:
+    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) > MAX_ID:
         abort(400)
     return int(text)
 

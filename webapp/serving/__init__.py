@@ -1,1 +1,1 @@
-"""The bundle in service."""
+"""The bundle that decides, and past bundles."""

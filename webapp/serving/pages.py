@@ -1,4 +1,4 @@
-"""The model's card: a page, a file, and the plots that the page shows."""
+"""The model card: a page, a JSON file, and the plots that the page shows."""
 
 from itertools import product, starmap
 

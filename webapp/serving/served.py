@@ -1,4 +1,4 @@
-"""The bundle in service, and past ones."""
+"""The Flask extension that gives access to the bundle that decides and to past bundles."""
 
 from contextlib import suppress
 from threading import Lock
@@ -17,7 +17,7 @@ from webapp.serving.pin import Pin
 
 
 class ServedBundles:
-    """The bundles of one application: the one in service, read at its first use, and past ones."""
+    """The bundles of one application; the one that decides is read when it is first used."""
 
     def __init__(self, config: Config, pin: Pin | None) -> None:
         self.challenger = config.challenger
@@ -31,7 +31,7 @@ class ServedBundles:
         self._current: Usable | None = None
 
     def current(self) -> Usable:
-        """Return the bundle that decides, or raise a ModelUnavailable that says why none may."""
+        """Return the bundle that decides; raises ModelUnavailable if it cannot be used."""
         with self._lock:
             if self._current is None:
                 try:
@@ -43,10 +43,10 @@ class ServedBundles:
 
 
 class Model:
-    """The Flask extension: the bundle that decides in the current application, and past ones."""
+    """The Flask extension: the bundles of the current application."""
 
     def init_app(self, app: Flask, config: Config, *, pin: Pin | None = None) -> None:
-        """Serve what is pinned; without a pin, the bundle that the settings name."""
+        """Serve the pinned bundle; without a pin, the bundle that the settings name."""
         app.extensions["model"] = ServedBundles(config, pin)
 
     @property
@@ -56,43 +56,43 @@ class Model:
 
     @property
     def rules(self) -> Rules:
-        """The rules that new applications keep to."""
+        """The rules for new applications."""
         return self._served.current().rules
 
     @property
     def challenger(self) -> str:
-        """The name of the candidate that shall score beside the bundle's model; empty for none."""
+        """The name of the candidate that scores in the background; empty for none."""
         return self._served.challenger
 
     @property
     def reloads_refused(self) -> int:
-        """How many reloads, since the start, found a bundle that must not decide."""
+        """The number of reloads since the start that found an invalid bundle."""
         return self._served.reloads_refused
 
     def product(self, name: str) -> Product | None:
-        """Return a product by its name, if it is the one that is served."""
+        """Return the product of that name if it is the one that is served."""
         return self.bundle.product if self.bundle.product.name == name else None
 
     def rules_of(self, version: str) -> Rules:
-        """Return the rules that a model's applications kept to."""
+        """Return the rules of the applications that a version decided."""
         try:
             return self._find(version).rules
         except InvalidBundle as error:
             raise ModelUnavailable(f"the model {version} is not here") from error
 
     def of(self, version: str) -> Bundle | None:
-        """Return the bundle of a version: the one that decides, or one kept beside it."""
+        """Return the bundle of a version, current or past; None if it cannot be used."""
         try:
             return self.find(version)
         except InvalidBundle:
             return None
 
     def find(self, version: str) -> Bundle:
-        """Return the same, or raise an InvalidBundle that says why there is none."""
+        """Return the bundle of a version, current or past; raises InvalidBundle."""
         return self._find(version).bundle
 
     def _find(self, version: str) -> Usable:
-        with suppress(ModelUnavailable):  # those kept beside it do not depend on it
+        with suppress(ModelUnavailable):  # past bundles do not depend on the current one
             current = self._served.current()
             if version == current.bundle.version:
                 return current

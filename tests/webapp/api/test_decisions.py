@@ -1,4 +1,4 @@
-"""The JSON endpoint."""
+"""Tests of webapp/api/decisions.py."""
 
 import json
 import logging
@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from ml.product.samples import examples
-from webapp.columns import LAST_ID
+from webapp.columns import MAX_ID
 from webapp.ledger.transaction import unit_of_work
 from webapp.people import api_keys
 from webapp.serving.served import model
@@ -37,13 +37,13 @@ DEEP = 30_000
 
 @pytest.fixture(scope="session")
 def answers():
-    """What each hostile body was answered, to compare one database with the other."""
+    """The answer to each hostile body, to compare the two databases."""
     return {}
 
 
 @pytest.fixture
 def hostile(granted):
-    """Bodies that are no application, with the status of their answers."""
+    """Invalid bodies, each with the status of its answer."""
     whole = json.dumps(granted)
 
     def put(name, text):
@@ -230,7 +230,7 @@ def test_create_duplicate_keys(post, granted, query):
 
 
 @ON_ONE
-def test_create_says_nothing_again(post, hostile, caplog):
+def test_create_does_not_repeat_input(post, hostile, caplog):
     with caplog.at_level(logging.DEBUG):
         for body, _ in hostile.values():
             answer = post(data=body, content_type="application/json; charset=utf-8")
@@ -254,8 +254,8 @@ def test_create_names_every_wrong_field(post, granted, product):
     assert {e["code"] for e in empty} == {"required"}
     french = {"Accept-Language": "fr"}
     headers = {**french, "Authorization": answer.request.headers["Authorization"]}
-    told = post(data=b"{}", content_type="application/json", headers=headers).json
-    assert told["errors"][0]["detail"] == "Indiquez une valeur."
+    problem = post(data=b"{}", content_type="application/json", headers=headers).json
+    assert problem["errors"][0]["detail"] == "Indiquez une valeur."
 
 
 @ON_ONE
@@ -297,7 +297,7 @@ def test_wrong_method(client, api_key):
 
 def test_unknown_path(client, api_key):
     headers = {"Authorization": f"Bearer {api_key}"}
-    paths = ("0", "1", LAST_ID, LAST_ID + 1, "9" * 400, "-1", "1.5", "x", "", "1/", "%00", "%ff")
+    paths = ("0", "1", MAX_ID, MAX_ID + 1, "9" * 400, "-1", "1.5", "x", "", "1/", "%00", "%ff")
     decisions = [f"{DECISIONS}/{p}" for p in paths]
     # Two slashes that meet lead to the address with one.
     reasons = [f"{path}/reasons" for path in decisions if not path.endswith("/")]

@@ -1,4 +1,4 @@
-"""A replay finds every decision as it was taken, and says which it cannot compute."""
+"""Tests of the replay command: which decisions it recomputes, and which it cannot."""
 
 import re
 import shutil
@@ -9,14 +9,14 @@ import pytest
 from ml.bundle.manifest import MANIFEST
 from ml.product.samples import examples
 from ml.training.build import assemble
-from webapp.columns import LAST_ID
+from webapp.columns import MAX_ID
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
 def replay(app):
-    """Replay; return the exit code and the lines."""
+    """Run the replay command; return its exit code and lines."""
     return lambda *arguments: replayed(app, *arguments)
 
 
@@ -28,7 +28,7 @@ def replayed(app, *arguments):
 
 @pytest.fixture
 def refusal(decide_all, applications, refused):
-    """The number of a refusal in the midst of other decisions."""
+    """The number of a refusal among other decisions."""
     *_, number = decide_all([*applications[:6], refused])
     decide_all(applications[6:12])
     return number
@@ -56,8 +56,8 @@ def test_replay_says_which_model_is_missing(refusal, replay, tamper):
     code, lines = replay()
     assert code == 1
     assert lines[0] == "13 decisions: 12 match, 0 do not, 1 not replayed"
-    told = "svc_x-1234: 1 decision not replayed: no bundle of version svc_x-1234 in "
-    assert lines[1].startswith(told)
+    expected = "svc_x-1234: 1 decision not replayed: no bundle of version svc_x-1234 in "
+    assert lines[1].startswith(expected)
     assert len(lines) == 2
     tamper("model = 'svc_\x1bx'", refusal)
     tamper("model = 'svc_y-1234'", refusal - 1)
@@ -87,27 +87,27 @@ def test_replay_after_a_retraining(
     second = assemble(directory, product, trained, replace(origin, threshold=0.6))
     third = assemble(directory, product, replace(trained, champion="svc_rbf"), origin)
     assert len({bundle.version, second.version, third.version}) == 3
-    kept = directory.parent / second.version
+    past = directory.parent / second.version
 
     def again(*arguments):
         with another_app(bundle=directory) as later:
             return replayed(later, *arguments)
 
-    for place in (kept, directory):
+    for place in (past, directory):
         with another_app(bundle=place) as later, later.app_context():
             for application in applications[20:40]:
                 take(application, operator=operator)
     assert again() == (0, ["60 decisions: 60 match, 0 do not"])
-    (kept / "scorer.npz").write_bytes(b"")
+    (past / "scorer.npz").write_bytes(b"")
     assert again() == (
         1,
         [
             "60 decisions: 40 match, 0 do not, 20 not replayed",
-            f"{second.version}: 20 decisions not replayed: {kept / 'scorer.npz'}: "
+            f"{second.version}: 20 decisions not replayed: {past / 'scorer.npz'}: "
             f"its hash is not the one in {MANIFEST}",
         ],
     )
-    (directory / "scorer.npz").unlink()  # those beside the broken one are replayed all the same
+    (directory / "scorer.npz").unlink()  # past bundles are still replayed
     code, lines = again()
     assert code == 1
     assert lines[0] == "60 decisions: 20 match, 0 do not, 40 not replayed"
@@ -118,13 +118,13 @@ def test_replay_of_one(app, refusal, replay, tamper):
     tamper("amount = amount + 1", refusal)
     assert replay(str(refusal - 1)) == (0, ["1 decision: 1 matches, 0 do not"])
     assert replay(str(refusal))[0] == 1
-    for number in (0, refusal + 1000, LAST_ID, LAST_ID + 1, 10**30):
+    for number in (0, refusal + 1000, MAX_ID, MAX_ID + 1, 10**30):
         done = app.test_cli_runner().invoke(args=["replay", str(number)])
         assert (done.exit_code, done.stdout) == (1, "")
         assert done.stderr == f"Error: there is no decision {number}\n"
 
 
-def test_replay_since_a_day_at_the_desk(decide_all, applications, replay, tamper, config):
+def test_replay_since_midnight_of_a_day(decide_all, applications, replay, tamper, config):
     numbers = decide_all(applications[:5])
     zone = "+00" if config.database_url else ".000000"
     for number, moment in zip(
@@ -148,7 +148,7 @@ def test_replay_since_a_day_at_the_desk(decide_all, applications, replay, tamper
 
 
 @ON_SQLITE
-def test_replay_asked_for_what_cannot_be(app):
+def test_replay_invalid_arguments(app):
     for arguments in (
         ["1", "--since", "2024-01-01"],
         ["--since", "yesterday"],

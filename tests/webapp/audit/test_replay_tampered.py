@@ -1,4 +1,4 @@
-"""A replay names the decision that was tampered with, and what of it."""
+"""Tests of the replay command on decisions that were tampered with."""
 
 import json
 import re
@@ -15,7 +15,7 @@ GARBAGE = [
     '{"loan_amount": %s}' % ("9" * 4000),
     "[" * 500 + "]" * 500,
 ]
-NO_JSON = ["", "7", "{", "[" * 100_000, "{'a': 1}", "\x1b[31m"]  # PostgreSQL takes none but "7"
+NO_JSON = ["", "7", "{", "[" * 100_000, "{'a': 1}", "\x1b[31m"]  # PostgreSQL accepts only "7"
 
 
 TAMPERED = {
@@ -38,7 +38,7 @@ TAMPERED = {
 
 @pytest.fixture
 def replay(app):
-    """Replay; return the exit code and the lines."""
+    """Run the replay command; return its exit code and lines."""
     return lambda *arguments: replayed(app, *arguments)
 
 
@@ -50,7 +50,7 @@ def replayed(app, *arguments):
 
 @pytest.fixture
 def refusal(decide_all, applications, refused):
-    """The number of a refusal in the midst of other decisions."""
+    """The number of a refusal among other decisions."""
     *_, number = decide_all([*applications[:6], refused])
     decide_all(applications[6:12])
     return number
@@ -61,10 +61,10 @@ def stored(query):
     """Read a JSON column of a decision."""
 
     def read(column, number):
-        [(found,)] = query(
+        [(text,)] = query(
             f"SELECT CAST({column} AS TEXT) FROM decision_contents WHERE decision_id = {number}"
         )
-        return json.loads(found)
+        return json.loads(text)
 
     return read
 
@@ -81,31 +81,33 @@ def test_replay_names_what_was_tampered_with(decide_all, applications, refused, 
         tamper(assignment, number)
     code, lines = replay()
     assert code == 1
-    for number, told, line in zip(numbers, TAMPERED.values(), lines, strict=False):
-        assert re.fullmatch(f"decision {number}: {told}", line), line
+    for number, pattern, line in zip(numbers, TAMPERED.values(), lines, strict=False):
+        assert re.fullmatch(f"decision {number}: {pattern}", line), line
     assert lines[len(numbers) :] == ["20 decisions: 6 match, 14 do not"]
 
 
 def test_replay_names_a_reason_that_was_tampered_with(refusal, replay, tamper, stored):
     whole = stored("reasons", refusal)
 
-    def told(place, **more):
-        told = [dict(reason) for reason in whole]
-        told[place] |= more
-        tamper(f"reasons = {literal(told)}", refusal)
+    def line_after(place, **more):
+        changed = [dict(reason) for reason in whole]
+        changed[place] |= more
+        tamper(f"reasons = {literal(changed)}", refusal)
         code, lines = replay(str(refusal))
         assert code == 1
         assert len(lines) == 2
         return lines[0]
 
     share = whole[1]["share"]
-    assert re.search(r": reasons\.2\.share stored 9\.0000000, computed -?\d", told(1, share=9.0))
-    assert "reasons.2.share stored" in told(1, share=share + 2e-9)
-    assert "reasons.1.principal stored False, computed True" in told(0, principal=False)
-    assert "reasons.1.field stored 'age', computed" in told(0, field="age")
+    assert re.search(
+        r": reasons\.2\.share stored 9\.0000000, computed -?\d", line_after(1, share=9.0)
+    )
+    assert "reasons.2.share stored" in line_after(1, share=share + 2e-9)
+    assert "reasons.1.principal stored False, computed True" in line_after(0, principal=False)
+    assert "reasons.1.field stored 'age', computed" in line_after(0, field="age")
     other = {**whole[0]["text"], "en": "A bad day"}
-    assert "reasons.1.text.en stored 'A bad day', computed" in told(0, text=other)
-    assert "reasons.1.'added' stored 'x', computed nothing" in told(0, added="x")
+    assert "reasons.1.text.en stored 'A bad day', computed" in line_after(0, text=other)
+    assert "reasons.1.'added' stored 'x', computed nothing" in line_after(0, added="x")
     tamper(f"reasons = {literal(whole[::-1])}", refusal)
     assert "reasons.1.field stored" in replay(str(refusal))[1][0]
     tamper(f"reasons = {literal(whole)}", refusal)
@@ -153,8 +155,8 @@ def test_replay_names_an_input_that_was_tampered_with(refusal, replay, tamper, s
         assert (code, counted) == (1, "13 decisions: 12 match, 1 does not"), field.name
         assert line.startswith(f"decision {refusal}: ")
         assert len(line) < 2000
-        # The model sees its commonest word in place of an empty choice: only the reason's text
-        # tells the two apart.
+        # The model replaces an empty choice by the most frequent one: only the text of the reason
+        # differs.
         unseen = field.kind == "choice" and whole[field.name] is None
         where = "reasons" if unseen else f"normalised.{field.name}"
         assert where in line or "cannot be scored" in line, field.name

@@ -1,4 +1,4 @@
-"""The challenger's process: its command, and its life beside a real server."""
+"""Tests of the challenger command, alone and beside a real server."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def test_run_with_a_name_that_is_none(name, another_app):
 
 @pytest.fixture
 def environment(config):
-    """The settings of a command beside the tests' own application."""
+    """The environment of a command that runs beside the application."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("LOAN_", "PROMETHEUS_"))}
     return {
         **clean,
@@ -80,9 +80,9 @@ def test_run_goes_on_through_an_outage(
     until(lambda: scores() == 5)
     process.send_signal(signal.SIGTERM)
     assert process.wait(5) == 0
-    said = log.read_text().splitlines()
-    assert len([line for line in said if "waits for the database" in line]) == 1
-    assert len(said) <= 4, said
+    lines = log.read_text().splitlines()
+    assert len([line for line in lines if "waits for the database" in line]) == 1
+    assert len(lines) <= 4, lines
 
 
 @ON_SQLITE
@@ -108,7 +108,7 @@ def test_run_ends_with_the_process_that_started_it(
 
 
 def alive(number):
-    """Whether a process runs; one that nobody has waited for yet does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -117,7 +117,7 @@ def alive(number):
 
 
 def challengers(server):
-    """The processes beside a server's workers."""
+    """Return the process ids of a server's challengers."""
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
     commands = {int(pid): Path(f"/proc/{pid}/cmdline") for pid in children.split()}
     return [
@@ -136,7 +136,7 @@ def scored(server):
 
 @pytest.fixture
 def posting(product):
-    """Post new applications to a server, every one of which it must decide."""
+    """Post new applications to a server, and assert that it decides each of them."""
 
     def post(server, key, count):
         for application in examples(product, count=count, seed=3):

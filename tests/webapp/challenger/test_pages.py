@@ -1,4 +1,4 @@
-"""Where people and Prometheus read how champion and challenger compare."""
+"""Tests of the comparison of champion and challenger: the page and the metrics."""
 
 import re
 from itertools import chain
@@ -6,7 +6,7 @@ from itertools import chain
 from prometheus_client.parser import text_string_to_metric_families
 
 from ml.evaluation.intervals import wilson
-from webapp.challenger.comparison import LATEST
+from webapp.challenger.comparison import MAX_DISAGREEMENTS
 from webapp.challenger.worker import Challenger
 
 NAME = "svc_rbf"
@@ -30,21 +30,21 @@ def test_metrics_page_counts_scores(app, client, decide_all, applications, query
     decide_all(applications)
     score(app)
     text = client.get("/metrics").text
-    told, ratio = {}, None
+    counted, ratio = {}, None
     for sample in chain(*(f.samples for f in text_string_to_metric_families(text))):
         if not sample.name.startswith("loan_challenger_"):
             continue
         who = {"product": bundle.product.name, "model": bundle.version, "challenger": NAME}
         assert who.items() <= sample.labels.items()
         if sample.name == "loan_challenger_decisions_total":
-            told[sample.labels["decision"], sample.labels["challenger_decision"]] = sample.value
+            counted[sample.labels["decision"], sample.labels["challenger_decision"]] = sample.value
         else:
             assert sample.name == "loan_challenger_disagreement_ratio"
             ratio = sample.value
     table = {(g, c): n for _, _, _, g, c, n in query(COUNTED)}
-    assert told == table
-    apart = table.get(("granted", "refused"), 0) + table.get(("refused", "granted"), 0)
-    assert ratio == apart / len(applications)
+    assert counted == table
+    disagreements = table.get(("granted", "refused"), 0) + table.get(("refused", "granted"), 0)
+    assert ratio == disagreements / len(applications)
 
 
 def test_challenger_page_without_one(signed_in, client):
@@ -88,13 +88,13 @@ def test_challenger_page_says_how_often_they_agree(
     ]
     assert other[1:3] == ["knn", "10"]
     assert other[-1].startswith("0.0% (0.0% – ")
-    apart = query(
+    disagreements = query(
         "SELECT d.id, d.model_decision, d.probability, s.probability FROM challenger_scores s "
         "JOIN decisions d ON d.id = s.decision_id WHERE NOT s.agrees ORDER BY d.id DESC"
     )
     rows = second.findall("tr")
-    assert len(rows) == len(apart) == champion + challenger
-    for cells, (number, decision, probability, another_) in zip(rows, apart, strict=True):
+    assert len(rows) == len(disagreements) == champion + challenger
+    for cells, (number, decision, probability, another_) in zip(rows, disagreements, strict=True):
         shown = [words(cell) for cell in cells]
         assert cells.find(".//a").get("href") == f"/decisions/{number}"
         assert decision.capitalize() in shown[2]
@@ -107,12 +107,12 @@ def test_challenger_page_shows_the_latest_disagreements(
     decide_all(applications)
     score(app)
     [(number,)] = query("SELECT max(decision_id) FROM challenger_scores WHERE NOT agrees")
-    copy(number, "2024-01-01 00:00:00", LATEST + 5)
+    copy(number, "2024-01-01 00:00:00", MAX_DISAGREEMENTS + 5)
     score(app)
     page = read_page(signed_in.get("/model/challenger").text)
     links = [int(a.get("href").rpartition("/")[2]) for a in page.findall(".//tbody//a")]
     [(last,)] = query("SELECT max(id) FROM decisions")
-    assert links == list(range(last, last - LATEST, -1))
+    assert links == list(range(last, last - MAX_DISAGREEMENTS, -1))
     tamper("probability = 7", last)
     again = signed_in.get("/model/challenger")
     assert again.status_code == 200

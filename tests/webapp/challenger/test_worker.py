@@ -1,4 +1,4 @@
-"""A challenger scores what is decided, and nobody who decides notices."""
+"""Tests of the challenger's worker: it scores every decision and delays none."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from sqlalchemy import event
 from ml.bundle.manifest import KNOWN_ANSWER_TOLERANCE, challenger_files
 from ml.bundle.reader import load_pipeline
 from ml.product.application import as_columns
-from webapp.challenger.worker import BATCH, Challenger
+from webapp.challenger.worker import DECISIONS_PER_BATCH, Challenger
 from webapp.columns import word
 from webapp.extensions import db
 from webapp.serving.served import model
@@ -35,11 +35,11 @@ def score(app):
 
 
 def same_counts(query):
-    kept = query(
+    stored = query(
         "SELECT product, model, challenger, model_decision, challenger_decision, sum(count) "
         "FROM challenger_counts GROUP BY 1, 2, 3, 4, 5"
     )
-    return {tuple(map(str, row)) for row in kept} == {tuple(map(str, r)) for r in query(COUNTED)}
+    return {tuple(map(str, row)) for row in stored} == {tuple(map(str, r)) for r in query(COUNTED)}
 
 
 def test_score_pending_equals_the_challenger_s_pipeline(
@@ -81,8 +81,8 @@ def test_score_pending_only_what_lacks_a_score(app, decide_all, applications, qu
 
 def test_score_pending_in_many_batches(app, decide_all, copy, applications, query):
     [number, *_] = decide_all(applications[:4])
-    copy(number, "2024-01-01 00:00:00", 2 * BATCH)
-    assert score(app) == 2 * BATCH + 4
+    copy(number, "2024-01-01 00:00:00", 2 * DECISIONS_PER_BATCH)
+    assert score(app) == 2 * DECISIONS_PER_BATCH + 4
     assert same_counts(query)
 
 
@@ -95,7 +95,7 @@ def test_score_pending_of_the_bundle_s_own_model_alone(app, decide_all, applicat
 
 def test_score_pending_two_at_once(app, decide_all, copy, applications, query, another_app):
     numbers = decide_all(applications)
-    copy(numbers[0], "2024-01-01 00:00:00", BATCH)
+    copy(numbers[0], "2024-01-01 00:00:00", DECISIONS_PER_BATCH)
     start = Barrier(2)
 
     def work(own):
@@ -105,8 +105,10 @@ def test_score_pending_two_at_once(app, decide_all, copy, applications, query, a
             return challenger.score_pending()
 
     with another_app() as other, ThreadPoolExecutor(2) as pool:
-        assert sum(pool.map(work, [app, other])) == len(applications) + BATCH
-    assert query("SELECT count(*) FROM challenger_scores") == [(len(applications) + BATCH,)]
+        assert sum(pool.map(work, [app, other])) == len(applications) + DECISIONS_PER_BATCH
+    assert query("SELECT count(*) FROM challenger_scores") == [
+        (len(applications) + DECISIONS_PER_BATCH,)
+    ]
     assert same_counts(query)
 
 
@@ -184,8 +186,8 @@ def test_score_pending_leaves_out_what_cannot_be_scored(
         challenger = Challenger(NAME)
         assert challenger.score_pending() == 3
         assert challenger.score_pending() == 0
-    said = [r.message for r in caplog.records if "cannot score" in r.message]
-    assert len(said) == len(wrong)  # once each
+    messages = [r.message for r in caplog.records if "cannot score" in r.message]
+    assert len(messages) == len(wrong)  # once each
     assert query("SELECT count(*) FROM challenger_scores") == [(3,)]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ml.product.formats import format_integer
 from webapp.challenger.worker import Challenger
-from webapp.columns import LAST_ID, now
+from webapp.columns import MAX_ID, now
 from webapp.decisions.search import PAGE
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -125,7 +125,7 @@ def test_show_time_in_the_desks_zone(send, signed_in, granted, query, read_page)
 
 
 def test_show_unknown_number(signed_in):
-    for number in (0, 1, LAST_ID, LAST_ID + 1, "9" * 400, "-1", "1.0", "x", "١"):
+    for number in (0, 1, MAX_ID, MAX_ID + 1, "9" * 400, "-1", "1.0", "x", "١"):
         answer = signed_in.get(f"/decisions/{number}")
         assert answer.status_code == 404, number
         assert answer.mimetype == "text/html"
@@ -190,13 +190,13 @@ def test_index_newest_first_with_all_columns(signed_in, decide, read_page, query
 
 def test_index_bad_position(signed_in, decide):
     decide(1)
-    for text in ("", "x", "-1", "1.5", str(LAST_ID + 1), "9" * 400, "١", "1 ", "0x1", "\x00"):
+    for text in ("", "x", "-1", "1.5", str(MAX_ID + 1), "9" * 400, "١", "1 ", "0x1", "\x00"):
         for name in ("before", "after"):
             answer = signed_in.get("/decisions", query_string={name: text})
             assert answer.status_code == 400, text
             assert answer.mimetype == "text/html"
     for name in ("before", "after"):
-        for text in ("0", "1", str(LAST_ID)):
+        for text in ("0", "1", str(MAX_ID)):
             assert signed_in.get("/decisions", query_string={name: text}).status_code == 200
 
 
