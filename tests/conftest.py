@@ -1,4 +1,4 @@
-"""Loads the parts that every test may ask for, and finds the programs that some need."""
+"""Registers the shared fixtures, orders the tests, and finds the programs that some need."""
 
 import os
 import shutil
@@ -9,17 +9,17 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-# Before NumPy is imported, and for every command that a test runs: the processes of the tests
-# keep the processors busy, and threads of arithmetic would only fight over them.
+# Set before NumPy is imported, and inherited by every command that a test runs: the test processes
+# keep all processors busy, so threads of BLAS would only compete for them.
 for library in ("OMP", "OPENBLAS"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-# A setting of whoever runs the tests is none of the tests'.
+# Settings of the person who runs the tests do not apply to them.
 for name in [name for name in os.environ if name.startswith("LOAN_")]:
     del os.environ[name]
 os.environ["FLASK_SKIP_DOTENV"] = "1"
 
-# The asserts of what is no test and no plugin are explained as well.
+# pytest rewrites the asserts of tests and plugins only.
 pytest.register_assert_rewrite("tests.ml.explaining.search")
 pytest_plugins = [
     "tests.fixtures.models",
@@ -29,9 +29,9 @@ pytest_plugins = [
     "tests.fixtures.store",
 ]
 
-SLOW = {"start_server", "brought"}  # a service, and a whole training
-# Started or made once. Who waits for another process leaves a processor idle.
-TOGETHER = {
+SLOW_FIXTURES = {"start_server", "brought"}  # which start a service and run a whole training
+# Files that share a slow start run in one process: another would wait for it, idle.
+GROUPS = {
     "tests/browser/": "chromium",
     "tests/project/test_bring_your_own.py": "brought",
     "tests/project/test_readme.py": "brought",
@@ -39,38 +39,38 @@ TOGETHER = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first: of two processes, none then waits for the other."""
+    """Run the slowest files first, so that the processes end at about the same time."""
     slow = {
         item.path
         for item in items
-        if isinstance(item, pytest.Function) and SLOW & set(item.fixturenames)
+        if isinstance(item, pytest.Function) and SLOW_FIXTURES & set(item.fixturenames)
     }
     items.sort(key=lambda item: item.path not in slow)
 
 
-class ByPart(LoadFileScheduling):
-    """Give a whole file to one process, and to the same one those that share a slow start."""
+class GroupScheduling(LoadFileScheduling):
+    """Run each file in one process, and the files of a group in the same one."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return next((part for name, part in TOGETHER.items() if file.startswith(name)), file)
+        return next((group for name, group in GROUPS.items() if file.startswith(name)), file)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByPart | None:
-    return ByPart(config, log) if config.getoption("dist") == "loadfile" else None
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling | None:
+    return GroupScheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
 def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all processes of a run of the tests have in common."""
-    own: Path = tmp_path_factory.getbasetemp()
-    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    """A folder that all processes of one test run share."""
+    base: Path = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session")
 def need() -> Callable[[str, str], str]:
-    """Find a program that a test needs; without it skip, or fail where everything is required."""
+    """Find a program that a test needs; if it is missing, skip, or fail under REQUIRE_ALL."""
 
     def find(program: str, install: str) -> str:
         path = shutil.which(program)

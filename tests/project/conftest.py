@@ -1,4 +1,4 @@
-"""A product brought as one TOML and one CSV, trained once by the commands of the docs."""
+"""A user's own product, one TOML and one CSV file, trained once by the commands of the docs."""
 
 import json
 import re
@@ -18,8 +18,8 @@ from tests.fixtures.once import once
 
 ROOT = Path(__file__).parents[2]
 DOC = (ROOT / "docs/bring-your-own.md").read_text()
-ROWS = 300  # enough to learn from; all the mortgages would only take longer
-# What is said in this product and in no other.
+ROWS = 300  # enough to train on; more would only take longer
+# The texts of this product that differ from the mortgage's.
 OWN = {
     'name = "mortgage"': 'name = "house_loan"',
     'data = "mortgages.csv"': 'data = "house_rows.csv"',
@@ -33,13 +33,13 @@ OWN = {
     (
         '[fields.reasons]\nvalue = { en = "Type of property: {choice}", '
         'fr = "Type de bien : {choice}" }\n'
-    ): "",  # so it is said in the plain words
+    ): "",  # so the plain wording is used
     (
         '{ en = "Credit history does not meet the guidelines", '
         'fr = "L’historique de crédit n’est pas conforme aux règles" }'
     ): '{ en = "Our house rules are not met", fr = "Nos règles maison ne sont pas remplies" }',
 }
-# Fewer fields are compared sooner.
+# Fewer fields make the training faster.
 LEFT_OUT = {
     "other_financing",
     "mortgage_insurance_sought",
@@ -54,12 +54,12 @@ LEFT_OUT = {
     "mortgage_payment_history",
 }
 
-Said = dict[str, dict[str, str]]
+Outputs = dict[str, dict[str, str]]
 
 
 @pytest.fixture(scope="session")
 def definition() -> str:
-    """The TOML that is brought: the mortgage's, under other names."""
+    """The product's TOML: the mortgage's, with other names and fewer fields."""
     text = (PRODUCTS / "mortgage.toml").read_text()
     for ours, own in OWN.items():
         assert text.count(ours) == 1, ours
@@ -74,7 +74,7 @@ def definition() -> str:
 
 @pytest.fixture(scope="session")
 def brought(session_folder: Path, definition: str) -> Path:
-    """A folder with the two files that are brought, rows kept apart, and what came of them."""
+    """The folder with the product's two files, unseen rows, its model and the commands' output."""
 
     def walk(folder: Path) -> None:
         folder.mkdir()
@@ -83,17 +83,17 @@ def brought(session_folder: Path, definition: str) -> Path:
         rows = rows[rows.columns[::-1]].assign(branch="north")  # another order, one of no use
         rows.head(ROWS).to_csv(folder / "house_rows.csv", index=False)
         rows.tail(ROWS).to_csv(folder / "unseen_rows.csv", index=False)
-        said = run_commands(folder)
-        (folder / "said").mkdir()
-        (folder / "said/each.json").write_text(json.dumps(said))
+        outputs = run_commands(folder)
+        (folder / "outputs").mkdir()
+        (folder / "outputs/commands.json").write_text(json.dumps(outputs))
 
     return once(session_folder / "brought", walk)
 
 
-def run_commands(folder: Path) -> Said:
-    """Run each command of the doc as it stands there, with the folder's files."""
+def run_commands(folder: Path) -> Outputs:
+    """Run each command of the doc on the folder's files, and return its output."""
     block = re.search(r"```sh\n(.*?)```", DOC, re.S)[1]
-    said = {}
+    outputs = {}
     for line in block.splitlines():
         program, *arguments = shlex.split(line)
         if program == "make":
@@ -101,23 +101,23 @@ def run_commands(folder: Path) -> Said:
         placed = [str(folder / a) if re.search(r"[./]", a) else a for a in arguments]
         done = train(placed) if arguments[2] == "train" else run_ml(*placed[2:])
         assert done.code == 0, done.err
-        said[arguments[2]] = {"stdout": done.out, "stderr": done.err}
-    assert said
-    return said
+        outputs[arguments[2]] = {"stdout": done.out, "stderr": done.err}
+    assert outputs
+    return outputs
 
 
 def train(arguments: list[str]) -> Done:
-    """Train in a process of its own, which uses every processor."""
+    """Train in a new process, which uses every processor."""
     run = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 900}
     done = subprocess.run([sys.executable, *arguments], check=False, **run)
     return Done(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="session")
-def walked(brought: Path) -> Said:
-    """What each command of the doc said."""
-    said: Said = json.loads((brought / "said/each.json").read_text())
-    return said
+def walked(brought: Path) -> Outputs:
+    """The output of each command of the doc."""
+    outputs: Outputs = json.loads((brought / "outputs/commands.json").read_text())
+    return outputs
 
 
 @pytest.fixture(scope="session")

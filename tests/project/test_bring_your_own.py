@@ -1,4 +1,4 @@
-"""A product goes from one TOML and one CSV to a running desk, as docs/bring-your-own.md says."""
+"""Tests that docs/bring-your-own.md leads from one TOML and one CSV file to a running desk."""
 
 import html
 import json
@@ -23,14 +23,14 @@ DOC = (Path(__file__).parents[2] / "docs/bring-your-own.md").read_text()
 
 @pytest.fixture(scope="module")
 def unseen(house, brought):
-    """The application of the kept rows that the model likes least, and its answer."""
+    """The unseen application with the lowest probability, and that probability."""
     fields = read_rows(house.product, brought / "unseen_rows.csv").fields
     probability = house.scorer.score_many(fields)
     return as_applications(fields.iloc[[probability.argmin()]])[0], float(probability.min())
 
 
 class Browser:
-    """Keeps cookies and says which language it wants."""
+    """An HTTP client with cookies and a language."""
 
     def __init__(self, url):
         self._url = url
@@ -63,9 +63,9 @@ def test_nothing_but_the_two_files_is_brought(walked, house, brought):
     rows = len(pd.read_csv(brought / "house_rows.csv"))
     assert house.manifest.data.rows == rows > 0
     assert house.file("product.toml") == (brought / "house_loan.toml").read_bytes()
-    said = " ".join(walked["train"]["stderr"].split())
-    assert f"House loan: {rows} rows" in said
-    assert f"version {house.version}." in said
+    output = " ".join(walked["train"]["stderr"].split())
+    assert f"House loan: {rows} rows" in output
+    assert f"version {house.version}." in output
 
 
 def test_commands_speak_of_the_product(walked, house, brought):
@@ -113,8 +113,8 @@ def test_desk_speaks_the_products_words(serve, house, unseen):
         expected = house.explainer.explain(application, granted=False).reasons
         for language in LANGUAGES:
             page = html.unescape(browser.get(f"/decisions/{number}", language=language))
-            told = re.search(r'<ol class="reasons">(.*?)</ol>', page, re.S)[1]
-            assert re.findall(r"<li>(.*?)</li>", told) == [
+            reasons = re.search(r'<ol class="reasons">(.*?)</ol>', page, re.S)[1]
+            assert re.findall(r"<li>(.*?)</li>", reasons) == [
                 r.text.in_language(language) for r in expected if r.principal
             ]
             rule = {
@@ -125,7 +125,7 @@ def test_desk_speaks_the_products_words(serve, house, unseen):
             choice = next(c for c in kind.choices if c.value == application["property_type"])
             colon = " : " if language == "fr" else ": "
             plain = kind.label.in_language(language) + colon + choice.label.in_language(language)
-            assert rule[language] in told
+            assert rule[language] in reasons
             assert f'<th scope="row">{plain}</th>' in page
         page = browser.get("/model", language="fr")
         assert "Prêt maison" in page
@@ -145,7 +145,7 @@ def test_desk_speaks_the_products_words(serve, house, unseen):
 
 
 def breakages(definition, rows):
-    """Ways to get it wrong: what is changed in the TOML, the rows and the command."""
+    """Yield the command, the TOML and the rows of each possible mistake."""
     loan = 'label = { en = "Sum for house & garden"'
     for ours, wrong in (
         ('name = "house_loan"', "name = house_loan"),
@@ -191,7 +191,7 @@ def test_doc_s_error_lines_are_what_is_said(house, brought, definition, tmp_path
     train = ("train", "--product", "house_loan.toml", "--data", "house_rows.csv")
     train += ("--out", "models/house_loan")
     fairness = ("fairness", "--bundle", str(house.directory), "--data", "house_rows.csv")
-    said = [run("verify", "--bundle", "models/house_loan")]
+    errors = [run("verify", "--bundle", "models/house_loan")]
     rows = cells(brought / "house_rows.csv")
     for command, text, wrong in breakages(definition, rows):
         Path("house_loan.toml").write_text(text)
@@ -200,12 +200,12 @@ def test_doc_s_error_lines_are_what_is_said(house, brought, definition, tmp_path
             rows.to_csv("house_rows.csv", index=False, sep=wrong)
         elif wrong is not None:
             wrong.to_csv("house_rows.csv", index=False)
-        said.append(run(*(train if command == "train" else fairness)))
+        errors.append(run(*(train if command == "train" else fairness)))
     assert not Path("models").exists()
     Path("house_loan.toml").write_text(definition)
     rows.to_csv("house_rows.csv", index=False)
     Path("models/house_loan").mkdir(parents=True)
     Path("models/house_loan/mine.txt").touch()
-    said.append(run(*train))
+    errors.append(run(*train))
     lines = re.findall(r"^\| `(Error: .*?)` \|", DOC, re.M)
-    assert sorted(lines) == sorted(said)
+    assert sorted(lines) == sorted(errors)

@@ -1,4 +1,4 @@
-"""docs/bring-your-own.md says every key, and says of each what the code holds."""
+"""Tests that docs/bring-your-own.md describes every key as the code defines it."""
 
 import re
 import tomllib
@@ -39,7 +39,7 @@ PARTS = {
 
 
 def section(title):
-    """The rows of the table below a heading: the key, and the other cells."""
+    """Return the rows of the table below a heading: the other cells by key."""
     text = DOC[re.search(rf"^### {title}", DOC, re.M).end() :]
     rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", re.split(r"^##+ ", text, flags=re.M)[0], re.M)
     return {key: [cell.strip() for cell in cells.split("|")] for key, cells in rows}
@@ -67,19 +67,19 @@ def test_doc_says_the_plain_words():
 def test_doc_s_example_has_every_key_and_holds_together():
     text = re.search(r"```toml\n(.*?)```", DOC, re.S)[1]
     product = parse_product(text, source="doc")
-    said = tomllib.loads(text)
-    fields = said["fields"]
-    wordings = [x["reasons"] for x in (*fields, *said["ratios"]) if "reasons" in x]
+    definition = tomllib.loads(text)
+    fields = definition["fields"]
+    wordings = [x["reasons"] for x in (*fields, *definition["ratios"]) if "reasons" in x]
     found = {
-        Product: [said],
-        Group: said["groups"],
+        Product: [definition],
+        Group: definition["groups"],
         Field: fields,
         Choice: [c for f in fields for c in f.get("choices", ())],
-        Ratio: said["ratios"],
-        PolicyRule: said["policy_rules"],
+        Ratio: definition["ratios"],
+        PolicyRule: definition["policy_rules"],
         Wording: wordings,
-        Fairness: [said["fairness"]],
-        RowFlaws: [said["rows"]],
+        Fairness: [definition["fairness"]],
+        RowFlaws: [definition["rows"]],
     }
     for part, parts in found.items():
         assert set().union(*parts) == set(part.model_fields), part

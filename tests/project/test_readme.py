@@ -27,7 +27,7 @@ SERVED = "127.0.0.1:5000"  # as the READMEs say
 
 
 def commands(text):
-    """Every command of a text's shell blocks, its lines joined."""
+    """Return the commands in the shell blocks of a text, each with its lines joined."""
     found = []
     for block in re.findall(r"```sh\n(.*?)```", text, re.S):
         command = ""
@@ -45,7 +45,7 @@ def commands(text):
 
 
 def under_our_names(command):
-    """A command's words, without its comment and with the names of the product brought here."""
+    """Return the words of a command, without its comment and with the test product's names."""
     for theirs, ours in OWN:
         command = re.sub(theirs, ours, command)
     return tuple(shlex.split(command, comments=True))
@@ -61,13 +61,13 @@ CLONED = ("git", "clone", "REPOSITORY", "loan-desk", "&&", "cd", "loan-desk")
 
 
 def begin(*starts):
-    """The commands that begin so, by their words."""
+    """Return the commands that begin with these words."""
     return {w: c for w, c in EVERY.items() if w[: len(starts)] == starts}
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory, bundle, house):
-    """The files that are tracked, the environment, and trained models in their places."""
+    """A copy of the tracked files, with the environment and with trained models."""
     folder = tmp_path_factory.mktemp("checkout")
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True)
@@ -85,25 +85,25 @@ def checkout(tmp_path_factory, bundle, house):
 
 @pytest.fixture(scope="module")
 def environment():
-    """The settings: none but a port that is free."""
+    """The environment, with a free port as the only setting."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         place = f"127.0.0.1:{free.getsockname()[1]}"
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LOAN_", "PROMETHEUS_"))}
-    return {**kept, "LOAN_BIND": place}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("LOAN_", "PROMETHEUS_"))}
+    return {**inherited, "LOAN_BIND": place}
 
 
 @contextmanager
 def served(command, checkout, environment):
-    """Run a command that serves until the block ends; give what it says."""
+    """Run a command that serves until the block ends; yield its log."""
     log = checkout / "served.log"
-    with log.open("w") as said:
+    with log.open("w") as output:
         process = subprocess.Popen(
             ["bash", "-c", command],
             cwd=checkout,
             env=environment,
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
     try:

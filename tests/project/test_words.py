@@ -1,4 +1,4 @@
-"""What the project says of itself is true: settings, translations, docs, files."""
+"""Tests that settings, translations, docs and files agree with the code."""
 
 import ast
 import io
@@ -39,17 +39,17 @@ def test_every_setting_is_documented():
 
 
 def test_every_message_is_in_french():
-    said = Catalog()
+    messages = Catalog()
     methods = [("webapp/**.py", "python"), ("templates/**.html", "jinja2")]
     keywords = {"_": None, "gettext": None, "lazy_gettext": None, "ngettext": (1, 2)}
     for _, _, message, _, _ in extract_from_dir(ROOT, methods, keywords=keywords):
-        said.add(message)
+        messages.add(message)
     file = ROOT / "webapp/translations/fr/LC_MESSAGES/messages.po"
     french = read_po(io.BytesIO(file.read_bytes()), locale="fr")
-    wanted = {message.id for message in said if message.id}
+    wanted = {message.id for message in messages if message.id}
     assert len(wanted) > 50
-    there = {m.id for m in french if m.id and not m.fuzzy and m.string and all(m.string)}
-    assert wanted - there == set()
+    translated = {m.id for m in french if m.id and not m.fuzzy and m.string and all(m.string)}
+    assert wanted - translated == set()
     assert {m.id for m in french if m.id} - wanted == set()
 
 

@@ -1,4 +1,4 @@
-"""Parts of the tests of bundles: copies to be damaged, and one with a model of each kind."""
+"""Fixtures of the bundle tests: copies to damage, with models of each kind."""
 
 import dataclasses
 import shutil
@@ -16,7 +16,7 @@ from tests.ml.bundle.damage import dumped, put, state, state_version, stated
 
 @pytest.fixture
 def copy(bundle, tmp_path):
-    """The bundle's directory, once more, to be damaged."""
+    """A copy of the bundle's directory, for a test to damage."""
     return Path(shutil.copytree(bundle.directory, tmp_path / "copy"))
 
 

@@ -1,4 +1,4 @@
-"""Changes a bundle's files and seals it again, as its writer could: for the tests of bundles."""
+"""Functions that change the files of a bundle and seal it again."""
 
 import hashlib
 import io
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def seal(directory, manifest):
-    """Write a manifest, given as an object or as text, with the seal that fits it."""
+    """Write a manifest, given as an object or as text, and its seal."""
     text = manifest if isinstance(manifest, str) else json.dumps(manifest)
     content = text.encode(errors="surrogateescape")
     (directory / MANIFEST).write_bytes(content)
@@ -32,12 +32,12 @@ def stated(directory):
 
 
 def state(directory, **changes):
-    """State something else under the version that is stated."""
+    """Change the manifest and seal it; the stated version stays."""
     seal(directory, stated(directory) | changes)
 
 
 def put(directory, name, content):
-    """Replace a file under the version that is stated."""
+    """Replace a file and seal the bundle; the stated version stays."""
     (directory / name).parent.mkdir(exist_ok=True)
     (directory / name).write_bytes(content)
     files = stated(directory)["files"] | {name: hashlib.sha256(content).hexdigest()}
@@ -45,17 +45,17 @@ def put(directory, name, content):
 
 
 def state_version(directory):
-    """State the version of what the bundle holds now, and return it."""
+    """State the version of the bundle's present content, and return it."""
     manifest, _ = read_manifest(directory)
     files = {name: (directory / name).read_bytes() for name in manifest.files}
     state(directory, version=version_of(manifest, files))
     return stated(directory)["version"]
 
 
-def told(directory, kind, work):
-    """Whether some work on a bundle raises exactly this kind, with one line; return the line."""
+def error_of(directory, kind, call):
+    """Assert that a call raises exactly this error, with a one-line message; return the message."""
     with pytest.raises(InvalidBundle) as raised:
-        work()
+        call()
     message = str(raised.value)
     assert type(raised.value) is kind, message
     assert message.startswith(str(directory)), message
@@ -64,17 +64,17 @@ def told(directory, kind, work):
 
 
 def refused(directory, kind, *, past=False):
-    return told(directory, kind, lambda: read_bundle(directory, past=past))
+    return error_of(directory, kind, lambda: read_bundle(directory, past=past))
 
 
 def not_verified(directory, kind):
-    """Whether a bundle can be read but not verified; return the line."""
+    """Assert that a bundle can be read but not verified; return the message."""
     bundle = read_bundle(directory)
-    return told(directory, kind, lambda: verify_bundle(bundle))
+    return error_of(directory, kind, lambda: verify_bundle(bundle))
 
 
 def verify(directory):
-    """Run the command in a process of its own: its exit code, and the lines of two streams."""
+    """Run `ml verify` in a new process; return its exit code and the lines of stdout and stderr."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "ml", "verify", "--bundle", str(directory)],
         cwd=ROOT,
@@ -110,7 +110,7 @@ def dumped(model):
 
 
 class Touches:
-    """Leaves a file behind when it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, file):
         self.file = file

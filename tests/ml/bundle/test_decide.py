@@ -1,4 +1,4 @@
-"""What ml/bundle/decide.py promises."""
+"""Tests of ml/bundle/decide.py."""
 
 import dataclasses
 import math

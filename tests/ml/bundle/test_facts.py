@@ -1,4 +1,4 @@
-"""What ml/bundle/facts.py promises."""
+"""Tests of ml/bundle/facts.py."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -27,8 +27,8 @@ def test_settings_keep_their_kind(bundle):
     facts = bundle.manifest.model_copy(update={"settings": settings})
     written = facts.model_dump(mode="json")["settings"]["svc_rbf"]
     again = type(facts).model_validate_json(json.dumps(facts.model_dump(mode="json")))
-    for kept in (written, again.settings["svc_rbf"]):
-        assert {name: (type(v), v) for name, v in kept.items()} == {
+    for settings_read in (written, again.settings["svc_rbf"]):
+        assert {name: (type(v), v) for name, v in settings_read.items()} == {
             name: (type(v), v) for name, v in chosen.items()
         }
 

@@ -1,4 +1,4 @@
-"""What ml/bundle/manifest.py promises."""
+"""Tests of ml/bundle/manifest.py."""
 
 import hashlib
 import re
@@ -29,19 +29,19 @@ from ml.bundle.manifest import (
     verified,
     versions,
 )
-from tests.ml.bundle.damage import seal, stated, told
+from tests.ml.bundle.damage import error_of, seal, stated
 
 
 @pytest.fixture
 def folder(bundle, tmp_path):
-    """A manifest and its seal, and nothing else of a bundle."""
+    """A folder with a manifest and its seal only."""
     for name in (MANIFEST, SEAL):
         (tmp_path / name).write_bytes((bundle.directory / name).read_bytes())
     return tmp_path
 
 
 def refused(directory, kind):
-    return told(directory, kind, lambda: read_manifest(directory))
+    return error_of(directory, kind, lambda: read_manifest(directory))
 
 
 def test_read_manifest_whole(folder, bundle):
@@ -86,12 +86,12 @@ def test_read_manifest_of_no_bundle_at_all(tmp_path):
     refused(tmp_path / "nowhere", BundleMissing)
 
 
-@pytest.mark.parametrize("said", [None, 1, FORMAT + 1, str(FORMAT), [FORMAT]])
-def test_read_manifest_of_another_format(folder, said):
+@pytest.mark.parametrize("stated_format", [None, 1, FORMAT + 1, str(FORMAT), [FORMAT]])
+def test_read_manifest_of_another_format(folder, stated_format):
     manifest = stated(folder)
     assert manifest["format"] == FORMAT
     del manifest["format"]
-    seal(folder, manifest if said is None else manifest | {"format": said})
+    seal(folder, manifest if stated_format is None else manifest | {"format": stated_format})
     message = refused(folder, BundleForeign)
     assert message == f"{folder}: written by another version of Loan Desk; train it again"
 
@@ -229,10 +229,10 @@ def test_versions_are_those_installed():
 def test_refuse_other_versions_names_the_one(bundle, name):
     refuse_other_versions(bundle.directory, bundle.manifest)
     other = bundle.manifest.model_copy(update={"versions": versions() | {name: "0.24.2"}})
-    said = f"trained under {name} 0.24.2, but {versions()[name]} is installed; train it again"
+    expected = f"trained under {name} 0.24.2, but {versions()[name]} is installed; train it again"
     with pytest.raises(BundleForeign) as raised:
         refuse_other_versions(bundle.directory, other)
-    assert str(raised.value) == f"{bundle.directory}: {said}"
+    assert str(raised.value) == f"{bundle.directory}: {expected}"
 
 
 def test_challenger_files_are_those_of_the_bundle(bundle):
@@ -294,7 +294,7 @@ def test_understood_turns_what_breaks_into_one_line(tmp_path, error, words):
 
 
 def test_understood_leaves_what_is_already_said(tmp_path):
-    said = BundleMissing("gone")
+    error = BundleMissing("gone")
     with pytest.raises(BundleMissing, match=re.escape("gone")) as raised, understood(tmp_path):
-        raise said
-    assert raised.value is said
+        raise error
+    assert raised.value is error

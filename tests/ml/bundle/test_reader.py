@@ -1,4 +1,4 @@
-"""What ml/bundle/reader.py promises of a whole bundle and of one that was damaged."""
+"""Tests of ml/bundle/reader.py: a whole bundle and of one that was damaged."""
 
 import dataclasses
 import hashlib
@@ -27,7 +27,7 @@ from ml.bundle.verify import verify_bundle
 from ml.card.pictures import THEMES, TITLES, picture_file
 from ml.product.samples import examples
 from ml.product.texts import LANGUAGES
-from tests.ml.bundle.damage import refused, seal, state, stated, told
+from tests.ml.bundle.damage import error_of, refused, seal, state, stated
 
 PLOTS = tuple(picture_file(*one) for one in product_of(TITLES, LANGUAGES, THEMES))
 CHALLENGER = challenger_files("svc_rbf")
@@ -56,8 +56,8 @@ def test_read_whole_bundle(bundle, product):
     assert again.version == bundle.version == bundle.manifest.version
     assert again.threshold == 0.5
     assert again.digest == hashlib.sha256((bundle.directory / MANIFEST).read_bytes()).hexdigest()
-    kept = json.loads((bundle.directory / BACKGROUND).read_bytes())
-    columns = {name: [row[name] for row in kept] for name in product.by_name}
+    background = json.loads((bundle.directory / BACKGROUND).read_bytes())
+    columns = {name: [row[name] for row in background] for name in product.by_name}
     assert again.explainer.base == again.scorer.margins(columns).mean()
     assert again.novelty.limit == bundle.novelty.limit > 0
 
@@ -129,16 +129,16 @@ def test_file_is_the_one_that_was_written(bundle):
 def test_file_changed_or_gone_since_the_bundle_was_read(copy, name):
     read = read_bundle(copy)
     (copy / name).write_bytes(b"other")
-    told(copy, BundleTampered, lambda: read.file(name))
+    error_of(copy, BundleTampered, lambda: read.file(name))
     (copy / name).unlink()
-    told(copy, BundleMissing, lambda: read.file(name))
+    error_of(copy, BundleMissing, lambda: read.file(name))
 
 
 @pytest.mark.parametrize("name", ["plots/yacht.en.dark.svg", "../outside", MANIFEST, ""])
 def test_file_that_is_none_of_the_bundle(copy, name):
     (copy.parent / "outside").write_text("beyond")
     read = read_bundle(copy)
-    told(copy, BundleMissing, lambda: read.file(name))
+    error_of(copy, BundleMissing, lambda: read.file(name))
 
 
 def test_ranges_are_those_of_the_training_rows(bundle, origin):

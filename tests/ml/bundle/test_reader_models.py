@@ -1,4 +1,4 @@
-"""What ml/bundle/reader.py promises of models without an array form, and of challengers."""
+"""Tests of ml/bundle/reader.py: models without an array form, and of challengers."""
 
 import pickle
 
@@ -18,7 +18,7 @@ from ml.bundle.manifest import (
 )
 from ml.bundle.reader import read_bundle
 from ml.product.samples import examples
-from tests.ml.bundle.damage import Touches, put, refused, state, told
+from tests.ml.bundle.damage import Touches, error_of, put, refused, state
 
 CHALLENGER = challenger_files("svc_rbf")
 
@@ -45,7 +45,7 @@ def test_read_another_bundle_than_the_wanted_one(run_by_pipeline, bundle, tmp_pa
     trace = tmp_path / "unpickled"
     put(run_by_pipeline, CHAMPION, pickle.dumps(Touches(trace)))
     wanted = bundle.digest
-    message = told(
+    message = error_of(
         run_by_pipeline, BundleTampered, lambda: read_bundle(run_by_pipeline, digest=wanted)
     )
     assert wanted[:8] in message
@@ -82,7 +82,7 @@ def test_challenger_equals_its_pipeline(challenged, name, kind):
 
 def test_challenger_of_another_name(bundle):
     for name in ("svc_linear", "yacht", "../outside"):
-        told(bundle.directory, BundleMissing, lambda name=name: bundle.challenger(name))
+        error_of(bundle.directory, BundleMissing, lambda name=name: bundle.challenger(name))
 
 
 @pytest.mark.parametrize("at", [0, 1])
@@ -92,7 +92,7 @@ def test_challenger_changed_since_the_bundle_was_read(copy, at):
     if at == 0:  # only its arrays are needed
         assert read.challenger("svc_rbf").kind == "rbf"
         return
-    told(copy, BundleTampered, lambda: read.challenger("svc_rbf"))
+    error_of(copy, BundleTampered, lambda: read.challenger("svc_rbf"))
 
 
 def test_challenger_without_array_form_of_other_versions(challenged, tmp_path):
@@ -101,7 +101,7 @@ def test_challenger_without_array_form_of_other_versions(challenged, tmp_path):
     state(challenged, versions=versions() | {"scikit-learn": "0.24.2"})
     past = read_bundle(challenged, past=True)
     assert past.challenger("svc_rbf").kind == "rbf"
-    told(challenged, BundleForeign, lambda: past.challenger("boosting"))
+    error_of(challenged, BundleForeign, lambda: past.challenger("boosting"))
     assert not trace.exists()
 
 

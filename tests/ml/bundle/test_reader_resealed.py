@@ -1,4 +1,4 @@
-"""What ml/bundle/reader.py promises of files that are sealed well but hold something else."""
+"""Tests of ml/bundle/reader.py: files that are sealed well but hold something else."""
 
 import json
 import pickle
@@ -79,9 +79,9 @@ def test_read_resealed_background(copy, content):
 
 
 def test_read_resealed_background_with_a_word_for_a_number(copy):
-    kept = json.loads((copy / BACKGROUND).read_bytes())
-    kept[3]["loan_amount"] = "much"
-    put(copy, BACKGROUND, json.dumps(kept).encode())
+    background = json.loads((copy / BACKGROUND).read_bytes())
+    background[3]["loan_amount"] = "much"
+    put(copy, BACKGROUND, json.dumps(background).encode())
     assert refused(copy, BundleTampered).startswith(str(copy / BACKGROUND))
 
 
@@ -94,10 +94,10 @@ def test_read_malicious_pickle_is_never_executed(copy, tmp_path):
     trace = tmp_path / "executed"
     malicious = pickle.dumps(Touches(trace))
     for name in (CHAMPION, *CHALLENGER, ARRAYS, NOVELTY):
-        kept = (copy / name).read_bytes()
+        content = (copy / name).read_bytes()
         (copy / name).write_bytes(malicious)
         refused(copy, BundleTampered)
-        (copy / name).write_bytes(kept)
+        (copy / name).write_bytes(content)
     (copy / CHAMPION).write_bytes(malicious)
     code, _, errors = verify(copy)
     assert (code, len(errors)) == (2, 1)

@@ -1,4 +1,4 @@
-"""What ml/bundle/store.py promises of copies kept side by side."""
+"""Tests of ml/bundle/store.py: copies kept side by side."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ print(keep_bundle(Path(sys.argv[1]), Path(sys.argv[2]), check=lambda copy: None)
 
 @pytest.fixture
 def place(bundle, tmp_path):
-    """The bundle's directory, once more, to be changed."""
+    """A copy of the bundle's directory, for a test to change."""
     return Path(shutil.copytree(bundle.directory, tmp_path / "models" / "current"))
 
 
@@ -46,7 +46,7 @@ def keep(directory, store):
 
 
 def state(directory, **changes):
-    """Let a manifest say something else, with the seal that fits."""
+    """Change a manifest and its seal."""
     manifest = json.loads((directory / MANIFEST).read_bytes())
     content = json.dumps({**manifest, **changes}).encode()
     (directory / MANIFEST).write_bytes(content)
@@ -54,7 +54,7 @@ def state(directory, **changes):
 
 
 def names(folder):
-    """Everything in a folder but the lock."""
+    """Return the names in a folder, except the lock's."""
     return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
 
 
@@ -195,8 +195,8 @@ def test_keep_by_several_processes_at_once(bundle, place, store, there):
     command = [sys.executable, "-c", KEEP, str(place), str(store)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     processes = [subprocess.Popen(command, cwd=ROOT, **pipes) for _ in range(4)]
-    said = [process.communicate(timeout=60) for process in processes]
-    assert said == [(f"{expected}\n", "")] * 4
+    outputs = [process.communicate(timeout=60) for process in processes]
+    assert outputs == [(f"{expected}\n", "")] * 4
     assert contents(expected) == contents(place)
     assert names(store) == sorted({bundle.version, expected.name})
 

@@ -1,4 +1,4 @@
-"""What ml/bundle/store.py promises of finding a bundle."""
+"""Tests of ml/bundle/store.py: finding a bundle."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ from ml.bundle.manifest import (
     versions,
 )
 from ml.bundle.store import find_bundle
-from tests.ml.bundle.damage import state, state_version, stated, told
+from tests.ml.bundle.damage import error_of, state, state_version, stated
 
 
 def test_find_current_bundle(bundle):
@@ -91,4 +91,4 @@ def test_find_passes_over_a_folder_left_half_written(copy, kept, other):
 
 def test_find_bundle_that_cannot_be_used(copy, kept, other):
     (kept / BACKGROUND).write_bytes(b"[]")
-    told(kept, BundleTampered, lambda: find_bundle(copy, other))
+    error_of(kept, BundleTampered, lambda: find_bundle(copy, other))

@@ -1,4 +1,4 @@
-"""What ml/bundle/verify.py promises."""
+"""Tests of ml/bundle/verify.py."""
 
 import json
 import pickle
@@ -36,7 +36,7 @@ CHALLENGER = challenger_files("svc_rbf")
 
 
 def known(change):
-    """A change in the first of the known answers."""
+    """Return a function that changes the first known answer."""
     return lambda answers: [change(answers[0]), *answers[1:]]
 
 
@@ -96,9 +96,9 @@ def test_verify_share_that_differs_by_more_than_the_tolerance(copy, sign):
 
 
 def test_verify_other_background(copy):
-    kept = json.loads((copy / BACKGROUND).read_bytes())
-    kept[7]["loan_term_months"] += 6
-    put(copy, BACKGROUND, json.dumps(kept).encode())
+    background = json.loads((copy / BACKGROUND).read_bytes())
+    background[7]["loan_term_months"] += 6
+    put(copy, BACKGROUND, json.dumps(background).encode())
     state_version(copy)
     assert "a known share of loan_term_months differs" in not_verified(copy, BundleTampered)
 

@@ -1,4 +1,4 @@
-"""What ml/bundle/version.py promises, and that a bundle cannot carry the version of another."""
+"""Tests of ml/bundle/version.py, and that a bundle cannot carry the version of another."""
 
 import io
 import json
@@ -58,8 +58,8 @@ def test_version_names_what_decides_and_explains(bundle, files, fact):
 
 @pytest.mark.parametrize("part", ["challengers", "shares", "application"])
 def test_version_names_every_part_of_a_known_answer(bundle, files, part):
-    kept = getattr(bundle.manifest.known_answers[0], part)
-    changed = known_of(bundle, **{part: kept | {min(kept): 123}})
+    values = getattr(bundle.manifest.known_answers[0], part)
+    changed = known_of(bundle, **{part: values | {min(values): 123}})
     facts = bundle.manifest.model_copy(update={"known_answers": changed})
     assert version_of(facts, files) != bundle.version
 
@@ -173,7 +173,7 @@ def test_read_bundle_that_carries_the_version_of_another(copy, bundle, change, p
 
 
 def shifted(content, by):
-    """The same arrays with every number a little higher."""
+    """Return the arrays with every number slightly higher."""
     arrays = arrays_of(content)
     return npz(**{n: a + by if a.dtype.kind == "f" else a for n, a in arrays.items()})
 

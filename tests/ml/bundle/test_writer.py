@@ -1,4 +1,4 @@
-"""What ml/bundle/writer.py promises."""
+"""Tests of ml/bundle/writer.py."""
 
 import hashlib
 import os
@@ -27,13 +27,13 @@ def files(bundle):
 
 @pytest.fixture
 def facts(bundle):
-    """What the training of the bundle stated, without what the writer adds."""
+    """The facts of the bundle, without what the writer adds."""
     return Facts(**{name: getattr(bundle.manifest, name) for name in Facts.model_fields})
 
 
 @pytest.fixture
 def others(bundle, files):
-    """The manifests of two more versions, in which only the cost ratio is another."""
+    """The manifests of two more versions, which differ only in the cost ratio."""
     both = [bundle.manifest.model_copy(update={"cost_ratio": ratio}) for ratio in (2.5, 3.5)]
     return [m.model_copy(update={"version": version_of(m, files)}) for m in both]
 
@@ -64,8 +64,13 @@ def test_write_where_there_is_nothing_yet(tmp_path, bundle, files):
 
 
 def test_write_states_what_it_writes_over_what_it_is_told(tmp_path, bundle, files):
-    told = {"format": 1, "files": {"b": "0" * 64}, "versions": {}, "version": "svc_linear-00000000"}
-    write_bundle(tmp_path / "new", files, bundle.manifest.model_copy(update=told))
+    stated = {
+        "format": 1,
+        "files": {"b": "0" * 64},
+        "versions": {},
+        "version": "svc_linear-00000000",
+    }
+    write_bundle(tmp_path / "new", files, bundle.manifest.model_copy(update=stated))
     manifest, _ = read_manifest(tmp_path / "new")
     assert manifest == bundle.manifest
     assert manifest.format == FORMAT
@@ -88,8 +93,8 @@ def test_write_keeps_a_bundle_of_another_version_beside(copy, bundle, files, oth
     write_bundle(copy, files, second)
     assert around(copy) == {"copy", bundle.version}
     assert read_bundle(copy).version == second.version
-    kept = find_bundle(copy, bundle.version)
-    assert (kept.directory, kept.digest) == (copy.parent / bundle.version, bundle.digest)
+    past = find_bundle(copy, bundle.version)
+    assert (past.directory, past.digest) == (copy.parent / bundle.version, bundle.digest)
     write_bundle(copy, files, third)
     assert around(copy) == {"copy", bundle.version, second.version}
     assert find_bundle(copy, second.version).manifest.cost_ratio == second.cost_ratio
@@ -109,9 +114,9 @@ def test_write_into_a_folder_named_after_the_version_that_it_holds(copy, bundle,
     named = copy.rename(copy.parent / bundle.version)
     write_bundle(named, files, others[0])
     assert read_bundle(named).version == others[0].version
-    kept = find_bundle(named, bundle.version)
-    assert kept.digest == bundle.digest
-    assert around(named) == {bundle.version, kept.directory.name}
+    past = find_bundle(named, bundle.version)
+    assert past.digest == bundle.digest
+    assert around(named) == {bundle.version, past.directory.name}
 
 
 def test_write_leaves_what_has_the_name_of_the_version_before(copy, bundle, files, others):
@@ -119,9 +124,9 @@ def test_write_leaves_what_has_the_name_of_the_version_before(copy, bundle, file
     taken.write_text("mine")
     write_bundle(copy, files, others[0])
     assert taken.read_text() == "mine"
-    kept = find_bundle(copy, bundle.version)
-    assert kept.digest == bundle.digest
-    assert around(copy) == {"copy", bundle.version, kept.directory.name}
+    past = find_bundle(copy, bundle.version)
+    assert past.digest == bundle.digest
+    assert around(copy) == {"copy", bundle.version, past.directory.name}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What ml/product/application.py promises."""
+"""Tests of ml/product/application.py."""
 
 import csv
 import json
@@ -36,7 +36,7 @@ def typed(values):
 
 
 def outcome(check, values):
-    """What a check made of the values: the application, or each field's error."""
+    """Return the application that a check accepts, or the errors of its fields."""
     try:
         return check(values)
     except InvalidApplication as error:
@@ -50,7 +50,7 @@ def codes(check, values):
 
 
 def body_with(field, literal):
-    """A JSON application in which one field's value is the literal text given."""
+    """Return a JSON application with the given literal as the value of one field."""
     return json.dumps(VALID | {field: "@"}).replace('"@"', literal).encode()
 
 

@@ -1,4 +1,4 @@
-"""What ml/product/definition.py promises."""
+"""Tests of ml/product/definition.py."""
 
 import csv
 import re
@@ -14,7 +14,7 @@ TEXT = (PRODUCTS / "consumer_credit.toml").read_text(encoding="utf-8")
 
 
 def dictionary(product: Product) -> dict[str, str]:
-    """The rows of the data dictionary that are the product's, by column; as the text of a row."""
+    """Return the product's rows of the data dictionary, as text by column."""
     rows = {}
     section = ""
     for line in (DATA / "DATA.md").read_text(encoding="utf-8").splitlines():

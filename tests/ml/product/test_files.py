@@ -1,4 +1,4 @@
-"""What ml/product/files.py promises."""
+"""Tests of ml/product/files.py."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What ml/product/formats.py promises."""
+"""Tests of ml/product/formats.py."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""Among which players a product's decision is shared out: fields, and the blocks of ratios."""
+"""Tests of Product.players: single fields, and blocks of fields that a ratio ties."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_product_players_without_a_ratio_are_the_fields():
 
 
 def with_ratios(*over):
-    """The product with a ratio of the amount over each of these, after the first."""
+    """Return the product with more ratios, each of its first field over the others."""
     more = "".join(
         f"""
 [[ratios]]

@@ -1,4 +1,4 @@
-"""What ml/product/samples.py promises."""
+"""Tests of ml/product/samples.py."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What ml/product/texts.py promises, and how the shipped products word their reasons."""
+"""Tests of ml/product/texts.py, and of the wording of the shipped products' reasons."""
 
 import re
 
@@ -41,9 +41,9 @@ def test_text_cannot_be_changed():
 
 @pytest.mark.parametrize("case", sorted(PLAIN))
 def test_say_without_a_wording_of_its_own(case):
-    said = Wording().say(case, label=LABEL, choice=CHOICE)
+    text = Wording().say(case, label=LABEL, choice=CHOICE)
     for language in LANGUAGES:
-        words = said.in_language(language)
+        words = text.in_language(language)
         assert words.startswith(LABEL.in_language(language))
         assert words != LABEL.in_language(language)
         assert (CHOICE.in_language(language) in words) == (case == "value")
@@ -52,8 +52,8 @@ def test_say_without_a_wording_of_its_own(case):
 
 def test_say_by_the_plain_patterns_tells_every_case_apart():
     assert {case for cases in CASES.values() for case in cases} | {"missing"} == set(PLAIN)
-    said = {Wording().say(case, label=LABEL, choice=CHOICE) for case in PLAIN}
-    assert len(said) == len(PLAIN)
+    texts = {Wording().say(case, label=LABEL, choice=CHOICE) for case in PLAIN}
+    assert len(texts) == len(PLAIN)
 
 
 def test_say_with_a_wording_of_its_own():
@@ -64,10 +64,10 @@ def test_say_with_a_wording_of_its_own():
     )
     assert wording.say("high", label=LABEL) == wording.high
     assert wording.say("low", label=LABEL).en == "Loan amount is low"
-    said = wording.say("value", label=LABEL, choice=CHOICE)
-    assert (said.en, said.fr) == ("Home: Owner", "Logement : Propriétaire")
-    said = wording.say("missing", label=LABEL)
-    assert (said.en, said.fr) == ("No answer on Loan amount", "Sans réponse : Montant du prêt")
+    text = wording.say("value", label=LABEL, choice=CHOICE)
+    assert (text.en, text.fr) == ("Home: Owner", "Logement : Propriétaire")
+    text = wording.say("missing", label=LABEL)
+    assert (text.en, text.fr) == ("No answer on Loan amount", "Sans réponse : Montant du prêt")
 
 
 def test_wording_of_a_case_that_there_is_not():
@@ -76,26 +76,26 @@ def test_wording_of_a_case_that_there_is_not():
 
 
 def reasons(product):
-    """Every reason that can be given: of what, in which case, with which choice, in what words."""
-    for said in (*product.inputs, *product.ratios):
-        kind = getattr(said, "kind", "integer")
-        cases = (*CASES[kind], "missing") if getattr(said, "optional", True) else CASES[kind]
+    """Yield every possible reason: its field or ratio, the case, the choice and the text."""
+    for part in (*product.inputs, *product.ratios):
+        kind = getattr(part, "kind", "integer")
+        cases = (*CASES[kind], "missing") if getattr(part, "optional", True) else CASES[kind]
         for case in cases:
-            choices = [c.label for c in said.choices] if case == "value" else [None]
+            choices = [c.label for c in part.choices] if case == "value" else [None]
             for choice in choices:
-                yield said, case, choice, said.reasons.say(case, label=said.label, choice=choice)
+                yield part, case, choice, part.reasons.say(case, label=part.label, choice=choice)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_reasons_are_never_a_bare_label(name):
     product = read_product(name)
-    names = {said.name for said in (*product.fields, *product.ratios)}
+    names = {part.name for part in (*product.fields, *product.ratios)}
     texts = list(reasons(product))
     assert len(texts) > len(product.inputs)
-    for said, case, _, text in texts:
+    for part, case, _, text in texts:
         for language in LANGUAGES:
             words = text.in_language(language)
-            assert words != said.label.in_language(language), (said.name, case)
+            assert words != part.label.in_language(language), (part.name, case)
             assert words not in names
             assert len(words.split()) >= 2
             assert not re.search(r"[{}_]", words)
@@ -103,8 +103,8 @@ def test_shipped_reasons_are_never_a_bare_label(name):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_reasons_are_said_in_both_languages(name):
-    for said, case, choice, text in reasons(read_product(name)):
-        assert text.en != text.fr, (said.name, case)
+    for part, case, choice, text in reasons(read_product(name)):
+        assert text.en != text.fr, (part.name, case)
         if choice is not None:
             assert choice.en in text.en
             assert choice.fr in text.fr

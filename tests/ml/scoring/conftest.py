@@ -1,4 +1,4 @@
-"""An application that several tests of scoring begin from."""
+"""An application that several scoring tests start from."""
 
 from collections.abc import Callable
 

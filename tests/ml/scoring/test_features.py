@@ -1,4 +1,4 @@
-"""What ml/scoring/features.py promises."""
+"""Tests of ml/scoring/features.py."""
 
 import numpy as np
 import pytest

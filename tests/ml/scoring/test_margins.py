@@ -1,4 +1,4 @@
-"""What ml/scoring/margins.py promises."""
+"""Tests of ml/scoring/margins.py."""
 
 import numpy as np
 import pytest
@@ -39,11 +39,11 @@ def rows(count, columns, *, seed=1):
 
 
 def expected_terms(arrays, matrix):
-    bent = [
+    curved = [
         PPoly(arrays[f"pieces_{i}"], arrays[f"breaks_{i}"])(np.clip(matrix[:, i], -1, 2))
         for i in (0, 1)
     ]
-    return np.column_stack([*bent, matrix[:, 2:] * arrays["weights"]])
+    return np.column_stack([*curved, matrix[:, 2:] * arrays["weights"]])
 
 
 def test_linear_terms_are_curves_and_weighted_columns():
@@ -67,11 +67,11 @@ def test_linear_curve_at_its_breaks_and_beyond(value):
     np.testing.assert_allclose(margin.terms(np.array([row]))[0], expected, rtol=0, atol=1e-12)
 
 
-def test_linear_many_takes_words_by_their_place():
+def test_linear_many_takes_choices_by_index():
     arrays = linear(plain=6)
     margin = LinearMargin(arrays, curves=2)
     matrix = rows(50, 4)
-    first, second = np.arange(50) % 4 - 1, np.arange(50) % 2 - 1  # -1 is an unseen word
+    first, second = np.arange(50) % 4 - 1, np.arange(50) % 2 - 1  # -1 is an unseen value
     words = np.column_stack([first == 0, first == 1, first == 2, second == 0]).astype(float)
     whole = np.column_stack([matrix, words])
     found = margin.many(
@@ -80,7 +80,7 @@ def test_linear_many_takes_words_by_their_place():
     np.testing.assert_allclose(found, [margin.one(r) for r in whole.tolist()], rtol=0, atol=1e-12)
 
 
-def test_linear_many_of_words_alone():
+def test_linear_many_of_choices_alone():
     margin = LinearMargin({"weights": np.array([1.0, 2.0]), "intercept": np.float64(3)}, curves=0)
     assert margin.many([], [], [(np.array([0, 1, -1]), 2)]).tolist() == [4.0, 5.0, 3.0]
 
@@ -88,8 +88,8 @@ def test_linear_many_of_words_alone():
 def test_kernel_margin_is_the_weighted_sum_of_kernels():
     arrays, matrix = kernel(), rows(200, 4)
     margin = KernelMargin(arrays)
-    apart = ((matrix[:, None] - arrays["vectors"]) ** 2).sum(axis=2)
-    expected = np.exp(-0.3 * apart) @ arrays["dual"] - 0.5
+    distances = ((matrix[:, None] - arrays["vectors"]) ** 2).sum(axis=2)
+    expected = np.exp(-0.3 * distances) @ arrays["dual"] - 0.5
     np.testing.assert_allclose(margin.many(matrix), expected, rtol=0, atol=1e-12)
     one_by_one = [margin.one(row) for row in matrix.tolist()]
     np.testing.assert_allclose(one_by_one, expected, rtol=0, atol=1e-12)

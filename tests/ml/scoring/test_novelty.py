@@ -1,4 +1,4 @@
-"""What ml/scoring/novelty.py promises."""
+"""Tests of ml/scoring/novelty.py."""
 
 import io
 import math
@@ -13,7 +13,7 @@ from ml.scoring.novelty import NEIGHBOURS, Novelty
 from ml.training.dataset import as_applications, read_rows
 
 
-def held(rows, limit):
+def novelty_of(rows, limit):
     content = io.BytesIO()
     np.savez(content, rows=rows, limit=limit)
     return Novelty(content.getvalue())
@@ -38,7 +38,7 @@ def test_distance_is_that_to_the_fifth_nearest_row(bundle, rows):
 
 
 def test_distance_on_a_line():
-    line = held(np.array([[0.0], [1.0], [3.0], [6.0], [10.0], [15.0]]), 8.0)
+    line = novelty_of(np.array([[0.0], [1.0], [3.0], [6.0], [10.0], [15.0]]), 8.0)
     for place, distance in ((0.0, 10.0), (15.0, 14.0), (4.0, 6.0), (-2.0, 12.0)):
         assert line.distance([place]) == pytest.approx(distance)
     assert line.measure([4.0]) <= 1
@@ -46,31 +46,31 @@ def test_distance_on_a_line():
 
 
 def test_distance_equal_to_the_limit_is_not_far():
-    line = held(np.array([[0.0], [1.0], [2.0], [3.0], [4.0]]), 4.0)
+    line = novelty_of(np.array([[0.0], [1.0], [2.0], [3.0], [4.0]]), 4.0)
     assert line.distance([0.0]) == 4.0
     assert line.measure([0.0]) <= 1
 
 
 def test_distance_to_a_row_itself_is_zero():
     rows = np.tile(np.random.default_rng(0).normal(size=30), (NEIGHBOURS, 1))
-    assert held(rows, 1.0).distance(rows[0].tolist()) == pytest.approx(0, abs=1e-6)
+    assert novelty_of(rows, 1.0).distance(rows[0].tolist()) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_distance_with_fewer_rows_than_neighbours_is_to_the_last(count):
     rows = np.arange(count, dtype=float)[:, None]
-    assert held(rows, 1.0).distance([-1.0]) == pytest.approx(count)
+    assert novelty_of(rows, 1.0).distance([-1.0]) == pytest.approx(count)
 
 
 def test_distance_of_another_word_is_the_root_of_two(bundle):
     rows = np.tile([0.5, 1.0, 0.0], (NEIGHBOURS, 1))
-    assert held(rows, 1.0).distance([0.5, 0.0, 1.0]) == pytest.approx(2**0.5)
+    assert novelty_of(rows, 1.0).distance([0.5, 0.0, 1.0]) == pytest.approx(2**0.5)
 
 
 def test_far_are_about_one_in_a_hundred_of_the_training_rows(bundle, rows):
     limit = bundle.novelty.limit
     far = [
-        held(np.delete(rows, i, axis=0), limit).measure(rows[i].tolist()) > 1
+        novelty_of(np.delete(rows, i, axis=0), limit).measure(rows[i].tolist()) > 1
         for i in range(len(rows))
     ]
     assert len(far) == 800
@@ -105,6 +105,6 @@ def test_far_are_few_of_the_rows_that_were_not_learned_from(bundle, origin):
 
 
 def test_measure_of_rows_that_are_all_alike():
-    alike = held(np.zeros((9, 1)), 0.0)
+    alike = novelty_of(np.zeros((9, 1)), 0.0)
     assert alike.measure([0.0]) == 0
     assert alike.measure([0.5]) == math.inf

@@ -1,4 +1,4 @@
-"""What ml/scoring/scorer.py promises."""
+"""Tests of ml/scoring/scorer.py."""
 
 import math
 import subprocess

@@ -1,4 +1,4 @@
-"""What a Scorer's arrays hold: rows, columns and margins as the fitted pipeline has them."""
+"""Tests of ml/scoring/scorer.py: rows, columns and margins equal those of the pipeline."""
 
 import io
 import json
@@ -25,7 +25,7 @@ def truth(model, applications):
 
 
 def fitted_parts(model, applications):
-    """What the fitted model's own classifier is given, and its margin or None."""
+    """Return the input of the fitted model's classifier, and its margin or None."""
     raw = model.named_steps["columns"].transform(pd.DataFrame(applications))
     inner = model.named_steps["calibrated"].calibrated_classifiers_[0].estimator
     decision = getattr(inner, "decision_function", None)

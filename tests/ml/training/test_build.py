@@ -1,4 +1,4 @@
-"""What ml/training/build.py promises."""
+"""Tests of ml/training/build.py."""
 
 import dataclasses
 import hashlib
@@ -63,8 +63,8 @@ def test_retraining_with_another_threshold_keeps_the_bundle_before(
     assert second.threshold == 0.8
     assert second.manifest.threshold_from == "set by hand"
     assert {path.name for path in tmp_path.iterdir()} == {"credit", first.version}
-    kept = find_bundle(place, first.version)
-    assert (kept.digest, kept.threshold) == (first.digest, origin.threshold)
+    past = find_bundle(place, first.version)
+    assert (past.digest, past.threshold) == (first.digest, origin.threshold)
     assert find_bundle(place, second.version).directory == place
 
 

@@ -1,4 +1,4 @@
-"""What ml/training/candidates.py promises."""
+"""Tests of ml/training/candidates.py."""
 
 import numpy as np
 import pytest

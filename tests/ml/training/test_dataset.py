@@ -1,4 +1,4 @@
-"""What ml/training/dataset.py promises."""
+"""Tests of ml/training/dataset.py."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_read_rows_of_the_shipped_data(name):
 
 @pytest.fixture
 def given(product, tmp_path):
-    """Write a file of the product's columns and the cells given; return it."""
+    """Write rows to a CSV file with the product's columns, and return the file."""
 
     def write(*rows, header=None, separator=",", encoding="utf-8"):
         columns = header or [*product.by_name, "protected_age", product.target]
@@ -82,8 +82,8 @@ def test_read_rows_of_a_few_lines(product, given):
     assert rows.left_out == {}
 
 
-# What pandas' own reader took without a word: a decimal read as a whole number or cut to one, a
-# flag of 2, a year below zero, a sentinel, a word in capitals, one that stands for missing.
+# Cells that pandas' own reader accepts silently, among others: a decimal read as a whole number or
+# cut to one, a flag of 2, a negative year, a sentinel, a choice in capitals, one read as missing.
 CELLS = {
     ("loan_amount", "8.240"): "Enter a whole number.",
     ("monthly_income", "20.9"): "Enter a whole number.",
@@ -123,14 +123,14 @@ def test_read_rows_counts_the_other_wrong_cells(product, given):
 
 
 def with_choice(product, *words):
-    """The product with other words for employment, which may be left out."""
-    said = product.model_dump(exclude_defaults=True)
+    """Return the product with other choices of employment, which is optional."""
+    definition = product.model_dump(exclude_defaults=True)
     label = {"en": "Any", "fr": "Quelconque"}
-    for field in said["fields"]:
+    for field in definition["fields"]:
         if field["name"] == "employment_type":
             field |= {"choices": [{"value": w, "label": label} for w in words], "optional": True}
             field["reasons"] = {}
-    return Product.model_validate({**said, "rows": {}})
+    return Product.model_validate({**definition, "rows": {}})
 
 
 def test_read_rows_takes_words_as_they_are(product, given):
@@ -145,11 +145,11 @@ def test_read_rows_repeated(product, given):
     with pytest.raises(InvalidData) as raised:
         read_rows(product, file)
     assert str(raised.value) == f"{file}, line 4: the same as line 2."
-    said = product.model_dump(exclude_defaults=True)
-    for policy, kept, left_out in (("leave_out", 2, {"repeated": 1}), ("keep", 3, {})):
-        lenient = Product.model_validate({**said, "rows": {"repeated": policy}})
+    definition = product.model_dump(exclude_defaults=True)
+    for policy, count, left_out in (("leave_out", 2, {"repeated": 1}), ("keep", 3, {})):
+        lenient = Product.model_validate({**definition, "rows": {"repeated": policy}})
         rows = read_rows(lenient, file)
-        assert (len(rows.good), rows.left_out) == (kept, left_out)
+        assert (len(rows.good), rows.left_out) == (count, left_out)
 
 
 def test_read_rows_leaves_out_what_the_product_says(product, given):

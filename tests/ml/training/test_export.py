@@ -1,4 +1,4 @@
-"""What ml/training/export.py promises."""
+"""Tests of ml/training/export.py."""
 
 import io
 

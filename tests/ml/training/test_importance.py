@@ -1,4 +1,4 @@
-"""What ml/training/importance.py promises."""
+"""Tests of ml/training/importance.py."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ PLANTED = {"loan_term_months", "home_status"}
 
 @pytest.fixture(scope="module")
 def planted(product):
-    """Random applications whose goodness hangs on two fields and on chance."""
+    """Random applications whose outcome depends on two fields and on chance."""
     fields = pd.DataFrame(examples(product, count=600, seed=3))
     rng = np.random.default_rng(3)
     score = (fields["loan_term_months"] - 39) / 10 + 4 * (fields["home_status"] == "owner")
@@ -52,7 +52,7 @@ def test_importance_depends_on_the_seed_alone(product, planted):
 
 
 def test_importance_is_of_rows_held_out(product, planted):
-    """A field that tells the training rows apart, and not the others, is worth nothing."""
+    """A field that predicts only the training rows has no importance."""
     fields, good = planted
     train, test = np.arange(300), np.arange(300, 600)
     debt = np.random.default_rng(1).integers(0, 250_000, size=600)

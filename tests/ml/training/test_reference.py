@@ -1,4 +1,4 @@
-"""What ml/training/reference.py promises."""
+"""Tests of ml/training/reference.py."""
 
 import io
 import json
@@ -105,9 +105,9 @@ def opened(content):
 
 
 def fifth(matrix):
-    """The distance of each row to its fifth nearest other."""
-    apart = np.sqrt(((matrix[:, None] - matrix) ** 2).sum(axis=2))
-    return np.sort(apart, axis=1)[:, NEIGHBOURS]
+    """Return the distance of each row to its fifth nearest neighbour."""
+    distances = np.sqrt(((matrix[:, None] - matrix) ** 2).sum(axis=2))
+    return np.sort(distances, axis=1)[:, NEIGHBOURS]
 
 
 def test_novelty_arrays_holds_every_row_and_the_distance_that_one_in_a_hundred_passes():

@@ -1,4 +1,4 @@
-"""What ml/training/selection.py promises."""
+"""Tests of ml/training/selection.py."""
 
 import math
 
@@ -20,7 +20,7 @@ from ml.training.selection import (
 
 
 def folds_of(costs, *, log_loss=0.5):
-    """Figures of as many folds, of which only cost and log loss matter."""
+    """Return the figures of a fold for each cost; only cost and log loss matter."""
     losses = np.broadcast_to(log_loss, len(costs))
     same = dict.fromkeys(
         ("accuracy", "balanced_accuracy", "roc_auc", "pr_auc_refused", "brier"), 0.5
@@ -60,7 +60,7 @@ def test_choose_another_only_beyond_one_standard_error(gain, champion):
 
 
 def test_choose_compares_the_same_folds():
-    """Costs that rise and fall together are told apart by less than their own spread."""
+    """Costs that vary together across folds differ significantly by less than their spread."""
     folds = WORSE | {
         "svc_rbf": folds_of(0.2 + 10 * SPREAD),
         "forest": folds_of(0.19 + 10 * SPREAD + SPREAD / 10),
@@ -120,8 +120,8 @@ def test_choose_another_of_like_cost_by_log_loss_beyond_its_error(better, champi
     name, reason = chosen(folds)
     assert name == champion
     if champion == "logistic":
-        said = "their costs do not differ by more than the error, and its log loss is lower by"
-        assert f"{said} {better * ERROR:.4f}" in reason.en
+        expected = "their costs do not differ by more than the error, and its log loss is lower by"
+        assert f"{expected} {better * ERROR:.4f}" in reason.en
         assert "sa perte logarithmique est plus bas" in reason.fr
 
 
@@ -167,14 +167,14 @@ def test_choose_none_that_may_not_decide(may_decide, champion, gain):
 
 
 def with_flags(product, count):
-    """The product with so many more fields."""
-    said = product.model_dump(exclude_defaults=True)
+    """Return the product with `count` more fields."""
+    definition = product.model_dump(exclude_defaults=True)
     label = {"en": "More", "fr": "Plus"}
     group = product.groups[0].name
     more = [
         {"name": f"more_{i}", "kind": "flag", "label": label, "group": group} for i in range(count)
     ]
-    return Product.model_validate({**said, "fields": [*said["fields"], *more]})
+    return Product.model_validate({**definition, "fields": [*definition["fields"], *more]})
 
 
 def test_explainable_others_up_to_so_many_players(product):

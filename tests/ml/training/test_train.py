@@ -1,4 +1,4 @@
-"""What ml/training/train.py promises."""
+"""Tests of ml/training/train.py."""
 
 import dataclasses
 
@@ -39,9 +39,9 @@ from ml.training.train import (
 @pytest.mark.parametrize("rare", [0, 1])
 def test_train_too_few_rows_of_a_class(product, rare):
     fields, good = read_rows(product, product.data_file).data
-    kept = np.concatenate([np.flatnonzero(good == rare)[:24], np.flatnonzero(good != rare)[:100]])
+    some = np.concatenate([np.flatnonzero(good == rare)[:24], np.flatnonzero(good != rare)[:100]])
     with pytest.raises(InvalidData, match="at least 25 good and 25 bad rows"):
-        train(product, (fields.iloc[kept], good[kept]), threshold=0.5, cost_ratio=1)
+        train(product, (fields.iloc[some], good[some]), threshold=0.5, cost_ratio=1)
 
 
 def test_train_field_without_any_value(product):
@@ -64,7 +64,7 @@ def linear(product):
 
 
 def fitted_statistics(model):
-    """Every number that the preparation has learned."""
+    """Return all statistics that the preparation has fitted."""
     prepare = model.named_steps["calibrated"].calibrated_classifiers_[0].estimator[0]
     number = prepare.named_transformers_["number"]
     knots = [basis.t for basis in number["spline"].bsplines_]
@@ -112,10 +112,10 @@ def test_fit_is_calibrated_on_rows_held_out(product, linear):
 
 
 def of_fields(product, fields, **more):
-    """The product with other fields."""
-    said = product.model_dump(exclude_defaults=True) | {"rows": {"repeated": "keep"}} | more
+    """Return the product with other fields."""
+    definition = product.model_dump(exclude_defaults=True) | {"rows": {"repeated": "keep"}} | more
     plain = [field.model_dump(exclude_defaults=True) for field in fields]
-    return Product.model_validate({**said, "fields": plain})
+    return Product.model_validate({**definition, "fields": plain})
 
 
 def test_train_compares_chooses_and_fits_all(product):
@@ -175,13 +175,13 @@ def test_train_compares_chooses_and_fits_all(product):
 
 
 def light(name, classifier, grid):
-    """A candidate that is fitted quickly, of numbers alone."""
+    """Return a candidate that is fitted quickly and takes only numbers."""
     steps = [("prepare", SimpleImputer()), ("classify", classifier)]
     return Candidate(name, name, Pipeline(steps), grid, grid)
 
 
 def test_train_lets_none_decide_that_cannot_be_explained(product):
-    """A tree that is always right, a product with many fields and two SVCs that know nothing."""
+    """The tree is always right, but the product has too many fields to explain its decisions."""
     term, flag = (product.by_name[name] for name in ("loan_term_months", "adverse_credit_record"))
     flags = [flag.model_copy(update={"name": f"flag_{i}"}) for i in range(MOST_PLAYERS)]
     wide = of_fields(product, [term, *flags], amount="loan_term_months", ratios=[])
@@ -195,5 +195,5 @@ def test_train_lets_none_decide_that_cannot_be_explained(product):
     assert accuracies["svc_rbf"] < 0.7
     assert found.champion == "svc_rbf"
     assert "The cost of tree is lower by 0.3933, but it is not eligible." in found.reason.en
-    # And it is the champion's importance: who knows nothing loses nothing.
+    # The importance is the champion's, a dummy that uses no field.
     assert {row.mean for row in found.importance} == {0.0}

@@ -1,4 +1,4 @@
-"""What ml/training/tuning.py promises."""
+"""Tests of ml/training/tuning.py."""
 
 import pytest
 from sklearn.impute import SimpleImputer

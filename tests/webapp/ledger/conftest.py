@@ -1,4 +1,4 @@
-"""A line to PostgreSQL that can be cut at the commit."""
+"""A proxy of PostgreSQL that can drop the connection at a commit."""
 
 import re
 import socket
@@ -19,14 +19,14 @@ COMMIT = b"COMMIT"
 
 @dataclass
 class Line:
-    """Where PostgreSQL is reached, and when the line is cut."""
+    """The folder of the proxy's socket, and when it drops the connection."""
 
     folder: str
     cut: str = ""  # "before" the server sees a commit, or "after" it has answered
 
 
 def handler(line: Line, target: str) -> type[BaseRequestHandler]:
-    """Return what passes the bytes of one connection, until a commit that the line is cut at."""
+    """Return a handler that forwards one connection until it drops it at a commit."""
 
     class Pass(BaseRequestHandler):
         def handle(self) -> None:
@@ -52,7 +52,7 @@ def handler(line: Line, target: str) -> type[BaseRequestHandler]:
 
 @pytest.fixture
 def line(database_url: str) -> Iterator[Line | None]:
-    """The line that the application's database is reached by; None for SQLite."""
+    """The proxy of the application's database; None for SQLite."""
     if not database_url:
         yield None
         return
@@ -71,7 +71,7 @@ def line(database_url: str) -> Iterator[Line | None]:
 
 @pytest.fixture
 def by_line(line: Line | None, database_url: str) -> str:
-    """The database's address by way of the line."""
+    """The URL of the database through the proxy, if there is one."""
     return (
         database_url if line is None else re.sub("host=[^&]+", f"host={line.folder}", database_url)
     )

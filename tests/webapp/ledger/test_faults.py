@@ -1,4 +1,4 @@
-"""What is told of a decision when the database fails before, during or after its commit."""
+"""Tests of the answers when the database fails before, during or after a commit."""
 
 import re
 import resource
@@ -20,13 +20,13 @@ MAYBE = "may have been stored"
 
 @pytest.fixture
 def unfinished():
-    """What happens once an answer is finished, each once."""
+    """Errors that are raised, each once, when an answer is finished."""
     return []
 
 
 @pytest.fixture
 def desk(another_app, by_line, unfinished):
-    """The application by way of the line."""
+    """The application, which reaches its database through the proxy."""
     with another_app(database_url=by_line) as app:
 
         @app.after_request
@@ -46,7 +46,7 @@ def engine(desk):
 
 @pytest.fixture
 def prepare(desk, api_key, granted, sign_in, hidden, texts):
-    """Prepare to send an application, and return what sends it."""
+    """Return a function that sends an application, by the API or by the form."""
 
     def by(channel):
         browser = desk.test_client()
@@ -73,7 +73,7 @@ def listening(engine, **handlers):
 
 @pytest.fixture
 def failing_statements(engine, config):
-    """Let the connection break before a statement that a test chooses."""
+    """Break the connection before the statements that a test chooses."""
 
     @contextmanager
     def fail(chosen):
@@ -102,7 +102,7 @@ def failing_statements(engine, config):
 
 
 def check(answer, channel, *, says, unlike, caplog):
-    """Check an error's words, and that its request id is also in the log."""
+    """Check the text of an error, and that the log holds its request id."""
     assert says in answer.text.replace("\n", " ")
     assert unlike not in answer.text
     number = answer.headers["X-Request-ID"]
@@ -133,7 +133,7 @@ def test_failure_before_the_commit(prepare, channel, failing_statements, query, 
 @CHANNELS
 @pytest.mark.parametrize(("cut", "stored"), [("before", 0), ("after", 1)])
 def test_line_cut_at_the_commit(prepare, channel, line, cut, stored, query, caplog):
-    """Whether the server committed or not, who asked cannot know."""
+    """The client cannot know whether the server has committed."""
     send = prepare(channel)
     line.cut = cut
     answer = send()

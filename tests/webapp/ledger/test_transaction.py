@@ -1,4 +1,4 @@
-"""The unit of work: one at a time, all or nothing."""
+"""Tests of webapp/ledger/transaction.py."""
 
 import pytest
 from sqlalchemy import text
@@ -13,7 +13,7 @@ from webapp.people.tables import OperatorRow
 
 @pytest.fixture
 def add(app):
-    """Add an operator of a name to a unit of work."""
+    """Return a function that adds an operator to a unit of work."""
     return lambda transaction, name: add_row(
         transaction, OperatorRow, kind="system", name=name, created_at=now()
     )

@@ -1,4 +1,4 @@
-"""What happens before a worker starts: a bundle that must not decide stops everything."""
+"""Tests of gunicorn.conf.py: starts and reloads with invalid bundles, imports, metrics files."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def start(instance, bundle, **more):
-    """Run gunicorn until it ends by itself, which it must."""
+    """Run gunicorn, which must end by itself."""
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("LOAN_", "PROMETHEUS_"))},
         "LOAN_INSTANCE": str(instance),
@@ -37,8 +37,8 @@ def start(instance, bundle, **more):
     )
 
 
-def said(done):
-    """The line that says why, without gunicorn's own log of its start."""
+def error_line(done):
+    """Return the error, which must be one line beside gunicorn's own log lines."""
     lines = [x for x in done.stderr.splitlines() if not re.match(r"\[.*\] \[INFO\]", x)]
     assert len(lines) == 1, done.stderr
     return lines[0]
@@ -75,7 +75,7 @@ def missing_file(directory):
 
 
 def seal(directory, manifest):
-    """Write a manifest with the seal that fits it."""
+    """Write a manifest and its seal."""
     content = json.dumps(manifest).encode()
     (directory / MANIFEST).write_bytes(content)
     (directory / SEAL).write_text(f"{hashlib.sha256(content).hexdigest()}  {MANIFEST}\n")
@@ -89,7 +89,7 @@ def other_version(directory):
 
 
 def other_answers(directory):
-    """A bundle that is sealed well but whose known answers are not its pipeline's."""
+    """Seal a bundle with a known answer that its pipeline does not give."""
     manifest, _ = read_manifest(directory)
     files = {name: (directory / name).read_bytes() for name in manifest.files}
     answers = list(manifest.known_answers)
@@ -103,7 +103,7 @@ def test_start_stops_on_a_bundle_that_must_not_decide(copied, tmp_path, harm):
     what = harm(copied)
     done = start(tmp_path / "instance", copied)
     assert done.returncode == 2
-    assert what in said(done)
+    assert what in error_line(done)
     assert not list((tmp_path / "instance").glob("verified/*"))
     assert not list((tmp_path / "instance").glob("models/[!.]*"))
 
@@ -111,13 +111,13 @@ def test_start_stops_on_a_bundle_that_must_not_decide(copied, tmp_path, harm):
 def test_reload_keeps_what_is_served_when_the_new_bundle_must_not_decide(
     serve, bundle, tmp_path, until
 ):
-    """Every worker is new after a reload, so one of them answers for all."""
+    """One worker is enough, because a reload replaces every worker."""
     place, log = tmp_path / "bundle", tmp_path / "gunicorn.log"
     shutil.copytree(bundle.directory, place)
     harms = [changed_byte, missing_file, other_version, other_answers]
 
     def renew():
-        """Put a bundle of the same version but another digest into the place."""
+        """Replace the bundle by one of the same version and another digest."""
         shutil.rmtree(place)
         shutil.copytree(bundle.directory, place)
         manifest = json.loads((place / MANIFEST).read_text())
@@ -179,7 +179,7 @@ def test_workers_start_and_reload_when_the_secret_is_damaged(serve, tmp_path, un
 
 
 def children(server):
-    """The workers."""
+    """Return the process ids of the workers."""
     listed = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
     return set(listed.split())
 
@@ -187,15 +187,15 @@ def children(server):
 def test_start_stops_on_a_setting_that_cannot_be_used(bundle, tmp_path):
     done = start(tmp_path / "instance", bundle.directory, LOAN_THREADS="many")
     assert done.returncode == 2
-    assert "LOAN_THREADS" in said(done)
+    assert "LOAN_THREADS" in error_line(done)
 
 
 @pytest.mark.parametrize("name", ["svc_linear", "nobody"])
 def test_start_stops_on_a_challenger_that_is_none(bundle, tmp_path, name):
     done = start(tmp_path / "instance", bundle.directory, LOAN_CHALLENGER=name)
     assert done.returncode == 2
-    assert name in said(done)
-    assert "There are: svc_rbf." in said(done)
+    assert name in error_line(done)
+    assert "There are: svc_rbf." in error_line(done)
 
 
 def test_second_start_does_not_open_the_pipeline_again(serve, started_before):

@@ -15,7 +15,7 @@ from ml.product.formats import format_integer
 from ml.product.texts import LANGUAGES
 from ml.training.build import assemble
 
-# A card comes from the bundle, and asks nothing of the database.
+# The card comes from the bundle, so one kind of database is enough.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 VERDICTS = {
     "en": {
@@ -35,7 +35,7 @@ VERDICTS = {
 
 @pytest.fixture(scope="session")
 def card(bundle):
-    """The card as its readers get it."""
+    """The card as JSON."""
     return model_card(bundle).model_dump(mode="json")
 
 
@@ -51,12 +51,12 @@ def show(signed_in, read_page):
     return get
 
 
-def said(element):
+def text_of(element):
     return " ".join("".join(element.itertext()).split())
 
 
 def plain(text):
-    """Return words with every kind of space alike."""
+    """Replace every kind of space in a text by a plain one."""
     return " ".join(text.split())
 
 
@@ -71,13 +71,13 @@ def percent(share, language):
 
 
 def table(page, caption):
-    [found] = [t for t in page.iter("table") if said(t.find("caption")) == caption]
-    return [[said(cell) for cell in row] for row in found.find("tbody").findall("tr")]
+    [match] = [t for t in page.iter("table") if text_of(t.find("caption")) == caption]
+    return [[text_of(cell) for cell in row] for row in match.find("tbody").findall("tr")]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_show_says_what_the_model_is(show, card, bundle, language):
-    words = said(show(language))
+    words = text_of(show(language))
     assert bundle.version in words
     assert card["data"]["sha256"] in words
     assert card["data"]["file"] in words
@@ -113,7 +113,9 @@ def test_show_every_candidate(show, card, language, caption):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_show_figures_of_unseen_rows(show, card, language):
-    facts = {said(d.find("dt")): said(d.find("dd")) for d in show(language).findall(".//dl/div")}
+    facts = {
+        text_of(d.find("dt")): text_of(d.find("dd")) for d in show(language).findall(".//dl/div")
+    }
     for name, text in FIGURES.items():
         value = card["evidence"]["figures"][name]
         assert facts[text.in_language(language)] == number(value, language, 3)
@@ -124,7 +126,7 @@ def test_show_figures_of_unseen_rows(show, card, language):
 )
 def test_show_how_many_rows_were_left_out(show, card, language, words):
     assert card["data"]["left_out"] == {"home_status": 2}
-    assert words in said(show(language).find(".//dl"))
+    assert words in text_of(show(language).find(".//dl"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -132,7 +134,7 @@ def test_show_every_plot_in_its_language_and_both_themes(show, bundle, signed_in
     card = model_card(bundle)
     descriptions = describe(card.evidence, card.importance, language)
     figures = list(show(language).iter("figure"))
-    assert [said(f.find("figcaption")) for f in figures] == [t[language] for t in titles()]
+    assert [text_of(f.find("figcaption")) for f in figures] == [t[language] for t in titles()]
     for figure, (name, description) in zip(figures, descriptions.items(), strict=True):
         source, img = figure.find("picture/source"), figure.find("picture/img")
         assert img.get("alt") == description
@@ -255,7 +257,7 @@ def test_show_without_protected_fields(restart, sign_in, trained, origin, tmp_pa
     own = assemble(tmp_path / "bare", product, trained, bare)
     answer = sign_in(restart(own.directory)).get("/model")
     assert answer.status_code == 200
-    words = said(read_page(answer.text))
+    words = text_of(read_page(answer.text))
     assert "The data have no protected attributes, so no groups could be compared." in words
     assert "None" not in words
 

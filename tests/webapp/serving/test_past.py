@@ -1,4 +1,4 @@
-"""The cache of past bundles."""
+"""Tests of webapp/serving/past.py."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ from webapp.serving.past import FAILURE_SECONDS, MAX_BUNDLES, MAX_FAILURES, Past
 
 
 class Clock:
-    """Stands where it is put."""
+    """A clock that a test sets."""
 
     now = 1000.0
 
@@ -33,13 +33,13 @@ def place(bundle, tmp_path):
 
 @pytest.fixture
 def asked():
-    """The versions that were looked for on disk."""
+    """The versions that were searched for on disk."""
     return []
 
 
 @pytest.fixture
 def past(place, asked, clock):
-    """The cache before a folder, with a note of what is looked for."""
+    """The cache of a folder's bundles, which records its searches in `asked`."""
     find = partial(find_bundle, place)
 
     def look(version):
@@ -64,8 +64,8 @@ def test_get_reads_once_for_many_threads(past, bundle, asked):
         return past.get(bundle.version)
 
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(get, range(8)))
-    assert len({id(usable) for usable in found}) == 1
+        results = list(pool.map(get, range(8)))
+    assert len({id(usable) for usable in results}) == 1
     assert asked == [bundle.version]
 
 

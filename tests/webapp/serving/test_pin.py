@@ -31,14 +31,14 @@ from webapp.failures import ModelUnavailable
 from webapp.serving.pin import Pin, pin_at_reload, pin_at_start, pin_bundle
 from webapp.serving.served import model
 
-# A pin asks nothing of the database.
+# Pinning does not use the database.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ROOT = Path(__file__).parents[3]
 log = logging.getLogger(__name__)
 
 
 def state(directory, **changes):
-    """Let a manifest say something else, with the seal that fits; return the new digest."""
+    """Change a manifest and its seal; return the new digest."""
     manifest = json.loads((directory / MANIFEST).read_bytes())
     content = json.dumps({**manifest, **changes}).encode()
     digest = hashlib.sha256(content).hexdigest()
@@ -54,7 +54,7 @@ def place(bundle, tmp_path):
 
 @pytest.fixture
 def settings(config, place, monkeypatch):
-    """Settings with a bundle that may be changed, in an environment that forgets what is pinned."""
+    """Settings with a bundle that a test may change; the environment is restored afterwards."""
     for name in ("PINNED_BUNDLE", "PINNED_BUNDLE_DIGEST", "PINNED_BUNDLE_RELOADS_REFUSED"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -91,9 +91,9 @@ def test_pin_at_start_and_reload(settings, bundle, caplog):
     for count in (1, 2):
         pin_at_reload(settings, log)
         assert Pin.from_environment() == replace(first, reloads_refused=count)
-    said = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+    errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
     why = f"{settings.bundle / ARRAYS}: not there"
-    assert said == [f"Bundle refused, still serving {first.directory}: {why}"] * 2
+    assert errors == [f"Bundle refused, still serving {first.directory}: {why}"] * 2
     shutil.copy(bundle.directory / ARRAYS, settings.bundle)
     pin_at_reload(settings, log)
     assert Pin.from_environment() == replace(first, reloads_refused=2)
@@ -170,7 +170,7 @@ def test_application_refuses_another_bundle_than_the_pinned_one(
 
 @pytest.fixture
 def without_arrays(settings, product, fitted):
-    """A bundle in place whose champion has no array form, and whose known answers were computed."""
+    """A bundle whose champion has no array form, marked as verified."""
     neighbours = fitted(product, "neighbours")
     pickled = io.BytesIO()
     joblib.dump(neighbours, pickled)

@@ -1,4 +1,4 @@
-"""A real gunicorn serves the bundle that it pinned, until a reload pins another."""
+"""Tests of a real gunicorn: it serves the pinned bundle until a reload pins another."""
 
 import hashlib
 import http.client
@@ -31,12 +31,12 @@ NAME = "svc_rbf"
 
 @pytest.fixture
 def place(bundle, tmp_path):
-    """The bundle's directory, once more, to be changed under a running service."""
+    """A copy of the bundle's directory, to change while the service runs."""
     return Path(shutil.copytree(bundle.directory, tmp_path / "models" / "current"))
 
 
 def children(server):
-    """The numbers of the master's children by what they are."""
+    """Return the process ids of the master's children by kind."""
     listed = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
     kinds = {"gunicorn": set(), "challenger": set()}
     for number in map(int, listed.split()):
@@ -53,7 +53,7 @@ def workers(server):
 
 
 def reload(server, until):
-    """Let the master reload, and wait until new workers alone are there."""
+    """Reload, and wait until only new workers run."""
     before = workers(server)
     server.process.send_signal(signal.SIGHUP)
     until(lambda: len(workers(server)) == 2 and not before & workers(server))
@@ -66,14 +66,14 @@ def read(server, path, *, opener=None, **headers):
 
 
 def metric(server, name, **labels):
-    """Add up a metric over all labels but those given."""
-    found = re.findall(rf"^{name}(?:{{(.*)}})? (.+)$", read(server, "/metrics"), flags=re.M)
+    """Return the sum of a metric over all labels except the given ones."""
+    samples = re.findall(rf"^{name}(?:{{(.*)}})? (.+)$", read(server, "/metrics"), flags=re.M)
     wanted = [f'{label}="{value}"' for label, value in labels.items()]
-    return sum(float(value) for said, value in found if all(w in said for w in wanted))
+    return sum(float(value) for text, value in samples if all(label in text for label in wanted))
 
 
 def decide(server, key, application):
-    """Have an application decided; only a connection that a dying worker drops is tried again."""
+    """Have an application decided; retry only if an ending worker drops the connection."""
     host = server.url.removeprefix("http://")
     body, headers = json.dumps(application), {"Authorization": f"Bearer {key}"}
     headers["Content-Type"] = "application/json"
@@ -88,25 +88,25 @@ def decide(server, key, application):
         finally:
             connection.close()
         assert answer.status == 201, content
-        said = json.loads(content)
-        return said["model"], said["threshold"]
+        decision = json.loads(content)
+        return decision["model"], decision["threshold"]
 
 
 @contextmanager
 def deciding(server, key, applications):
-    """Have applications decided without a break, and collect by what."""
-    stop, found = Event(), []
+    """Have applications decided continuously; yield the list of versions and thresholds."""
+    stop, decisions = Event(), []
 
     def go_on():
         for application in cycle(applications):
             if stop.is_set():
                 return
-            found.append(decide(server, key, application))
+            decisions.append(decide(server, key, application))
 
     with ThreadPoolExecutor(2) as pool:
         clients = [pool.submit(go_on) for _ in range(2)]
         try:
-            yield found
+            yield decisions
         finally:
             stop.set()
     for client in clients:
@@ -115,7 +115,7 @@ def deciding(server, key, applications):
 
 @contextmanager
 def alone(server, number):
-    """Let one worker answer, the others wait."""
+    """Suspend all workers but one."""
     others = workers(server) - {number}
     for other in others:
         os.kill(other, signal.SIGSTOP)
@@ -127,7 +127,7 @@ def alone(server, number):
 
 
 def sign_in(server):
-    """Return a browser in which a new user has signed in."""
+    """Return an opener with the session of a new user."""
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
     password = server.flask("users", "create", "clerk")
     token = re.search(
@@ -149,9 +149,9 @@ def check_each_worker(server, expected, *, key, browser, application):
             assert expected.version in read(server, "/model", opener=browser)
             card = json.loads(read(server, "/model/card.json", opener=browser))
             api = read(server, "/api/v1/models/current", Authorization=f"Bearer {key}")
-            for found in (card, json.loads(api)):
-                assert found["version"] == expected.version
-                assert found["threshold"] == expected.threshold
+            for answer in (card, json.loads(api)):
+                assert answer["version"] == expected.version
+                assert answer["threshold"] == expected.threshold
             assert json.loads(read(server, "/readyz"))["bundle"]
 
 
@@ -165,11 +165,11 @@ def test_training_in_place_changes_nothing_until_a_reload(
 
         retrained = assemble(place, product, trained, replace(origin, threshold=0.7))
         assert retrained.version != bundle.version
-        with deciding(server, key, applications) as found:
+        with deciding(server, key, applications) as earlier:
             os.kill(killed, signal.SIGKILL)
             until(lambda: len(workers(server) - {killed, other}) == 1)
-            so_far = len(found)
-            until(lambda: len(found) > so_far + 20)
+            so_far = len(earlier)
+            until(lambda: len(earlier) > so_far + 20)
         check_each_worker(server, bundle, **asked)
         until(lambda: scored_all(server, bundle))
         check_challenger_command(server, key, applications[:3])
@@ -179,7 +179,7 @@ def test_training_in_place_changes_nothing_until_a_reload(
             so_far = len(later)
             until(lambda: len(later) > so_far + 20)
         check_each_worker(server, retrained, **asked)
-        assert set(found) == {(bundle.version, bundle.threshold)}
+        assert set(earlier) == {(bundle.version, bundle.threshold)}
         assert set(later) == {(b.version, b.threshold) for b in (bundle, retrained)}
         until(lambda: scored_all(server, retrained))
         assert metric(server, "loan_bundle_reloads_refused_total") == 0
@@ -202,7 +202,7 @@ def check_challenger_command(server, key, applications):
 
 
 def scored_all(server, by):
-    """Whether the challenger has scored every decision of a bundle."""
+    """Return whether the challenger has scored every decision of a bundle."""
     names = ("loan_challenger_decisions_total", "loan_decisions_total")
     return len({metric(server, name, model=by.version) for name in names}) == 1
 
