@@ -12,7 +12,7 @@ Identifier = BigInteger().with_variant(Integer, "sqlite")
 # Bins of equal width: bin i counts probabilities above i / SCORE_BINS, up to (i + 1) / SCORE_BINS.
 SCORE_BINS = 20
 
-Word = Literal["granted", "refused"]  # a decision in addresses, columns, labels and JSON
+DecisionValue = Literal["granted", "refused"]  # a decision in addresses, columns, labels and JSON
 
 
 class Instant(TypeDecorator[datetime]):
@@ -35,5 +35,5 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def word(granted: bool) -> Word:
+def decision_value(granted: bool) -> DecisionValue:
     return "granted" if granted else "refused"

@@ -19,7 +19,7 @@ from ml.product.application import (
     MalformedApplication,
     Rules,
 )
-from webapp.columns import MAX_ID, word
+from webapp.columns import MAX_ID, decision_value
 from webapp.decisions.damage import Damaged, read
 from webapp.decisions.records import Decision
 from webapp.decisions.search import select_decisions
@@ -97,11 +97,11 @@ def replay(
             continue
         if row.model not in models:
             models[row.model] = _find_model(row.model)
-        found_model = models[row.model]
-        if isinstance(found_model, str):
+        replay_model = models[row.model]
+        if isinstance(replay_model, str):
             tally.without_model[row.model] += 1
-            tally.model_errors[row.model] = found_model
-        elif differences := _row_differences(row, found_model):
+            tally.model_errors[row.model] = replay_model
+        elif differences := _row_differences(row, replay_model):
             tally.differing += 1
             report(f"decision {row.id}: {'; '.join(differences)}")
         else:
@@ -187,8 +187,8 @@ def _as_columns(verdict: Verdict) -> dict[str, object]:
         "product": verdict.product,
         "probability": verdict.probability,
         "threshold": verdict.threshold,
-        "model_decision": word(verdict.granted),
-        "decision": word(verdict.granted),
+        "model_decision": decision_value(verdict.granted),
+        "decision": decision_value(verdict.granted),
         "amount": verdict.amount,
         "novelty": verdict.novelty,
         "normalised": verdict.normalised,

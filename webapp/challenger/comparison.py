@@ -9,7 +9,7 @@ from sqlalchemy import func, select, text
 
 from ml.evaluation.intervals import wilson
 from webapp.challenger.tables import ChallengerCount, ChallengerScore
-from webapp.columns import Word, word
+from webapp.columns import DecisionValue, decision_value
 from webapp.decisions.damage import Damaged, read, readable
 from webapp.decisions.records import STRICT, Share
 from webapp.decisions.tables import DecisionRow
@@ -61,7 +61,7 @@ def compare() -> list[Comparison]:
     counts: dict[tuple[str, str, str], dict[tuple[str, str], int]] = defaultdict(dict)
     for row in count_scores():
         counts[row[:3]][row.decision, row.challenger_decision] = row.total
-    granted, refused = word(True), word(False)
+    granted, refused = decision_value(True), decision_value(False)
     pairs = ((granted, granted), (granted, refused), (refused, granted), (refused, refused))
     comparisons = [
         Comparison(*models, *(totals.get(pair, 0) for pair in pairs))
@@ -76,7 +76,7 @@ class Disagreement:
 
     id: int
     created_at: datetime
-    model_decision: Word
+    model_decision: DecisionValue
     probability: Share
     challenger: str
     challenger_probability: Share

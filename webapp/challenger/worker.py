@@ -18,7 +18,7 @@ from ml.product.application import (
     as_columns,
 )
 from webapp.challenger.tables import ChallengerScore
-from webapp.columns import now, word
+from webapp.columns import decision_value, now
 from webapp.config import check_challenger
 from webapp.database import insert_once
 from webapp.decisions.tables import DecisionContents, DecisionRow
@@ -111,7 +111,7 @@ class Challenger:
         probabilities = self._scorer.score_many(columns).tolist()
         scores = []
         for (row, _), probability in zip(usable, probabilities, strict=True):
-            decision = word(probability >= self._bundle.threshold)
+            decision = decision_value(probability >= self._bundle.threshold)
             scores.append(
                 {
                     "challenger": self.name,

@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from ml.product.application import Application
 from ml.product.texts import Text
-from webapp.columns import Word
+from webapp.columns import DecisionValue
 
 STRICT = ConfigDict(strict=True)
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -56,8 +56,8 @@ class Decision:
     model: str
     probability: Share
     threshold: Share
-    model_decision: Word
-    decision: Word
+    model_decision: DecisionValue
+    decision: DecisionValue
     amount: Annotated[int, Field(gt=0)]
     novelty: Annotated[float, Field(ge=0)]
 
@@ -79,7 +79,7 @@ class Trial:
     created_at: datetime
     operator: str
     probability: Share
-    model_decision: Word
+    model_decision: DecisionValue
     inputs: Application | None
 
     @property

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from ml.bundle.decide import Verdict, decide as judge
 from ml.explaining.reasons import Reason
 from ml.product.application import Application
-from webapp.columns import now, word
+from webapp.columns import decision_value, now
 from webapp.database import insert_once
 from webapp.decisions.records import Channel, Contents, Decision, Stored
 from webapp.decisions.tables import (
@@ -61,8 +61,8 @@ def add_decision(
         "model": verdict.model,
         "probability": verdict.probability,
         "threshold": verdict.threshold,
-        "model_decision": word(verdict.granted),
-        "decision": word(verdict.granted),
+        "model_decision": decision_value(verdict.granted),
+        "decision": decision_value(verdict.granted),
         "amount": verdict.amount,
         "novelty": verdict.novelty,
     }
@@ -102,7 +102,7 @@ def add_trial(
         decision_id=decision_id,
         operator_id=operator.id,
         probability=verdict.probability,
-        model_decision=word(verdict.granted),
+        model_decision=decision_value(verdict.granted),
     )
     add_row(transaction, TrialContents, trial_id=number, inputs=application)
     return number

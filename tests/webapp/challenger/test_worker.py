@@ -12,7 +12,7 @@ from ml.bundle.manifest import KNOWN_ANSWER_TOLERANCE, challenger_files
 from ml.bundle.reader import load_pipeline
 from ml.product.application import as_columns
 from webapp.challenger.worker import DECISIONS_PER_BATCH, Challenger
-from webapp.columns import word
+from webapp.columns import decision_value
 from webapp.extensions import db
 from webapp.serving.served import model
 
@@ -58,7 +58,7 @@ def test_score_pending_equals_the_challenger_s_pipeline(
     for number, probability, decision, agrees, decided, challenger in rows:
         assert challenger == NAME
         assert abs(probability - expected[number]) <= KNOWN_ANSWER_TOLERANCE
-        assert decision == word(probability >= bundle.threshold)
+        assert decision == decision_value(probability >= bundle.threshold)
         assert bool(agrees) == (decision == decided)
     assert len({agrees for _, _, _, agrees, _, _ in rows}) == 2
     assert same_counts(query)

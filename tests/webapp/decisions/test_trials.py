@@ -12,7 +12,7 @@ from ml.product.files import parse_product
 from ml.product.formats import format_integer
 from ml.product.texts import LANGUAGES
 from ml.training.build import assemble
-from webapp.columns import word
+from webapp.columns import decision_value
 from webapp.decisions import search, service
 from webapp.decisions.search import PAGE
 from webapp.failures import ModelUnavailable
@@ -93,7 +93,7 @@ def test_trial_is_kept_and_never_a_decision(
     probability = bundle.scorer.score(other).probability
     [(decision, user, inputs, kept, chosen)] = query(ROWS)
     assert (decision, user) == (int(decided.rpartition("/")[2]), operator.id)
-    assert (kept, chosen) == (probability, word(probability >= bundle.threshold))
+    assert (kept, chosen) == (probability, decision_value(probability >= bundle.threshold))
     assert parsed(inputs) == other
     assert last_trial(read_page(signed_in.get(decided).text)) == (
         "What-if (not a decision): Loan amount: 600 EUR, Term: 24 months → "
