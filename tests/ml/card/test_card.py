@@ -1,4 +1,4 @@
-"""What ml/card/card.py promises."""
+"""Tests of ml/card/card.py."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""What ml/card/fairness_table.py promises."""
+"""Tests of ml/card/fairness_table.py."""
 
 import json
 

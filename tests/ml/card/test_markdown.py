@@ -1,4 +1,4 @@
-"""What ml/card/markdown.py promises."""
+"""Tests of ml/card/markdown.py."""
 
 import json
 import re

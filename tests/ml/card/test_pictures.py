@@ -1,4 +1,4 @@
-"""What ml/card/pictures.py promises."""
+"""Tests of ml/card/pictures.py."""
 
 import re
 

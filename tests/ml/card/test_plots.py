@@ -1,4 +1,4 @@
-"""What ml/card/plots.py promises."""
+"""Tests of ml/card/plots.py."""
 
 import itertools
 import re

@@ -1,4 +1,4 @@
-"""What ml.evaluation.performance.compare promises of a bundle on a CSV file."""
+"""Tests of ml.evaluation.performance.compare: a bundle on a CSV file."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What ml/evaluation/fairness.py promises of figures and verdicts."""
+"""Tests of ml/evaluation/fairness.py: figures and verdicts."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What ml/evaluation/fairness.py promises of the groups of a protected field."""
+"""Tests of ml/evaluation/fairness.py: the groups of a protected field."""
 
 import math
 

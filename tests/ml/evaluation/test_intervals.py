@@ -1,4 +1,4 @@
-"""What ml/evaluation/intervals.py promises."""
+"""Tests of ml/evaluation/intervals.py."""
 
 import pytest
 from scipy.stats import binomtest

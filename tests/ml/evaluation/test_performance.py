@@ -1,4 +1,4 @@
-"""What ml/evaluation/performance.py promises."""
+"""Tests of ml/evaluation/performance.py."""
 
 import json
 import math

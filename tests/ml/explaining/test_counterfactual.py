@@ -1,4 +1,4 @@
-"""What ml/explaining/counterfactual.py promises: the nearest values that are granted."""
+"""Tests of ml/explaining/counterfactual.py: the nearest values that are granted."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What ml/explaining/reasons.py promises: shares, their order and the principal reasons."""
+"""Tests of ml/explaining/reasons.py: shares, their order and the principal reasons."""
 
 import pytest
 

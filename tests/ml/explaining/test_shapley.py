@@ -1,4 +1,4 @@
-"""What ml/explaining/shapley.py promises of fitted models."""
+"""Tests of ml/explaining/shapley.py: fitted models."""
 
 from math import comb
 
