@@ -132,7 +132,7 @@ def test_panels_of_a_service_that_runs_and_then_ends(serve, watch, database, pro
     applications = examples(product, count=8, seed=11)
     with watch([]) as idle:
         assert idle.query(expressions["Service"][0]) == []  # which the panel calls not watched
-    with serve(database.desk) as server:
+    with serve(database.desk, owner_url=database.owner) as server:
         key = server.flask("api-keys", "create", "core-banking")
         place = server.url.removeprefix("http://")
         # Two addresses reach the one service, as where the container's port is the host's.

@@ -56,7 +56,7 @@ def test_port_in_use_stops_the_start_with_one_line(tmp_path, bundle):
         port = other.getsockname()[1]
         done = start(tmp_path, bundle.directory, LOAN_BIND=f"127.0.0.1:{port}")
     assert done.returncode == 2
-    assert said(done) == (
+    assert error_line(done) == (
         f"loan desk: LOAN_BIND: 127.0.0.1:{port}: Address already in use. "
         f"Choose another, such as LOAN_BIND=127.0.0.1:{port + 1}"
     )
