@@ -184,10 +184,6 @@ INVALID = {
         "states minimum and maximum",
     ),
     "bounds crossed": (TEXT.replace("minimum = 6\n", "minimum = 73\n"), "above the maximum"),
-    "one of no unit": (
-        TEXT.replace('unit = { en = "months", fr = "mois" }\n', ""),
-        "has a unit too",
-    ),
     "choices of an integer": (
         TEXT.replace(
             "maximum = 72\n", 'maximum = 72\nchoices = [{value="a",label={en="",fr=""}}]\n'

@@ -20,7 +20,7 @@ MAYBE = "may have been stored"
 
 @pytest.fixture
 def unfinished():
-    """Errors that are raised, each once, when an answer is finished."""
+    """Functions that are called, each once, when an answer is finished."""
     return []
 
 
