@@ -113,7 +113,8 @@ def test_fit_is_calibrated_on_rows_held_out(product, linear):
 
 def of_fields(product, fields, **more):
     """Return the product with other fields."""
-    definition = product.model_dump(exclude_defaults=True) | {"rows": {"repeated": "keep"}} | more
+    definition = product.model_dump(exclude_defaults=True, exclude={"term", "policy_rules"})
+    definition |= {"rows": {"repeated": "keep"}} | more
     plain = [field.model_dump(exclude_defaults=True) for field in fields]
     return Product.model_validate({**definition, "fields": plain})
 
