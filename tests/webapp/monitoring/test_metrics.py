@@ -168,51 +168,55 @@ def check_scrape(server):
     return True
 
 
-def test_metrics_answer_with_a_broken_file(serve, tmp_path):
-    folder = tmp_path / "metrics"
-    with serve(workers=1, PROMETHEUS_MULTIPROC_DIR=str(folder)) as server:
-        assert send(server, "/healthz") == 200
-        for content in (b"", b"\x10\x00", b"\xff" * 5000):  # empty, cut short, rubbish
-            (folder / "counter_999999.db").write_bytes(content)
-            samples = {s.name: s.value for s in scrape(server) if not s.labels}
-            assert samples["loan_metrics_files_unreadable"] == 1
-            assert samples["loan_database_up"] == 1
-        (folder / "counter_999999.db").unlink()
-        again = {s.name: s.value for s in scrape(server) if not s.labels}
-        assert again["loan_metrics_files_unreadable"] == 0
-
-
 def series(server):
     return {(s.name, *sorted(s.labels.items())) for s in scrape(server)}
 
 
-def test_metrics_do_not_grow_with_what_a_client_invents(serve):
+@pytest.fixture(scope="module")
+def shared(start_server, tmp_path_factory):
+    """A service with one worker for the tests that need no service of their own."""
+    folder = tmp_path_factory.mktemp("shared")
+    with start_server(
+        folder, workers=1, PROMETHEUS_MULTIPROC_DIR=str(folder / "metrics")
+    ) as server:
+        yield server
+
+
+def test_metrics_do_not_grow_with_what_a_client_invents(shared):
     """Of what no route takes only the first request of a kind adds a series."""
-    with serve(workers=1) as server:
-        scrape(server)
-        before = series(server)
-        with ThreadPoolExecutor(4) as pool:
-            for method in ("GET", "POST", "PUT", "HEAD", "OPTIONS"):
-                list(
-                    pool.map(lambda i, m=method: send(server, f"/p{i}?q={i}", method=m), range(20))
-                )
-            list(pool.map(lambda i: send(server, f"/p{i}", method=f"M{i}"), range(100)))
-        grown = series(server) - before
+    scrape(shared)
+    before = series(shared)
+    with ThreadPoolExecutor(4) as pool:
+        for method in ("GET", "POST", "PUT", "HEAD", "OPTIONS"):
+            list(pool.map(lambda i, m=method: send(shared, f"/p{i}?q={i}", method=m), range(20)))
+        list(pool.map(lambda i: send(shared, f"/p{i}", method=f"M{i}"), range(100)))
+    grown = series(shared) - before
     names = {value for s in grown for _, value in s[1:]}
     assert not [n for n in names if re.search(r"/p\d|^M\d", n)]
     assert 0 < len(grown) <= MOST_INVENTED
 
 
-def test_metrics_of_every_route_and_method_are_few(serve):
-    with serve(workers=1) as server:
-        app = create_app(config_from(server.environment))
-        paths = {re.sub("<[^>]*>", "1", rule.rule) for rule in app.url_map.iter_rules()}
-        methods = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "INVENTED")
-        assert len(paths) >= 20
-        for path in paths:
-            for method in methods:
-                send(server, path, method=method)
-        assert len(series(server)) <= MOST_SERIES
+def test_metrics_of_every_route_and_method_are_few(shared):
+    app = create_app(config_from(shared.environment))
+    paths = {re.sub("<[^>]*>", "1", rule.rule) for rule in app.url_map.iter_rules()}
+    methods = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "INVENTED")
+    assert len(paths) >= 20
+    for path in paths:
+        for method in methods:
+            send(shared, path, method=method)
+    assert len(series(shared)) <= MOST_SERIES
+
+
+def test_metrics_answer_with_a_broken_file(shared):
+    file = Path(shared.environment["PROMETHEUS_MULTIPROC_DIR"]) / "counter_999999.db"
+    for content in (b"", b"\x10\x00", b"\xff" * 5000):  # empty, cut short, rubbish
+        file.write_bytes(content)
+        samples = {s.name: s.value for s in scrape(shared) if not s.labels}
+        assert samples["loan_metrics_files_unreadable"] == 1
+        assert samples["loan_database_up"] == 1
+    file.unlink()
+    again = {s.name: s.value for s in scrape(shared) if not s.labels}
+    assert again["loan_metrics_files_unreadable"] == 0
 
 
 @pytest.fixture

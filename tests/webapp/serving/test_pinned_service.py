@@ -27,6 +27,7 @@ from ml.training.build import assemble
 
 ROOT = Path(__file__).parents[3]
 NAME = "svc_rbf"
+PAUSE = 0.02  # seconds between two decisions of a client
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def deciding(server, key, applications):
 
     def go_on():
         for application in cycle(applications):
-            if stop.is_set():
+            if stop.wait(PAUSE):
                 return
             decisions.append(decide(server, key, application))
 
