@@ -177,7 +177,7 @@ def read_bundle(directory: Path, *, past: bool = False, digest: str | None = Non
         explainer = Explainer(product, scorer, background)
     with understood(directory / NOVELTY):
         novelty = Novelty(files[NOVELTY])
-        novelty.distance([0.0] * len(scorer.columns))  # so it knows rows of that many
+        novelty.measure([0.0] * len(scorer.columns))  # so it knows rows of that many
     with understood(directory):
         version = version_of(manifest, files)
     if version != manifest.version:

@@ -6,13 +6,23 @@ from ml.bundle.facts import (
     Fact,
     Metrics,
     Moment,
+    Omission,
     Settings,
     Spread,
     TrainingData,
 )
 from ml.bundle.manifest import CARD, understood
 from ml.bundle.reader import Bundle
-from ml.evaluation.reports import Evidence, FairnessReport, Importance
+from ml.evaluation.reports import (
+    Bound,
+    Curve,
+    Evidence,
+    FairnessReport,
+    Figures,
+    Importance,
+    NoveltyWorth,
+    Stability,
+)
 from ml.product.texts import Text
 
 FIGURES = {  # by the names of `ml.bundle.facts.Metrics`
@@ -43,11 +53,26 @@ POOLED = Text(
 
 
 class CardContent(Fact):
-    """What ``card.json`` holds: the part of a card that only training can find."""
+    """What ``card.json`` holds: the part of a card that only training can find.
+
+    Attributes
+    ----------
+    chosen_blind : Figures
+        The mean over the outer folds, each judged by what the rule chooses in the others.
+    bound : tuple of Bound
+        For each candidate that the product's directions concern, what keeping to them costs.
+    stability : Stability or None
+        None where it was not measured.
+    """
 
     evidence: Evidence
+    chosen_blind: Figures
     importance: tuple[Importance, ...]
     fairness: FairnessReport
+    bound: tuple[Bound, ...]
+    curves: tuple[Curve, ...]
+    stability: Stability | None
+    novelty: NoveltyWorth
 
 
 class CardProduct(Fact):
@@ -64,7 +89,7 @@ class CardCandidate(Metrics[Spread]):
     label: Text
 
 
-class ModelCard(Fact):
+class ModelCard(CardContent):
     """All that is known of a model.
 
     Attributes
@@ -94,10 +119,8 @@ class ModelCard(Fact):
     threshold: float
     cost_ratio: float
     threshold_from: str
-    evidence: Evidence
     evidence_is: Text
-    importance: tuple[Importance, ...]
-    fairness: FairnessReport
+    omissions: tuple[Omission, ...]
     target_meaning: Text | None
     limits: tuple[Text, ...]
 
@@ -140,6 +163,7 @@ def model_card(bundle: Bundle) -> ModelCard:
     """
     manifest, product, content = bundle.manifest, bundle.product, card_content(bundle)
     return ModelCard(
+        **dict(content),
         version=manifest.version,
         trained_at=manifest.trained_at,
         versions=manifest.versions,
@@ -155,10 +179,8 @@ def model_card(bundle: Bundle) -> ModelCard:
         threshold=manifest.threshold,
         cost_ratio=manifest.cost_ratio,
         threshold_from=manifest.threshold_from,
-        evidence=content.evidence,
         evidence_is=POOLED,
-        importance=content.importance,
-        fairness=content.fairness,
+        omissions=manifest.omissions,
         target_meaning=product.target_meaning,
         limits=product.limits,
     )

@@ -21,6 +21,10 @@ LABELS = {
     "group": Text(en="group", fr="groupe"),
     "rows": Text(en="rows", fr="lignes"),
     "verdict": Text(en="verdict", fr="verdict"),
+    "predicted": Text(en="mean probability", fr="probabilité moyenne"),
+    "p_value": Text(en="p, corrected", fr="p corrigée"),
+    "roc_auc": Text(en="ROC-AUC", fr="AUC ROC"),
+    "calibration": Text(en="calibration", fr="calibration"),
     "reference": Text(en="reference", fr="référence"),
     "within": Text(en="within the limits", fr="dans les limites"),
     "outside": Text(en="outside", fr="hors limites"),
@@ -29,9 +33,11 @@ LABELS = {
     "nothing": Text(en="No protected column to compare.", fr="Aucune colonne protégée à comparer."),
     "limits": Text(
         en="Limits, settings and not law: grant ratio {} to {}, difference {}, groups from {} rows."
-        " Below a figure its 95 % interval.",
+        " Below a figure its 95 % interval. Calibration is outside where p, corrected by Holm's"
+        " method for all groups, is at most 5 %.",
         fr="Limites, réglages et non loi : rapport {} à {}, différence {}, groupes dès {} lignes."
-        " Sous un chiffre, son intervalle à 95 %.",
+        " Sous un chiffre, son intervalle à 95 %. La calibration est hors limites si p, corrigée"
+        " selon Holm pour tous les groupes, est d’au plus 5 %.",
     ),
 }
 
@@ -57,6 +63,7 @@ def as_text(report: FairnessReport, *, language: str = "en") -> str:
     console = Console(file=out, width=100, color_system=None, markup=False, emoji=False)
     for attribute in report.attributes:
         console.print(_table(attribute, labels, language))
+        console.print(_fit(attribute, labels, language))
     limits = report.limits
     stated = (limits.grant_ratio, 1 / limits.grant_ratio, limits.difference)
     numbers = [decimal(limit, language) for limit in stated]
@@ -80,6 +87,23 @@ def _table(attribute: AttributeReport, labels: dict[str, str], language: str) ->
         verdict = "\n".join([labels[group.verdict], *(labels[name] for name in group.findings)])
         count = format_integer(group.n, language)
         table.add_row(group.label.in_language(language), count, *figures, verdict)
+    return table
+
+
+def _fit(attribute: AttributeReport, labels: dict[str, str], language: str) -> Table:
+    """Return how well the probabilities fit each group."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column(labels["group"], overflow="fold")
+    for name in ("predicted", "good_rate", "p_value", "roc_auc"):
+        table.add_column(labels[name], justify="right")
+    for group in attribute.groups:
+        numbers = (
+            "–" if number is None else decimal(number, language, places=places)
+            for number, places in ((group.predicted, 3), (group.calibration_p, 4))
+        )
+        predicted, p_value = numbers
+        cells = (_cell(group.good_rate, language), _cell(group.roc_auc, language))
+        table.add_row(group.label.in_language(language), predicted, cells[0], p_value, cells[1])
     return table
 
 

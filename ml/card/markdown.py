@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ml.card.card import FIGURES, ModelCard
+from ml.card.checks import checks
 from ml.card.fairness_table import as_text
 from ml.card.pictures import describe, picture_file
 from ml.evaluation.performance import threshold_for
@@ -55,6 +56,7 @@ def as_markdown(card: ModelCard, language: str) -> str:
         threshold_by_cost=math.isclose(card.threshold, threshold_for(card.cost_ratio)),
         descriptions=describe(card.evidence, card.importance, language),
         picture_file=picture_file,
+        checks=checks(card, language),
         fairness=as_text(card.fairness, language=language),
     )
 

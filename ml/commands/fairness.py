@@ -78,11 +78,16 @@ def _assessed(bundle: Bundle, data: Path, limits: dict[str, float]) -> FairnessR
     rows = read_rows(bundle.product, data)
     for line in left_out_lines(rows.left_out):
         click.echo(line, err=True)
-    granted = bundle.scorer.score_many(rows.fields) >= bundle.threshold
+    probability = bundle.scorer.score_many(rows.fields)
     digest = hashlib.sha256(data.read_bytes()).hexdigest()
     if digest == bundle.manifest.data.sha256:
         click.echo("These rows trained the model: what is found on them flatters it.", err=True)
     set_by_hand = bundle.product.fairness.model_copy(update=limits)
     return assess(
-        bundle.product, rows.protected, good=rows.good, granted=granted, limits=set_by_hand
+        bundle.product,
+        rows.protected,
+        good=rows.good,
+        granted=probability >= bundle.threshold,
+        probability=probability,
+        limits=set_by_hand,
     )

@@ -11,9 +11,12 @@ from rich.table import Table
 
 from ml.bundle.reader import Bundle
 from ml.bundle.writer import refuse_foreign
+from ml.card.card import model_card
+from ml.card.checks import checks
 from ml.commands.options import FiniteRange, left_out_lines
 from ml.evaluation.performance import threshold_for
 from ml.product.files import PRODUCTS, read_product
+from ml.product.texts import LANGUAGES
 from ml.training.build import Origin, assemble
 from ml.training.dataset import read_rows
 from ml.training.train import DEFAULT, FOLDS, SEED, THOROUGH, train
@@ -68,6 +71,7 @@ console = Console(stderr=True)
 @click.option(
     "--thorough", is_flag=True, help="Repeat the comparison and search finer grids. Takes longer."
 )
+@click.option("--force", is_flag=True, help="Write a model even if it is no better than none.")
 def command(
     *,
     product: str,
@@ -77,6 +81,7 @@ def command(
     threshold: float | None,
     seed: int,
     thorough: bool,
+    force: bool,
 ) -> None:
     """Train a model: compare the candidates and write a bundle."""
     definition = read_product(product)
@@ -111,8 +116,9 @@ def command(
         cost_ratio=ratio,
         threshold=grant_from,
         by_hand=threshold is not None,
+        force=force,
     )
-    _report(assemble(folder, definition, trained, origin), folds=FOLDS * effort.repeats)
+    _report(assemble(folder, definition, trained, origin))
 
 
 def _progress(tasks: Iterable[Any], total: int) -> Iterator[Any]:
@@ -121,8 +127,9 @@ def _progress(tasks: Iterable[Any], total: int) -> Iterator[Any]:
         yield from bar.track(tasks, total=total)
 
 
-def _report(bundle: Bundle, *, folds: int) -> None:
+def _report(bundle: Bundle) -> None:
     manifest = bundle.manifest
+    folds = FOLDS * manifest.effort.repeats
     table = Table(title=f"Nested cross-validation, {folds} outer folds: mean ± standard deviation")
     table.add_column("candidate")
     for metric in PRINTED:
@@ -139,5 +146,7 @@ def _report(bundle: Bundle, *, folds: int) -> None:
         console.print(
             "This champion has no array form: the service will run its scikit-learn pipeline."
         )
+    for sentence in checks(model_card(bundle), LANGUAGES[0]):
+        console.print(f"- {sentence}")
     console.print(f"Threshold {manifest.threshold:.4g} ({manifest.threshold_from}).")
     console.print(f"Written to {bundle.directory}, version {bundle.version}.")

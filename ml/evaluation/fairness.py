@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats.contingency import relative_risk
 
-from ml.evaluation.intervals import wilson
+from ml.evaluation.groups import area, holm, miscalibration
+from ml.evaluation.intervals import CONFIDENCE_LEVEL, wilson
 from ml.evaluation.reports import (
     AttributeReport,
     Estimate,
@@ -28,10 +29,24 @@ class _Group(NamedTuple):
     member: np.ndarray  # of shape (n_samples,), whether a row belongs to it
 
 
+class _Answers(NamedTuple):
+    """What is known of each row, and what was made of it."""
+
+    good: np.ndarray
+    probability: np.ndarray
+    granted: np.ndarray
+
+    def of(self, group: _Group) -> "_Answers":
+        return _Answers(*(answer[group.member] for answer in self))
+
+
 class _Rates(NamedTuple):
     n: int
     granted: int
     good_rate: Estimate
+    predicted: float
+    calibration_p: float
+    roc_auc: Estimate | None
     grant_rate: Estimate
     opportunity: Estimate | None
     false_refusals: Estimate | None
@@ -50,6 +65,7 @@ def assess(
     *,
     good: np.ndarray,
     granted: np.ndarray,
+    probability: np.ndarray,
     limits: Fairness | None = None,
 ) -> FairnessReport:
     """Compare decisions between the groups of every protected field.
@@ -63,6 +79,8 @@ def assess(
         1 for good, 0 for bad.
     granted : ndarray of shape (n_samples,)
         Of bool: the decisions.
+    probability : ndarray of shape (n_samples,)
+        Of being good.
     limits : Fairness, optional
         By default the product's.
 
@@ -76,11 +94,15 @@ def assess(
     the rates that are known best, and not with a small group whose rate is the highest by chance.
     A ratio may therefore be above 1, and is outside its limit from either side.
 
+    A group is miscalibrated if its share of good rows differs from its mean probability by more
+    than chance explains, at 5 % after Holm's correction (1979, "A simple sequentially rejective
+    multiple test procedure") for all groups of all protected fields. The reference can be, too.
+
     A group with fewer rows than ``smallest_group`` is ``not_assessable``. Any other is ``outside``
-    where it passes a limit, ``within`` only where every limit could be checked, and else
-    ``not_assessable`` too. Equal opportunity cannot be checked where the group or the reference has
-    fewer than ``smallest_group`` good rows, the ratio not where neither was granted anything. The
-    values decide; the intervals say how far chance alone could move them.
+    where it passes a limit or is miscalibrated, ``within`` only where every limit could be checked,
+    and else ``not_assessable`` too. Equal opportunity cannot be checked where the group or the
+    reference has fewer than ``smallest_group`` good rows, the ratio not where neither was granted
+    anything. The values decide; the intervals say how far chance alone could move them.
 
     Rates have Wilson's interval (1927, "Probable inference, the law of succession, and statistical
     inference"), ratios Katz's on the logarithm (Katz, Baptista, Azen and Pike 1978, "Obtaining
@@ -90,10 +112,16 @@ def assess(
     supervised learning").
     """
     limits = limits or product.fairness
-    answers = np.asarray(good).astype(int), np.asarray(granted).astype(int)
+    answers = _Answers(
+        np.asarray(good).astype(int), np.asarray(probability), np.asarray(granted).astype(int)
+    )
     fields = [f for f in product.protected if f.name in protected]
-    attributes = tuple(_attribute(f, protected[f.name], answers, limits) for f in fields)
-    return FairnessReport(rows=len(answers[0]), limits=limits, attributes=attributes)
+    groups = {f.name: _groups_of(f, protected[f.name]) for f in fields}
+    measured = _measure_all(groups, answers, limits.smallest_group)
+    attributes = tuple(
+        _attribute(f, groups[f.name], answers.good, measured[f.name], limits) for f in fields
+    )
+    return FairnessReport(rows=len(answers.good), limits=limits, attributes=attributes)
 
 
 def _groups_of(field: Field, column: pd.Series) -> list[_Group]:
@@ -125,22 +153,39 @@ def _band(field: Field, first: int, last: int) -> Text:
     return Text(en=f"{first} to {last}", fr=f"{first} à {last}")
 
 
+def _measure_all(
+    groups: dict[str, list[_Group]], answers: _Answers, smallest: int
+) -> dict[str, dict[str, _Rates]]:
+    """Return the rates of every group that is large enough, by field and by group."""
+    assessable = {
+        (field, group.name): answers.of(group)
+        for field, its_groups in groups.items()
+        for group in its_groups
+        if group.member.sum() >= smallest
+    }
+    corrected = holm([miscalibration(a.good, a.probability) for a in assessable.values()])
+    measured: dict[str, dict[str, _Rates]] = {field: {} for field in groups}
+    for ((field, name), own), p_value in zip(assessable.items(), corrected, strict=True):
+        measured[field][name] = _measure(own, p_value, smallest)
+    return measured
+
+
 def _attribute(
-    field: Field, column: pd.Series, answers: tuple[np.ndarray, np.ndarray], limits: Fairness
+    field: Field,
+    groups: list[_Group],
+    good: np.ndarray,
+    measured: dict[str, _Rates],
+    limits: Fairness,
 ) -> AttributeReport:
-    groups = _groups_of(field, column)
-    sizes = {g.name: int(g.member.sum()) for g in groups}
-    assessable = [g for g in groups if sizes[g.name] >= limits.smallest_group]
-    reference = max((g.name for g in assessable), key=sizes.__getitem__, default=None)
-    measured = {g.name: _measure(g, answers, limits.smallest_group) for g in assessable}
+    reference = max(measured, key=lambda name: measured[name].n, default=None)
     base = measured[reference] if reference else None
     return AttributeReport(
         name=field.name,
         label=field.label,
         reference=reference,
-        unknown=len(answers[0]) - sum(sizes.values()),
+        unknown=len(good) - sum(int(g.member.sum()) for g in groups),
         groups=tuple(
-            _report(g, int(answers[0][g.member].sum()), measured.get(g.name), base, limits)
+            _report(g, int(good[g.member].sum()), measured.get(g.name), base, limits)
             for g in groups
         ),
     )
@@ -154,13 +199,16 @@ def _report(
         return GroupReport(
             name=group.name, label=group.label, n=n, n_good=n_good, verdict="not_assessable"
         )
-    compared = _Compared("reference") if own is base else _compare(own, base, limits)
+    compared = _compare(own, base, limits)
     return GroupReport(
         name=group.name,
         label=group.label,
         n=n,
         n_good=n_good,
         good_rate=own.good_rate,
+        predicted=own.predicted,
+        calibration_p=own.calibration_p,
+        roc_auc=own.roc_auc,
         grant_rate=own.grant_rate,
         grant_ratio=compared.grant_ratio,
         equal_opportunity_difference=compared.difference,
@@ -170,16 +218,18 @@ def _report(
     )
 
 
-def _measure(group: _Group, answers: tuple[np.ndarray, np.ndarray], smallest: int) -> _Rates:
+def _measure(own: _Answers, p_value: float, smallest: int) -> _Rates:
     """Return a group's rates, with None for those that rest on too few good rows."""
-    good, granted = (answer[group.member] for answer in answers)
-    n, n_good, n_granted = len(good), int(good.sum()), int(granted.sum())
-    good_granted = int((good & granted).sum())
+    n, n_good, n_granted = len(own.good), int(own.good.sum()), int(own.granted.sum())
+    good_granted = int((own.good & own.granted).sum())
     few = n_good < smallest
     return _Rates(
         n,
         n_granted,
         good_rate=_rate(n_good, n),
+        predicted=float(own.probability.mean()),
+        calibration_p=p_value,
+        roc_auc=area(own.good, own.probability),
         grant_rate=_rate(n_granted, n),
         opportunity=None if few else _rate(good_granted, n_good),
         false_refusals=None if few else _rate(n_good - good_granted, n_good),
@@ -188,6 +238,9 @@ def _measure(group: _Group, answers: tuple[np.ndarray, np.ndarray], smallest: in
 
 def _compare(own: _Rates, base: _Rates, limits: Fairness) -> _Compared:
     """Return a group's figures beside the reference's, and the verdict on them."""
+    miscalibrated = own.calibration_p <= 1 - CONFIDENCE_LEVEL
+    if own is base:
+        return _Compared("reference", ("calibration",) if miscalibrated else ())
     lower, higher = sorted((own.grant_rate.value, base.grant_rate.value))
     difference = _difference(own.opportunity, base.opportunity)
     # Rounded: in binary 0.8 - 0.7 is more than 0.1, and 0.72 / 0.9 less than 0.8.
@@ -196,6 +249,7 @@ def _compare(own: _Rates, base: _Rates, limits: Fairness) -> _Compared:
         "equal_opportunity_difference": round(abs(difference.value), 9) > limits.difference
         if difference
         else None,
+        "calibration": miscalibrated,
     }
     findings = tuple(name for name, passed in outside.items() if passed)
     checked: Literal["within", "not_assessable"] = (

@@ -18,8 +18,10 @@ from ml.evaluation.reports import (
     CalibrationBin,
     Comparison,
     CountedFigures,
+    Estimate,
     Evidence,
     Figures,
+    Judged,
     ThresholdRow,
 )
 
@@ -120,6 +122,34 @@ def compare(
         recall_refused=float(np.mean(~granted[bad])) if bad.any() else None,
         grant_rate=float(granted.mean()),
         threshold=threshold,
+    )
+
+
+def judged(good: np.ndarray, probability: np.ndarray, *, threshold: float) -> Judged:
+    """Return how well some rows are decided, of which there may be none.
+
+    Parameters
+    ----------
+    good : ndarray of shape (n_samples,)
+        1 for good, 0 for bad.
+    probability : ndarray of shape (n_samples,)
+        Of being good.
+    threshold : float
+        From which on a loan is granted.
+
+    Returns
+    -------
+    Judged
+    """
+    n = len(good)
+    if not n:
+        return Judged(n=0, accuracy=None, brier=None)
+    right = int(((probability >= threshold) == good).sum())
+    low, high = wilson(right, total=n)
+    return Judged(
+        n=n,
+        accuracy=Estimate(value=right / n, low=low, high=high),
+        brier=float(np.mean((probability - good) ** 2)),
     )
 
 

@@ -6,14 +6,34 @@ from pydantic import Field
 
 from ml.bundle.facts import Fact, Metrics, Spread
 from ml.product.definition import Fairness
+from ml.product.quantities import Direction
 from ml.product.texts import Text
 
 Count = Annotated[int, Field(ge=0)]
-Finding = Literal["grant_ratio", "equal_opportunity_difference"]
+Finding = Literal["grant_ratio", "equal_opportunity_difference", "calibration"]
 
 
 class Figures(Metrics[float]):
     """How well probabilities and the decisions that follow from them agree with the truth."""
+
+
+class Bound(Fact):
+    """What it costs a candidate to keep to the directions that the product states.
+
+    Attributes
+    ----------
+    kept : bool
+        Whether it keeps to them, as `ml.training.selection.RULE` says.
+    gain : float
+        By how much its expected cost is lower without them.
+    error : float
+        The standard error of that.
+    """
+
+    candidate: str
+    kept: bool
+    gain: float
+    error: float
 
 
 class CountedFigures(Figures):
@@ -162,11 +182,71 @@ class Ratio(Fact):
     high: float | None
 
 
+class Curve(Fact):
+    """A field's curve beside the direction that the product states.
+
+    Attributes
+    ----------
+    against : tuple of (int, int)
+        Between which values more of the field moves the probability the other way.
+    fall : float
+        By how much at most it then falls short of the best value before.
+    """
+
+    field: str
+    label: Text
+    stated: Direction
+    against: tuple[tuple[int, int], ...]
+    fall: float
+
+
+class Stability(Fact):
+    """How often the reasons of a refusal change with the rows that they are compared with.
+
+    Attributes
+    ----------
+    background_rows : int
+    refused : int
+        The refused rows explained against each background.
+    resamples : int
+        Backgrounds, each of training rows drawn anew with replacement.
+    first_reason, principal_reasons : float
+        The shares in which the weightiest reason, and the set of principal ones, is another.
+    """
+
+    background_rows: Count
+    refused: Count
+    resamples: Count
+    first_reason: float
+    principal_reasons: float
+
+
+class Judged(Fact):
+    """How well rows are decided; None for figures of no rows."""
+
+    n: Count
+    accuracy: Estimate | None
+    brier: float | None
+
+
+class NoveltyWorth(Fact):
+    """Rows marked as far from the training data beside all others."""
+
+    marked: Judged
+    others: Judged
+
+
 class GroupReport(Fact):
     """Decisions on one group of a protected field, beside those on the reference.
 
     Attributes
     ----------
+    predicted : float or None
+        The mean probability of being good, to be compared with `good_rate`.
+    calibration_p : float or None
+        How likely chance alone is to move `good_rate` so far from it, corrected for all groups.
+    roc_auc : Estimate or None
+        None where the group has too few good or too few bad rows.
     good_rate, grant_rate, equal_opportunity_difference, false_refusals : Estimate or None
     grant_ratio : Ratio or None
         None where it cannot be had or rests on too few rows, as are the others.
@@ -180,6 +260,9 @@ class GroupReport(Fact):
     n: Count
     n_good: Count
     good_rate: Estimate | None = None
+    predicted: float | None = None
+    calibration_p: float | None = None
+    roc_auc: Estimate | None = None
     grant_rate: Estimate | None = None
     grant_ratio: Ratio | None = None
     equal_opportunity_difference: Estimate | None = None

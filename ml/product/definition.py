@@ -12,7 +12,7 @@ from pydantic import (
 )
 
 from ml.product.formats import plural_form
-from ml.product.quantities import Finite, Name, PolicyRule, Ratio
+from ml.product.quantities import Direction, Finite, Name, PolicyRule, Ratio
 from ml.product.texts import (
     CASES,
     LANGUAGES,
@@ -60,6 +60,7 @@ class Field(Stated):
     step: Annotated[int, Bounded(ge=1)] = 1  # suggested values are its multiples
     protected: bool = False  # never asked with the application, never scored
     transform: Literal["log", "sqrt"] | None = None
+    monotone: Direction | None = None  # more of it makes granting more or less likely
     bands: tuple[int, ...] = ()  # of a protected number: where its second group begins, and so on
     reasons: Wording = Wording()
 
@@ -76,8 +77,11 @@ class Field(Stated):
             raise ValueError("an integer field, and no other, states minimum and maximum")
         if bounds != sorted(bounds):
             raise ValueError("the minimum is above the maximum")
-        if self.kind != "integer" and (self.at_most or self.transform or self.step != 1):
-            raise ValueError("an integer field, and no other, has at_most, a transform or a step")
+        of_integers = (self.at_most, self.transform, self.monotone, self.step != 1)
+        if self.kind != "integer" and any(of_integers):
+            raise ValueError(
+                "an integer field, and no other, has at_most, a transform, monotone or a step"
+            )
         if (self.kind == "choice") != bool(self.choices):
             raise ValueError("a choice field, and no other, lists its choices")
         _refuse_twice([c.value for c in self.choices])
@@ -98,6 +102,8 @@ class Field(Stated):
             raise ValueError("a field with unit_one has a unit")
         if self.transform == "sqrt" and (self.minimum or 0) < 0:
             raise ValueError("the square root needs a minimum of 0 or more")
+        if self.protected and self.monotone:
+            raise ValueError("no model sees a protected field, so it has no monotone")
         if hasattr(BaseModel, self.name):
             raise ValueError(f"{self.name} cannot be a field's name: the checks use it themselves")
         return self
@@ -168,6 +174,11 @@ class Product(Stated):
     def protected(self) -> tuple[Field, ...]:
         """The protected fields."""
         return tuple(f for f in self.fields if f.protected)
+
+    @cached_property
+    def numbers(self) -> tuple[Field | Ratio, ...]:
+        """The integer fields and the ratios, in the order of a model's columns."""
+        return (*(f for f in self.inputs if f.kind == "integer"), *self.ratios)
 
     @cached_property
     def by_name(self) -> dict[str, Field]:

@@ -1,12 +1,13 @@
 """What is computed from the fields of an application: ratios, and a bank's own rules."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field as Bounded, StringConstraints, model_validator
 
 from ml.product.texts import Stated, Text, Wording
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Direction = Literal["up", "down"]
 Finite = Annotated[float, Bounded(allow_inf_nan=False)]
 
 
@@ -30,6 +31,7 @@ class Ratio(Quantity):
 
     minimum: Finite  # the value is clipped to these bounds before it is normalised
     maximum: Finite
+    monotone: Direction | None = None
     reasons: Wording = Wording()
 
     @model_validator(mode="after")

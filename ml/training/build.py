@@ -24,22 +24,29 @@ from ml.bundle.reader import Bundle, load_pipeline, read_bundle
 from ml.bundle.verify import verify_bundle
 from ml.bundle.writer import write_bundle
 from ml.card.card import CardContent
+from ml.card.checks import shortcomings
 from ml.evaluation.fairness import assess
-from ml.evaluation.performance import evidence
+from ml.evaluation.performance import evidence, figures, judged
+from ml.evaluation.reports import NoveltyWorth
 from ml.explaining.reasons import Explainer
-from ml.product.application import Application
+from ml.product.application import Application, InvalidData
 from ml.product.definition import Product
 from ml.product.samples import examples
+from ml.product.texts import LANGUAGES
 from ml.scoring.scorer import Scorer
+from ml.training.curves import curves
 from ml.training.dataset import Rows
 from ml.training.export import export_scorer, kind_of
+from ml.training.omissions import omissions
 from ml.training.reference import (
     BACKGROUND_ROWS,
+    Neighbourhood,
     background,
-    novelty_arrays,
+    neighbourhood,
     ranges,
 )
 from ml.training.selection import RULE
+from ml.training.stability import stability
 from ml.training.train import Trained
 
 KNOWN_ANSWERS = 20  # an optional field is missing in one of them with probability .99
@@ -66,6 +73,8 @@ class Origin:
         From which probability of being good on a loan is granted.
     by_hand : bool
         Whether the threshold was set by hand and not by the cost ratio.
+    force : bool
+        Whether the bundle is written even if the model is no better than none.
     """
 
     definition: bytes
@@ -76,6 +85,7 @@ class Origin:
     cost_ratio: float
     threshold: float
     by_hand: bool = False
+    force: bool = False
 
 
 def assemble(directory: Path, product: Product, trained: Trained, origin: Origin) -> Bundle:
@@ -97,7 +107,7 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
     InvalidBundle
         It cannot be written there, or does not give its known answers.
     InvalidData
-        No row reaches the threshold.
+        No row reaches the threshold, or the model is no better than none.
     """
     files = {PRODUCT: origin.definition, **_models(trained)}
     scorer = Scorer(files[ARRAYS], pipeline=load_pipeline(files[CHAMPION]))
@@ -107,9 +117,11 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
     compared = background(
         fields, probability, threshold=origin.threshold, count=BACKGROUND_ROWS[kind]
     )
+    _refuse_worthless(trained, origin)
     files[BACKGROUND] = _json(compared)
-    files[NOVELTY] = novelty_arrays(scorer.matrix(fields), seed=origin.seed)
-    files |= _evidence(product, trained, origin)
+    around = neighbourhood(scorer.matrix(fields), numbers=len(product.numbers), seed=origin.seed)
+    files[NOVELTY] = around.content
+    files |= _evidence(product, trained, origin, scorer, around)
     facts = Facts(
         product=product.name,
         champion=trained.champion,
@@ -131,6 +143,7 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
             left_out=origin.rows.left_out,
         ),
         ranges=ranges(product, fields),
+        omissions=omissions(product, scorer, fields, threshold=origin.threshold),
         known_answers=_known_answers(product, trained, Explainer(product, scorer, compared)),
         trained_at=datetime.now(UTC),
     )
@@ -138,6 +151,23 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
     bundle = read_bundle(directory)
     verify_bundle(bundle)
     return bundle
+
+
+def _refuse_worthless(trained: Trained, origin: Origin) -> None:
+    row = next(row for row in trained.table if row.name == trained.champion)
+    good, ratio = origin.rows.good, origin.cost_ratio
+    cost = figures(
+        good, trained.out_of_fold, threshold=origin.threshold, cost_ratio=ratio
+    ).expected_cost
+    found = shortcomings(
+        cost=cost,
+        area=row.roc_auc.mean,
+        good=float(good.mean()),
+        cost_ratio=ratio,
+        language=LANGUAGES[0],
+    )
+    if found and not origin.force:
+        raise InvalidData(f"{' '.join(found)} Nothing was written; --force writes it all the same.")
 
 
 def _models(trained: Trained) -> dict[str, bytes]:
@@ -148,25 +178,44 @@ def _models(trained: Trained) -> dict[str, bytes]:
     return files
 
 
-def _evidence(product: Product, trained: Trained, origin: Origin) -> dict[str, bytes]:
+def _evidence(
+    product: Product, trained: Trained, origin: Origin, scorer: Scorer, around: Neighbourhood
+) -> dict[str, bytes]:
     """Return the model card's content and its plots."""
-    good, probability = origin.rows.good, trained.out_of_fold
-    judged = evidence(
-        good=good,
-        probability=probability,
-        threshold=origin.threshold,
-        cost_ratio=origin.cost_ratio,
+    rows, seed, threshold = origin.rows, origin.seed, origin.threshold
+    good, probability = rows.good, trained.out_of_fold
+    shown = evidence(
+        good=good, probability=probability, threshold=threshold, cost_ratio=origin.cost_ratio
     )
-    granted = (probability >= origin.threshold).astype(int)
+    halves = (around.kept[around.marked], around.kept[~around.marked])
+    marked, others = (judged(good[h], probability[h], threshold=threshold) for h in halves)
     card = CardContent(
-        evidence=judged,
+        evidence=shown,
+        chosen_blind=trained.chosen_blind,
         importance=trained.importance,
-        fairness=assess(product, origin.rows.protected, good=good, granted=granted),
+        fairness=assess(
+            product,
+            rows.protected,
+            good=good,
+            granted=probability >= threshold,
+            probability=probability,
+        ),
+        bound=trained.bound,
+        curves=curves(product, scorer, rows.fields, seed=seed),
+        stability=stability(
+            product,
+            scorer,
+            rows.fields,
+            kind=kind_of(trained.models[trained.champion]),
+            threshold=threshold,
+            seed=seed,
+        ),
+        novelty=NoveltyWorth(marked=marked, others=others),
     )
     from ml.card.plots import draw  # noqa: PLC0415 - matplotlib takes a second
 
     pictures = draw(
-        good=good, probability=probability, evidence=judged, importance=trained.importance
+        good=good, probability=probability, evidence=shown, importance=trained.importance
     )
     return {CARD: _json(card.model_dump(mode="json")), **pictures}
 

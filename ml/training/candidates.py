@@ -1,6 +1,6 @@
 """The pipelines that compete to decide, each with imputation, normalisation and encoding inside."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
@@ -14,8 +14,10 @@ from sklearn.svm import SVC, LinearSVC
 
 from ml.bundle.facts import Setting
 from ml.product.definition import Product
+from ml.training.monotone import Loss, MonotoneLinear
 
 SVC_KERNELS = ("svc_rbf", "svc_linear")
+UNBOUND = "_unbound"  # ends the name of a candidate without the product's directions
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Candidate:
         What it is called before people.
     estimator : Pipeline
         Unfitted: normalisation and classifier.
+    unbound : Pipeline or None
+        The same without the directions that the product states; None where it keeps to none.
     grid, fine_grid : dict of str to list
         The settings compared inside each training fold, by default and when thorough.
     """
@@ -39,6 +43,11 @@ class Candidate:
     estimator: Pipeline
     grid: dict[str, list[Setting]]
     fine_grid: dict[str, list[Setting]]
+    unbound: Pipeline | None = None
+
+    def without_directions(self) -> "Candidate":
+        """Return the candidate that keeps to no direction, under a name of its own."""
+        return replace(self, name=self.name + UNBOUND, estimator=self.unbound, unbound=None)
 
 
 def preparation(product: Product, *, splines: bool) -> ColumnTransformer:
@@ -56,8 +65,7 @@ def preparation(product: Product, *, splines: bool) -> ColumnTransformer:
     ColumnTransformer
         With the parts ``number``, ``flag``, ``missing`` and ``choice``.
     """
-    numbers = [f.name for f in product.inputs if f.kind == "integer"]
-    numbers += [r.name for r in product.ratios]
+    numbers = [number.name for number in product.numbers]
     flags = [f.name for f in product.inputs if f.kind == "flag"]
     absent = [f.name for f in product.inputs if f.kind != "choice" and f.optional]
     choices = [f for f in product.inputs if f.kind == "choice"]
@@ -83,6 +91,21 @@ def preparation(product: Product, *, splines: bool) -> ColumnTransformer:
     return ColumnTransformer([p for p in parts if p[2]])
 
 
+def _monotone(product: Product, loss: Loss) -> MonotoneLinear:
+    """Return a linear classifier for the columns that `preparation` makes with splines."""
+    numbers = [number.name for number in product.numbers]
+    flags = sum(f.kind == "flag" for f in product.inputs)
+    absent = [f.name for f in product.inputs if f.kind != "choice" and f.optional]
+    return MonotoneLinear(
+        loss,
+        directions=tuple(number.monotone for number in product.numbers),
+        others=flags + len(absent) + sum(len(f.choices) for f in product.inputs),
+        absent=tuple(
+            (numbers.index(name), flags + i) for i, name in enumerate(absent) if name in numbers
+        ),
+    )
+
+
 def candidates(product: Product, *, seed: int) -> list[Candidate]:
     """Return the models that compete for a product.
 
@@ -96,7 +119,7 @@ def candidates(product: Product, *, seed: int) -> list[Candidate]:
     -------
     list of Candidate
         The two SVCs first. The linear ones see splines of the numbers; the others bend by
-        themselves.
+        themselves. Where the product states directions, the linear ones keep to them.
     """
 
     def pipeline(classifier: BaseEstimator, *, splines: bool = False) -> Pipeline:
@@ -104,9 +127,17 @@ def candidates(product: Product, *, seed: int) -> list[Candidate]:
             [("prepare", preparation(product, splines=splines)), ("classify", classifier)]
         )
 
+    directed = any(number.monotone for number in product.numbers)
+
+    def bound(loss: Loss) -> Pipeline | None:
+        return pipeline(_monotone(product, loss), splines=True) if directed else None
+
     knots = "prepare__number__spline__n_knots"
     degree = "prepare__number__spline__degree"
     forest = RandomForestClassifier(n_estimators=200, random_state=seed)
+    # Squared hinge, solved in the primal: docs/adr/0014.
+    svc = pipeline(LinearSVC(dual=False, max_iter=5000), splines=True)
+    logistic = pipeline(LogisticRegression(max_iter=5000), splines=True)
     boosting = HistGradientBoostingClassifier(early_stopping=False, random_state=seed)
     return [
         Candidate(
@@ -119,17 +150,18 @@ def candidates(product: Product, *, seed: int) -> list[Candidate]:
         Candidate(
             "svc_linear",
             "SVC (linear)",
-            # Squared hinge, solved in the primal: docs/adr/0014.
-            pipeline(LinearSVC(dual=False, max_iter=5000), splines=True),
+            bound("squared_hinge") or svc,
             {"classify__C": [0.03, 0.1, 0.3], knots: [5], degree: [2, 3]},
             {"classify__C": [0.01, 0.03, 0.1, 0.3], knots: [4, 5, 7], degree: [2, 3]},
+            unbound=svc if directed else None,
         ),
         Candidate(
             "logistic",
             "logistic regression",
-            pipeline(LogisticRegression(max_iter=5000), splines=True),
+            bound("log") or logistic,
             {"classify__C": [0.1, 0.3, 1], knots: [5], degree: [2, 3]},
             {"classify__C": [0.03, 0.1, 0.3, 1, 3], knots: [4, 5, 7], degree: [2, 3]},
+            unbound=logistic if directed else None,
         ),
         Candidate(
             "neighbours",

@@ -13,6 +13,7 @@ from sklearn.svm import SVC, LinearSVC
 
 from ml.bundle.facts import ScorerKind
 from ml.training.columns import Columns
+from ml.training.monotone import MonotoneLinear
 
 
 def kind_of(model: Pipeline) -> ScorerKind:
@@ -30,7 +31,8 @@ def kind_of(model: Pipeline) -> ScorerKind:
     classifier = model.named_steps["calibrated"].calibrated_classifiers_[0].estimator[-1]
     if isinstance(classifier, SVC) and classifier.kernel == "rbf":
         return "rbf"
-    return "linear" if isinstance(classifier, LinearSVC | LogisticRegression) else "pipeline"
+    linear = isinstance(classifier, LinearSVC | LogisticRegression | MonotoneLinear)
+    return "linear" if linear else "pipeline"
 
 
 def export_scorer(model: Pipeline) -> bytes:

@@ -23,7 +23,7 @@ def importance(
     product: Product,
     data: tuple[pd.DataFrame, np.ndarray],
     *,
-    settings: Settings,
+    settings: Sequence[Settings],
     splits: Sequence[tuple[np.ndarray, np.ndarray]],
     seed: int,
 ) -> tuple[Importance, ...]:
@@ -36,8 +36,8 @@ def importance(
     product : Product
     data : (DataFrame of shape (n_samples, n_fields), ndarray of shape (n_samples,))
         Raw fields, and 1 for good or 0 for bad.
-    settings : dict of str to object
-        Of the estimator.
+    settings : sequence of dict of str to object
+        Of the estimator in each fold, chosen on the fold's training rows alone.
     splits : sequence of (ndarray of shape (n_train,), ndarray of shape (n_test,))
         The rows to fit on and those to measure on, once a fold.
     seed : int
@@ -48,10 +48,12 @@ def importance(
     tuple of Importance
         Of each field of an application over folds and shuffles, by falling mean.
     """
-    chosen = clone(estimator).set_params(**settings)
-    # Not calibrated: a sigmoid keeps the order of the rows, and with it ROC-AUC.
-    model = Pipeline([("columns", columns_of(product)), ("estimator", chosen)])
-    tasks = [delayed(_losses)(model, data, split, seed) for split in splits]
+    tasks = []
+    for chosen, split in zip(settings, splits, strict=True):
+        # Not calibrated: a sigmoid keeps the order of the rows, and with it ROC-AUC.
+        fitted = clone(estimator).set_params(**chosen)
+        model = Pipeline([("columns", columns_of(product)), ("estimator", fitted)])
+        tasks.append(delayed(_losses)(model, data, split, seed))
     losses = np.hstack(Parallel(n_jobs=os.cpu_count())(tasks))
     rows = [
         Importance(

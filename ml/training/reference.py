@@ -1,6 +1,7 @@
 """What a bundle keeps of its training rows: background, ranges, and what is far from them all."""
 
 import io
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,15 @@ from ml.scoring.novelty import NEIGHBOURS
 from ml.training.dataset import as_applications
 
 # With 50 rows, other training rows of the same kind would change the principal reasons of one
-# refusal in six, with 200 of one in sixteen (docs/model.md). A linear margin explains against 200
+# refusal in six, with 200 of one in fifteen (docs/model.md). A linear margin explains against 200
 # in the same time; the others take four times as long, and an RBF kernel more than 10 ms.
 BACKGROUND_ROWS: dict[ScorerKind, int] = {"linear": 200, "rbf": 50, "pipeline": 50}
 # Of the training rows themselves one in a hundred counts as far from the others: our own choice.
 FAR = 0.99
+# Of a field's values in the training rows, 99.5 % are at most its highest usual one and 99.5 % at
+# least its lowest: our own choice.
+USUAL = 0.995
+DECIMALS, ROUNDING = 6, 1e-6
 MOST_ROWS = 5_000  # kept to measure distances to; a sample of them where there are more
 
 
@@ -68,27 +73,53 @@ def ranges(product: Product, fields: pd.DataFrame) -> dict[str, tuple[int, int]]
     return {name: (int(fields[name].min()), int(fields[name].max())) for name in names}
 
 
-def novelty_arrays(matrix: np.ndarray, *, seed: int) -> bytes:
-    """Measure how far training rows lie from one another.
+class Neighbourhood(NamedTuple):
+    """What tells applications that are far from the training rows.
+
+    Attributes
+    ----------
+    content : bytes
+        Of an ``.npz`` file for `ml.scoring.novelty.Novelty`.
+    kept : ndarray of shape (n_kept,)
+        The positions of the rows that it holds.
+    marked : ndarray of shape (n_kept,)
+        Whether each of them is far from the others, or has a number beyond the usual ones.
+    """
+
+    content: bytes
+    kept: np.ndarray
+    marked: np.ndarray
+
+
+def neighbourhood(matrix: np.ndarray, *, numbers: int, seed: int) -> Neighbourhood:
+    """Measure how far training rows lie from one another, and between what their numbers lie.
 
     Parameters
     ----------
     matrix : ndarray of shape (n_samples, n_columns)
         What the model sees of them.
+    numbers : int
+        How many of the first columns are numbers.
     seed : int
         Of the sample that is taken of more than `MOST_ROWS` rows.
 
     Returns
     -------
-    bytes
-        Of an ``.npz`` file for `ml.scoring.novelty.Novelty`.
+    Neighbourhood
     """
+    kept = np.arange(len(matrix))
     if len(matrix) > MOST_ROWS:
-        kept = np.random.default_rng(seed).choice(len(matrix), MOST_ROWS, replace=False)
-        matrix = matrix[np.sort(kept)]
-    count = min(NEIGHBOURS + 1, len(matrix))  # each row is its own nearest
-    distances, _ = NearestNeighbors(n_neighbors=count).fit(matrix).kneighbors(matrix)
+        kept = np.sort(np.random.default_rng(seed).choice(len(matrix), MOST_ROWS, replace=False))
+    rows, some = matrix[kept], matrix[:, :numbers]
+    # Rounded, so that another processor's last digit makes no other version of the model; outward,
+    # so that the last usual value is not beyond itself.
+    lowest = np.quantile(some, 1 - USUAL, axis=0, method="lower").round(DECIMALS) - ROUNDING
+    highest = np.quantile(some, USUAL, axis=0, method="higher").round(DECIMALS) + ROUNDING
+    count = min(NEIGHBOURS + 1, len(rows))  # each row is its own nearest
+    distances, _ = NearestNeighbors(n_neighbors=count).fit(rows).kneighbors(rows)
+    limit = round(float(np.quantile(distances[:, -1], FAR)), DECIMALS)
+    beyond = (rows[:, :numbers] < lowest) | (rows[:, :numbers] > highest)
     content = io.BytesIO()
-    # Rounded, so that another processor's last digit makes no other version of the model.
-    np.savez(content, rows=matrix, limit=round(float(np.quantile(distances[:, -1], FAR)), 6))
-    return content.getvalue()
+    np.savez(content, rows=rows, limit=limit, lowest=lowest, highest=highest)
+    marked = beyond.any(axis=1) | (distances[:, -1] > limit)
+    return Neighbourhood(content.getvalue(), kept, marked)

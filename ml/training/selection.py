@@ -4,14 +4,17 @@ from collections.abc import Collection, Iterable
 
 import numpy as np
 
-from ml.evaluation.reports import Figures
+from ml.evaluation.reports import Bound, Figures
 from ml.explaining.reasons import MOST_PLAYERS
 from ml.product.definition import Product
 from ml.product.formats import decimal
 from ml.product.texts import LANGUAGES, Text
-from ml.training.candidates import SVC_KERNELS
+from ml.training.candidates import SVC_KERNELS, UNBOUND
 
 EXPLAINED = frozenset({*SVC_KERNELS, "logistic"})  # exact Shapley values in closed form
+# A direction is what a bank knows beside the data: it is dropped only where chance hardly explains
+# the cost, not at one standard error, which chance alone passes in one case of six.
+DIRECTION_ERRORS = 2
 RULE = Text(
     en=(
         "Candidates are compared by their expected cost per application: a bad loan granted costs "
@@ -23,7 +26,9 @@ RULE = Text(
         "another eligible candidate is better by more than one standard error. A candidate is "
         "eligible if its single decisions can be explained exactly: the SVCs and logistic "
         f"regression always, any other if a decision is shared among at most {MOST_PLAYERS} "
-        "fields, those that a ratio joins counted as one."
+        "fields, those that a ratio joins counted as one. A linear candidate keeps to the "
+        "directions that the product states, unless its expected cost is lower without them by "
+        f"more than {DIRECTION_ERRORS} standard errors."
     ),
     fr=(
         "Les candidats sont comparés par leur coût attendu par demande : un mauvais prêt accordé "
@@ -35,7 +40,9 @@ RULE = Text(
         "deux SVC décide, à moins qu’un autre candidat admis ne soit meilleur de plus d’une "
         "erreur type. Un candidat est admis si chacune de ses décisions s’explique exactement : "
         "les SVC et la régression logistique toujours, un autre si une décision se partage entre "
-        f"au plus {MOST_PLAYERS} champs, ceux qu’un ratio réunit comptant pour un seul."
+        f"au plus {MOST_PLAYERS} champs, ceux qu’un ratio réunit comptant pour un seul. Un "
+        "candidat linéaire respecte les sens de variation que le produit fixe, à moins que son "
+        f"coût attendu ne soit inférieur sans eux de plus de {DIRECTION_ERRORS} erreurs types."
     ),
 )
 COMPARED = {  # in this order
@@ -147,6 +154,68 @@ def choose(
         barred = _barred(first, compared.gain(first, champion, "expected_cost")[0])
         reason = Text(en=f"{reason.en} {barred.en}", fr=f"{reason.fr} {barred.fr}")
     return champion, reason
+
+
+def keep_directions(
+    folds: dict[str, list[Figures]], *, k: int
+) -> tuple[dict[str, list[Figures]], tuple[Bound, ...]]:
+    """Let each candidate keep to the stated directions, unless that costs too much.
+
+    Parameters
+    ----------
+    folds : dict of str to list of Figures
+        For each candidate its figures in every outer fold; those without directions under a name
+        that ends with `UNBOUND`.
+    k : int
+        The number of folds of one cross-validation.
+
+    Returns
+    -------
+    folds : dict of str to list of Figures
+        One of each two, under the name without `UNBOUND`.
+    bound : tuple of Bound
+    """
+    compared = PairedFolds(folds, k=k)
+    kept, bound = {name: f for name, f in folds.items() if not name.endswith(UNBOUND)}, []
+    for name in kept:
+        if name + UNBOUND in folds:
+            gain, error = compared.gain(name + UNBOUND, name, "expected_cost")
+            keeps = gain <= DIRECTION_ERRORS * error
+            bound.append(Bound(candidate=name, kept=keeps, gain=gain, error=error))
+            if not keeps:
+                kept[name] = folds[name + UNBOUND]
+    return kept, tuple(bound)
+
+
+def chosen_blind(
+    folds: dict[str, list[Figures]], *, may_decide: Collection[str], k: int
+) -> Figures:
+    """Judge the rule of choice itself: in each outer fold, by what it chooses in the others.
+
+    The champion's own figures come from the folds that chose it, which flatters them; these do not
+    (Varma and Simon 2006, "Bias in error estimation when using cross-validation for model
+    selection").
+
+    Parameters
+    ----------
+    folds, may_decide, k
+        As for `choose` and `keep_directions`.
+
+    Returns
+    -------
+    Figures
+        The mean over all outer folds. A fold's choice is made in the other folds of its repeat.
+    """
+    judged = []
+    for place in range(len(next(iter(folds.values())))):
+        repeat = range(place - place % k, place - place % k + k)
+        others = {n: [f[i] for i in repeat if i != place] for n, f in folds.items()}
+        kept, bound = keep_directions(others, k=k)
+        champion, _ = choose(kept, may_decide=may_decide, k=k)
+        free = {b.candidate for b in bound if not b.kept}
+        judged.append(folds[champion + UNBOUND if champion in free else champion][place])
+    means = {m: float(np.mean([getattr(f, m) for f in judged])) for m in Figures.model_fields}
+    return Figures(**means)
 
 
 def _numbers(gain: float, error: float) -> Text:

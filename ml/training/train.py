@@ -10,26 +10,30 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
+from sklearn.model_selection import (
+    RepeatedStratifiedKFold,
+    StratifiedKFold,
+    train_test_split,
+)
 from sklearn.pipeline import Pipeline
 
 from ml.bundle.facts import CandidateRow, Effort, Settings, Spread
 from ml.evaluation.performance import METRICS, figures
-from ml.evaluation.reports import Figures, Importance
+from ml.evaluation.reports import Bound, Figures, Importance
 from ml.product.application import InvalidData
 from ml.product.definition import Product
 from ml.product.texts import Text
-from ml.training.candidates import Candidate, candidates
+from ml.training.candidates import UNBOUND, Candidate, candidates
 from ml.training.columns import columns_of
 from ml.training.importance import importance
-from ml.training.selection import choose, explainable
+from ml.training.selection import choose, chosen_blind, explainable, keep_directions
 from ml.training.tuning import best_settings
 
 FOLDS = 5  # enough to choose among models (Breiman and Spector 1992)
 SEED = 0
 
 
-DEFAULT = Effort()
+DEFAULT = Effort(search_rows=5_000)
 THOROUGH = Effort(repeats=5, inner_folds=5, thorough=True)
 
 
@@ -54,6 +58,10 @@ class Trained:
         that the row is not in; of the first repeat.
     importance : tuple of Importance
         Of each field of an application, the most important first.
+    bound : tuple of Bound
+        For each candidate that keeps to the stated directions, what that costs.
+    chosen_blind : Figures
+        As `ml.training.selection.chosen_blind`.
     """
 
     table: tuple[CandidateRow, ...]
@@ -63,6 +71,8 @@ class Trained:
     settings: dict[str, Settings]
     out_of_fold: np.ndarray
     importance: tuple[Importance, ...]
+    bound: tuple[Bound, ...]
+    chosen_blind: Figures
 
 
 def fit(
@@ -94,17 +104,31 @@ def fit(
     fields, good = data
     columns = columns_of(product)
     inner = StratifiedKFold(effort.inner_folds, shuffle=True, random_state=seed)
+    searched = _sample(data, effort.search_rows, seed=seed)
     settings = best_settings(
         candidate.estimator,
         candidate.fine_grid if effort.thorough else candidate.grid,
-        (columns.transform(fields), good),
-        inner.split(fields, good),
+        (columns.transform(searched[0]), searched[1]),
+        inner.split(*searched),
     )
     best = clone(candidate.estimator).set_params(**settings)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     calibrated = CalibratedClassifierCV(best, method="sigmoid", cv=folds, ensemble=False)
     model = Pipeline([("columns", columns), ("calibrated", calibrated)])
     return model.fit(fields, good), settings
+
+
+def _sample(
+    data: tuple[pd.DataFrame, np.ndarray], count: int | None, *, seed: int
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return at most so many rows, as many of them good as there are in all."""
+    fields, good = data
+    if count is None or len(good) <= count:
+        return data
+    some, _ = train_test_split(
+        np.arange(len(good)), train_size=count, stratify=good, random_state=seed
+    )
+    return fields.iloc[some], good[some]
 
 
 def train(
@@ -148,36 +172,47 @@ def train(
     """
     _refuse_unusable(data)
     competing = competing or candidates(product, seed=seed)
+    every = [*competing, *(c.without_directions() for c in competing if c.unbound is not None)]
     outer = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=effort.repeats, random_state=seed)
     splits = list(outer.split(*data))
     options = {"effort": effort, "seed": seed}
-    answers, models, settings = _compete(competing, product, data, splits, options, progress)
+    runs = _compete(every, product, data, splits, options, progress)
     folds = {
         name: [
             figures(data[1][test], probability, threshold=threshold, cost_ratio=cost_ratio)
-            for (_, test), probability in zip(splits, probabilities, strict=True)
+            for (_, test), (probability, _) in zip(splits, results, strict=False)
         ]
-        for name, probabilities in answers.items()
+        for name, results in runs.items()
     }
-    champion, reason = choose(folds, may_decide=explainable(product, folds), k=FOLDS)
+    may_decide = explainable(product, (c.name for c in competing))
+    blind = chosen_blind(folds, may_decide=may_decide, k=FOLDS)
+    folds, bound = keep_directions(folds, k=FOLDS)
+    champion, reason = choose(folds, may_decide=may_decide, k=FOLDS)
+    estimators = {c.name: c.estimator for c in every}
+    for name in (b.candidate for b in bound if not b.kept):
+        runs[name], estimators[name] = runs[name + UNBOUND], estimators[name + UNBOUND]
+    final = {c.name: runs[c.name][-1] for c in competing}
+    decided = runs[champion][:FOLDS]  # the first repeat
     out_of_fold = np.empty(len(data[1]))
-    for (_, test), probability in zip(splits[:FOLDS], answers[champion][:FOLDS], strict=True):
+    for (_, test), (probability, _) in zip(splits, decided, strict=False):
         out_of_fold[test] = probability
     return Trained(
         table=_table(competing, folds),
         champion=champion,
         reason=reason,
-        models=models,
-        settings=settings,
+        models={name: model for name, (model, _) in final.items()},
+        settings={name: settings for name, (_, settings) in final.items()},
         out_of_fold=out_of_fold,
         importance=importance(
-            next(c for c in competing if c.name == champion).estimator,
+            estimators[champion],
             product,
             data,
-            settings=settings[champion],
+            settings=[settings for _, settings in decided],
             splits=splits[:FOLDS],
             seed=seed,
         ),
+        bound=bound,
+        chosen_blind=blind,
     )
 
 
@@ -197,19 +232,15 @@ def _compete(
     splits: list[tuple[np.ndarray, np.ndarray]],
     options: dict[str, Any],
     progress: Callable[[Iterable[Any], int], Iterable[Any]],
-) -> tuple[dict[str, list[np.ndarray]], dict[str, Pipeline], dict[str, Settings]]:
-    """Return the candidates' answers in each outer fold, and their models and settings for good."""
+) -> dict[str, list[Any]]:
+    """Return for each candidate what `_task` returns: by outer fold, and at last for good."""
     plan = [(c, split) for split in [*splits, None] for c in competing]
     tasks = [delayed(_task)(c, product, data, split, options) for c, split in plan]
-    answers: dict[str, list[np.ndarray]] = {c.name: [] for c in competing}
-    models, settings = {}, {}
+    runs: dict[str, list[Any]] = {c.name: [] for c in competing}
     results = Parallel(n_jobs=os.cpu_count(), return_as="generator")(tasks)
-    for (c, split), result in zip(plan, progress(results, len(tasks)), strict=True):
-        if split is None:
-            models[c.name], settings[c.name] = result
-        else:
-            answers[c.name].append(result)
-    return answers, models, settings
+    for (c, _), result in zip(plan, progress(results, len(tasks)), strict=True):
+        runs[c.name].append(result)
+    return runs
 
 
 def _task(
@@ -218,13 +249,14 @@ def _task(
     data: tuple[pd.DataFrame, np.ndarray],
     split: tuple[np.ndarray, np.ndarray] | None,
     options: dict[str, Any],
-) -> Any:  # noqa: ANN401 - an outer fold's answers, or what `fit` returns
+) -> tuple[Any, Settings]:
+    """Return an outer fold's answers, or without one the model, and the settings chosen for it."""
     fields, good = data
     if split is None:
         return fit(candidate, product, data, **options)
     train, test = split
-    model, _ = fit(candidate, product, (fields.iloc[train], good[train]), **options)
-    return model.predict_proba(fields.iloc[test])[:, 1]
+    model, settings = fit(candidate, product, (fields.iloc[train], good[train]), **options)
+    return model.predict_proba(fields.iloc[test])[:, 1], settings
 
 
 def _table(

@@ -62,7 +62,7 @@ class DecisionRow(Base):
     model_decision: Mapped[str] = mapped_column(String(8))  # what the model alone said
     decision: Mapped[str] = mapped_column(String(8))
     amount: Mapped[int] = mapped_column(BigInteger)
-    novelty: Mapped[float]  # over 1: farther from the training data than 99 % of it
+    novelty: Mapped[float]  # over 1: few training rows are like it
 
 
 class DecisionContents(Base):

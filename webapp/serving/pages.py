@@ -5,6 +5,7 @@ from itertools import product, starmap
 from flask import Blueprint, Response, abort, jsonify, render_template, request
 
 from ml.card.card import FIGURES, model_card
+from ml.card.checks import checks
 from ml.card.pictures import THEMES, TITLES, describe, picture_file
 from ml.product.texts import LANGUAGES
 from webapp.language import current, plain, share, signed
@@ -22,6 +23,7 @@ def show() -> str:
     return render_template(
         "serving/show.html",
         card=card,
+        checks=checks(card, current()),
         figures=FIGURES,
         pictures=TITLES,
         descriptions=describe(card.evidence, card.importance, current()),

@@ -51,12 +51,20 @@ NOVELTY_FILES = {
     **{case: ARRAY_FILES[case] for case in ("empty", "no archive", "cut", "one array", "a pickle")},
     "no rows": lambda _: npz(limit=1.0),
     "no limit": lambda content: npz(rows=arrays_of(content)["rows"]),
-    "rows of another width": lambda content: npz(rows=arrays_of(content)["rows"][:, 1:], limit=1.0),
-    "one row flat": lambda content: npz(rows=arrays_of(content)["rows"][0], limit=1.0),
-    "not a single row": lambda content: npz(rows=arrays_of(content)["rows"][:0], limit=1.0),
+    "rows of another width": lambda content: npz(
+        **arrays_of(content) | {"rows": arrays_of(content)["rows"][:, 1:]}
+    ),
+    "one row flat": lambda content: npz(
+        **arrays_of(content) | {"rows": arrays_of(content)["rows"][0]}
+    ),
+    "not a single row": lambda content: npz(
+        **arrays_of(content) | {"rows": arrays_of(content)["rows"][:0]}
+    ),
     "rows of words": lambda _: npz(rows=np.array([["a"]]), limit=1.0),
     "pickled rows": lambda _: npz(rows=np.array([[{}]], dtype=object), limit=1.0),
-    "limit of words": lambda content: npz(rows=arrays_of(content)["rows"], limit="far"),
+    "limit of words": lambda content: npz(**arrays_of(content) | {"limit": "far"}),
+    "no usual values": lambda content: npz(rows=arrays_of(content)["rows"], limit=1.0),
+    "usual values of words": lambda content: npz(**arrays_of(content) | {"lowest": ["a"]}),
 }
 
 

@@ -42,8 +42,9 @@ def test_card_is_json_and_says_the_same_as_the_bundle(card, bundle):
     assert said["threshold"] == bundle.threshold
     assert said["cost_ratio"] == manifest["cost_ratio"]
     assert said["settings"] == manifest["settings"]["svc_linear"]
-    for key in ("evidence", "importance", "fairness"):
+    for key in held:
         assert said[key] == held[key]
+    assert said["omissions"] == manifest["omissions"]
     assert said["product"] == {
         "name": bundle.product.name,
         "label": bundle.product.label.model_dump(),
@@ -100,7 +101,7 @@ def test_card_content_is_what_training_found_out(bundle, trained):
     [
         (lambda held: held | {"evidence": None}, "evidence"),
         (lambda held: held | {"more": 1}, "more"),
-        (lambda held: {"evidence": held["evidence"]}, "importance"),
+        (lambda held: {"evidence": held["evidence"]}, "chosen_blind"),
         (lambda held: held | {"fairness": held["fairness"] | {"rows": "many"}}, "fairness.rows"),
     ],
 )

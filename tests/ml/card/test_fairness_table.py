@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from ml.card.fairness_table import FIGURES, as_text
@@ -31,6 +32,10 @@ def test_as_text_says_every_group_limit_and_finding(mortgage):
         assert words in english
     for words in ("Origine", "Blanche", "référence", "hors", "−0,400", "0,800 à 1,250"):
         assert words in french
+    for words in ("mean probability", "p, corrected", "1.0000", "ROC-AUC", "Holm"):
+        assert words in english
+    answers["probability"] = np.full(len(frame), 0.99)
+    assert "0.0000" in as_text(assess(mortgage, frame, **answers))
     assert max(map(len, english.splitlines())) <= 100
 
 

@@ -7,6 +7,7 @@ from datetime import UTC
 import pytest
 
 from ml.card.card import FIGURES, ModelCard, model_card
+from ml.card.checks import checks
 from ml.card.markdown import as_markdown
 from ml.card.pictures import describe
 from ml.product.formats import moment
@@ -49,6 +50,7 @@ def test_markdown_holds_the_whole_card(card, language):
         *(attribute.label for attribute in card.fairness.attributes),
     ]
     said += [text.in_language(language) for text in texts]
+    said += [f"\n- {sentence}\n" for sentence in checks(card, language)]
     for words in said:
         assert words in text
     for name, description in describe(card.evidence, card.importance, language).items():

@@ -13,15 +13,19 @@ EVEN = (40, 10, 10, 40)  # good granted, good refused, bad granted, bad refused
 
 
 def rows(column, counts):
-    """Return the rows that hold each value's counts, in the order of EVEN."""
+    """Return the rows that hold each value's counts, in the order of EVEN.
+
+    Each row's probability is the share of good ones of its value, so all groups are calibrated.
+    """
     values, good, granted = [], [], []
     for value, (good_granted, good_refused, bad_granted, bad_refused) in counts.items():
         values += [value] * (good_granted + good_refused + bad_granted + bad_refused)
         good += [1] * (good_granted + good_refused) + [0] * (bad_granted + bad_refused)
         granted += [True] * good_granted + [False] * good_refused
         granted += [True] * bad_granted + [False] * bad_refused
-    frame = pd.DataFrame({column: values})
-    return frame, {"good": np.array(good), "granted": np.array(granted)}
+    good, frame = np.array(good), pd.DataFrame({column: values})
+    fitting = pd.Series(good).groupby(frame[column], dropna=False).transform("mean").to_numpy()
+    return frame, {"good": good, "granted": np.array(granted), "probability": fitting}
 
 
 def groups_of(product, column, counts, **limits):

@@ -148,7 +148,8 @@ def test_assess_one_group_has_nothing_beside_it(mortgage):
 
 
 def test_assess_without_protected_columns(mortgage):
-    found = assess(mortgage, pd.DataFrame(index=range(3)), good=np.ones(3), granted=np.ones(3))
+    answers = dict.fromkeys(("good", "granted", "probability"), np.ones(3))
+    found = assess(mortgage, pd.DataFrame(index=range(3)), **answers)
     assert (found.rows, found.attributes) == (3, ())
     assert as_text(found) == "No protected column to compare."
 

@@ -23,7 +23,7 @@ def unbanded():
 
 def sizes(product, column, values):
     frame = pd.DataFrame({column: values})
-    answers = {"good": np.ones(len(values)), "granted": np.ones(len(values))}
+    answers = dict.fromkeys(("good", "granted", "probability"), np.ones(len(values)))
     groups = assess(product, frame, **answers).attributes[0].groups
     return {g.name: g.n for g in groups}, [g.label for g in groups]
 

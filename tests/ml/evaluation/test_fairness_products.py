@@ -1,7 +1,8 @@
 """What ml/evaluation/fairness.py finds in the data of the shipped products."""
 
+import numpy as np
 import pytest
-from sklearn.model_selection import cross_val_predict
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
 
 from ml.evaluation.fairness import assess
@@ -16,8 +17,12 @@ def out_of_fold(product, name):
     fields, good = rows.data
     chosen = next(c for c in candidates(product, seed=0) if c.name == name)
     model = Pipeline([("columns", columns_of(product)), ("model", chosen.estimator)])
-    granted = cross_val_predict(model, fields, good) == 1
-    return assess(product, rows.protected, good=good, granted=granted)
+    splits = StratifiedKFold(5, shuffle=True, random_state=0)
+    margin = cross_val_predict(model, fields, good, cv=splits, method="decision_function")
+    probability = 1 / (1 + np.exp(-margin))
+    return assess(
+        product, rows.protected, good=good, granted=probability >= 0.5, probability=probability
+    )
 
 
 def test_assess_mortgage_finds_what_the_lenders_of_1990_did(mortgage):
@@ -53,7 +58,9 @@ def test_assess_consumer_credit_group_below_the_smallest(product):
     limits = Fairness(
         smallest_group=(protected["protected_marital_status"] == "divorced").sum() + 1
     )
-    found = assess(product, protected, good=good, granted=good == 1, limits=limits)
+    found = assess(
+        product, protected, good=good, granted=good == 1, probability=good, limits=limits
+    )
     groups = {g.name: g for g in found.attributes[1].groups}
     assert groups["divorced"].verdict == "not_assessable"
     assert groups["divorced"].grant_rate is None

@@ -86,7 +86,8 @@ def products() -> dict[str, Product]:
     credit, mortgage = read_product("consumer_credit"), read_product("mortgage")
     ratios = [*stated(credit)["ratios"], SECOND_RATIO]
     lenient = with_optional(mortgage, "property_type", "credit_history_meets_guidelines")
-    few = [stated(f) for f in lenient.fields if f.name in EIGHT]
+    # Without directions, since a missing number with one never speaks for granting.
+    few = [stated(f) | {"monotone": None} for f in lenient.fields if f.name in EIGHT]
     rest = {
         "rows": {"leave_out_empty": ["loan_term_months"], "repeated": "leave_out"},
         "policy_rules": [],

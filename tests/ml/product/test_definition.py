@@ -200,12 +200,21 @@ INVALID = {
     ),
     "transform of a flag": (
         TEXT.replace('kind = "flag"\n', 'kind = "flag"\ntransform = "log"\n'),
-        "has at_most, a transform or a step",
+        "has at_most, a transform, monotone or a step",
     ),
     "step of a flag": (
         TEXT.replace('kind = "flag"\n', 'kind = "flag"\nstep = 2\n'),
-        "has at_most, a transform or a step",
+        "has at_most, a transform, monotone or a step",
     ),
+    "direction of a choice": (
+        TEXT.replace('kind = "choice"\n', 'kind = "choice"\nmonotone = "up"\n', 1),
+        "has at_most, a transform, monotone or a step",
+    ),
+    "direction of a protected field": (
+        TEXT.replace(BANDS, BANDS + 'monotone = "up"\n'),
+        "no model sees a protected field",
+    ),
+    "unknown direction": (TEXT.replace('monotone = "up"', 'monotone = "rising"', 1), "monotone"),
     "step of 0": (TEXT.replace("step = 50\n", "step = 0\n"), "fields.0.step"),
     "steps that leave too many pairs": (
         TEXT.replace("step = 50\n", "step = 5\n"),

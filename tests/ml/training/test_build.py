@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.bundle.facts import TrainingData
+from ml.bundle.facts import Spread, TrainingData
 from ml.bundle.manifest import (
     ARRAYS,
     BACKGROUND,
@@ -22,6 +22,8 @@ from ml.bundle.manifest import (
 )
 from ml.bundle.reader import read_bundle
 from ml.bundle.store import find_bundle
+from ml.card.card import model_card
+from ml.card.checks import checks
 from ml.product.application import InvalidData, Rules, as_columns
 from ml.product.samples import UNSEEN
 from ml.product.texts import LANGUAGES
@@ -195,3 +197,40 @@ def test_assemble_refuses_a_threshold_that_no_row_reaches(tmp_path, product, tra
     with pytest.raises(InvalidData, match="nothing would be granted"):
         assemble(tmp_path / "new", product, trained, unreachable)
     assert list(tmp_path.iterdir()) == []
+
+
+def spreads(**means):
+    return {name: Spread(mean=mean, sd=0.0) for name, mean in means.items()}
+
+
+@pytest.mark.parametrize(
+    ("probability", "area", "ratio", "said"),
+    [
+        (0.9, 0.8, 1.0, r"^The expected cost per application, (0\.2\d+), is not below \1, that of"),
+        (0.9, 0.8, 5.0, r"application, 1\.\d+, is not below 0\.7\d+, that of deciding all"),
+        (None, 0.48, 1.0, r"^The ROC-AUC, 0\.4800, is below 0\.5, that of chance\."),
+    ],
+)
+def test_assemble_refuses_a_model_that_is_no_better_than_none(
+    tmp_path, product, trained, origin, probability, area, ratio, said
+):
+    """One that grants all, at two cost ratios, and one that ranks worse than chance."""
+    table = tuple(row.model_copy(update=spreads(roc_auc=area)) for row in trained.table)
+    worthless = dataclasses.replace(trained, table=table)
+    if probability:
+        alike = np.full(len(trained.out_of_fold), probability)
+        worthless = dataclasses.replace(worthless, out_of_fold=alike)
+    of_cost = dataclasses.replace(origin, cost_ratio=ratio)
+    with pytest.raises(InvalidData, match=said) as raised:
+        assemble(tmp_path / "new", product, worthless, of_cost)
+    assert str(raised.value).endswith("Nothing was written; --force writes it all the same.")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_assemble_writes_a_model_no_better_than_none_if_forced_and_its_card_says_so(
+    tmp_path, product, trained, origin
+):
+    table = tuple(row.model_copy(update=spreads(roc_auc=0.48)) for row in trained.table)
+    worthless = dataclasses.replace(trained, table=table)
+    forced = assemble(tmp_path / "new", product, worthless, dataclasses.replace(origin, force=True))
+    assert "The ROC-AUC, 0.4800, is below 0.5, that of chance." in checks(model_card(forced), "en")

@@ -22,13 +22,17 @@ def planted(product):
     return fields, (score + rng.normal(size=600) > 0).astype(int)
 
 
-def measure(product, data, *, folds=2, seed=0):
+def measure(product, data, *, folds=slice(2), seed=0, strengths=(0.1, 0.1)):
     logistic = next(c for c in candidates(product, seed=0) if c.name == "logistic")
-    splits = list(StratifiedKFold(2, shuffle=True, random_state=0).split(*data))[:folds]
-    settings = {"classify__C": 0.1}
+    splits = list(StratifiedKFold(2, shuffle=True, random_state=0).split(*data))[folds]
     with parallel_config(backend="sequential"):
         return importance(
-            logistic.estimator, product, data, settings=settings, splits=splits, seed=seed
+            logistic.estimator,
+            product,
+            data,
+            settings=[{"classify__C": c} for c in strengths[folds]],
+            splits=splits,
+            seed=seed,
         )
 
 
@@ -46,9 +50,22 @@ def test_importance_finds_what_was_planted_and_nothing_else(product, planted):
 
 
 def test_importance_depends_on_the_seed_alone(product, planted):
-    found = measure(product, planted, folds=1)
-    assert measure(product, planted, folds=1) == found
-    assert measure(product, planted, folds=1, seed=2**32 - 1) != found
+    found = measure(product, planted, folds=slice(1))
+    assert measure(product, planted, folds=slice(1)) == found
+    assert measure(product, planted, folds=slice(1), seed=2**32 - 1) != found
+
+
+def test_importance_has_settings_of_their_own_in_each_fold(product, planted):
+    """Settings chosen on all rows would have seen the rows that are held out."""
+    strengths = (1e-6, 0.1)
+    both = {r.field: r.mean for r in measure(product, planted, strengths=strengths)}
+    each = [
+        {r.field: r.mean for r in measure(product, planted, folds=one, strengths=strengths)}
+        for one in (slice(0, 1), slice(1, 2))
+    ]
+    assert each[0]["home_status"] != pytest.approx(each[1]["home_status"])
+    for field, mean in both.items():
+        assert mean == pytest.approx((each[0][field] + each[1][field]) / 2)
 
 
 def test_importance_is_of_rows_held_out(product, planted):
@@ -63,7 +80,7 @@ def test_importance_is_of_rows_held_out(product, planted):
             logistic.estimator,
             product,
             (leaking, good),
-            settings={},
+            settings=[{}],
             splits=[(train, test)],
             seed=0,
         )

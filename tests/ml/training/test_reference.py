@@ -15,7 +15,7 @@ from ml.training.reference import (
     FAR,
     MOST_ROWS,
     background,
-    novelty_arrays,
+    neighbourhood,
     ranges,
 )
 
@@ -110,42 +110,60 @@ def fifth(matrix):
     return np.sort(distances, axis=1)[:, NEIGHBOURS]
 
 
-def test_novelty_arrays_holds_every_row_and_the_distance_that_one_in_a_hundred_passes():
+def test_neighbourhood_holds_every_row_and_the_distance_that_one_in_a_hundred_passes():
     matrix = np.random.default_rng(0).normal(size=(300, 4))
-    rows, limit = opened(novelty_arrays(matrix, seed=0))
+    rows, limit = opened(neighbourhood(matrix, numbers=1, seed=0).content)
     assert np.array_equal(rows, matrix)
     distances = fifth(matrix)
     assert limit == pytest.approx(np.quantile(distances, FAR), abs=1e-6)
     assert (distances > limit).sum() == 3
 
 
-def test_novelty_arrays_limit_is_the_same_for_rows_that_differ_in_the_last_digit():
+def test_neighbourhood_limit_is_the_same_for_rows_that_differ_in_the_last_digit():
     matrix = np.random.default_rng(0).normal(size=(300, 4))
-    limits = {opened(novelty_arrays(m, seed=0))[1] for m in (matrix, matrix * (1 + 1e-15))}
+    limits = {
+        opened(neighbourhood(m, numbers=1, seed=0).content)[1]
+        for m in (matrix, matrix * (1 + 1e-15))
+    }
     assert len(limits) == 1
 
 
 @pytest.mark.parametrize("count", [1, 2, NEIGHBOURS, NEIGHBOURS + 1])
-def test_novelty_arrays_of_few_rows(count):
+def test_neighbourhood_of_few_rows(count):
     matrix = np.arange(count, dtype=float)[:, None]
-    rows, limit = opened(novelty_arrays(matrix, seed=0))
+    rows, limit = opened(neighbourhood(matrix, numbers=1, seed=0).content)
     assert np.array_equal(rows, matrix)
     assert 0 <= limit <= count - 1
 
 
-def test_novelty_arrays_of_many_rows_holds_a_sample():
+def test_neighbourhood_of_many_rows_holds_a_sample():
     matrix = np.random.default_rng(1).normal(size=(MOST_ROWS + 700, 2))
     matrix[:, 0] = np.arange(len(matrix))
-    rows, limit = opened(novelty_arrays(matrix, seed=0))
+    rows, limit = opened(neighbourhood(matrix, numbers=1, seed=0).content)
     assert rows.shape == (MOST_ROWS, 2)
     places = rows[:, 0].astype(int)
     assert (np.diff(places) > 0).all()  # none twice, in their order
     assert np.array_equal(rows, matrix[places])
     assert limit > 0
-    assert novelty_arrays(matrix, seed=0) == novelty_arrays(matrix, seed=0)
-    assert not np.array_equal(rows, opened(novelty_arrays(matrix, seed=1))[0])
+    first, second = (neighbourhood(matrix, numbers=1, seed=0) for _ in range(2))
+    assert first.content == second.content
+    assert not np.array_equal(rows, opened(neighbourhood(matrix, numbers=1, seed=1).content)[0])
 
 
-def test_novelty_arrays_of_exactly_as_many_rows_as_are_kept_is_no_sample():
+def test_neighbourhood_of_exactly_as_many_rows_as_are_kept_is_no_sample():
     matrix = np.random.default_rng(2).normal(size=(MOST_ROWS, 2))
-    assert np.array_equal(opened(novelty_arrays(matrix, seed=0))[0], matrix)
+    assert np.array_equal(opened(neighbourhood(matrix, numbers=1, seed=0).content)[0], matrix)
+
+
+def test_neighbourhood_holds_between_what_numbers_usually_lie():
+    matrix = np.column_stack([np.arange(1000.0), np.arange(1000.0)[::-1], np.zeros(1000)])
+    matrix[-1, 2] = 1  # a word that one row has is no number
+    found = neighbourhood(matrix, numbers=2, seed=0)
+    with np.load(io.BytesIO(found.content), allow_pickle=False) as arrays:
+        lowest, highest, limit = arrays["lowest"], arrays["highest"], float(arrays["limit"])
+    np.testing.assert_allclose(lowest, [4, 4], atol=2e-6)
+    np.testing.assert_allclose(highest, [995, 995], atol=2e-6)
+    far = fifth(matrix) > limit
+    beyond = (matrix[:, 0] < 4) | (matrix[:, 0] > 995)
+    assert np.array_equal(found.marked, far | beyond)
+    assert np.array_equal(found.kept, np.arange(1000))

@@ -10,12 +10,15 @@ from ml.evaluation.reports import Figures
 from ml.explaining.reasons import MOST_PLAYERS
 from ml.product.definition import Product
 from ml.product.files import read_product
-from ml.training.candidates import SVC_KERNELS, candidates
+from ml.training.candidates import SVC_KERNELS, UNBOUND, candidates
 from ml.training.selection import (
+    DIRECTION_ERRORS,
     EXPLAINED,
     RULE,
     choose,
+    chosen_blind,
     explainable,
+    keep_directions,
 )
 
 
@@ -190,3 +193,42 @@ def test_explainable_others_up_to_so_many_players(product):
 def test_rule_states_the_number_of_players_in_both_languages():
     assert f" {MOST_PLAYERS} fields" in RULE.en
     assert f" {MOST_PLAYERS} champs" in RULE.fr
+
+
+@pytest.mark.parametrize(("gain", "kept"), [(-0.1, True), (0.98, True), (1.02, False)])
+def test_directions_are_kept_unless_that_costs_more_than_two_errors(gain, kept):
+    bound, free = folds_of([0.2] * 5), folds_of(0.2 - gain * DIRECTION_ERRORS * ERROR + SPREAD)
+    folds = {"svc_rbf": folds_of([0.3] * 5), "svc_linear": bound, "svc_linear" + UNBOUND: free}
+    found, costs = keep_directions(folds, k=5)
+    assert found == {"svc_rbf": folds["svc_rbf"], "svc_linear": bound if kept else free}
+    [cost] = costs
+    assert (cost.candidate, cost.kept) == ("svc_linear", kept)
+    assert (cost.gain, cost.error) == pytest.approx((gain * DIRECTION_ERRORS * ERROR, ERROR))
+    assert f"more than {DIRECTION_ERRORS} standard errors" in RULE.en
+    assert f"plus de {DIRECTION_ERRORS} erreurs types" in RULE.fr
+
+
+def test_directions_that_no_candidate_has():
+    folds = {name: folds_of([0.2] * 5) for name in SVC_KERNELS}
+    assert keep_directions(folds, k=5) == (folds, ())
+
+
+def test_chosen_blind_judges_each_fold_by_the_choice_in_the_others():
+    """The tree is best in all, but only because of one fold; without that fold the SVC decides."""
+    svc, tree = [0.2] * 5, [0.20, 0.20, 0.20, 0.20, 0.05]
+    luck = {"svc_rbf": folds_of(svc), "svc_linear": folds_of([0.3] * 5), "tree": folds_of(tree)}
+    steady = luck | {"tree": folds_of([0.1] * 5)}
+    options = {"may_decide": set(luck), "k": 5}
+    assert chosen_blind(luck, **options).expected_cost == pytest.approx(0.2)
+    assert chosen_blind(steady, **options).expected_cost == pytest.approx(0.1)
+
+
+def test_chosen_blind_of_repeats_chooses_within_each_and_keeps_directions_or_not():
+    dear, cheap = folds_of([0.3] * 5), folds_of([0.2] * 5)
+    folds = {
+        "svc_rbf": [*folds_of([0.4] * 5)] * 2,
+        "svc_linear": [*dear, *cheap],
+        "svc_linear" + UNBOUND: [*cheap, *folds_of([0.1] * 5)],
+    }
+    found = chosen_blind(folds, may_decide=set(SVC_KERNELS), k=5)
+    assert found.expected_cost == pytest.approx((0.2 + 0.1) / 2)

@@ -8,7 +8,7 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import RepeatedStratifiedKFold
+from sklearn.model_selection import RepeatedStratifiedKFold, train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
@@ -26,6 +26,8 @@ from ml.training.candidates import (
 from ml.training.columns import columns_of
 from ml.training.dataset import read_rows
 from ml.training.export import export_scorer
+from ml.training.importance import importance
+from ml.training.monotone import MonotoneLinear
 from ml.training.train import (
     DEFAULT,
     FOLDS,
@@ -103,6 +105,53 @@ def test_fit_searches_settings_within_folds_by_roc_auc(product, linear):
     assert settings["classify__C"] == linear.grid["classify__C"][0]
 
 
+def test_fit_searches_settings_on_a_sample_and_fits_all_rows(product, linear):
+    fields, good = (part[:600] for part in read_rows(product, product.data_file).data)
+    candidate = dataclasses.replace(linear, grid=linear.grid | {"classify__C": [1e-3, 0.03, 3.0]})
+    few = DEFAULT.model_copy(update={"search_rows": 90})
+    model, settings = fit(candidate, product, (fields, good), effort=few, seed=SEED)
+    some, _ = train_test_split(np.arange(600), train_size=90, stratify=good, random_state=SEED)
+    assert good[some].mean() == pytest.approx(good.mean(), abs=0.01)
+    alone = (fields.iloc[some], good[some])
+    assert settings == fit(candidate, product, alone, effort=DEFAULT, seed=SEED)[1]
+    chosen = dataclasses.replace(candidate, grid={k: [v] for k, v in settings.items()})
+    whole, _ = fit(chosen, product, (fields, good), effort=DEFAULT, seed=SEED)
+    assert export_scorer(model) == export_scorer(whole)
+    assert DEFAULT.search_rows == 5_000
+    assert THOROUGH.search_rows is None
+
+
+def test_train_of_a_product_with_directions_compares_with_and_without(product):
+    few = ("loan_amount", "purchase_price", "years_in_job")
+    product = of_fields(product, [product.by_name[name] for name in few])
+    fields, good = read_rows(product, product.data_file).data
+    rows = (fields.iloc[:250], good[:250])
+    competing = [
+        dataclasses.replace(c, grid={k: v[:1] for k, v in c.grid.items()})
+        for c in candidates(product, seed=SEED)
+        if c.name in SVC_KERNELS
+    ]
+    seen = []
+
+    def progress(tasks, total):
+        seen.append(total)
+        return tasks
+
+    found = train(
+        product, rows, threshold=0.5, cost_ratio=1, competing=competing, progress=progress
+    )
+    assert seen == [3 * (FOLDS + 1)]  # two kinds, and one of them without directions too
+    assert [bound.candidate for bound in found.bound] == ["svc_linear"]
+    assert set(found.models) == set(found.settings) == set(SVC_KERNELS)
+    assert {row.name for row in found.table} == set(SVC_KERNELS)
+    keeps = isinstance(inner(found.models["svc_linear"]), MonotoneLinear)
+    assert keeps == found.bound[0].kept
+
+
+def inner(model):
+    return model.named_steps["calibrated"].calibrated_classifiers_[0].estimator[-1]
+
+
 def test_fit_is_calibrated_on_rows_held_out(product, linear):
     fields, good = read_rows(product, product.data_file).data
     model, _ = fit(linear, product, (fields.iloc[:1500], good[:1500]), effort=DEFAULT, seed=SEED)
@@ -124,8 +173,8 @@ def test_train_compares_chooses_and_fits_all(product):
     product = of_fields(product, [product.by_name[name] for name in few])
     fields, good = read_rows(product, product.data_file).data
     competing = [
-        light(name, LogisticRegression(C=c), {"classify__C": [c]})
-        for name, c in zip(SVC_KERNELS, (0.1, 1.0), strict=True)
+        light(name, LogisticRegression(), {"classify__C": strengths})
+        for name, strengths in zip(SVC_KERNELS, ([1e-4, 1e-2, 0.1], [1.0]), strict=True)
     ]
     names = [c.name for c in competing]
     seen = []
@@ -160,14 +209,20 @@ def test_train_compares_chooses_and_fits_all(product):
         assert settings == found.settings[candidate.name]
     champion = competing[names.index(found.champion)]
     splits = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=2, random_state=SEED).split(*rows)
-    for_table = []
+    for_table, chosen, first = [], [], []
     for i, (inside, outside) in enumerate(splits):
         part = (rows[0].iloc[inside], rows[1][inside])
-        model, _ = fit(champion, product, part, effort=effort, seed=SEED)
+        model, settings = fit(champion, product, part, effort=effort, seed=SEED)
         expected = model.predict_proba(rows[0].iloc[outside])[:, 1]
         for_table.append(figures(rows[1][outside], expected, threshold=0.7, cost_ratio=2))
         if i < FOLDS:  # the first repeat
             np.testing.assert_allclose(found.out_of_fold[outside], expected, rtol=1e-12)
+            chosen.append(settings)
+            first.append((inside, outside))
+    # Of each fold's own settings: those for good were chosen on the rows held out too.
+    assert found.importance == importance(
+        champion.estimator, product, rows, settings=chosen, splits=first, seed=SEED
+    )
     row = next(row for row in found.table if row.name == found.champion)
     for metric in METRICS:
         values = [getattr(figure, metric) for figure in for_table]

@@ -35,7 +35,7 @@ def test_best_settings_are_those_of_a_grid_search(product, rows, folds, name):
 def test_best_settings_of_equals_are_the_first(product, rows, folds):
     candidate = next(c for c in candidates(product, seed=0) if c.name == "logistic")
     grid = {"classify__C": [1.0], "classify__max_iter": [4000, 5000]}  # it converges before
-    assert best_settings(candidate.estimator, grid, rows, folds)["classify__max_iter"] == 4000
+    assert best_settings(candidate.unbound, grid, rows, folds)["classify__max_iter"] == 4000
 
 
 def test_each_preparation_is_fitted_once_a_fold(product, rows, folds, monkeypatch):

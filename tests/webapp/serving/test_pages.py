@@ -9,6 +9,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 import pytest
 
 from ml.card.card import FIGURES, model_card
+from ml.card.checks import checks
 from ml.card.pictures import TITLES, describe
 from ml.product.files import parse_product
 from ml.product.formats import format_integer
@@ -109,6 +110,14 @@ def test_show_every_candidate(show, card, language, caption):
         for cell, figure in zip(row[1:], FIGURES, strict=True):
             ends = (candidate[figure]["mean"], candidate[figure]["sd"])
             assert cell == " ± ".join(number(v, language, 3) for v in ends)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_show_what_was_checked(show, bundle, language):
+    shown = [text_of(item) for item in show(language).iter("li")]
+    sentences = [plain(sentence) for sentence in checks(model_card(bundle), language)]
+    assert len(sentences) > 5
+    assert set(sentences) <= set(shown)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -238,11 +247,14 @@ def test_show_every_group_of_the_audit(show, card, language):
             verdicts.add(group["verdict"])
             rate = group["grant_rate"]
             if rate is None:
-                assert row[3] == "–"
+                assert (row[3], row[4], row[-2]) == ("–", "–", "–")
             else:
                 ends = (rate["value"], rate["low"], rate["high"])
                 shown = [percent(v, language) for v in ends]
-                assert re.findall(r"[\d.,]+", row[3]) == shown
+                assert re.findall(r"[\d.,]+", row[4]) == shown
+                assert row[3].startswith(percent(group["predicted"], language))
+                wrong = {"en": "not calibrated", "fr": "non calibré"}[language]
+                assert (wrong in row[3]) == ("calibration" in group["findings"])
     assert verdicts == set(VERDICTS[language])
 
 

@@ -1,0 +1,270 @@
+"""What was checked of a model at training, in sentences."""
+
+import math
+from collections.abc import Iterator
+
+from ml.bundle.facts import MOST_GRANTED_BY_OMISSION, Metrics, Omission, Spread
+from ml.card.card import ModelCard
+from ml.evaluation.reports import Bound, Curve, Figures, NoveltyWorth, Stability
+from ml.product.formats import decimal, format_integer, percent
+from ml.product.texts import Text
+
+SENTENCES = {
+    "costly": Text(
+        en="The expected cost per application, {cost}, is not below {least}, that of deciding all "
+        "applications alike.",
+        fr="Le coût attendu par demande, {cost}, n’est pas inférieur à {least}, celui d’une même "
+        "décision pour toutes les demandes.",
+    ),
+    "random": Text(
+        en="The ROC-AUC, {auc}, is below 0.5, that of chance.",
+        fr="L’AUC de la courbe ROC, {auc}, est inférieure à 0,5, celle du hasard.",
+    ),
+    "blind": Text(
+        en="The folds that give a champion's figures have also chosen it, which flatters it a "
+        "little. If each fold is judged by what the rule chooses in the others, the expected cost "
+        "is {blind_cost} and the ROC-AUC {blind_auc}; the champion's own means are {cost} and "
+        "{auc}.",
+        fr="Les plis qui donnent les chiffres du champion l’ont aussi choisi, ce qui les embellit "
+        "un peu. Si chaque pli est jugé par ce que la règle choisit sur les autres, le coût "
+        "attendu est de {blind_cost} et l’AUC de la courbe ROC de {blind_auc} ; les moyennes du "
+        "champion sont de {cost} et {auc}.",
+    ),
+    "search": Text(
+        en="Settings were chosen on {count} rows of each training fold, drawn with the same share "
+        "of good ones; the models were then fitted on all rows.",
+        fr="Les réglages ont été choisis sur {count} lignes de chaque pli d’apprentissage, tirées "
+        "avec la même part de bons ; les modèles ont ensuite été ajustés sur toutes les lignes.",
+    ),
+    "kept": Text(
+        en="{label} keeps to the directions that the product states: that adds {gain} to its "
+        "expected cost (standard error {error}).",
+        fr="{label} respecte les sens de variation que le produit fixe : cela ajoute {gain} à son "
+        "coût attendu (erreur type {error}).",
+    ),
+    "not_kept": Text(
+        en="{label} does not keep to the directions that the product states: that would add {gain} "
+        "to its expected cost (standard error {error}).",
+        fr="{label} ne respecte pas les sens de variation que le produit fixe : cela ajouterait "
+        "{gain} à son coût attendu (erreur type {error}).",
+    ),
+    "curves": Text(
+        en="More of a field never moves the probability against the direction that is stated for "
+        "it: {labels}.",
+        fr="Une valeur plus élevée ne fait jamais varier la probabilité contre le sens fixé : "
+        "{labels}.",
+    ),
+    "against": Text(
+        en="{label} runs against its stated direction from {stretches}: the probability moves the "
+        "other way by up to {fall}.",
+        fr="{label} varie contre le sens fixé de {stretches} : la probabilité va dans l’autre "
+        "sens, jusqu’à {fall}.",
+    ),
+    "stretch": Text(en="{} to {}", fr="{} à {}"),
+    "omission": Text(
+        en="{label} left out: {granted} of the {refused} refused rows that have it would be "
+        "granted without it ({share}).",
+        fr="{label} sans réponse : sur les {refused} lignes refusées où elle est donnée, {granted} "
+        "seraient accordées sans elle ({share}).",
+    ),
+    "excessive": Text(
+        en="That is more than {limit}: make the field required, or find out why its absence speaks "
+        "for granting.",
+        fr="C’est plus de {limit} : rendez le champ obligatoire, ou cherchez pourquoi son absence "
+        "parle pour l’accord.",
+    ),
+    "stability": Text(
+        en="Reasons compare with {rows} training rows. With training rows drawn anew ({resamples} "
+        "draws, {refused} refusals), the first reason is another one in {first} of the "
+        "explanations, and the set of principal reasons in {principal}.",
+        fr="Les motifs comparent à {rows} lignes d’apprentissage. Avec des lignes tirées à nouveau "
+        "({resamples} tirages, {refused} refus), le premier motif est un autre dans {first} des "
+        "explications, et l’ensemble des motifs principaux dans {principal}.",
+    ),
+    "unstable": Text(
+        en="How much reasons depend on the rows that they compare with was not measured: one "
+        "explanation of this kind of model takes too long.",
+        fr="La dépendance des motifs aux lignes comparées n’a pas été mesurée : une explication de "
+        "ce type de modèle prend trop de temps.",
+    ),
+    "novelty": Text(
+        en="Unusual applications: {marked} of {rows} training rows are marked so. The decision is "
+        "right in {right} of them ({low} to {high}) and in {others} of the others.",
+        fr="Demandes atypiques : {marked} lignes d’apprentissage sur {rows} sont signalées. La "
+        "décision est juste pour {right} d’entre elles ({low} à {high}) et pour {others} des "
+        "autres.",
+    ),
+    "less_sure": Text(
+        en="So decisions on marked rows are less accurate.",
+        fr="Les décisions sur les lignes signalées sont donc moins justes.",
+    ),
+    "as_sure": Text(
+        en="This does not show that decisions on marked rows are less accurate.",
+        fr="Cela ne montre pas que les décisions sur les lignes signalées soient moins justes.",
+    ),
+}
+
+
+def shortcomings(
+    *, cost: float, area: float, good: float, cost_ratio: float, language: str
+) -> list[str]:
+    """Say in which way a model is no better than none.
+
+    Parameters
+    ----------
+    cost : float
+        The expected cost per row on all rows, each decided by a model that had not seen it.
+    area : float
+        The mean ROC-AUC over the outer folds.
+    good : float
+        The share of good rows.
+    cost_ratio : float
+        What a bad loan granted costs, over what a good loan refused costs.
+    language : str
+        Its two-letter code.
+
+    Returns
+    -------
+    list of str
+        Empty for a model that costs less than granting all, less than refusing all, and ranks
+        better than chance.
+    """
+    least = min(cost_ratio * (1 - good), good)  # of granting all and of refusing all
+    found = []
+    if cost > least or math.isclose(cost, least):
+        numbers = (decimal(number, language, places=4) for number in (cost, least))
+        sentence = SENTENCES["costly"].in_language(language)
+        found.append(sentence.format(**dict(zip(("cost", "least"), numbers, strict=True))))
+    if area < 0.5:
+        sentence = SENTENCES["random"].in_language(language)
+        found.append(sentence.format(auc=decimal(area, language, places=4)))
+    return found
+
+
+def checks(card: ModelCard, language: str) -> list[str]:
+    """Say what was checked of a model at training.
+
+    Parameters
+    ----------
+    card : ModelCard
+    language : str
+        Its two-letter code.
+
+    Returns
+    -------
+    list of str
+        Sentences.
+    """
+    return list(_Checks(language).of(card))
+
+
+class _Checks:
+    """Puts findings into sentences of one language."""
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+
+    def of(self, card: ModelCard) -> Iterator[str]:
+        own = next(c for c in card.candidates if c.name == card.champion)
+        yield from shortcomings(
+            cost=card.evidence.figures.expected_cost,
+            area=own.roc_auc.mean,
+            good=card.data.good / card.data.rows,
+            cost_ratio=card.cost_ratio,
+            language=self._language,
+        )
+        yield self._blind(card.chosen_blind, own)
+        limit = card.effort.search_rows
+        if limit is not None and card.data.rows > limit:
+            yield self._say("search", count=self._integer(limit))
+        labels = {c.name: c.label for c in card.candidates}
+        for bound in card.bound:
+            yield self._bound(bound, labels[bound.candidate])
+        yield from self._curves(card.curves)
+        for omission in card.omissions:
+            yield self._omission(omission)
+        yield self._stability(card.stability)
+        yield self._novelty(card.novelty)
+
+    def _say(self, key: str, **parts: str) -> str:
+        return SENTENCES[key].in_language(self._language).format(**parts)
+
+    def _integer(self, number: int) -> str:
+        return format_integer(number, self._language)
+
+    def _share(self, share: float) -> str:
+        return percent(share, self._language)
+
+    def _exact(self, number: float) -> str:
+        return decimal(number, self._language, places=4)
+
+    def _blind(self, blind: Figures, own: Metrics[Spread]) -> str:
+        return self._say(
+            "blind",
+            blind_cost=self._exact(blind.expected_cost),
+            blind_auc=self._exact(blind.roc_auc),
+            cost=self._exact(own.expected_cost.mean),
+            auc=self._exact(own.roc_auc.mean),
+        )
+
+    def _bound(self, bound: Bound, label: Text) -> str:
+        return self._say(
+            "kept" if bound.kept else "not_kept",
+            label=label.in_language(self._language),
+            gain=self._exact(bound.gain),
+            error=self._exact(bound.error),
+        )
+
+    def _curves(self, curves: tuple[Curve, ...]) -> Iterator[str]:
+        kept = [c.label.in_language(self._language) for c in curves if not c.against]
+        if kept:
+            yield self._say("curves", labels=", ".join(kept))
+        between = SENTENCES["stretch"].in_language(self._language)
+        for curve in curves:
+            if curve.against:
+                stretches = [between.format(*map(self._integer, ends)) for ends in curve.against]
+                yield self._say(
+                    "against",
+                    label=curve.label.in_language(self._language),
+                    stretches=", ".join(stretches),
+                    fall=self._share(curve.fall),
+                )
+
+    def _omission(self, omission: Omission) -> str:
+        sentence = self._say(
+            "omission",
+            label=omission.label.in_language(self._language),
+            granted=self._integer(omission.granted),
+            refused=self._integer(omission.refused),
+            share=self._share(omission.share),
+        )
+        if not omission.excessive:
+            return sentence
+        return f"{sentence} {self._say('excessive', limit=self._share(MOST_GRANTED_BY_OMISSION))}"
+
+    def _stability(self, stability: Stability | None) -> str:
+        if stability is None:
+            return self._say("unstable")
+        return self._say(
+            "stability",
+            rows=self._integer(stability.background_rows),
+            resamples=self._integer(stability.resamples),
+            refused=self._integer(stability.refused),
+            first=self._share(stability.first_reason),
+            principal=self._share(stability.principal_reasons),
+        )
+
+    def _novelty(self, worth: NoveltyWorth) -> str:
+        marked, others = worth.marked.accuracy, worth.others.accuracy
+        rows = worth.marked.n + worth.others.n
+        sentence = self._say(
+            "novelty",
+            marked=self._integer(worth.marked.n),
+            rows=self._integer(rows),
+            right=self._share(marked.value) if marked else "–",
+            low=self._share(marked.low) if marked else "–",
+            high=self._share(marked.high) if marked else "–",
+            others=self._share(others.value) if others else "–",
+        )
+        less = marked is not None and others is not None and marked.high < others.value
+        return f"{sentence} {self._say('less_sure' if less else 'as_sure')}"

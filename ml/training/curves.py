@@ -1,0 +1,67 @@
+"""The check of a model's curves against the directions that its product states."""
+
+import numpy as np
+import pandas as pd
+
+from ml.evaluation.reports import Curve
+from ml.product.definition import Product
+from ml.scoring.scorer import Scorer
+
+ROWS = 100  # whose other answers are held while one is varied
+VALUES = 100  # of the field, spread as the training rows are
+LEAST = 1e-6  # of probability; less is rounding
+
+
+def curves(
+    product: Product, scorer: Scorer, fields: pd.DataFrame, *, seed: int
+) -> tuple[Curve, ...]:
+    """Find where more of a field moves the probability against the stated direction.
+
+    Parameters
+    ----------
+    product : Product
+    scorer : Scorer
+        Of any kind; the ratios that a field is in change with it.
+    fields : DataFrame of shape (n_samples, n_fields)
+    seed : int
+        Of the sample of at most `ROWS` rows.
+
+    Returns
+    -------
+    tuple of Curve
+        One for each field with a direction.
+    """
+    rows = fields.sample(min(len(fields), ROWS), random_state=seed)
+    found = []
+    for field in product.inputs:
+        if field.monotone is None:
+            continue
+        known = fields[field.name].dropna()
+        values = np.unique(known.quantile(np.linspace(0, 1, VALUES), interpolation="nearest"))
+        repeated = rows.iloc[np.tile(np.arange(len(rows)), len(values))]
+        varied = repeated.assign(**{field.name: np.repeat(values, len(rows))})
+        probability = scorer.score_many(varied).reshape(len(values), len(rows))
+        upward = probability if field.monotone == "up" else -probability
+        against = [bool((step < -LEAST).any()) for step in np.diff(upward, axis=0)]
+        fall = np.maximum.accumulate(upward, axis=0) - upward
+        found.append(
+            Curve(
+                field=field.name,
+                label=field.label,
+                stated=field.monotone,
+                against=_stretches(values.astype(int).tolist(), against),
+                fall=float(fall.max()) if any(against) else 0.0,
+            )
+        )
+    return tuple(found)
+
+
+def _stretches(values: list[int], against: list[bool]) -> tuple[tuple[int, int], ...]:
+    """Join the intervals between values that run against the direction where they touch."""
+    joined: list[tuple[int, int]] = []
+    for first, last, runs in zip(values, values[1:], against, strict=False):
+        if runs and joined and joined[-1][1] == first:
+            joined[-1] = (joined[-1][0], last)
+        elif runs:
+            joined.append((first, last))
+    return tuple(joined)
