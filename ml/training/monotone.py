@@ -50,7 +50,7 @@ class MonotoneLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
 
     `ml.training.candidates.preparation` leaves out the last spline of each number. It is added
     again here: without it the penalty pulls a curve to its value at the largest number, and a curve
-    that may not turn pays most for that (docs/adr/0015). The result is then written without it.
+    that may not turn pays most for that (docs/adr/0016). The result is then written without it.
 
     Each step of Newton's method solves its quadratic problem within the bounds exactly, so the end
     is the same to the last digits on every processor.
