@@ -21,7 +21,7 @@ Setting = bool | int | float | str | None
 Settings = dict[str, Setting]
 # One in twenty, our own choice: above what the shipped models show, and far below the 47 % of an
 # answer whose absence a model once took for the best one.
-MOST_GRANTED_BY_OMISSION = 0.05
+MAX_GRANTED_BY_OMISSION = 0.05
 REPEATED = "repeated"  # a reason to leave a row out, beside fields that are empty
 
 
@@ -124,8 +124,8 @@ class Omission(Fact):
 
     @property
     def excessive(self) -> bool:
-        """Whether the share is above `MOST_GRANTED_BY_OMISSION`."""
-        return self.share > MOST_GRANTED_BY_OMISSION
+        """Whether the share is above `MAX_GRANTED_BY_OMISSION`."""
+        return self.share > MAX_GRANTED_BY_OMISSION
 
 
 class KnownAnswer(Fact):

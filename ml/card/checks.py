@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from ml.bundle.facts import MOST_GRANTED_BY_OMISSION, Metrics, Omission, Spread
+from ml.bundle.facts import MAX_GRANTED_BY_OMISSION, Metrics, Omission, Spread
 from ml.card.card import ModelCard
 from ml.evaluation.reports import Bound, Curve, Figures, NoveltyWorth, Stability
 from ml.product.formats import decimal, format_integer, percent
@@ -240,7 +240,7 @@ class _Checks:
         )
         if not omission.excessive:
             return sentence
-        return f"{sentence} {self._say('excessive', limit=self._share(MOST_GRANTED_BY_OMISSION))}"
+        return f"{sentence} {self._say('excessive', limit=self._share(MAX_GRANTED_BY_OMISSION))}"
 
     def _stability(self, stability: Stability | None) -> str:
         if stability is None:

@@ -17,12 +17,12 @@ from ml.scoring.scorer import Scorer
 
 # More than four principal reasons are not likely to help an applicant: Regulation B, official
 # comment 9(b)(2)-1.
-MOST = 4
+MAX_PRINCIPAL_REASONS = 4
 # A reason that weighs less than a tenth of the first is no principal one: our own choice.
-LEAST = 0.1
+MIN_RELATIVE_SHARE = 0.1
 # What has no closed form is explained by every coalition of players, 2 to their number; with more
 # than these one explanation takes minutes.
-MOST_PLAYERS = 12
+MAX_PLAYERS = 12
 
 
 class Reason(NamedTuple):
@@ -36,7 +36,7 @@ class Reason(NamedTuple):
         Its Shapley value: how much it moves the margin away from the background's mean, up for
         granting and down for refusing.
     text : Text
-        What is so of its value.
+        What it says of the value.
     principal : bool
         Whether it is one of the reasons to name to a refused applicant.
     """
@@ -79,7 +79,7 @@ class Explainer:
     ------
     ValueError
         The background has no rows, or the model no closed form and the product more than
-        `MOST_PLAYERS` players.
+        `MAX_PLAYERS` players.
     """
 
     def __init__(self, product: Product, scorer: Scorer, background: Sequence[Application]) -> None:
@@ -111,8 +111,8 @@ class Explainer:
             return LinearShares(margin, self._background, members=members, players=players)
         if isinstance(margin, KernelMargin):
             return KernelShares(margin, self._background, members=members, players=players)
-        if len(players) > MOST_PLAYERS:
-            raise ValueError(f"{len(players)} players and no closed form: at most {MOST_PLAYERS}")
+        if len(players) > MAX_PLAYERS:
+            raise ValueError(f"{len(players)} players and no closed form: at most {MAX_PLAYERS}")
         return CoalitionShares(self._scorer, background, members=self._members, players=players)
 
     def explain(self, application: Application, *, granted: bool) -> Explanation:
@@ -137,7 +137,10 @@ class Explainer:
         heaviest = -order[0][1]
         reasons = [
             Reason(
-                name, share, texts[name], not granted and place < MOST and _weighs(share, heaviest)
+                name,
+                share,
+                texts[name],
+                not granted and place < MAX_PRINCIPAL_REASONS and _weighs(share, heaviest),
             )
             for place, (name, share) in enumerate(order)
         ]
@@ -235,4 +238,4 @@ def _number(said: Field | Ratio, value: float, language: str) -> str:
 
 
 def _weighs(share: float, heaviest: float) -> bool:
-    return share < 0 and -share >= LEAST * heaviest
+    return share < 0 and -share >= MIN_RELATIVE_SHARE * heaviest

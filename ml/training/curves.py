@@ -9,7 +9,7 @@ from ml.scoring.scorer import Scorer
 
 ROWS = 100  # whose other answers are held while one is varied
 VALUES = 100  # of the field, spread as the training rows are
-LEAST = 1e-6  # of probability; less is rounding
+ROUNDING = 1e-6  # of probability; less is rounding
 
 
 def curves(
@@ -42,7 +42,7 @@ def curves(
         varied = repeated.assign(**{field.name: np.repeat(values, len(rows))})
         probability = scorer.score_many(varied).reshape(len(values), len(rows))
         upward = probability if field.monotone == "up" else -probability
-        against = [bool((step < -LEAST).any()) for step in np.diff(upward, axis=0)]
+        against = [bool((step < -ROUNDING).any()) for step in np.diff(upward, axis=0)]
         fall = np.maximum.accumulate(upward, axis=0) - upward
         found.append(
             Curve(

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from ml.product.quantities import Direction
 
 Loss = Literal["squared_hinge", "log"]
-MOST_STEPS = 100  # of Newton’s method, which took 5 to 7 on the shipped rows
+MAX_NEWTON_STEPS = 100  # of Newton’s method, which took 5 to 7 on the shipped rows
 TOLERANCE = 1e-12  # what the next step may still promise, as a share of the objective
 DECREASE = 1e-4  # that a step must bring, as a share of what the gradient promises (Armijo 1966)
 RIDGE = 1e-10  # lets the Hessian be inverted where no row pulls on the intercept
@@ -174,7 +174,7 @@ class MonotoneLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         least = np.where(bounded, 0.0, -np.inf)
         steps = np.zeros(rows.shape[1])
         value, slopes, bends = self._loss(rows @ steps)
-        for _ in range(MOST_STEPS):
+        for _ in range(MAX_NEWTON_STEPS):
             gradient = rows.T @ slopes + penalty @ steps
             hessian = (rows.T * bends) @ rows + penalty + RIDGE * np.eye(len(steps))
             # The model's minimum within the bounds, as least squares.

@@ -18,12 +18,12 @@ from ml.training.dataset import as_applications
 # in the same time; the others take four times as long, and an RBF kernel more than 10 ms.
 BACKGROUND_ROWS: dict[ScorerKind, int] = {"linear": 200, "rbf": 50, "pipeline": 50}
 # Of the training rows themselves one in a hundred counts as far from the others: our own choice.
-FAR = 0.99
+NOVELTY_QUANTILE = 0.99
 # Of a field's values in the training rows, 99.5 % are at most its highest usual one and 99.5 % at
 # least its lowest: our own choice.
-USUAL = 0.995
+USUAL_QUANTILE = 0.995
 DECIMALS, ROUNDING = 6, 1e-6
-MOST_ROWS = 5_000  # kept to measure distances to; a sample of them where there are more
+MAX_NOVELTY_ROWS = 5_000  # kept to measure distances to; a sample of them where there are more
 
 
 def background(
@@ -101,23 +101,27 @@ def neighbourhood(matrix: np.ndarray, *, numbers: int, seed: int) -> Neighbourho
     numbers : int
         How many of the first columns are numbers.
     seed : int
-        Of the sample that is taken of more than `MOST_ROWS` rows.
+        Of the sample that is taken of more than `MAX_NOVELTY_ROWS` rows.
 
     Returns
     -------
     Neighbourhood
     """
     kept = np.arange(len(matrix))
-    if len(matrix) > MOST_ROWS:
-        kept = np.sort(np.random.default_rng(seed).choice(len(matrix), MOST_ROWS, replace=False))
+    if len(matrix) > MAX_NOVELTY_ROWS:
+        kept = np.sort(
+            np.random.default_rng(seed).choice(len(matrix), MAX_NOVELTY_ROWS, replace=False)
+        )
     rows, some = matrix[kept], matrix[:, :numbers]
     # Rounded, so that another processor's last digit makes no other version of the model; outward,
     # so that the last usual value is not beyond itself.
-    lowest = np.quantile(some, 1 - USUAL, axis=0, method="lower").round(DECIMALS) - ROUNDING
-    highest = np.quantile(some, USUAL, axis=0, method="higher").round(DECIMALS) + ROUNDING
+    lowest = (
+        np.quantile(some, 1 - USUAL_QUANTILE, axis=0, method="lower").round(DECIMALS) - ROUNDING
+    )
+    highest = np.quantile(some, USUAL_QUANTILE, axis=0, method="higher").round(DECIMALS) + ROUNDING
     count = min(NEIGHBOURS + 1, len(rows))  # each row is its own nearest
     distances, _ = NearestNeighbors(n_neighbors=count).fit(rows).kneighbors(rows)
-    limit = round(float(np.quantile(distances[:, -1], FAR)), DECIMALS)
+    limit = round(float(np.quantile(distances[:, -1], NOVELTY_QUANTILE)), DECIMALS)
     beyond = (rows[:, :numbers] < lowest) | (rows[:, :numbers] > highest)
     content = io.BytesIO()
     np.savez(content, rows=rows, limit=limit, lowest=lowest, highest=highest)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 import numpy as np
 
 from ml.evaluation.reports import Bound, Figures
-from ml.explaining.reasons import MOST_PLAYERS
+from ml.explaining.reasons import MAX_PLAYERS
 from ml.product.definition import Product
 from ml.product.formats import decimal
 from ml.product.texts import LANGUAGES, Text
@@ -25,7 +25,7 @@ RULE = Text(
         "training rows (Nadeau and Bengio 2003). The better of the two SVCs decides, unless "
         "another eligible candidate is better by more than one standard error. A candidate is "
         "eligible if its single decisions can be explained exactly: the SVCs and logistic "
-        f"regression always, any other if a decision is shared among at most {MOST_PLAYERS} "
+        f"regression always, any other if a decision is shared among at most {MAX_PLAYERS} "
         "fields, those that a ratio joins counted as one. A linear candidate keeps to the "
         "directions that the product states, unless its expected cost is lower without them by "
         f"more than {DIRECTION_ERRORS} standard errors."
@@ -40,7 +40,7 @@ RULE = Text(
         "deux SVC décide, à moins qu’un autre candidat admis ne soit meilleur de plus d’une "
         "erreur type. Un candidat est admis si chacune de ses décisions s’explique exactement : "
         "les SVC et la régression logistique toujours, un autre si une décision se partage entre "
-        f"au plus {MOST_PLAYERS} champs, ceux qu’un ratio réunit comptant pour un seul. Un "
+        f"au plus {MAX_PLAYERS} champs, ceux qu’un ratio réunit comptant pour un seul. Un "
         "candidat linéaire respecte les sens de variation que le produit fixe, à moins que son "
         f"coût attendu ne soit inférieur sans eux de plus de {DIRECTION_ERRORS} erreurs types."
     ),
@@ -64,7 +64,7 @@ def explainable(product: Product, names: Iterable[str]) -> set[str]:
     -------
     set of str
     """
-    few = len(product.players) <= MOST_PLAYERS
+    few = len(product.players) <= MAX_PLAYERS
     return {name for name in names if few or name in EXPLAINED}
 
 

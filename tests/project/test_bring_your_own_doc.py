@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.explaining.reasons import MOST_PLAYERS
+from ml.explaining.reasons import MAX_PLAYERS
 from ml.product.application import Rules
 from ml.product.definition import (
     MAX_PAIRS,
@@ -91,7 +91,7 @@ def test_doc_s_example_has_every_key_and_holds_together():
 def test_doc_s_numbers_are_those_of_the_code():
     for pattern, number in (
         (r"steps must leave ([\d,]+) of them", MAX_PAIRS),
-        (r"With more than (\d+) lines", MOST_PLAYERS),
+        (r"With more than (\d+) lines", MAX_PLAYERS),
         (r"(\d+) of each are needed", FOLDS**2),
         (r"at least (\d+) good", FOLDS**2),
         (r"The bundle keeps (\d+) rows as they are", BACKGROUND_ROWS["linear"]),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 NICE = 10  # the workers, which decide, go first
 END_SECONDS = 3  # that it gets to end by itself
-FIRST_PAUSE, LONGEST_PAUSE = 1, 60  # seconds until it is started again; doubled from time to time
+MIN_PAUSE, MAX_PAUSE = 1, 60  # seconds until it is started again; doubled from time to time
 COMMAND = (sys.executable, "-m", "flask", "--app", "webapp", "challenger", "run", "--parent")
 
 
@@ -31,9 +31,9 @@ class ChallengerProcess:
         now = time.monotonic()
         if self._due is None:
             if self._process.poll() is not None:
-                lived_long = now - self._started > LONGEST_PAUSE
-                longer = FIRST_PAUSE if lived_long else self._pause * 2
-                self._pause = min(max(longer, FIRST_PAUSE), LONGEST_PAUSE)
+                lived_long = now - self._started > MAX_PAUSE
+                longer = MIN_PAUSE if lived_long else self._pause * 2
+                self._pause = min(max(longer, MIN_PAUSE), MAX_PAUSE)
                 self._due = now + self._pause
                 line = f"loan desk: the challenger ended; started again in {self._pause} s\n"
                 os.write(2, line.encode())

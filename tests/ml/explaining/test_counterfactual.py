@@ -12,7 +12,7 @@ from ml.training.export import export_scorer
 from tests.fixtures.models import with_optional
 from tests.ml.explaining.search import altered, by_force, changed, ranges_of, real, refused
 
-EVERY = ["svc_linear", "svc_rbf", "boosting"]  # a margin of each form, and none
+CHAMPIONS = ["svc_linear", "svc_rbf", "boosting"]  # a margin of each form, and none
 
 
 def found_alike(product, scorer, applications, *, ranges, threshold=0.5):
@@ -69,7 +69,7 @@ def test_nearest_granted_of_other_fields_equals_brute_force(scorer_for, product)
     assert {1, 2} <= set(kinds)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", CHAMPIONS)
 def test_nearest_granted_suggests_only_what_keeps_to_the_products_rule(scorer_for, product, name):
     scorer = scorer_for(name, product)
     rows = refused(scorer, real(product), count=60 if name == "svc_linear" else 5)

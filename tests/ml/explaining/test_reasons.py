@@ -2,7 +2,7 @@
 
 import pytest
 
-from ml.explaining.reasons import LEAST, MOST, Explainer
+from ml.explaining.reasons import MAX_PRINCIPAL_REASONS, MIN_RELATIVE_SHARE, Explainer
 from ml.product.application import as_columns
 from ml.product.samples import examples
 from tests.fixtures.models import scorer_of
@@ -24,11 +24,11 @@ def test_explain_every_real_refusal(case, product_name, name):
         assert shares == sorted(shares)  # what weighs most for refusing comes first
         principal = [reason.principal for reason in explanation.reasons]
         count = sum(principal)
-        assert 1 <= count <= MOST == 4
+        assert 1 <= count <= MAX_PRINCIPAL_REASONS == 4
         assert principal == [place < count for place in range(len(shares))]
-        assert all(s < 0 and s <= LEAST * shares[0] for s in shares[:count])
-        if count < MOST:
-            assert shares[count] > LEAST * shares[0]
+        assert all(s < 0 and s <= MIN_RELATIVE_SHARE * shares[0] for s in shares[:count])
+        if count < MAX_PRINCIPAL_REASONS:
+            assert shares[count] > MIN_RELATIVE_SHARE * shares[0]
         counts.add(count)
     assert len(refused) >= 50
     assert len(counts) > 1 or product_name == "mortgage"  # where one field decides nearly alone

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.bundle.facts import MOST_GRANTED_BY_OMISSION, Omission
+from ml.bundle.facts import MAX_GRANTED_BY_OMISSION, Omission
 from ml.product.samples import examples
 from ml.product.texts import Text
 from ml.training.dataset import as_applications
@@ -58,4 +58,4 @@ def test_omission_is_excessive_above_the_stated_share(granted, refused, share, e
     )
     assert omission.share == pytest.approx(share)
     assert omission.excessive is excessive
-    assert MOST_GRANTED_BY_OMISSION == 0.05
+    assert MAX_GRANTED_BY_OMISSION == 0.05

@@ -12,8 +12,8 @@ from ml.product.files import read_product
 from ml.scoring.novelty import NEIGHBOURS
 from ml.training.dataset import as_applications, read_rows
 from ml.training.reference import (
-    FAR,
-    MOST_ROWS,
+    MAX_NOVELTY_ROWS,
+    NOVELTY_QUANTILE,
     background,
     neighbourhood,
     ranges,
@@ -115,7 +115,7 @@ def test_neighbourhood_holds_every_row_and_the_distance_that_one_in_a_hundred_pa
     rows, limit = opened(neighbourhood(matrix, numbers=1, seed=0).content)
     assert np.array_equal(rows, matrix)
     distances = fifth(matrix)
-    assert limit == pytest.approx(np.quantile(distances, FAR), abs=1e-6)
+    assert limit == pytest.approx(np.quantile(distances, NOVELTY_QUANTILE), abs=1e-6)
     assert (distances > limit).sum() == 3
 
 
@@ -137,10 +137,10 @@ def test_neighbourhood_of_few_rows(count):
 
 
 def test_neighbourhood_of_many_rows_holds_a_sample():
-    matrix = np.random.default_rng(1).normal(size=(MOST_ROWS + 700, 2))
+    matrix = np.random.default_rng(1).normal(size=(MAX_NOVELTY_ROWS + 700, 2))
     matrix[:, 0] = np.arange(len(matrix))
     rows, limit = opened(neighbourhood(matrix, numbers=1, seed=0).content)
-    assert rows.shape == (MOST_ROWS, 2)
+    assert rows.shape == (MAX_NOVELTY_ROWS, 2)
     places = rows[:, 0].astype(int)
     assert (np.diff(places) > 0).all()  # none twice, in their order
     assert np.array_equal(rows, matrix[places])
@@ -151,7 +151,7 @@ def test_neighbourhood_of_many_rows_holds_a_sample():
 
 
 def test_neighbourhood_of_exactly_as_many_rows_as_are_kept_is_no_sample():
-    matrix = np.random.default_rng(2).normal(size=(MOST_ROWS, 2))
+    matrix = np.random.default_rng(2).normal(size=(MAX_NOVELTY_ROWS, 2))
     assert np.array_equal(opened(neighbourhood(matrix, numbers=1, seed=0).content)[0], matrix)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ml.evaluation.performance import figures
 from ml.evaluation.reports import Figures
-from ml.explaining.reasons import MOST_PLAYERS
+from ml.explaining.reasons import MAX_PLAYERS
 from ml.product.definition import Product
 from ml.product.files import read_product
 from ml.training.candidates import SVC_KERNELS, UNBOUND, candidates
@@ -183,7 +183,7 @@ def with_flags(product, count):
 def test_explainable_others_up_to_so_many_players(product):
     names = {c.name for c in candidates(product, seed=0)}
     # Eleven fields, of which the one ratio joins two.
-    room = MOST_PLAYERS - 10
+    room = MAX_PLAYERS - 10
     assert explainable(product, names) == names
     assert explainable(with_flags(product, room), names) == names
     assert explainable(with_flags(product, room + 1), names) == EXPLAINED
@@ -191,8 +191,8 @@ def test_explainable_others_up_to_so_many_players(product):
 
 
 def test_rule_states_the_number_of_players_in_both_languages():
-    assert f" {MOST_PLAYERS} fields" in RULE.en
-    assert f" {MOST_PLAYERS} champs" in RULE.fr
+    assert f" {MAX_PLAYERS} fields" in RULE.en
+    assert f" {MAX_PLAYERS} champs" in RULE.fr
 
 
 @pytest.mark.parametrize(("gain", "kept"), [(-0.1, True), (0.98, True), (1.02, False)])

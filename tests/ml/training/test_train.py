@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from ml.bundle.facts import Effort
 from ml.evaluation.performance import METRICS, figures
-from ml.explaining.reasons import MOST_PLAYERS
+from ml.explaining.reasons import MAX_PLAYERS
 from ml.product.application import InvalidData
 from ml.product.definition import Product
 from ml.product.samples import examples
@@ -239,7 +239,7 @@ def light(name, classifier, grid):
 def test_train_lets_none_decide_that_cannot_be_explained(product):
     """The tree is always right, but the product has too many fields to explain its decisions."""
     term, flag = (product.by_name[name] for name in ("loan_term_months", "adverse_credit_record"))
-    flags = [flag.model_copy(update={"name": f"flag_{i}"}) for i in range(MOST_PLAYERS)]
+    flags = [flag.model_copy(update={"name": f"flag_{i}"}) for i in range(MAX_PLAYERS)]
     wide = of_fields(product, [term, *flags], amount="loan_term_months", ratios=[])
     fields = pd.DataFrame(examples(wide, count=150, seed=0))
     good = fields["flag_3"].to_numpy()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ml.explaining.counterfactual import nearest_granted
-from ml.explaining.reasons import LEAST, MOST
+from ml.explaining.reasons import MAX_PRINCIPAL_REASONS, MIN_RELATIVE_SHARE
 from ml.product.texts import LANGUAGES
 from webapp.decisions import explanations, search, service
 from webapp.extensions import db
@@ -66,13 +66,13 @@ def test_refusal_gives_its_reasons(post, refusals, bundle, product):
         assert shares == sorted(shares)
         many = sum(r["principal"] for r in reasons)
         assert [r["principal"] for r in reasons] == [i < many for i in range(len(reasons))]
-        assert all(share <= LEAST * shares[0] for share in shares[:many])
+        assert all(share <= MIN_RELATIVE_SHARE * shares[0] for share in shares[:many])
         assert shares[0] < 0
         score = bundle.scorer.score(application)
         whole = bundle.scorer.margin.one(score.row) - bundle.explainer.base
         assert sum(shares) == pytest.approx(whole, abs=1e-9)
         principals.add(many)
-    assert 1 <= min(principals) < max(principals) == MOST
+    assert 1 <= min(principals) < max(principals) == MAX_PRINCIPAL_REASONS
 
 
 def test_refusal_says_its_reasons_in_the_language_asked(post, api_key, refused, bundle):
