@@ -21,7 +21,7 @@ from ml.product.files import parse_product
 from ml.product.quantities import PolicyRule, Ratio
 from ml.product.samples import examples
 from ml.product.texts import PLAIN, Wording
-from ml.training.reference import BACKGROUND_ROWS, MOST_ROWS
+from ml.training.reference import BACKGROUND_ROWS, MAX_NOVELTY_ROWS
 from ml.training.train import FOLDS
 
 DOC = (Path(__file__).parents[2] / "docs/bring-your-own.md").read_text()
@@ -95,6 +95,6 @@ def test_doc_s_numbers_are_those_of_the_code():
         (r"(\d+) of each are needed", FOLDS**2),
         (r"at least (\d+) good", FOLDS**2),
         (r"The bundle keeps (\d+) rows as they are", BACKGROUND_ROWS["linear"]),
-        (r"up to ([\d,]+) as the\s+model sees them", MOST_ROWS),
+        (r"up to ([\d,]+) as the\s+model sees them", MAX_NOVELTY_ROWS),
     ):
         assert int(re.search(pattern, DOC)[1].replace(",", "")) == number, pattern

@@ -1,5 +1,6 @@
 """The page of a decision: why it fell so, what would have changed it, what if its model is gone."""
 
+from collections import defaultdict
 from xml.etree.ElementTree import Element
 
 import pytest
@@ -20,12 +21,17 @@ REASONS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def real_refusals(origin, bundle):
-    """Some of the training rows that the model refuses."""
-    rows = as_applications(origin.rows.fields)
-    refusals = [a for a in rows if bundle.scorer.score(a).probability < bundle.threshold]
-    return refusals[:24]
+@pytest.fixture(scope="module")
+def real_refusals(origin, bundle, product):
+    """A few of the training rows that the model refuses, of each kind of what would change it."""
+    of_kind = defaultdict(list)
+    this = {"threshold": bundle.threshold, "ranges": bundle.ranges}
+    for application in as_applications(origin.rows.fields):
+        if bundle.scorer.score(application).probability < bundle.threshold:
+            changes = nearest_granted(product, bundle.scorer, application, **this)
+            missing = application["monthly_income"] is None
+            of_kind[missing, *(tuple(s.values) for s in changes.suggestions)].append(application)
+    return [application for some in of_kind.values() for application in some[:3]]
 
 
 def said(element: Element) -> str:

@@ -1,0 +1,60 @@
+"""Measure what would change a refusal, over all refused rows: python -m bench.suggestions."""
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import click
+import numpy as np
+
+from ml.bundle.reader import Bundle, read_bundle
+from ml.explaining.counterfactual import Changes, nearest_granted
+from ml.product.application import Application
+from ml.training.dataset import as_applications, read_rows
+
+
+def outcome(bundle: Bundle, application: Application, changes: Changes) -> str:
+    """Return what was found for a refused application."""
+    if changes.suggestions:
+        return "one change" if len(changes.suggestions[0].values) == 1 else "a pair"
+    rules = bundle.product.policy_rules
+    missing = any(application[name] is None for rule in rules for name in rule.inputs)
+    return "an answer is missing" if missing else "none"
+
+
+@click.command()
+@click.option(
+    "--bundle",
+    "folders",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    default=["models/consumer_credit", "models/mortgage"],
+    show_default=True,
+)
+def main(folders: tuple[Path, ...]) -> None:
+    """Search suggestions for every refused row of the data that each bundle was trained on."""
+    for folder in folders:
+        bundle = read_bundle(folder)
+        fields = read_rows(bundle.product, bundle.product.data_file).fields
+        probability = bundle.scorer.score_many(fields)
+        refused = as_applications(fields[probability < bundle.threshold])
+        outcomes, seconds = Counter[str](), []
+        for application in refused:
+            start = time.process_time()
+            changes = nearest_granted(
+                bundle.product,
+                bundle.scorer,
+                application,
+                threshold=bundle.threshold,
+                ranges=bundle.ranges,
+            )
+            seconds.append(time.process_time() - start)
+            outcomes[outcome(bundle, application, changes)] += 1
+        median, high, largest = 1000 * np.quantile(seconds, [0.5, 0.95, 1])
+        found = ", ".join(f"{name} {count}" for name, count in sorted(outcomes.items()))
+        click.echo(f"{bundle.version}: {len(refused)} refused: {found}")
+        click.echo(f"  median {median:.1f} ms, 95 % {high:.1f} ms, largest {largest:.1f} ms")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m bench.suggestions")
