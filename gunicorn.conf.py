@@ -73,15 +73,17 @@ def _check_address(server):
     """Stop with one line where the address cannot be used: gunicorn would try five times."""
     if {"GUNICORN_FD", "LISTEN_FDS"} & os.environ.keys():
         return  # the socket is another process's, and open already
-    [address] = server.cfg.address
-    host, _, port = settings.bind.rpartition(":")
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        other = f"LOAN_BIND={host}:{int(port) % MAX_PORT + 1}"
-        _stop(f"LOAN_BIND: {settings.bind}: {error.strerror}. Choose another, such as {other}")
+    for address in server.cfg.address:
+        if isinstance(address, str):
+            continue  # a UNIX socket
+        host, port = address[:2]
+        try:
+            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except OSError as error:
+            other = f"LOAN_BIND={host}:{port % MAX_PORT + 1}"
+            _stop(f"LOAN_BIND: {host}:{port}: {error.strerror}. Choose another, such as {other}")
 
 
 def on_starting(server):
@@ -121,8 +123,8 @@ def on_reload(server):
     pin_at_reload(settings, server.log)
     try:
         _make_application()
-    except InvalidSetting as error:
-        server.log.error("Still serving by the settings before: %s", error)
+    except Exception:  # such as a template of a newer release: an error here would end gunicorn
+        server.log.exception("Still serving with the settings and templates from before")
     _end_challenger(server)
     _start_challenger(server)
 

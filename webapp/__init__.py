@@ -36,8 +36,8 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["settings"] = config
     logs.init_app(app, config)
     metrics.init_app(app)
+    incoming.init_app(app)  # reads the body before the request takes a slot
     slots.init_app(app, config.threads)
-    incoming.init_app(app)
     extensions.db.init_app(app)
     transaction.init_app(app)
     if config.database.startswith("sqlite"):

@@ -267,11 +267,11 @@ def _secret_files(chosen: str) -> dict[str, str]:
     try:
         files = [f for f in folder.iterdir() if f.name.upper().startswith(PREFIX)]
     except OSError as error:
-        if not chosen and isinstance(error, FileNotFoundError):
+        if folder == SECRETS_DIR and isinstance(error, FileNotFoundError | PermissionError):
             return {}
         raise InvalidSetting(f"{variable('secrets_dir')}: {folder}: {error.strerror}") from None
     # Docker and Kubernetes let every user of a container read its secrets, and nobody else.
-    forbidden = 0o007 if chosen else 0
+    forbidden = 0 if folder == SECRETS_DIR else 0o007
     settings = {}
     for file in files:
         text = settings[file.name[len(PREFIX) :].lower()] = _read_secret(file, forbidden=forbidden)

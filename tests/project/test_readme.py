@@ -195,6 +195,7 @@ def test_docker_s_commands_have_their_files():
         tuple(shlex.split("docker exec loan-desk flask --app webapp users set-password admin")),
         ("docker", "compose", "up", "-d"),
         ("docker", "compose", "logs", "prepare"),
+        tuple(shlex.split("docker compose exec web flask --app webapp users set-password admin")),
     }
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "EXPOSE 5000" in dockerfile

@@ -227,6 +227,7 @@ def test_secrets_of_a_container_may_have_any_mode(secret_files, monkeypatch):
     (folder / "loan_secret_key").chmod(0o444)  # as Docker mounts them
     monkeypatch.setattr("webapp.config.SECRETS_DIR", folder)
     assert read().secret() == "k" * 40
+    assert read(LOAN_SECRETS_DIR=str(folder)).secret() == "k" * 40
 
 
 def test_secret_is_made_once(tmp_path):

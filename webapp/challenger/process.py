@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 
 NICE = 10  # the workers, which decide, go first
+LOOK_SECONDS = 1  # from one look at the process to the next
 END_SECONDS = 3  # that it gets to end by itself
 MIN_PAUSE, MAX_PAUSE = 1, 60  # seconds until it is started again; doubled from time to time
 COMMAND = (sys.executable, "-m", "flask", "--app", "webapp", "challenger", "run", "--parent")
@@ -23,8 +24,13 @@ class ChallengerProcess:
         self._due: float | None = None  # when to start it again; None while it runs
         self._process = self._start()
         # The handler must not log: the signal may come while a line is being written.
-        signal.signal(signal.SIGALRM, lambda *_: self.look())
-        signal.setitimer(signal.ITIMER_REAL, 1, 1)
+        signal.signal(signal.SIGALRM, self._alarm)
+        signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS)
+
+    def _alarm(self, *_: object) -> None:
+        self.look()
+        # Only now: a start that takes long must not be interrupted by another.
+        signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS)
 
     def look(self) -> None:
         """Start the process again if it has ended, after a pause that grows."""

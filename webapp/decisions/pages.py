@@ -201,7 +201,7 @@ def offer(product: Product, inputs: Application, values: dict[str, int]) -> str:
 def _no_value(field: Field, low: int, high: int) -> str:
     return str(
         _(
-            "%(label)s: no other value from %(low)s to %(high)s would be enough on its own",
+            "%(label)s: no other value from %(low)s to %(high)s can be suggested on its own",
             label=words(field.label),
             low=integer(low),
             high=_with_unit(field, high),

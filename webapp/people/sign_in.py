@@ -69,7 +69,8 @@ def _refuse_unreadable_next() -> None:
 def _log_refused(response: Response) -> Response:
     if "hashing" in g and response.status_code == 200:  # a sign-in that succeeds redirects
         name = request.form.get("username", "")
-        user = db.session.scalar(select(User.id).where(User.username == name))
+        known = select(User.id).where(User.username == name)
+        user = None if "\0" in name else db.session.scalar(known)  # PostgreSQL refuses a NUL
         log.warning("refused a sign-in: %s", f"user {user}" if user else "no such user")
     return response
 

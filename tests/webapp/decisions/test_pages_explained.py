@@ -113,11 +113,11 @@ def test_show_bars_of_shares_that_are_all_zero(put, signed_in, read_page, refuse
 SUGGESTED = {
     "en": {
         "offer": "A loan of {} EUR over {} months would be granted (probability {}%)",
-        "loan_amount": "Loan amount: no other value from {} to {} EUR would be enough on its own",
-        "loan_term_months": "Term: no other value from {} to {} months would be enough on its own",
+        "loan_amount": "Loan amount: no other value from {} to {} EUR can be suggested on its own",
+        "loan_term_months": "Term: no other value from {} to {} months can be suggested on its own",
         "found": "All else equal, in steps of 50 EUR and 6 months. "
-        "No smaller change would be enough.",
-        "nothing": "A lower amount together with another value would not be enough either.",
+        "No smaller change can be suggested.",
+        "nothing": "A lower amount together with another value cannot be suggested either.",
         "rule": "Suggested only where the instalment is covered by income less expenses.",
         "lacking": "Nothing is suggested without an answer to: Monthly income. "
         "It is needed to check whether the instalment is covered by income less expenses.",
@@ -125,11 +125,13 @@ SUGGESTED = {
     "fr": {
         "offer": "Un prêt de {} EUR sur {} mois serait accordé (probabilité {} %)",
         "loan_amount": "Montant du prêt : aucune autre valeur de {} à {} EUR "
-        "ne suffirait à elle seule",
-        "loan_term_months": "Durée : aucune autre valeur de {} à {} mois ne suffirait à elle seule",
+        "ne peut être proposée seule",
+        "loan_term_months": "Durée : aucune autre valeur de {} à {} mois "
+        "ne peut être proposée seule",
         "found": "Toutes choses égales par ailleurs, par pas de 50 EUR et 6 mois. Aucun changement "
-        "moindre ne suffirait.",
-        "nothing": "Un montant inférieur combiné à une autre valeur ne suffirait pas non plus.",
+        "moindre ne peut être proposé.",
+        "nothing": "Un montant inférieur combiné à une autre valeur "
+        "ne peut pas être proposé non plus.",
         "rule": "Proposé seulement si la mensualité est couverte par le revenu moins les charges.",
         "lacking": "Aucune proposition sans cette réponse : Revenu mensuel. "
         "Elle est nécessaire pour vérifier que la mensualité est couverte par le revenu moins "

@@ -9,9 +9,6 @@ from tests.fixtures.databases import CLERK, PASSWORD
 from tests.fixtures.desk import token
 from webapp.people import sign_in as guard
 
-ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-pytestmark = ON_ONE
-
 
 @pytest.fixture
 def sign_in(client):
@@ -29,6 +26,11 @@ def test_sign_in_by_json_is_refused(client, body):
     headers = {"X-CSRFToken": token(client, "/login"), "Content-Type": "application/json"}
     answer = client.post("/login", data=body.encode(), headers=headers)
     assert answer.status_code == 415
+
+
+def test_sign_in_with_a_nul_in_the_name_is_refused(sign_in):
+    """PostgreSQL takes no NUL in a text."""
+    assert sign_in(username="cl\0erk").status_code == 200
 
 
 def test_sign_in_over_long_password_is_refused(sign_in):
