@@ -124,7 +124,7 @@ class Config(BaseSettings):
     )
     challenger: str = Field(
         default="",
-        description="A candidate in that folder that scores beside the model, unseen; empty: none.",
+        description="A candidate there that scores decisions in the background; empty: none.",
     )
     secret_key: Annotated[str, StringConstraints(min_length=MIN_SECRET_LENGTH)] = Field(
         default="",
