@@ -27,8 +27,8 @@ class Verdict(NamedTuple):
     normalised : dict of str to float or list of int
         Each field as the model sees it.
     novelty : float
-        The distance of the application from the training data, relative to the limit that
-        `ml.scoring.novelty` sets.
+        How unusual the application is, as `ml.scoring.novelty.Novelty.measure` says: by its
+        distance from the training rows or by one number alone. Above 1 it is marked.
     reasons : list of Reason or None
         The reasons of a refusal; None for a grant, which is explained only on request.
     """

@@ -7,6 +7,7 @@ from ml.bundle.facts import (
     Metrics,
     Moment,
     Omission,
+    ScorerKind,
     Settings,
     Spread,
     TrainingData,
@@ -111,6 +112,7 @@ class ModelCard(CardContent):
     seed: int
     effort: Effort
     champion: str
+    scorer: ScorerKind
     rule: Text
     product: CardProduct
     reason: Text
@@ -171,6 +173,7 @@ def model_card(bundle: Bundle) -> ModelCard:
         seed=manifest.seed,
         effort=manifest.effort,
         champion=manifest.champion,
+        scorer=manifest.scorer,
         rule=manifest.rule,
         product=CardProduct(name=product.name, label=product.label),
         reason=manifest.reason,

@@ -3,9 +3,17 @@
 import math
 from collections.abc import Iterator
 
-from ml.bundle.facts import MAX_GRANTED_BY_OMISSION, Metrics, Omission, Spread
+from ml.bundle.facts import MAX_GRANTED_BY_OMISSION, Metrics, Omission, ScorerKind, Spread
 from ml.card.card import ModelCard
-from ml.evaluation.reports import Bound, Curve, Figures, NoveltyWorth, Stability
+from ml.evaluation.intervals import difference
+from ml.evaluation.reports import (
+    CURVE_ROWS,
+    CURVE_VALUES,
+    Bound,
+    Figures,
+    NoveltyWorth,
+    Stability,
+)
 from ml.product.formats import decimal, format_integer, percent
 from ml.product.texts import Text
 
@@ -31,22 +39,23 @@ SENTENCES = {
         "champion sont de {cost} et {auc}.",
     ),
     "search": Text(
-        en="Settings were chosen on {count} rows of each training fold, drawn with the same share "
-        "of good ones; the models were then fitted on all rows.",
-        fr="Les réglages ont été choisis sur {count} lignes de chaque pli d’apprentissage, tirées "
-        "avec la même part de bons ; les modèles ont ensuite été ajustés sur toutes les lignes.",
+        en="Settings were chosen on at most {count} rows of each training set, drawn with the same "
+        "share of good ones; the models were then fitted on all its rows.",
+        fr="Les réglages ont été choisis sur {count} lignes au plus de chaque jeu d’apprentissage, "
+        "tirées avec la même part de bons ; les modèles ont ensuite été ajustés sur toutes ses "
+        "lignes.",
     ),
     "kept": Text(
-        en="{label} keeps to the directions that the product states: that adds {gain} to its "
-        "expected cost (standard error {error}).",
-        fr="{label} respecte les sens de variation que le produit fixe : cela ajoute {gain} à son "
-        "coût attendu (erreur type {error}).",
+        en="{label} keeps to the directions that the product states: its expected cost with them, "
+        "less that without, is {gain} (standard error {error}).",
+        fr="{label} respecte les sens de variation que le produit fixe : son coût attendu avec "
+        "eux, moins celui sans eux, est de {gain} (erreur type {error}).",
     ),
     "not_kept": Text(
-        en="{label} does not keep to the directions that the product states: that would add {gain} "
-        "to its expected cost (standard error {error}).",
-        fr="{label} ne respecte pas les sens de variation que le produit fixe : cela ajouterait "
-        "{gain} à son coût attendu (erreur type {error}).",
+        en="{label} does not keep to the directions that the product states: its expected cost "
+        "with them, less that without, is {gain} (standard error {error}).",
+        fr="{label} ne respecte pas les sens de variation que le produit fixe : son coût attendu "
+        "avec eux, moins celui sans eux, est de {gain} (erreur type {error}).",
     ),
     "curves": Text(
         en="More of a field never moves the probability against the direction that is stated for "
@@ -59,6 +68,12 @@ SENTENCES = {
         "other way by up to {fall}.",
         fr="{label} varie contre le sens fixé de {stretches} : la probabilité va dans l’autre "
         "sens, jusqu’à {fall}.",
+    ),
+    "sampled": Text(
+        en="Looked at in a sample: at most {rows} training rows, with at most {values} values of "
+        "the field.",
+        fr="Examiné sur un échantillon : au plus {rows} lignes d’apprentissage, avec au plus "
+        "{values} valeurs du champ.",
     ),
     "stretch": Text(en="{} to {}", fr="{} à {}"),
     "omission": Text(
@@ -74,25 +89,35 @@ SENTENCES = {
         "parle pour l’accord.",
     ),
     "stability": Text(
-        en="Reasons compare with {rows} training rows. With training rows drawn anew ({resamples} "
-        "draws, {refused} refusals), the first reason is another one in {first} of the "
-        "explanations, and the set of principal reasons in {principal}.",
-        fr="Les motifs comparent à {rows} lignes d’apprentissage. Avec des lignes tirées à nouveau "
-        "({resamples} tirages, {refused} refus), le premier motif est un autre dans {first} des "
-        "explications, et l’ensemble des motifs principaux dans {principal}.",
+        en="Reasons compare with {rows} training rows. The model stays the same and only these "
+        "rows are drawn again from resampled training rows ({resamples} times): of {refused} "
+        "refused rows, which the model was trained on, the first reason is another one in {first} "
+        "of the explanations, and the set of principal reasons in {principal}.",
+        fr="Les motifs comparent à {rows} lignes d’apprentissage. Le modèle reste le même et "
+        "seules ces lignes sont tirées à nouveau, de lignes d’apprentissage rééchantillonnées "
+        "({resamples} fois) : pour {refused} lignes refusées, sur lesquelles le modèle a été "
+        "entraîné, le premier motif est un autre dans {first} des explications, et l’ensemble des "
+        "motifs principaux dans {principal}.",
     ),
-    "unstable": Text(
+    "too_slow": Text(
         en="How much reasons depend on the rows that they compare with was not measured: one "
         "explanation of this kind of model takes too long.",
         fr="La dépendance des motifs aux lignes comparées n’a pas été mesurée : une explication de "
         "ce type de modèle prend trop de temps.",
     ),
+    "none_refused": Text(
+        en="How much reasons depend on the rows that they compare with was not measured: the model "
+        "refuses none of the rows that it was trained on.",
+        fr="La dépendance des motifs aux lignes comparées n’a pas été mesurée : le modèle ne "
+        "refuse aucune des lignes sur lesquelles il a été entraîné.",
+    ),
     "novelty": Text(
         en="Unusual applications: {marked} of {rows} training rows are marked so. The decision is "
-        "right in {right} of them ({low} to {high}) and in {others} of the others.",
+        "right in {right} of them ({low} to {high}) and in {others} of the others ({others_low} to "
+        "{others_high}).",
         fr="Demandes atypiques : {marked} lignes d’apprentissage sur {rows} sont signalées. La "
         "décision est juste pour {right} d’entre elles ({low} à {high}) et pour {others} des "
-        "autres.",
+        "autres ({others_low} à {others_high}).",
     ),
     "less_sure": Text(
         en="So decisions on marked rows are less accurate.",
@@ -180,10 +205,10 @@ class _Checks:
         labels = {c.name: c.label for c in card.candidates}
         for bound in card.bound:
             yield self._bound(bound, labels[bound.candidate])
-        yield from self._curves(card.curves)
+        yield from self._curves(card)
         for omission in card.omissions:
             yield self._omission(omission)
-        yield self._stability(card.stability)
+        yield self._stability(card.stability, card.scorer)
         yield self._novelty(card.novelty)
 
     def _say(self, key: str, **parts: str) -> str:
@@ -215,12 +240,12 @@ class _Checks:
             error=self._exact(bound.error),
         )
 
-    def _curves(self, curves: tuple[Curve, ...]) -> Iterator[str]:
-        kept = [c.label.in_language(self._language) for c in curves if not c.against]
+    def _curves(self, card: ModelCard) -> Iterator[str]:
+        kept = [c.label.in_language(self._language) for c in card.curves if not c.against]
         if kept:
             yield self._say("curves", labels=", ".join(kept))
         between = SENTENCES["stretch"].in_language(self._language)
-        for curve in curves:
+        for curve in card.curves:
             if curve.against:
                 stretches = [between.format(*map(self._integer, ends)) for ends in curve.against]
                 yield self._say(
@@ -229,6 +254,11 @@ class _Checks:
                     stretches=", ".join(stretches),
                     fall=self._share(curve.fall),
                 )
+        # Bounds on the coefficients hold for every value; anything else was looked at.
+        bounded = any(b.candidate == card.champion and b.kept for b in card.bound)
+        if card.curves and not bounded:
+            rows, values = self._integer(CURVE_ROWS), self._integer(CURVE_VALUES)
+            yield self._say("sampled", rows=rows, values=values)
 
     def _omission(self, omission: Omission) -> str:
         sentence = self._say(
@@ -242,9 +272,9 @@ class _Checks:
             return sentence
         return f"{sentence} {self._say('excessive', limit=self._share(MAX_GRANTED_BY_OMISSION))}"
 
-    def _stability(self, stability: Stability | None) -> str:
+    def _stability(self, stability: Stability | None, kind: ScorerKind) -> str:
         if stability is None:
-            return self._say("unstable")
+            return self._say("too_slow" if kind == "pipeline" else "none_refused")
         return self._say(
             "stability",
             rows=self._integer(stability.background_rows),
@@ -265,6 +295,8 @@ class _Checks:
             low=self._share(marked.low) if marked else "–",
             high=self._share(marked.high) if marked else "–",
             others=self._share(others.value) if others else "–",
+            others_low=self._share(others.low) if others else "–",
+            others_high=self._share(others.high) if others else "–",
         )
-        less = marked is not None and others is not None and marked.high < others.value
+        less = marked is not None and others is not None and difference(marked, others).high < 0
         return f"{sentence} {self._say('less_sure' if less else 'as_sure')}"

@@ -1,6 +1,5 @@
 """Fairness: what decisions do to each group of a protected field."""
 
-import math
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -8,7 +7,7 @@ import pandas as pd
 from scipy.stats.contingency import relative_risk
 
 from ml.evaluation.groups import area, holm, miscalibration
-from ml.evaluation.intervals import CONFIDENCE_LEVEL, wilson
+from ml.evaluation.intervals import CONFIDENCE_LEVEL, difference, wilson
 from ml.evaluation.reports import (
     AttributeReport,
     Estimate,
@@ -242,12 +241,14 @@ def _compare(own: _Rates, base: _Rates, limits: Fairness) -> _Compared:
     if own is base:
         return _Compared("reference", ("calibration",) if miscalibrated else ())
     lower, higher = sorted((own.grant_rate.value, base.grant_rate.value))
-    difference = _difference(own.opportunity, base.opportunity)
+    gap = None
+    if own.opportunity and base.opportunity:
+        gap = difference(own.opportunity, base.opportunity)
     # Rounded: in binary 0.8 - 0.7 is more than 0.1, and 0.72 / 0.9 less than 0.8.
     outside: dict[Finding, bool | None] = {
         "grant_ratio": round(lower / higher, 9) < limits.grant_ratio if higher else None,
-        "equal_opportunity_difference": round(abs(difference.value), 9) > limits.difference
-        if difference
+        "equal_opportunity_difference": round(abs(gap.value), 9) > limits.difference
+        if gap
         else None,
         "calibration": miscalibrated,
     }
@@ -259,7 +260,7 @@ def _compare(own: _Rates, base: _Rates, limits: Fairness) -> _Compared:
         "outside" if findings else checked,
         findings,
         grant_ratio=_ratio(own, base),
-        difference=difference,
+        difference=gap,
     )
 
 
@@ -276,12 +277,3 @@ def _ratio(own: _Rates, base: _Rates) -> Ratio | None:
     # Katz's method has no end where the group has no grants, and no width where all have them.
     ends = (float(low), float(high)) if low < high else (None, None)
     return Ratio(value=own.grant_rate.value / base.grant_rate.value, low=ends[0], high=ends[1])
-
-
-def _difference(own: Estimate | None, base: Estimate | None) -> Estimate | None:
-    if own is None or base is None:
-        return None
-    value = own.value - base.value
-    below = math.hypot(own.value - own.low, base.high - base.value)
-    above = math.hypot(own.high - own.value, base.value - base.low)
-    return Estimate(value=value, low=value - below, high=value + above)

@@ -1,7 +1,9 @@
-"""Confidence intervals of proportions."""
+"""Confidence intervals of proportions and of their differences."""
 
 import math
 from statistics import NormalDist
+
+from ml.evaluation.reports import Estimate
 
 CONFIDENCE_LEVEL = 0.95
 
@@ -28,3 +30,21 @@ def wilson(count: int, *, total: int) -> tuple[float, float]:
     low, high = (centre - half) / (1 + weight), (centre + half) / (1 + weight)
     # Rounding errors would leave the exact bounds 0 and 1 just missed.
     return low if count else 0.0, high if count < total else 1.0
+
+
+def difference(own: Estimate, base: Estimate) -> Estimate:
+    """Return a proportion less another of other cases, by Newcombe's hybrid score (1998).
+
+    Parameters
+    ----------
+    own, base : Estimate
+        With the intervals of `wilson`.
+
+    Returns
+    -------
+    Estimate
+    """
+    value = own.value - base.value
+    below = math.hypot(own.value - own.low, base.high - base.value)
+    above = math.hypot(own.high - own.value, base.value - base.low)
+    return Estimate(value=value, low=value - below, high=value + above)

@@ -10,6 +10,8 @@ from ml.product.quantities import Direction
 from ml.product.texts import Text
 
 Count = Annotated[int, Field(ge=0)]
+CURVE_ROWS = 100  # at most, whose other answers are held while one is varied
+CURVE_VALUES = 100  # at most, of the field, spread as the training rows are
 Finding = Literal["grant_ratio", "equal_opportunity_difference", "calibration"]
 
 

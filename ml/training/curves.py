@@ -3,12 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from ml.evaluation.reports import Curve
+from ml.evaluation.reports import CURVE_ROWS, CURVE_VALUES, Curve
 from ml.product.definition import Product
 from ml.scoring.scorer import Scorer
 
-ROWS = 100  # whose other answers are held while one is varied
-VALUES = 100  # of the field, spread as the training rows are
 ROUNDING = 1e-6  # of probability; less is rounding
 
 
@@ -24,20 +22,21 @@ def curves(
         Of any kind; the ratios that a field is in change with it.
     fields : DataFrame of shape (n_samples, n_fields)
     seed : int
-        Of the sample of at most `ROWS` rows.
+        Of the sample of at most `CURVE_ROWS` rows.
 
     Returns
     -------
     tuple of Curve
-        One for each field with a direction.
+        One for each field with a direction. Ratios, which follow from fields, are not checked.
     """
-    rows = fields.sample(min(len(fields), ROWS), random_state=seed)
+    rows = fields.sample(min(len(fields), CURVE_ROWS), random_state=seed)
     found = []
     for field in product.inputs:
         if field.monotone is None:
             continue
         known = fields[field.name].dropna()
-        values = np.unique(known.quantile(np.linspace(0, 1, VALUES), interpolation="nearest"))
+        shares = np.linspace(0, 1, CURVE_VALUES)
+        values = np.unique(known.quantile(shares, interpolation="nearest"))
         repeated = rows.iloc[np.tile(np.arange(len(rows)), len(values))]
         varied = repeated.assign(**{field.name: np.repeat(values, len(rows))})
         probability = scorer.score_many(varied).reshape(len(values), len(rows))

@@ -46,7 +46,9 @@ class MonotoneLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
     A sum of B-splines never falls if their coefficients never do (de Boor, "A practical guide to
     splines", 1978). So the coefficients are written as sums of steps that are at least 0.
 
-    An answer that is left out counts no more than the worst one, so silence never pays.
+    A number with a direction that is left out counts no more than the worst answer, provided that a
+    training row lacks it. Without such a row, its indicator has no weight, and it counts as what
+    stands in for it.
 
     `ml.training.candidates.preparation` leaves out the last spline of each number. It is added
     again here: without it the penalty pulls a curve to its value at the largest number, and a curve

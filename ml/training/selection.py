@@ -151,7 +151,7 @@ def choose(
     )
     first = compared.best(folds)
     if first not in may_decide and compared.gain(first, champion, "expected_cost")[0] > 0:
-        barred = _barred(first, compared.gain(first, champion, "expected_cost")[0])
+        barred = _barred(first, _numbers(*compared.gain(first, champion, "expected_cost")))
         reason = Text(en=f"{reason.en} {barred.en}", fr=f"{reason.fr} {barred.fr}")
     return champion, reason
 
@@ -192,9 +192,10 @@ def chosen_blind(
 ) -> Figures:
     """Judge the rule of choice itself: in each outer fold, by what it chooses in the others.
 
-    The champion's own figures come from the folds that chose it, which flatters them; these do not
-    (Varma and Simon 2006, "Bias in error estimation when using cross-validation for model
-    selection").
+    The champion's own figures come from the folds that chose it, which flatters them (Varma and
+    Simon 2006, "Bias in error estimation when using cross-validation for model selection"). This
+    flatters less, but is not free of it: the models that give the other folds' figures, by which
+    is chosen, were trained on rows of the judged fold.
 
     Parameters
     ----------
@@ -258,8 +259,7 @@ def _kept(compared: PairedFolds, svc: str, eligible: list[str]) -> Text:
     )
 
 
-def _barred(name: str, gain: float) -> Text:
-    lower = _number(gain)
+def _barred(name: str, lower: Text) -> Text:
     return Text(
         en=f"The cost of {name} is lower by {lower.en}, but it is not eligible.",
         fr=f"Le coût de {name} est inférieur de {lower.fr}, mais il n’est pas admis.",

@@ -27,7 +27,7 @@ def stability(
     threshold: float,
     seed: int,
 ) -> Stability | None:
-    """Explain refused rows against backgrounds of training rows drawn anew with replacement.
+    """Explain refused training rows against backgrounds of resampled training rows.
 
     Parameters
     ----------
@@ -35,6 +35,7 @@ def stability(
     scorer : Scorer
         The model stays the same; only the background changes.
     fields : DataFrame of shape (n_samples, n_fields)
+        The rows that the model was trained on.
     kind : {"linear", "rbf", "pipeline"}
     threshold : float
     seed : int
@@ -42,7 +43,7 @@ def stability(
     Returns
     -------
     Stability or None
-        None where nothing is refused, or where one explanation takes too long to make thousands.
+        None where nothing is refused, or for a pipeline, whose explanations take too long.
     """
     probability = scorer.score_many(fields)
     places = np.flatnonzero(probability < threshold)

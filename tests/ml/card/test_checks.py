@@ -71,38 +71,58 @@ def test_checks_list_each_curve_that_runs_against_its_direction(card):
 def test_checks_say_what_keeping_to_the_directions_costs(card):
     bound = Bound(candidate="svc_linear", kept=False, gain=0.0123, error=0.004)
     assert changed(card, bound=(bound,)) == [
-        "SVC (linear) does not keep to the directions that the product states: that would add "
-        "0.0123 to its expected cost (standard error 0.0040)."
+        "SVC (linear) does not keep to the directions that the product states: its expected cost "
+        "with them, less that without, is 0.0123 (standard error 0.0040).",
+        "Looked at in a sample: at most 100 training rows, with at most 100 values of the field.",
     ]
-    [kept] = changed(card, bound=(bound.model_copy(update={"kept": True}),))
-    assert "SVC (linear) keeps to the directions" in kept
+    cheaper = bound.model_copy(update={"kept": True, "gain": -0.0003})
+    [kept] = changed(card, bound=(cheaper,))
+    assert kept == (
+        "SVC (linear) keeps to the directions that the product states: its expected cost with "
+        "them, less that without, is −0.0003 (standard error 0.0040)."
+    )
+
+
+def test_checks_say_that_curves_without_bounds_were_looked_at_in_a_sample(card):
+    others = tuple(b for b in card.bound if b.candidate != card.champion)
+    [sampled] = changed(card, bound=others)
+    assert sampled.startswith("Looked at in a sample: at most 100 training rows")
+    nothing = card.model_copy(update={"bound": (), "curves": ()})
+    assert not any("Looked at" in sentence for sentence in checks(nothing, "en"))
 
 
 def test_checks_say_on_how_many_rows_settings_were_chosen(card):
     [said] = changed(card, effort=Effort(search_rows=100))
-    assert said.startswith("Settings were chosen on 100 rows of each training fold")
+    assert said.startswith("Settings were chosen on at most 100 rows of each training set")
     assert changed(card, effort=Effort(search_rows=card.data.rows)) == []
     assert changed(card, effort=Effort()) == []
 
 
 @pytest.mark.parametrize(
     ("right", "says"),
-    [(0.5, "So decisions on marked rows are less accurate."), (0.78, "This does not show")],
+    [
+        (0.5, "So decisions on marked rows are less accurate."),
+        (0.695, "This does not show"),  # its interval ends below 0.8, but reaches that of 0.8
+        (0.78, "This does not show"),
+    ],
 )
 def test_checks_say_what_the_mark_is_worth(card, right, says):
     accuracy = Estimate(value=right, low=right - 0.1, high=right + 0.1)
-    others = Judged(n=900, accuracy=Estimate(value=0.8, low=0.78, high=0.82), brier=0.1)
+    others = Judged(n=900, accuracy=Estimate(value=0.8, low=0.76, high=0.83), brier=0.1)
     worth = NoveltyWorth(marked=Judged(n=100, accuracy=accuracy, brier=0.2), others=others)
     [said] = changed(card, novelty=worth)
     assert said.startswith("Unusual applications: 100 of 1,000 training rows are marked so.")
     assert says in said
+    assert "in 80.0% of the others (76.0% to 83.0%)." in said
 
 
 def test_checks_of_a_model_whose_reasons_were_not_measured_and_that_marks_nothing(card):
     nothing = Judged(n=0, accuracy=None, brier=None)
     worth = NoveltyWorth(marked=nothing, others=card.novelty.others)
     unmeasured, unmarked = changed(card, stability=None, novelty=worth)
-    assert "takes too long" in unmeasured
+    assert "refuses none of the rows that it was trained on" in unmeasured
+    [slow] = changed(card, stability=None, scorer="pipeline")
+    assert "one explanation of this kind of model takes too long" in slow
     assert unmarked.startswith("Unusual applications: 0 of")
 
 

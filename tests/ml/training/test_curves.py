@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ml.evaluation.reports import CURVE_ROWS
 from ml.product.definition import Product
 from ml.product.samples import examples
-from ml.training.curves import ROWS, curves
+from ml.training.curves import curves
 from tests.fixtures.models import scorer_of
 from tests.ml.training.planted import quick
 
@@ -48,7 +49,7 @@ def test_curves_of_the_kernel_svc_are_looked_at_row_by_row(product, fitted, orig
     scorer = scorer_of(fitted(product, "svc_rbf"))
     found = {c.field: c for c in curves(product, scorer, fields, seed=0)}["monthly_income"]
     assert found.against
-    rows = fields.sample(ROWS, random_state=0)
+    rows = fields.sample(CURVE_ROWS, random_state=0)
     falls = []
     for first, last in found.against:
         low, high = (scorer.score_many(rows.assign(monthly_income=v)) for v in (first, last))

@@ -97,8 +97,8 @@ def test_show_says_what_the_model_is(show, card, bundle, language):
 @pytest.mark.parametrize(
     ("language", "caption"),
     [
-        ("en", "Candidates in nested cross-validation"),
-        ("fr", "Les candidats en validation croisée imbriquée"),
+        ("en", "Nested cross-validation: mean ± standard deviation over the outer folds."),
+        ("fr", "Validation croisée imbriquée : moyenne ± écart type sur les plis extérieurs."),
     ],
 )
 def test_show_every_candidate(show, card, language, caption):
