@@ -1,4 +1,4 @@
-# The service in one image: built and trained in the first stage, run by nobody in particular in the second.
+# The service as one image. The first stage installs and trains; the second runs as a user without rights.
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /venv
@@ -15,7 +15,12 @@ COPY ml ml
 ARG PRODUCT=consumer_credit
 RUN /venv/bin/python -m ml train --product "$PRODUCT" --out models/product
 COPY . .
-RUN /venv/bin/pybabel -q compile -d webapp/translations
+RUN /venv/bin/pybabel -q compile -d webapp/translations \
+ # The pages use one style sheet of Bootstrap 5; matplotlib draws at training alone.
+ && cd /venv/lib/python3*/site-packages \
+ && rm -rf flask_bootstrap/static/bootstrap4 flask_bootstrap/static/bootstrap5/icons \
+    flask_bootstrap/static/bootstrap5/css/bootswatch \
+ && find matplotlib fontTools PIL -name __pycache__ -prune -exec rm -rf {} +
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --no-create-home desk && install -d -m 0700 -o desk /app/instance
