@@ -123,8 +123,10 @@ def on_reload(server):
     pin_at_reload(settings, server.log)
     try:
         _make_application()
-    except Exception:  # such as a template of a newer release: an error here would end gunicorn
-        server.log.exception("Still serving with the settings and templates from before")
+    except Exception as error:  # such as a template of a newer release; raised, it ends gunicorn
+        unexpected = not isinstance(error, InvalidSetting)
+        before = "Still serving with the settings and templates from before: %s"
+        server.log.error(before, error, exc_info=unexpected)
     _end_challenger(server)
     _start_challenger(server)
 
