@@ -14,8 +14,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from ml.bundle.manifest import InvalidBundle
 from webapp.challenger.process import ChallengerProcess
-from webapp.config import MAX_PORT, InvalidSetting
+from webapp.config import MAX_PORT
 from webapp.database import sqlite_journal
+from webapp.failures import InvalidSetting
 from webapp.serving.pin import pin_at_reload, pin_at_start, read_settings
 
 METRICS = "PROMETHEUS_MULTIPROC_DIR"

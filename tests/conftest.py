@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from xdist.remote import Producer
@@ -69,16 +70,22 @@ def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def need() -> Callable[[str, str], str]:
-    """Find a program that a test needs; if it is missing, skip, or fail under REQUIRE_ALL."""
+def lack() -> Callable[[str], NoReturn]:
+    """Skip a test for what this machine lacks, or fail it under REQUIRE_ALL."""
 
-    def find(program: str, install: str) -> str:
-        path = shutil.which(program)
-        if path:
-            return path
-        message = f"{program} is not installed: {install}"
+    def end(message: str) -> NoReturn:
         if os.environ.get("REQUIRE_ALL") == "1":
             pytest.fail(message)
         pytest.skip(message)
+
+    return end
+
+
+@pytest.fixture(scope="session")
+def need(lack: Callable[[str], NoReturn]) -> Callable[[str, str], str]:
+    """Find a program that a test needs."""
+
+    def find(program: str, install: str) -> str:
+        return shutil.which(program) or lack(f"{program} is not installed: {install}")
 
     return find

@@ -2,14 +2,12 @@
 
 import os
 import re
-import secrets
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from click import ClickException
 from dotenv import find_dotenv
 from flask.helpers import get_load_dotenv
 from pydantic import (
@@ -31,10 +29,18 @@ from pydantic_settings import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-MIN_SECRET_LENGTH = 32  # characters
+from webapp.failures import InvalidSetting
+from webapp.secret_files import (
+    MIN_SECRET_LENGTH,
+    PREFIX,
+    SECRETS_DIR,
+    kept_secret,
+    make_secret,
+    read_secret_files,
+    variable,
+)
+
 MAX_PORT = 65535
-PREFIX = "LOAN_"
-SECRETS_DIR = Path("/run/secrets")  # where Docker mounts secrets
 ROOT = Path(__file__).parent.parent
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
@@ -46,16 +52,6 @@ _INJECTED = re.compile(
     r"|LOAN_(\w+_)?(PORT=(tcp|udp|sctp)://|NAME=/).*",
     re.DOTALL,
 )
-
-
-class InvalidSetting(ClickException):
-    """Settings that cannot be used: one line for each, which names it."""
-
-    exit_code = 2  # as gunicorn.conf.py exits, which shows the same lines
-
-
-def variable(name: str) -> str:
-    return PREFIX + name.upper()
 
 
 def _yes_or_no(value: object) -> object:
@@ -172,7 +168,7 @@ class Config(BaseSettings):
         del file_secret_settings
         sources = (init_settings, env_settings, dotenv_settings)
         chosen = next((s["secrets_dir"] for s in (f() for f in sources) if "secrets_dir" in s), "")
-        files = InitSettingsSource(settings_cls, _secret_files(str(chosen).strip()))
+        files = InitSettingsSource(settings_cls, read_secret_files(str(chosen).strip()))
         return *sources, files
 
     @model_validator(mode="before")
@@ -232,23 +228,12 @@ class Config(BaseSettings):
         self.folder()
         file = self.secret_file
         if not file.exists():
-            _make_secret(file)  # only then: a full disk must not stop a start that needs none
+            make_secret(file)  # only then: a full disk must not stop a start that needs none
         return kept_secret(file)
 
     @property
     def secret_file(self) -> Path:
         return self.instance / "secret_key"
-
-
-def kept_secret(file: Path) -> str:
-    """Return the key that signs sessions; refuse one that others may know or guess."""
-    secret = _read_secret(file, forbidden=0o077)
-    if len(secret) < MIN_SECRET_LENGTH:
-        raise InvalidSetting(
-            f"{file}: shorter than {MIN_SECRET_LENGTH} characters. "
-            "Remove it, and a new one is made."
-        )
-    return secret
 
 
 def _line(error: ErrorDetails) -> str:
@@ -259,56 +244,6 @@ def _line(error: ErrorDetails) -> str:
         return f"{variable(name)}: no such setting"
     shown = repr(error["input"]) if field.repr else "this value"
     return f"{variable(name)}: {shown} cannot be used. {field.description}"
-
-
-def _secret_files(chosen: str) -> dict[str, str]:
-    """Return the settings that lie in files, by field; refuse a file that cannot be used."""
-    folder = Path(chosen or SECRETS_DIR)
-    try:
-        files = [f for f in folder.iterdir() if f.name.upper().startswith(PREFIX)]
-    except OSError as error:
-        if folder == SECRETS_DIR and isinstance(error, FileNotFoundError | PermissionError):
-            return {}
-        raise InvalidSetting(f"{variable('secrets_dir')}: {folder}: {error.strerror}") from None
-    # Docker and Kubernetes let every user of a container read its secrets, and nobody else.
-    forbidden = 0 if folder == SECRETS_DIR else 0o007
-    settings = {}
-    for file in files:
-        text = settings[file.name[len(PREFIX) :].lower()] = _read_secret(file, forbidden=forbidden)
-        if not text:
-            raise InvalidSetting(f"{file}: empty. Write the setting into it, or remove it.")
-    return settings
-
-
-def _read_secret(file: Path, *, forbidden: int) -> str:
-    """Return what a file holds; refuse one whose mode lets others read it."""
-    try:
-        secret = file.read_text().strip()
-        mode = file.stat().st_mode
-    except (OSError, ValueError) as error:
-        raise InvalidSetting(f"{file}: cannot be read: {error}") from None
-    if mode & forbidden:
-        raise InvalidSetting(f"{file}: others may read it. Run: chmod 600 {file}")
-    return secret
-
-
-def _make_secret(file: Path) -> None:
-    """Write a new secret, unless another process is first."""
-    try:
-        # Whole under a name of its own first: another process must never read half a key.
-        new = file.with_suffix(f".{secrets.token_hex(4)}")
-        new.touch(mode=0o600)
-        with new.open("w") as opened:
-            opened.write(secrets.token_urlsafe(48))
-            opened.flush()
-            os.fsync(opened.fileno())  # a power cut must not leave an empty key
-        os.link(new, file)
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise InvalidSetting(f"LOAN_INSTANCE: {file}: {error.strerror}") from None
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def check_challenger(name: str, *, there: Sequence[str]) -> None:

@@ -1,5 +1,7 @@
 """What can go wrong that an entry point must answer for."""
 
+from click import ClickException
+
 
 class NameTaken(Exception):
     """There is a user or an API key of that name already."""
@@ -36,3 +38,9 @@ class NestedUnitOfWork(Exception):
 
 class OutcomeUnknown(Exception):
     """A commit failed: what it was to store may be stored or not."""
+
+
+class InvalidSetting(ClickException):
+    """Settings that cannot be used: one line for each, which names it."""
+
+    exit_code = 2  # as gunicorn.conf.py exits, which shows the same lines

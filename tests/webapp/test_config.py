@@ -12,7 +12,9 @@ import pytest
 from pydantic import ValidationError
 
 from tests.fixtures.desk import config_from
-from webapp.config import Config, InvalidSetting, variable
+from webapp.config import Config
+from webapp.failures import InvalidSetting
+from webapp.secret_files import variable
 
 ROOT = Path(__file__).parents[2]
 BAD = {
@@ -225,7 +227,7 @@ def test_file_of_variables_is_read_as_the_flask_commands_read_it(tmp_path, file,
 def test_secrets_of_a_container_may_have_any_mode(secret_files, monkeypatch):
     folder = secret_files(loan_secret_key="k" * 40)
     (folder / "loan_secret_key").chmod(0o444)  # as Docker mounts them
-    monkeypatch.setattr("webapp.config.SECRETS_DIR", folder)
+    monkeypatch.setattr("webapp.secret_files.SECRETS_DIR", folder)
     assert read().secret() == "k" * 40
     assert read(LOAN_SECRETS_DIR=str(folder)).secret() == "k" * 40
 

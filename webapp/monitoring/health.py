@@ -5,11 +5,12 @@ from sqlalchemy import column, exists, select, text
 from sqlalchemy.exc import DBAPIError
 
 from webapp.challenger.comparison import count_scores
-from webapp.config import VERSION, Config, InvalidSetting, kept_secret
+from webapp.config import VERSION, Config
 from webapp.decisions.search import count_decisions, count_trials
 from webapp.extensions import Base, db
-from webapp.failures import ModelUnavailable
+from webapp.failures import InvalidSetting, ModelUnavailable
 from webapp.metrics import CONTENT_TYPE, Counted, metrics
+from webapp.secret_files import kept_secret
 from webapp.serving.served import model
 from webapp.slots import held
 

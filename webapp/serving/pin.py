@@ -16,7 +16,8 @@ from ml.bundle.manifest import (
     refuse_other_versions,
 )
 from ml.bundle.store import keep_bundle
-from webapp.config import VERSION, Config, InvalidSetting, check_challenger
+from webapp.config import VERSION, Config, check_challenger
+from webapp.failures import InvalidSetting
 
 # Environment variables. Not LOAN_: these are no settings, and an unknown setting stops the start.
 DIRECTORY = "PINNED_BUNDLE"

@@ -26,8 +26,8 @@ from ml.bundle.reader import read_bundle
 from ml.bundle.writer import write_bundle
 from ml.training.export import export_scorer
 from webapp import create_app
-from webapp.config import VERSION, InvalidSetting
-from webapp.failures import ModelUnavailable
+from webapp.config import VERSION
+from webapp.failures import InvalidSetting, ModelUnavailable
 from webapp.serving.pin import Pin, pin_at_reload, pin_at_start, pin_bundle
 from webapp.serving.served import model
 
