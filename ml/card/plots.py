@@ -158,18 +158,20 @@ def _calibration(figure: Figure, language: str, *, evidence: Evidence) -> None:
     axes.legend(loc="lower right")
 
 
+def _against_chance(say: Say) -> dict[str, Any]:
+    """Return how a display draws the model's curve and that of chance."""
+    return {
+        "curve_kwargs": {"label": say("model")},
+        "plot_chance_level": True,
+        "chance_level_kw": {"label": say("chance"), "color": TEXT},
+    }
+
+
 def _roc(
     figure: Figure, language: str, *, evidence: Evidence, good: np.ndarray, probability: np.ndarray
 ) -> None:
     axes, say = figure.subplots(), _words(language)
-    RocCurveDisplay.from_predictions(
-        good,
-        probability,
-        ax=axes,
-        curve_kwargs={"label": say("model")},
-        plot_chance_level=True,
-        chance_level_kw={"label": say("chance"), "color": TEXT},
-    )
+    RocCurveDisplay.from_predictions(good, probability, ax=axes, **_against_chance(say))
     point = evidence.operating_point
     axes.plot(point.bad_granted, point.good_granted, "o", color="C1", label=say("used"))
     _finish(axes, x=say("bad_granted"), y=say("good_granted"), language=language)
@@ -181,13 +183,7 @@ def _precision_recall(
 ) -> None:
     axes, say = figure.subplots(), _words(language)
     PrecisionRecallDisplay.from_predictions(
-        1 - good,
-        1 - probability,
-        ax=axes,
-        drop_intermediate=True,
-        curve_kwargs={"label": say("model")},
-        plot_chance_level=True,
-        chance_level_kw={"label": say("chance"), "color": TEXT},
+        1 - good, 1 - probability, ax=axes, drop_intermediate=True, **_against_chance(say)
     )
     point = evidence.operating_point
     if point.precision is not None:
