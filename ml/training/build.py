@@ -3,11 +3,13 @@
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import joblib
+import numpy as np
 import pandas as pd
 
 from ml.bundle.facts import Effort, Facts, KnownAnswer, TrainingData
@@ -27,7 +29,7 @@ from ml.card.card import CardContent
 from ml.card.checks import shortcomings
 from ml.evaluation.fairness import assess
 from ml.evaluation.performance import evidence, figures, judged
-from ml.evaluation.reports import NoveltyWorth
+from ml.evaluation.reports import Evidence, Importance, NoveltyWorth
 from ml.explaining.reasons import Explainer
 from ml.product.application import Application, InvalidData
 from ml.product.definition import Product
@@ -212,12 +214,16 @@ def _evidence(
         ),
         novelty=NoveltyWorth(marked=marked, others=others),
     )
+    pictures = _pictures(good, probability, shown, trained.importance)
+    return {CARD: _json(card.model_dump(mode="json")), **pictures}
+
+
+def _pictures(
+    good: np.ndarray, probability: np.ndarray, shown: Evidence, importance: Sequence[Importance]
+) -> dict[str, bytes]:
     from ml.card.plots import draw  # noqa: PLC0415 - matplotlib takes a second
 
-    pictures = draw(
-        good=good, probability=probability, evidence=shown, importance=trained.importance
-    )
-    return {CARD: _json(card.model_dump(mode="json")), **pictures}
+    return draw(good=good, probability=probability, evidence=shown, importance=importance)
 
 
 def _known_answers(

@@ -1,9 +1,6 @@
 """The migrations, from nothing to the models and back, however many start at once."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -17,7 +14,6 @@ from webapp.extensions import db
 from webapp.ledger.transaction import unit_of_work
 from webapp.people import service as people
 
-ROOT = Path(__file__).parents[2]
 TABLES = {
     *("operators", "users", "api_keys"),
     *("decisions", "decision_contents", "decision_counts", "idempotency_keys"),
@@ -120,18 +116,16 @@ def test_prepare_names_who_keeps_a_lock_too_long(migrated, lock, monkeypatch):
         db.engine.dispose()
 
 
-def test_prepare_at_once_many_times(config, query):
+def test_prepare_at_once_many_times(config, query, forks):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("LOAN_")}
     environment = {
         **clean,
         "LOAN_INSTANCE": str(config.instance),
         "LOAN_DATABASE_URL": config.database_url,
     }
-    command = [sys.executable, "-m", "flask", "--app", "webapp", "prepare"]
-    run = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    starts = [subprocess.Popen(command, cwd=ROOT, env=environment, **run) for _ in range(STARTS)]
-    said = [start.communicate(timeout=120) for start in starts]
-    assert [start.returncode for start in starts] == [0] * STARTS, said
-    assert sum("First start" in out for out, _ in said) == 1
-    assert [errors for _, errors in said] == [""] * STARTS
+    command = ["-m", "flask", "--app", "webapp", "prepare"]
+    starts = forks.run_at_once(*[command] * STARTS, environment=environment)
+    assert [start.returncode for start in starts] == [0] * STARTS, starts
+    assert sum("First start" in start.stdout for start in starts) == 1
+    assert [start.stderr for start in starts] == [""] * STARTS
     assert query("SELECT name FROM operators JOIN users USING (id)") == [("admin",)]

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
+import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,6 @@ from ml.bundle.manifest import (
 from ml.bundle.reader import read_bundle
 from ml.bundle.store import find_bundle, keep_bundle
 
-ROOT = Path(__file__).parents[3]
 KEEP = """
 import sys
 from pathlib import Path
@@ -184,7 +182,7 @@ def test_keep_where_nothing_can_be_written(place, store):
 
 
 @pytest.mark.parametrize("there", ["nothing", "a damaged copy", "another bundle"])
-def test_keep_by_several_processes_at_once(bundle, place, store, there):
+def test_keep_by_several_processes_at_once(forks, bundle, place, store, there):
     expected = store / bundle.version
     if there == "a damaged copy":
         changed(keep(place, store)[0])
@@ -192,11 +190,9 @@ def test_keep_by_several_processes_at_once(bundle, place, store, there):
         keep(place, store)
         state(place, trained_at="2001-01-01T00:00:00+00:00")
         expected = store / f"{bundle.version}-{read_bundle(place).digest[:8]}"
-    command = [sys.executable, "-c", KEEP, str(place), str(store)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    processes = [subprocess.Popen(command, cwd=ROOT, **pipes) for _ in range(4)]
-    outputs = [process.communicate(timeout=60) for process in processes]
-    assert outputs == [(f"{expected}\n", "")] * 4
+    command = ["-c", KEEP, str(place), str(store)]
+    done = forks.run_at_once(*[command] * 4, environment=os.environ)
+    assert [(x.returncode, x.stdout, x.stderr) for x in done] == [(0, f"{expected}\n", "")] * 4
     assert contents(expected) == contents(place)
     assert names(store) == sorted({bundle.version, expected.name})
 

@@ -7,8 +7,6 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -19,22 +17,22 @@ from ml.bundle.manifest import MANIFEST, SEAL, read_manifest
 from ml.bundle.writer import write_bundle
 from ml.product.samples import examples
 
-ROOT = Path(__file__).parents[3]
 
-
-def start(instance, bundle, **more):
+@pytest.fixture
+def start(forks):
     """Run gunicorn, which must end by itself."""
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith(("LOAN_", "PROMETHEUS_"))},
-        "LOAN_INSTANCE": str(instance),
-        "LOAN_BUNDLE": str(bundle),
-        "LOAN_BIND": "127.0.0.1:0",
-        **more,
-    }
-    command = [sys.executable, "-m", "gunicorn"]
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
-    )
+
+    def run(instance, bundle, **more):
+        environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("LOAN_", "PROMETHEUS_"))},
+            "LOAN_INSTANCE": str(instance),
+            "LOAN_BUNDLE": str(bundle),
+            "LOAN_BIND": "127.0.0.1:0",
+            **more,
+        }
+        return forks.run(["-m", "gunicorn"], environment)
+
+    return run
 
 
 def error_line(done):
@@ -51,7 +49,7 @@ def copied(bundle, tmp_path):
     return directory
 
 
-def test_port_in_use_stops_the_start_with_one_line(tmp_path, bundle):
+def test_port_in_use_stops_the_start_with_one_line(start, tmp_path, bundle):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         done = start(tmp_path, bundle.directory, LOAN_BIND=f"127.0.0.1:{port}")
@@ -99,7 +97,7 @@ def other_answers(directory):
 
 
 @pytest.mark.parametrize("harm", [changed_byte, other_answers])
-def test_start_stops_on_a_bundle_that_must_not_decide(copied, tmp_path, harm):
+def test_start_stops_on_a_bundle_that_must_not_decide(start, copied, tmp_path, harm):
     what = harm(copied)
     done = start(tmp_path / "instance", copied)
     assert done.returncode == 2
@@ -184,13 +182,13 @@ def children(server):
     return set(listed.split())
 
 
-def test_start_stops_on_a_setting_that_cannot_be_used(bundle, tmp_path):
+def test_start_stops_on_a_setting_that_cannot_be_used(start, bundle, tmp_path):
     done = start(tmp_path / "instance", bundle.directory, LOAN_THREADS="many")
     assert done.returncode == 2
     assert "LOAN_THREADS" in error_line(done)
 
 
-def test_start_stops_on_a_challenger_that_is_none(bundle, tmp_path):
+def test_start_stops_on_a_challenger_that_is_none(start, bundle, tmp_path):
     done = start(tmp_path / "instance", bundle.directory, LOAN_CHALLENGER="svc_linear")
     assert done.returncode == 2
     assert "svc_linear" in error_line(done)

@@ -7,8 +7,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -25,7 +23,6 @@ from ml.bundle.manifest import MANIFEST, SEAL
 from ml.bundle.reader import read_bundle
 from ml.training.build import assemble
 
-ROOT = Path(__file__).parents[3]
 NAME = "svc_rbf"
 PAUSE = 0.02  # seconds between two decisions of a client
 
@@ -39,18 +36,16 @@ def place(bundle, tmp_path):
 def children(server):
     """Return the process ids of the master's children by kind."""
     listed = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
-    kinds = {"gunicorn": set(), "challenger": set()}
+    kinds = {"worker": set(), "challenger": set()}
     for number in map(int, listed.split()):
         with suppress(OSError):
             command = Path(f"/proc/{number}/cmdline").read_bytes()
-            for kind in kinds:
-                if kind.encode() in command:
-                    kinds[kind].add(number)
+            kinds["challenger" if b"challenger" in command else "worker"].add(number)
     return kinds
 
 
 def workers(server):
-    return children(server)["gunicorn"]
+    return children(server)["worker"]
 
 
 def reload(server, until):
@@ -157,7 +152,7 @@ def check_each_worker(server, expected, *, key, browser, application):
 
 
 def test_training_in_place_changes_nothing_until_a_reload(
-    serve, place, bundle, product, trained, origin, applications, until
+    forks, serve, place, bundle, product, trained, origin, applications, until
 ):
     with serve(LOAN_BUNDLE=str(place), LOAN_CHALLENGER=NAME) as server:
         key, browser = server.flask("api-keys", "create", "load"), sign_in(server)
@@ -173,7 +168,7 @@ def test_training_in_place_changes_nothing_until_a_reload(
             until(lambda: len(earlier) > so_far + 20)
         check_each_worker(server, bundle, **asked)
         until(lambda: scored_all(server, bundle))
-        check_challenger_command(server, key, applications[:3])
+        check_challenger_command(forks, server, key, applications[:3])
 
         with deciding(server, key, applications) as later:
             reload(server, until)
@@ -186,7 +181,7 @@ def test_training_in_place_changes_nothing_until_a_reload(
         assert metric(server, "loan_bundle_reloads_refused_total") == 0
 
 
-def check_challenger_command(server, key, applications):
+def check_challenger_command(forks, server, key, applications):
     """Assert that a challenger that the master starts scores what its workers decide."""
     [number] = children(server)["challenger"]
     inherited = Path(f"/proc/{number}/environ").read_text().rstrip("\0").split("\0")
@@ -194,10 +189,8 @@ def check_challenger_command(server, key, applications):
     os.kill(number, signal.SIGSTOP)  # were it killed, it would be started again
     for application in applications:
         decide(server, key, application)
-    command = [sys.executable, "-m", "flask", "--app", "webapp", "challenger", "run", "--once"]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
-    )
+    command = ["-m", "flask", "--app", "webapp", "challenger", "run", "--once"]
+    done = forks.run(command, environment)
     os.kill(number, signal.SIGCONT)
     assert (done.returncode, done.stdout) == (0, f"3 decisions scored by {NAME}\n"), done.stderr
 
