@@ -18,7 +18,7 @@ run: $(VENV)/run translations models/$(PRODUCT)/manifest.json ## install, train 
 	@LOAN_BUNDLE=$${LOAN_BUNDLE:-models/$(PRODUCT)} exec $(BIN)/gunicorn
 
 test: $(VENV)/dev translations ## install and run the tests; those whose programs are missing here are skipped
-	@$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder # of three, one waits for a service
 
 check: lint types contracts ## run the static checks: lint, types and contracts
 

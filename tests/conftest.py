@@ -1,5 +1,6 @@
 """Registers the shared fixtures, orders the tests, and finds the programs that some need."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable
@@ -9,6 +10,9 @@ from typing import NoReturn
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
+
+# Until the tests are collected, nearly all that is made stays: looking for garbage finds none.
+gc.disable()
 
 # Set before NumPy is imported, and inherited by every command that a test runs: the test processes
 # keep all processors busy, so threads of BLAS would only compete for them.
@@ -48,6 +52,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and SLOW_FIXTURES & set(item.fixturenames)
     }
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage again, seldom, and not among what has been imported."""
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
+    gc.enable()
 
 
 class GroupScheduling(LoadFileScheduling):
