@@ -44,6 +44,8 @@ EXPLANATIONS = {
         "Loan Desk cannot decide right now. Nothing was stored. Try again in a moment."
     ),
 }
+# What only reads would have stored nothing.
+UNREADABLE = lazy_gettext("Loan Desk is not available right now. Try again in a moment.")
 # Once a commit was attempted, the request may have been stored whatever error follows.
 UNKNOWN = lazy_gettext(
     "Something went wrong while your request was being stored. It may have been stored: check "
@@ -106,12 +108,11 @@ def _answer(error: HTTPException) -> BaseResponse:
     status = error.code or 500
     if status < 400:
         return error.get_response()  # a redirect
-    explanation = str(EXPLANATIONS.get(HTTPStatus(status), error.description))
+    explanation = _explain(status, error)
     traced: dict[str, str] = {}
     if status >= 500:
         # The database may be what failed, and a page asks it for the user's name.
         g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]
-        explanation = str(UNKNOWN) if commit_was_attempted() else explanation
         traced = {"request_id": request_id()}
     if _wants_json():
         response = problem(status, detail=explanation, **traced)
@@ -128,6 +129,14 @@ def _answer(error: HTTPException) -> BaseResponse:
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def _explain(status: int, error: HTTPException) -> str:
+    if status >= 500 and commit_was_attempted():
+        return str(UNKNOWN)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and request.method in ("GET", "HEAD"):
+        return str(UNREADABLE)
+    return str(EXPLANATIONS.get(HTTPStatus(status), error.description))
 
 
 def _expired(error: CSRFError) -> Response:
@@ -159,8 +168,8 @@ def _malformed(error: MalformedApplication) -> Response:
 def _damaged(error: DecisionDamaged) -> Response:
     log.error("%s", error)
     explanation = _(
-        "Decision %(number)s is damaged: the database holds values that the desk did not write "
-        "(%(columns)s).",
+        "Decision %(number)s is damaged: the database holds values that Loan Desk did not write "
+        "(%(columns)s). Tell the people who run Loan Desk.",
         number=error.number,
         columns=", ".join(error.columns),
     )

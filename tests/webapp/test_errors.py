@@ -46,10 +46,20 @@ def test_method_not_allowed(client):
 @ON_ONE
 def test_every_explanation_is_a_page(app, client):
     for status in EXPLANATIONS:
-        with app.test_request_context("/"):
+        with app.test_request_context("/", method="POST"):
             answer = app.make_response(app.handle_user_exception(default_exceptions[status]()))
         assert answer.status_code == status
         assert str(EXPLANATIONS[status]) in answer.get_data(as_text=True)
+
+
+@ON_ONE
+def test_what_only_reads_does_not_speak_of_storing(signed_in, query):
+    query("ALTER TABLE decisions RENAME TO away")
+    for language, words in (("en", "not available right now"), ("fr", "pas disponible pour le")):
+        answer = signed_in.get("/decisions/1", headers={"Accept-Language": language})
+        assert answer.status_code == 503
+        assert words in answer.text
+        assert "stored" not in answer.text
 
 
 @ON_ONE
