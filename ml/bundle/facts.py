@@ -60,7 +60,7 @@ class CandidateRow(Metrics[Spread]):
     """A candidate's metrics over the outer folds."""
 
     name: Name
-    label: str
+    label: Text
 
 
 class TrainingData(Fact):

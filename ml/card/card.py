@@ -4,12 +4,10 @@ from ml.bundle.facts import (
     CandidateRow,
     Effort,
     Fact,
-    Metrics,
     Moment,
     Omission,
     ScorerKind,
     Settings,
-    Spread,
     TrainingData,
 )
 from ml.bundle.manifest import CARD, understood
@@ -34,14 +32,6 @@ FIGURES = {  # by the names of `ml.bundle.facts.Metrics`
     "roc_auc": Text(en="ROC-AUC", fr="AUC de la courbe ROC"),
     "pr_auc_refused": Text(en="PR-AUC of refusals", fr="AUC précision–rappel des refus"),
     "brier": Text(en="Brier score", fr="Score de Brier"),
-}
-IN_FRENCH = {  # the candidates' labels; in English the manifest has them
-    "svc_rbf": "SVC (rbf)",
-    "svc_linear": "SVC (linéaire)",
-    "logistic": "régression logistique",
-    "neighbours": "k plus proches voisins",
-    "forest": "forêt aléatoire",
-    "boosting": "gradient boosting par histogrammes",
 }
 POOLED = Text(
     en="All rows are judged together, each by a model that was fitted without it. The models of "
@@ -83,13 +73,6 @@ class CardProduct(Fact):
     label: Text
 
 
-class CardCandidate(Metrics[Spread]):
-    """A candidate's metrics, with its label in every language."""
-
-    name: str
-    label: Text
-
-
 class ModelCard(CardContent):
     """All that is known of a model.
 
@@ -117,7 +100,7 @@ class ModelCard(CardContent):
     product: CardProduct
     reason: Text
     settings: Settings
-    candidates: tuple[CardCandidate, ...]
+    candidates: tuple[CandidateRow, ...]
     threshold: float
     cost_ratio: float
     threshold_from: str
@@ -178,7 +161,7 @@ def model_card(bundle: Bundle) -> ModelCard:
         product=CardProduct(name=product.name, label=product.label),
         reason=manifest.reason,
         settings=manifest.settings[manifest.champion],
-        candidates=tuple(_candidate(row) for row in manifest.table),
+        candidates=manifest.table,
         threshold=manifest.threshold,
         cost_ratio=manifest.cost_ratio,
         threshold_from=manifest.threshold_from,
@@ -187,8 +170,3 @@ def model_card(bundle: Bundle) -> ModelCard:
         target_meaning=product.target_meaning,
         limits=product.limits,
     )
-
-
-def _candidate(row: CandidateRow) -> CardCandidate:
-    label = Text(en=row.label, fr=IN_FRENCH.get(row.name, row.label))
-    return CardCandidate(**{**dict(row), "label": label})

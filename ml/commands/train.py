@@ -138,7 +138,7 @@ def _report(bundle: Bundle) -> None:
         style = "bold" if row.name == manifest.champion else ""
         spreads = [getattr(row, metric) for metric in PRINTED]
         cells = [f"{spread.mean:.4f} ± {spread.sd:.4f}" for spread in spreads]
-        table.add_row(row.label, *cells, style=style)
+        table.add_row(row.label.en, *cells, style=style)
     console.print(table)
     console.print(manifest.rule.en)
     console.print(manifest.reason.en)

@@ -14,10 +14,19 @@ from sklearn.svm import SVC, LinearSVC
 
 from ml.bundle.facts import Setting
 from ml.product.definition import Product
+from ml.product.texts import Text
 from ml.training.monotone import Loss, MonotoneLinear
 
 SVC_KERNELS = ("svc_rbf", "svc_linear")
 UNBOUND = "_unbound"  # ends the name of a candidate without the product's directions
+LABELS = {
+    "svc_rbf": Text(en="SVC (rbf)", fr="SVC (rbf)"),
+    "svc_linear": Text(en="SVC (linear)", fr="SVC (linéaire)"),
+    "logistic": Text(en="logistic regression", fr="régression logistique"),
+    "neighbours": Text(en="k nearest neighbours", fr="k plus proches voisins"),
+    "forest": Text(en="random forest", fr="forêt aléatoire"),
+    "boosting": Text(en="histogram gradient boosting", fr="gradient boosting par histogrammes"),
+}
 
 
 @dataclass(frozen=True)
@@ -27,9 +36,7 @@ class Candidate:
     Attributes
     ----------
     name : str
-        What it is called in tables and files.
-    label : str
-        What it is called before people.
+        What it is called in files; people read its label in `LABELS`.
     estimator : Pipeline
         Unfitted: normalisation and classifier.
     unbound : Pipeline or None
@@ -39,7 +46,6 @@ class Candidate:
     """
 
     name: str
-    label: str
     estimator: Pipeline
     grid: dict[str, list[Setting]]
     fine_grid: dict[str, list[Setting]]
@@ -142,14 +148,12 @@ def candidates(product: Product, *, seed: int) -> list[Candidate]:
     return [
         Candidate(
             "svc_rbf",
-            "SVC (rbf)",
             pipeline(SVC(kernel="rbf")),
             {"classify__C": [0.5, 1, 3], "classify__gamma": [0.02, 0.05]},
             {"classify__C": [0.3, 1, 3, 10], "classify__gamma": [0.01, 0.02, 0.05, 0.1]},
         ),
         Candidate(
             "svc_linear",
-            "SVC (linear)",
             bound("squared_hinge") or svc,
             {"classify__C": [0.03, 0.1, 0.3], knots: [5], degree: [2, 3]},
             {"classify__C": [0.01, 0.03, 0.1, 0.3], knots: [4, 5, 7], degree: [2, 3]},
@@ -157,7 +161,6 @@ def candidates(product: Product, *, seed: int) -> list[Candidate]:
         ),
         Candidate(
             "logistic",
-            "logistic regression",
             bound("log") or logistic,
             {"classify__C": [0.1, 0.3, 1], knots: [5], degree: [2, 3]},
             {"classify__C": [0.03, 0.1, 0.3, 1, 3], knots: [4, 5, 7], degree: [2, 3]},
@@ -165,7 +168,6 @@ def candidates(product: Product, *, seed: int) -> list[Candidate]:
         ),
         Candidate(
             "neighbours",
-            "k nearest neighbours",
             pipeline(KNeighborsClassifier()),
             {"classify__n_neighbors": [15, 31, 61]},
             {
@@ -175,7 +177,6 @@ def candidates(product: Product, *, seed: int) -> list[Candidate]:
         ),
         Candidate(
             "forest",
-            "random forest",
             pipeline(forest),
             {"classify__min_samples_leaf": [5]},
             {
@@ -185,7 +186,6 @@ def candidates(product: Product, *, seed: int) -> list[Candidate]:
         ),
         Candidate(
             "boosting",
-            "histogram gradient boosting",
             pipeline(boosting),
             {
                 "classify__learning_rate": [0.05],

@@ -9,7 +9,7 @@ from ml.explaining.reasons import MAX_PLAYERS
 from ml.product.definition import Product
 from ml.product.formats import decimal
 from ml.product.texts import LANGUAGES, Text
-from ml.training.candidates import SVC_KERNELS, UNBOUND
+from ml.training.candidates import LABELS, SVC_KERNELS, UNBOUND
 
 EXPLAINED = frozenset({*SVC_KERNELS, "logistic"})  # exact Shapley values in closed form
 # A direction is what a bank knows beside the data: it is dropped only where chance hardly explains
@@ -46,8 +46,10 @@ RULE = Text(
     ),
 )
 COMPARED = {  # in this order
-    "expected_cost": Text(en="its expected cost", fr="son coût attendu"),
-    "log_loss": Text(en="its log loss", fr="sa perte logarithmique"),
+    "expected_cost": Text(
+        en="its expected cost is lower by", fr="son coût attendu est plus bas de"
+    ),
+    "log_loss": Text(en="its log loss is lower by", fr="sa perte logarithmique est plus basse de"),
 }
 
 
@@ -231,7 +233,8 @@ def _number(number: float) -> Text:
 
 
 def _displaced(compared: PairedFolds, champion: str, svc: str, metric: str) -> Text:
-    numbers, name = _numbers(*compared.gain(champion, svc, metric)), COMPARED[metric]
+    numbers, lower = _numbers(*compared.gain(champion, svc, metric)), COMPARED[metric]
+    one, other = LABELS[champion], LABELS[svc]
     same = Text(en="", fr="")
     if metric != "expected_cost":
         same = Text(
@@ -239,28 +242,38 @@ def _displaced(compared: PairedFolds, champion: str, svc: str, metric: str) -> T
             fr="leurs coûts ne diffèrent pas de plus de l’erreur, et ",
         )
     return Text(
-        en=f"{champion} decides: against {svc}, {same.en}{name.en} is lower by {numbers.en}.",
-        fr=f"{champion} décide : face à {svc}, {same.fr}{name.fr} est plus bas de {numbers.fr}.",
+        en=f"The {one.en} decides: against the {other.en}, {same.en}{lower.en} {numbers.en}.",
+        fr=f"Décide : {one.fr}. Face à « {other.fr} », {same.fr}{lower.fr} {numbers.fr}.",
     )
 
 
 def _kept(compared: PairedFolds, svc: str, eligible: list[str]) -> Text:
     cheapest = compared.best([svc, *eligible])
     gain, error = compared.gain(cheapest, svc, "expected_cost")
+    one, other = LABELS[svc], LABELS[cheapest]
     if not round(gain, 4):
         return Text(
-            en=f"{svc} decides: no eligible candidate has a lower expected cost.",
-            fr=f"{svc} décide : aucun candidat admis n’a un coût attendu inférieur.",
+            en=f"The {one.en} decides: no eligible candidate has a lower expected cost.",
+            fr=f"Décide : {one.fr}. Aucun candidat admis n’a un coût attendu inférieur.",
         )
     numbers = _numbers(gain, error)
     return Text(
-        en=f"{svc} decides: the expected cost of {cheapest} is lower by only {numbers.en}.",
-        fr=f"{svc} décide : le coût attendu de {cheapest} n’est inférieur que de {numbers.fr}.",
+        en=(
+            f"The {one.en} decides: the expected cost of the {other.en} is lower by only "
+            f"{numbers.en}."
+        ),
+        fr=(
+            f"Décide : {one.fr}. Le coût attendu de « {other.fr} » n’est inférieur que de "
+            f"{numbers.fr}."
+        ),
     )
 
 
 def _barred(name: str, lower: Text) -> Text:
     return Text(
-        en=f"The cost of {name} is lower by {lower.en}, but it is not eligible.",
-        fr=f"Le coût de {name} est inférieur de {lower.fr}, mais il n’est pas admis.",
+        en=f"The cost of the {LABELS[name].en} is lower by {lower.en}, but it is not eligible.",
+        fr=(
+            f"Le coût de « {LABELS[name].fr} » est inférieur de {lower.fr}, mais ce candidat "
+            "n’est pas admis."
+        ),
     )

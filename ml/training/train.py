@@ -23,7 +23,7 @@ from ml.evaluation.reports import Bound, Figures, Importance
 from ml.product.application import InvalidData
 from ml.product.definition import Product
 from ml.product.texts import Text
-from ml.training.candidates import UNBOUND, Candidate, candidates
+from ml.training.candidates import LABELS, UNBOUND, Candidate, candidates
 from ml.training.columns import columns_of
 from ml.training.importance import importance
 from ml.training.selection import choose, chosen_blind, explainable, keep_directions
@@ -268,5 +268,5 @@ def _table(
         for metric in METRICS:
             values = np.array([getattr(f, metric) for f in folds[candidate.name]])
             spreads[metric] = Spread(mean=float(values.mean()), sd=float(values.std(ddof=1)))
-        rows.append(CandidateRow(name=candidate.name, label=candidate.label, **spreads))
+        rows.append(CandidateRow(name=candidate.name, label=LABELS[candidate.name], **spreads))
     return tuple(rows)

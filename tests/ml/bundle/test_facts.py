@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from ml.bundle.facts import CandidateRow, Effort, Facts, Metrics, Spread, TrainingData
+from ml.product.texts import Text
 
 
 def test_facts_are_the_same_after_they_were_written(bundle):
@@ -43,6 +44,7 @@ def test_trained_at_is_written_to_the_second_with_its_zone(bundle, zone):
 
 SPREAD = Spread(mean=0.5, sd=0.1)
 WITHOUT_BRIER = [name for name in Metrics.model_fields if name != "brier"]
+LABEL = Text(en="SVC", fr="SVC")
 SPREADS = dict.fromkeys(WITHOUT_BRIER, SPREAD)
 
 
@@ -57,8 +59,8 @@ SPREADS = dict.fromkeys(WITHOUT_BRIER, SPREAD)
         lambda: Effort(repeats=1.0),
         lambda: Effort(quick=True),
         lambda: TrainingData(file="loans.csv", sha256="A" * 64, rows=1, good=1),
-        lambda: CandidateRow(name="svc_rbf", label="SVC", **SPREADS),
-        lambda: CandidateRow(name="../svc", label="SVC", **SPREADS, brier=SPREAD),
+        lambda: CandidateRow(name="svc_rbf", label=LABEL, **SPREADS),
+        lambda: CandidateRow(name="../svc", label=LABEL, **SPREADS, brier=SPREAD),
     ],
 )
 def test_facts_of_a_wrong_kind_are_refused(build):
@@ -67,5 +69,5 @@ def test_facts_of_a_wrong_kind_are_refused(build):
 
 
 def test_candidate_row_of_the_right_kind():
-    row = CandidateRow(name="svc_rbf", label="SVC", **SPREADS, brier=SPREAD)
+    row = CandidateRow(name="svc_rbf", label=LABEL, **SPREADS, brier=SPREAD)
     assert row.brier.mean == 0.5

@@ -12,7 +12,6 @@ import pytest
 from ml.bundle.manifest import CARD, MANIFEST, BundleTampered
 from ml.card.card import (
     FIGURES,
-    IN_FRENCH,
     ModelCard,
     card_content,
     model_card,
@@ -21,7 +20,7 @@ from ml.evaluation.performance import METRICS
 from ml.product.definition import Product
 from ml.product.files import read_product
 from ml.product.texts import Text
-from ml.training.candidates import candidates
+from ml.training.candidates import LABELS, candidates
 
 ROOT = Path(__file__).parents[3]
 
@@ -71,7 +70,7 @@ def test_card_labels_candidates_and_fields_in_both_languages(card, bundle):
 
 def test_every_figure_and_candidate_has_its_words(product):
     assert tuple(FIGURES) == METRICS
-    assert list(IN_FRENCH) == [c.name for c in candidates(product, seed=0)]
+    assert list(LABELS) == [c.name for c in candidates(product, seed=0)]
 
 
 def test_limits_are_the_products_own_words(card, product, bundle):

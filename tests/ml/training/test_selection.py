@@ -10,7 +10,7 @@ from ml.evaluation.reports import Figures
 from ml.explaining.reasons import MAX_PLAYERS
 from ml.product.definition import Product
 from ml.product.files import read_product
-from ml.training.candidates import SVC_KERNELS, UNBOUND, candidates
+from ml.training.candidates import LABELS, SVC_KERNELS, UNBOUND, candidates
 from ml.training.selection import (
     DIRECTION_ERRORS,
     EXPLAINED,
@@ -55,10 +55,10 @@ def test_choose_another_only_beyond_one_standard_error(gain, champion):
     }
     name, reason = chosen(folds)
     assert name == champion
-    assert reason.en.startswith(f"{champion} decides")
+    assert reason.en.startswith(f"The {LABELS[champion].en} decides")
     assert f"by {'only ' if champion == 'svc_rbf' else ''}{gain:.4f} (standard error" in reason.en
     assert f"(standard error {ERROR:.4f})." in reason.en
-    assert reason.fr.startswith(f"{champion} décide")
+    assert reason.fr.startswith(f"Décide : {LABELS[champion].fr}. ")
     assert f"de {gain:.4f} (erreur type {ERROR:.4f}).".replace("0.", "0,") in reason.fr
 
 
@@ -83,7 +83,7 @@ def test_choose_standard_error_depends_on_the_folds_of_one_cross_validation():
 def test_choose_no_candidate_is_cheaper():
     name, reason = chosen(WORSE | {"svc_rbf": folds_of([0.2] * 5)})
     assert name == "svc_rbf"
-    assert reason.en == "svc_rbf decides: no eligible candidate has a lower expected cost."
+    assert reason.en == "The SVC (rbf) decides: no eligible candidate has a lower expected cost."
 
 
 def test_choose_the_cheapest_of_those_beyond():
@@ -125,7 +125,7 @@ def test_choose_another_of_like_cost_by_log_loss_beyond_its_error(better, champi
     if champion == "logistic":
         expected = "their costs do not differ by more than the error, and its log loss is lower by"
         assert f"{expected} {better * ERROR:.4f}" in reason.en
-        assert "sa perte logarithmique est plus bas" in reason.fr
+        assert "sa perte logarithmique est plus basse de" in reason.fr
 
 
 def test_choose_a_lower_log_loss_does_not_make_up_for_a_higher_cost():
@@ -165,9 +165,9 @@ def test_choose_none_that_may_not_decide(may_decide, champion, gain):
     name, reason = chosen(folds, may_decide=may_decide)
     assert name == champion
     error = f"(standard error {ERROR:.4f})"
-    barred = f"The cost of forest is lower by {gain} {error}, but it is not eligible."
+    barred = f"The cost of the random forest is lower by {gain} {error}, but it is not eligible."
     assert (barred in reason.en) == bool(gain)
-    assert ("Le coût de forest est inférieur" in reason.fr) == bool(gain)
+    assert ("Le coût de « forêt aléatoire » est inférieur" in reason.fr) == bool(gain)
 
 
 def with_flags(product, count):
@@ -217,8 +217,8 @@ def test_directions_that_no_candidate_has():
 def test_chosen_blind_judges_each_fold_by_the_choice_in_the_others():
     """The tree is best in all, but only because of one fold; without that fold the SVC decides."""
     svc, tree = [0.2] * 5, [0.20, 0.20, 0.20, 0.20, 0.05]
-    luck = {"svc_rbf": folds_of(svc), "svc_linear": folds_of([0.3] * 5), "tree": folds_of(tree)}
-    steady = luck | {"tree": folds_of([0.1] * 5)}
+    luck = {"svc_rbf": folds_of(svc), "svc_linear": folds_of([0.3] * 5), "forest": folds_of(tree)}
+    steady = luck | {"forest": folds_of([0.1] * 5)}
     options = {"may_decide": set(luck), "k": 5}
     assert chosen_blind(luck, **options).expected_cost == pytest.approx(0.2)
     assert chosen_blind(steady, **options).expected_cost == pytest.approx(0.1)

@@ -20,6 +20,7 @@ from ml.product.application import InvalidData
 from ml.product.definition import Product
 from ml.product.samples import examples
 from ml.training.candidates import (
+    LABELS,
     SVC_KERNELS,
     Candidate,
     candidates,
@@ -200,7 +201,7 @@ def test_train_compares_chooses_and_fits_all(product):
     assert [row.name for row in found.table] == names
     assert all(row.roc_auc.sd > 0 for row in found.table)
     assert found.champion in names
-    assert found.reason.en.startswith(f"{found.champion} decides")
+    assert found.reason.en.startswith(f"The {LABELS[found.champion].en} decides")
     assert list(found.models) == list(found.settings) == names
     assert {row.field for row in found.importance} == set(product.by_name)
     for candidate in competing:
@@ -234,24 +235,24 @@ def test_train_compares_chooses_and_fits_all(product):
 def light(name, classifier, grid):
     """Return a candidate that is fitted quickly and takes only numbers."""
     steps = [("prepare", SimpleImputer()), ("classify", classifier)]
-    return Candidate(name, name, Pipeline(steps), grid, grid)
+    return Candidate(name, Pipeline(steps), grid, grid)
 
 
 def test_train_lets_none_decide_that_cannot_be_explained(product):
-    """The tree is always right, but the product has too many fields to explain its decisions."""
+    """The forest, of one tree, is always right, but has too many fields to be explained."""
     term, flag = (product.by_name[name] for name in ("loan_term_months", "adverse_credit_record"))
     flags = [flag.model_copy(update={"name": f"flag_{i}"}) for i in range(MAX_PLAYERS)]
     wide = of_fields(product, [term, *flags], amount="loan_term_months", ratios=[])
     fields = pd.DataFrame(examples(wide, count=150, seed=0))
     good = fields["flag_3"].to_numpy()
     competing = [light(svc, DummyClassifier(), {}) for svc in SVC_KERNELS]
-    competing.append(light("tree", DecisionTreeClassifier(max_depth=1), {}))
+    competing.append(light("forest", DecisionTreeClassifier(max_depth=1), {}))
     found = train(wide, (fields, good), threshold=0.5, cost_ratio=1, competing=competing)
     accuracies = {row.name: row.accuracy.mean for row in found.table}
-    assert accuracies["tree"] == 1
+    assert accuracies["forest"] == 1
     assert accuracies["svc_rbf"] < 0.7
     assert found.champion == "svc_rbf"
-    barred = r"The cost of tree is lower by 0\.3933 \(standard error 0\.\d{4}\), but it is not"
+    barred = r"The cost of the random forest is lower by 0\.3933 \(standard error 0\.\d{4}\), but"
     assert re.search(barred, found.reason.en)
     # The importance is the champion's, a dummy that uses no field.
     assert {row.mean for row in found.importance} == {0.0}
