@@ -8,8 +8,6 @@ import pytest
 
 from ml.product.samples import examples
 from webapp.columns import MAX_ID
-from webapp.ledger.transaction import unit_of_work
-from webapp.people import api_keys
 from webapp.serving.served import model
 
 DECISIONS = "/api/v1/decisions"
@@ -172,43 +170,6 @@ def test_form_and_api_store_the_same(post, send, query, product):
     ]
     assert len(both[0]) == len(several)
     assert both[0] == both[1]
-
-
-def test_key_wrong(app, client, api_key, granted, signed_in, query):
-    with app.app_context(), unit_of_work() as transaction:
-        revoked = api_keys.create_api_key(transaction, "gone")
-        api_keys.revoke_api_key(transaction, "gone")
-    unknown = api_key[:-1] + ("a" if api_key[-1] != "a" else "b")
-    for header in (
-        None,
-        "",
-        "Bearer",
-        "Bearer ",
-        api_key,
-        f"Basic {api_key}",
-        f"Token {api_key}",
-        f"Bearer {unknown}",
-        f"Bearer {revoked}",
-        f"Bearer {api_key} {api_key}",
-        f"Bearer {api_key.upper()}",
-        "Bearer é",
-    ):
-        headers = {} if header is None else {"Authorization": header}
-        for answer in (
-            client.post(DECISIONS, json=granted, headers=headers),  # its session does not count
-            client.get(f"{DECISIONS}/1", headers=headers),
-            client.get(f"{DECISIONS}/1/reasons", headers=headers),
-            client.get("/api/v1/models/current", headers=headers),
-        ):
-            check_problem(answer, 401)
-            assert answer.headers["WWW-Authenticate"] == "Bearer"
-            assert api_key not in answer.text
-    assert query(COUNT) == [(0,)]
-
-
-def test_key_opens_no_page(client, api_key):
-    headers = {"Authorization": f"Bearer {api_key}"}
-    assert client.get("/decisions", headers=headers).status_code == 302
 
 
 def test_create_hostile_body(post, hostile, query, answers):

@@ -12,6 +12,7 @@ from ml.product.files import parse_product
 from ml.product.formats import format_integer
 from ml.product.texts import LANGUAGES
 from ml.training.build import assemble
+from tests.fixtures.desk import token
 from webapp.columns import decision_value
 from webapp.decisions import search, service
 from webapp.decisions.search import PAGE
@@ -64,10 +65,6 @@ def last_trial(page):
 def parsed(inputs):
     """PostgreSQL's driver has read its JSON already."""
     return json.loads(inputs) if isinstance(inputs, str) else inputs
-
-
-def token(browser, path):
-    return re.search(r'name="csrf_token"[^>]*value="([^"]+)"', browser.get(path).text)[1]
 
 
 def shown(page, name):
@@ -280,33 +277,6 @@ def test_trials_by_a_model_that_is_gone(app, put, refused, operator, signed_in, 
     assert query("SELECT count(*) FROM trials") == [(0,)]
     data = {"csrf_token": token(signed_in, "/decisions"), "loan_amount": "700"}
     assert signed_in.post(f"/decisions/{number}/trials", data=data).status_code == 404
-
-
-@ON_ONE
-def test_trial_without_csrf_token(signed_in, decided, query):
-    for given in ({}, {"csrf_token": ""}, {"csrf_token": "wrong"}):
-        answer = signed_in.post(f"{decided}/trials", data={"loan_amount": "700", **given})
-        assert answer.status_code == 400
-        assert answer.mimetype == "text/html"
-    assert query("SELECT count(*) FROM trials") == [(0,)]
-
-
-@ON_ONE
-def test_trial_not_signed_in(client, decided, query):
-    client.delete_cookie("session")
-    data = {"csrf_token": token(client, "/login"), "loan_amount": "700"}
-    answer = client.post(f"{decided}/trials", data=data)
-    assert answer.status_code == 302
-    assert answer.location == "/login"
-    assert query("SELECT count(*) FROM trials") == [(0,)]
-
-
-@ON_ONE
-def test_trial_unknown_decision(signed_in, query):
-    data = {"csrf_token": token(signed_in, "/decisions"), "loan_amount": "700"}
-    for number in (1, 0, "9" * 30, "x"):
-        assert signed_in.post(f"/decisions/{number}/trials", data=data).status_code == 404
-    assert query("SELECT count(*) FROM trials") == [(0,)]
 
 
 @ON_ONE

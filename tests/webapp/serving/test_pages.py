@@ -158,45 +158,6 @@ def titles():
     return [title.model_dump() for title in TITLES.values()]
 
 
-def test_plot_is_sent_once_for_as_long_as_it_is_the_same(signed_in):
-    first = signed_in.get("/model/plots/roc.en.light.svg")
-    assert first.headers["Cache-Control"] == "private, no-cache"
-    assert first.headers["Content-Security-Policy"].startswith("default-src 'none'; ")
-    again = signed_in.get(
-        "/model/plots/roc.en.light.svg", headers={"If-None-Match": first.headers["ETag"]}
-    )
-    assert (again.status_code, again.data) == (304, b"")
-    other = signed_in.get(
-        "/model/plots/roc.fr.light.svg", headers={"If-None-Match": first.headers["ETag"]}
-    )
-    assert other.status_code == 200
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "yacht.en.light.svg",
-        "roc.de.light.svg",
-        "roc.en.blue.svg",
-        "roc.en.light.png",
-        "../model.joblib",
-        "..%2fmodel.joblib",
-        "%2e%2e/manifest.json",
-        "roc.en.light.svg/../../../manifest.json",
-        "",
-    ],
-)
-def test_plot_of_another_name_is_not_there(signed_in, name):
-    answer = signed_in.get(f"/model/plots/{name}")
-    assert (answer.status_code, answer.headers["Cache-Control"]) == (404, "no-store")
-
-
-def test_plot_needs_a_sign_in(client):
-    answer = client.get("/model/plots/roc.en.light.svg")
-    assert answer.status_code == 302
-    assert "/login" in answer.headers["Location"]
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_show_keeps_to_the_policy(signed_in, language):
     text = signed_in.get("/model", headers={"Accept-Language": language}).text
