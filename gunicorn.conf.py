@@ -143,6 +143,8 @@ def on_reload(server):
         unexpected = not isinstance(error, InvalidSetting)
         before = "Still serving with the settings and templates from before: %s"
         server.log.error(before, error, exc_info=unexpected)
+    gc.unfreeze()
+    gc.collect()  # the application from before, which would stay frozen
     _share()
     _end_challenger(server)
     _start_challenger(server)

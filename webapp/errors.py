@@ -44,8 +44,8 @@ EXPLANATIONS = {
         "Loan Desk cannot decide right now. Nothing was stored. Try again in a moment."
     ),
 }
-# What only reads would have stored nothing.
-UNREADABLE = lazy_gettext("Loan Desk is not available right now. Try again in a moment.")
+# A request that only reads asks for nothing to be stored.
+UNAVAILABLE = lazy_gettext("Loan Desk is not available right now. Try again in a moment.")
 # Once a commit was attempted, the request may have been stored whatever error follows.
 UNKNOWN = lazy_gettext(
     "Something went wrong while your request was being stored. It may have been stored: check "
@@ -135,7 +135,7 @@ def _explain(status: int, error: HTTPException) -> str:
     if status >= 500 and commit_was_attempted():
         return str(UNKNOWN)
     if status == HTTPStatus.SERVICE_UNAVAILABLE and request.method in ("GET", "HEAD"):
-        return str(UNREADABLE)
+        return str(UNAVAILABLE)
     return str(EXPLANATIONS.get(HTTPStatus(status), error.description))
 
 

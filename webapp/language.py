@@ -37,7 +37,12 @@ def init_app(app: Flask) -> None:
         "plain": plain,
         "bounds": bounds,
     }
-    app.context_processor(lambda: {"language": current()})
+    app.context_processor(_in_templates)
+
+
+def _in_templates() -> dict[str, str]:
+    language = current()
+    return {"language": language, "colon": "\u00a0: " if language == "fr" else ": "}
 
 
 def current() -> str:

@@ -126,7 +126,8 @@ def choose(
     Parameters
     ----------
     folds : dict of str to list of Figures
-        For each candidate its figures in every outer fold, in the same order of folds.
+        For each candidate, by a name of `LABELS`, its figures in every outer fold, in the same
+        order of folds.
     may_decide : collection of str
         The candidates that can be explained exactly, both SVCs among them.
     k : int

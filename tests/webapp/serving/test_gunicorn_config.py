@@ -176,6 +176,27 @@ def test_workers_start_and_reload_when_the_secret_is_damaged(serve, tmp_path, un
         assert "secret_key: shorter than" in line
 
 
+RELOADED = """
+import logging, runpy, weakref
+from types import SimpleNamespace
+server = SimpleNamespace(log=logging.getLogger(), cfg=SimpleNamespace(address=[]))
+conf = runpy.run_path("gunicorn.conf.py")
+conf["on_starting"](server)
+from webapp import wsgi
+before = weakref.ref(wsgi.application)
+conf["on_reload"](server)
+conf["on_exit"](server)
+print(before() is None, wsgi.application.name)
+"""
+
+
+def test_reload_leaves_no_application_behind(forks, bundle, started_before, tmp_path):
+    shutil.copytree(started_before, tmp_path / "instance")
+    given = {"LOAN_INSTANCE": str(tmp_path / "instance"), "LOAN_BUNDLE": str(bundle.directory)}
+    done = forks.run(["-c", RELOADED], os.environ | given)
+    assert done.stdout == "True webapp\n", done.stderr
+
+
 def children(server):
     """Return the process ids of the workers."""
     listed = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
