@@ -3,13 +3,15 @@
 import re
 import shutil
 import socket
+import socketserver
 import ssl
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 
@@ -28,7 +30,7 @@ def proxy(need, tmp_path):
     program = need("nginx", INSTALL)
 
     @contextmanager
-    def start(server, https):
+    def start(address, https, name_server="127.0.0.11"):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -36,7 +38,8 @@ def proxy(need, tmp_path):
             " /tmp/": f" {tmp_path}/",
             "/etc/nginx/desk/": f"{tmp_path}/",
             "/etc/nginx/certificates/": f"{tmp_path}/",
-            "web:5000": server.url.removeprefix("http://"),
+            "web:5000": address,
+            "127.0.0.11 valid=5s": f"{name_server} valid=1s",
             "listen 8080": f"listen 127.0.0.1:{port}",
         }
         for name in ("nginx.conf", "desk.conf", f"https-{https}.conf"):
@@ -62,26 +65,69 @@ def proxy(need, tmp_path):
     return start
 
 
+def address_of(server):
+    return server.url.removeprefix("http://")
+
+
+def status(port, path="/healthz"):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+class NameServer(socketserver.UDPServer):
+    """Answers every question for an IPv4 address with the one that it holds."""
+
+    def __init__(self, address):
+        super().__init__(("127.0.0.1", 0), None)
+        self.address = address
+
+    def finish_request(self, request, client_address):
+        data, client = request
+        question = data[12 : data.index(b"\0", 12) + 5]
+        is_ipv4 = question[-3] == 1  # the type A
+        counts = bytes([0, 1, 0, is_ipv4, 0, 0, 0, 0])
+        record = b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + socket.inet_aton(self.address)
+        answer = data[:2] + b"\x81\x80" + counts + question + record * is_ipv4
+        client.sendto(answer, client_address)
+
+
 def answers(port):
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_slow_clients_stop_nobody_and_are_let_go(serve, proxy):
-    with serve(workers=1) as server, proxy(server, "no") as port, ExitStack() as stack:
+    with ExitStack() as stack:
+        server = stack.enter_context(serve(workers=1))
+        port = stack.enter_context(proxy(address_of(server), "no"))
         for begun in LINGERING.values():
             for _ in range(SLOW):
                 client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
                 client.sendall(begun)
         started = monotonic()
         for path in ("/login", "/healthz"):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
-                assert answer.status == 200
+            assert status(port, path) == 200
         assert monotonic() - started < 5  # gunicorn alone waits for the slow ones
         client.settimeout(30)
         assert re.match(rb"HTTP/1.1 408|$", client.recv(100))  # the last one, after ten seconds
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30)
+        assert status(port, "/metrics") == 404
+
+
+def test_service_that_comes_back_at_another_address_is_reached(serve, proxy):
+    with serve(workers=1) as server, NameServer("127.0.0.2") as names:
+        threading.Thread(target=names.serve_forever, daemon=True).start()
+        web = address_of(server).replace("127.0.0.1", "web")
+        with proxy(web, "no", f"127.0.0.1:{names.server_address[1]}") as port:
+            assert status(port) == 502
+            names.address = "127.0.0.1"
+            until = monotonic() + 30
+            while status(port) != 200 and monotonic() < until:
+                sleep(0.1)
+            assert status(port) == 200
+        names.shutdown()
 
 
 def test_https_with_a_certificate(serve, proxy, need, tmp_path):
@@ -98,7 +144,7 @@ def test_https_with_a_certificate(serve, proxy, need, tmp_path):
     files = ["-keyout", str(tmp_path / "desk.key"), "-out", str(tmp_path / "desk.pem")]
     subprocess.run([*make, *subject, *files], check=True, capture_output=True)
     trust = ssl.create_default_context(cafile=tmp_path / "desk.pem")
-    with serve(workers=1, LOAN_HTTPS="yes") as server, proxy(server, "yes") as port:
+    with serve(workers=1, LOAN_HTTPS="yes") as server, proxy(address_of(server), "yes") as port:
         spoofed = {
             "X-Forwarded-Proto": "http",
             "X-Forwarded-Host": "evil",
