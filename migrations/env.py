@@ -7,7 +7,7 @@ from sqlalchemy.exc import OperationalError
 
 from webapp.database import MIGRATION_LOCK_SECONDS, WRITING
 from webapp.extensions import db
-from webapp.failures import LockNotFree
+from webapp.failures import LockNotFree, WrongEncoding
 
 LOCK = 5_018_735_322  # any number, the same for every start
 LOCK_NOT_AVAILABLE = "55P03"
@@ -38,6 +38,11 @@ def run() -> None:
 
 def migrate(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+        if encoding != "UTF8":
+            raise WrongEncoding(
+                f"its encoding is {encoding}. Create it with ENCODING 'UTF8' TEMPLATE template0"
+            )
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{MIGRATION_LOCK_SECONDS}s'")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")

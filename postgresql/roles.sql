@@ -6,7 +6,7 @@
 
 -- It owns the tables. `flask prepare` signs in as it, and nothing else does.
 CREATE ROLE loan_owner LOGIN PASSWORD :'owner_password';
-CREATE DATABASE loan_desk OWNER loan_owner;
+CREATE DATABASE loan_desk OWNER loan_owner ENCODING 'UTF8' TEMPLATE template0;
 
 -- The migrations let loan_writer read and add rows, and loan_reader read v_decisions.
 CREATE ROLE loan_writer NOLOGIN;

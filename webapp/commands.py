@@ -18,6 +18,7 @@ from webapp.failures import (
     NameTaken,
     NotFound,
     OutcomeUnknown,
+    WrongEncoding,
 )
 
 
@@ -40,7 +41,7 @@ def clear_errors(*, hint: str = UPGRADE_HINT) -> Iterator[None]:
         yield
     except (NameRefused, NameTaken, NotFound, InvalidBundle, ModelUnavailable) as error:
         raise click.ClickException(str(error)) from None
-    except LockNotFree as error:
+    except (LockNotFree, WrongEncoding) as error:
         raise click.ClickException(f"the database: {error}") from None
     except OutcomeUnknown as error:
         message = f"the database: {error}; it may have been stored: check before you try again"

@@ -41,7 +41,12 @@ def engine_options(url: str, *, threads: int) -> dict[str, Any]:
     return {
         **pool,
         "pool_pre_ping": True,
-        "connect_args": {"connect_timeout": 5, "options": PG_OPTIONS, **PG_LOST},
+        "connect_args": {
+            "connect_timeout": 5,
+            "client_encoding": "utf8",
+            "options": PG_OPTIONS,
+            **PG_LOST,
+        },
     }
 
 

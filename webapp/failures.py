@@ -32,6 +32,10 @@ class LockNotFree(Exception):
     """Other sessions kept a lock for too long that a migration needs; the message names them."""
 
 
+class WrongEncoding(Exception):
+    """The database cannot store every character that a client may send."""
+
+
 class NestedUnitOfWork(Exception):
     """A unit of work was begun inside another: a mistake in the program."""
 

@@ -116,6 +116,26 @@ def test_prepare_names_who_keeps_a_lock_too_long(migrated, lock, monkeypatch):
         db.engine.dispose()
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_prepare_refuses_a_database_that_is_not_utf8(postgresql, config, encoding):
+    with psycopg.connect(postgresql, autocommit=True) as connection:
+        connection.execute(
+            f"CREATE DATABASE other ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0"
+        )
+        url = postgresql.replace("/postgres?", "/other?")
+        app = create_app(config.model_copy(update={"database_url": url}))
+        done = app.test_cli_runner().invoke(args=["prepare"])
+        with app.app_context():
+            db.engine.dispose()
+        connection.execute("DROP DATABASE other")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"Error: the database: its encoding is {encoding}. "
+        "Create it with ENCODING 'UTF8' TEMPLATE template0\n"
+    )
+
+
 def test_prepare_at_once_many_times(config, query, forks):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("LOAN_")}
     environment = {
