@@ -45,7 +45,7 @@ lock: $(VENV)/dev ## compile the lock files from pyproject.toml
 image: ## build the Docker image
 	docker build -t receive_loan_from_bank .
 
-up: ## start the service with PostgreSQL, Prometheus and Grafana
+up: .env ## start the service with PostgreSQL, Prometheus and Grafana
 	docker compose up -d --build
 
 down: ## stop what `make up` started, and keep the data
@@ -77,3 +77,15 @@ $(VENV)/dev: requirements-dev.lock
 	@echo "installing for development (once)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@ $(VENV)/run
+
+# Random passwords for the containers, chosen once.
+.env:
+	@umask 077; while IFS= read -r line; do \
+	  case $$line in *_PASSWORD=) line+=$$(LC_ALL=C tr -dc A-Za-z0-9 </dev/urandom | head -c 32) ;; esac; \
+	  printf '%s\n' "$$line"; \
+	done <.env.example >$@
+
+# The same passwords, for a service outside the containers that uses their database (PGPASSFILE).
+.pgpass: .env
+	@umask 077; . ./.env; printf '*:*:*:%s:%s\n' \
+	  loan_owner "$$OWNER_DATABASE_PASSWORD" loan_desk "$$DESK_DATABASE_PASSWORD" >$@

@@ -57,6 +57,7 @@ KEPT = "loan-desk:/app/instance"  # a named volume
 TRAINED = (".venv/bin/python", "-m", "ml", "train")
 SERVES = {("make", "run"), ("LOAN_BUNDLE=models/house_loan", "make", "run")}
 ITSELF = ("make", "test")
+PASSWORDS = ("make", ".env")
 CLONED = ("git", "clone", "REPOSITORY", "loan-desk", "&&", "cd", "loan-desk")
 
 
@@ -186,7 +187,7 @@ def test_training_is_the_command_that_was_run(brought):
     assert words in {under_our_names(c) for c in commands(text)}
 
 
-def test_docker_s_commands_have_their_files():
+def test_docker_s_commands_have_their_files(checkout, environment):
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     image = compose["services"]["web"]["image"]
     assert set(begin(*BUILT)) == {
@@ -203,16 +204,15 @@ def test_docker_s_commands_have_their_files():
     copied = re.findall(r"^COPY (?!--from)(\S+) ", dockerfile, flags=re.M)
     assert copied
     assert [name for name in copied if not (ROOT / name).exists()] == []
+    run(EVERY[PASSWORDS], checkout, environment)
     compose_of_docker = ["docker", "compose"]
     there = shutil.which("docker") and not subprocess.call([*compose_of_docker, "version"])
     if there:
-        subprocess.run([*compose_of_docker, "config", "--quiet"], cwd=ROOT, check=True)
+        subprocess.run([*compose_of_docker, "config", "--quiet"], cwd=checkout, check=True)
 
 
 def test_every_command_is_one_of_those():
     [key] = [w for w in EVERY if w[0].startswith("KEY=")]
     beside = {w for w in EVERY if w[0].startswith(".venv/")}
-    assert (
-        set(EVERY)
-        == {key, ITSELF, CLONED} | SERVES | set(begin(*BUILT)) | set(begin("curl")) | beside
-    )
+    once = {key, ITSELF, CLONED, PASSWORDS}
+    assert set(EVERY) == once | SERVES | set(begin(*BUILT)) | set(begin("curl")) | beside

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,8 @@ from tests.fixtures.desk import config_from
 from webapp.challenger.process import END_SECONDS
 
 ROOT = Path(__file__).parent.parent.parent
-SETTING = re.compile(r"\$\{(\w+):-([^}]*)\}")
-PINNED = re.compile(r":v?\d+\.\d+(\.\d+)?(-\w+)?$")
+SETTING = re.compile(r"\$\{(\w+):(?:-|\?run make \.env)([^}]*)\}")
+PINNED = re.compile(r":v?\d+\.\d+(\.\d+)?(-\w+)?@sha256:[0-9a-f]{64}$")
 SERVICES = {"prepare", "web", "proxy", "db", "prometheus", "grafana"}
 RUN_ONCE = "prepare"
 BUILT = "receive_loan_from_bank"
@@ -21,8 +23,18 @@ SIZED = re.compile(r"/[\w/]+:(\w+=\w+,)*size=\d+m(,\w+=\w+)*")
 
 
 def defaults(text: str) -> str:
-    """Fill in what compose takes where there is no .env."""
-    return SETTING.sub(lambda found: found[2], text)
+    """Fill in each variable's default, and the name of one that has none: a password."""
+    return SETTING.sub(lambda found: found[2] or found[1], text)
+
+
+def example() -> dict[str, str]:
+    """Read .env.example."""
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def without_password(url: str) -> str:
+    return re.sub(r":\w+@", "@", url)
 
 
 def read_commented(file: Path):
@@ -129,18 +141,40 @@ def test_settings_of_compose_are_those_of_the_example():
     named = {}
     for name, value in SETTING.findall((ROOT / "docker-compose.yml").read_text()):
         assert named.setdefault(name, value) == value, f"{name} has two defaults"
-    lines = (ROOT / ".env.example").read_text().splitlines()
-    example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    assert example == named
+    assert example() == named
     # An IDE hands .env to the service as well, which refuses a LOAN_ setting that it does not know.
-    assert not [name for name in example if name.startswith("LOAN_")]
+    assert not [name for name in named if name.startswith("LOAN_")]
+
+
+def test_every_password_is_chosen_where_it_is_used(tmp_path):
+    for name in ("Makefile", ".env.example"):
+        shutil.copy(ROOT / name, tmp_path)
+
+    def made() -> list[str]:
+        subprocess.run(["make", ".pgpass"], cwd=tmp_path, check=True)
+        return [(tmp_path / name).read_text() for name in (".env", ".pgpass")]
+
+    settings, pgpass = made()
+    assert made() == [settings, pgpass]
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in (".env", ".pgpass")} == {0o600}
+    chosen = dict(line.split("=", 1) for line in settings.splitlines() if line[:1].isupper())
+    assert chosen.keys() == example().keys()
+    passwords = {name for name in chosen if name.endswith("_PASSWORD")}
+    assert {name for name, value in example().items() if not value} == passwords
+    assert len({chosen[name] for name in passwords}) == len(passwords) == 5
+    assert all(re.fullmatch(r"[A-Za-z0-9]{32}", chosen[name]) for name in passwords)
+    assert pgpass.splitlines() == [
+        f"*:*:*:loan_owner:{chosen['OWNER_DATABASE_PASSWORD']}",
+        f"*:*:*:loan_desk:{chosen['DESK_DATABASE_PASSWORD']}",
+    ]
 
 
 def test_service_accepts_the_settings_it_is_given(compose):
     for name, role in {"prepare": "loan_owner", "web": "loan_desk"}.items():
         settings = compose["services"][name]["environment"]
         config = config_from({k: defaults(v) for k, v in settings.items()})
-        assert config.database == f"postgresql+psycopg://{role}:{role}@db:5432/loan_desk"
+        password = f"{role.removeprefix('loan_').upper()}_DATABASE_PASSWORD"
+        assert config.database == f"postgresql+psycopg://{role}:{password}@db:5432/loan_desk"
 
 
 def test_the_service_starts_on_a_prepared_database_and_does_not_know_its_owner(compose):
@@ -161,11 +195,12 @@ def test_ide_starts_the_service_on_the_database_and_port_that_are_watched(compos
     config = config_from(desk["env"])
     published = defaults(compose["services"]["db"]["ports"][0]).rpartition(":")[0]
     inside = compose["services"]["web"]["environment"]["LOAN_DATABASE_URL"]
-    assert config.database_url == defaults(inside).replace("db:5432", published)
+    assert config.database_url == without_password(defaults(inside)).replace("db:5432", published)
     prepare = tasks[desk["preLaunchTask"]]
     owner = defaults(compose["services"][RUN_ONCE]["environment"]["LOAN_DATABASE_URL"])
-    given = prepare["options"]["env"]["LOAN_DATABASE_URL"]
-    assert given == owner.replace("db:5432", published)
+    given = prepare["options"]["env"]
+    assert given["LOAN_DATABASE_URL"] == without_password(owner).replace("db:5432", published)
+    assert given["PGPASSFILE"] == desk["env"]["PGPASSFILE"] == "${workspaceFolder}/.pgpass"
     host, _, port = config.bind.rpartition(":")
     assert host == "0.0.0.0"
     assert (
