@@ -1,14 +1,14 @@
-# The service as one image. The first stage installs and trains; the second runs as a user without rights.
+# The service as one image. The first stage installs and trains; the second runs as a user without privileges.
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /venv
 WORKDIR /app
 COPY requirements.lock .
 RUN /venv/bin/pip install --quiet --require-hashes -r requirements.lock \
- # What is only for those who change a library takes a third of the space.
+ # Tests, caches and type stubs of the libraries take a third of the space.
  && find /venv -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} + \
  && find /venv -name '*.pyi' -delete \
- # Babel brings every language; the desk speaks two.
+ # Babel contains every language; the pages use two.
  && find /venv -path '*/babel/locale-data/*' ! -name root.dat ! -name 'en*' ! -name 'fr*' -delete \
  && /venv/bin/pip uninstall --quiet --yes setuptools pip
 COPY ml ml
@@ -16,7 +16,7 @@ ARG PRODUCT=consumer_credit
 RUN /venv/bin/python -m ml train --product "$PRODUCT" --out models/product
 COPY . .
 RUN /venv/bin/pybabel -q compile -d webapp/translations \
- # The pages use one style sheet of Bootstrap 5; matplotlib draws at training alone.
+ # The pages use one style sheet of Bootstrap 5. Only training uses matplotlib, so its caches are not needed.
  && cd /venv/lib/python3*/site-packages \
  && rm -rf flask_bootstrap/static/bootstrap4 flask_bootstrap/static/bootstrap5/icons \
     flask_bootstrap/static/bootstrap5/css/bootswatch \

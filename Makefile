@@ -17,8 +17,8 @@ run: $(VENV)/run translations models/$(PRODUCT)/manifest.json ## install, train 
 	@$(BIN)/flask --app webapp prepare
 	@LOAN_BUNDLE=$${LOAN_BUNDLE:-models/$(PRODUCT)} exec $(BIN)/gunicorn
 
-test: $(VENV)/dev translations ## install and run the tests; those whose programs are missing here are skipped
-	@$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder # of three, one waits for a service
+test: $(VENV)/dev translations ## install, and run the tests; skip those whose programs are missing
+	@$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder # three processes: usually one of them waits for a service
 
 check: lint types contracts ## run the static checks: lint, types and contracts
 

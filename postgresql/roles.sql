@@ -4,11 +4,11 @@
 \getenv desk_password DESK_DATABASE_PASSWORD
 \getenv grafana_password GRAFANA_DATABASE_PASSWORD
 
--- It owns the tables. `flask prepare` signs in as it, and nothing else does.
+-- Owns the tables. Only `flask prepare` signs in as this role.
 CREATE ROLE loan_owner LOGIN PASSWORD :'owner_password';
 CREATE DATABASE loan_desk OWNER loan_owner ENCODING 'UTF8' TEMPLATE template0;
 
--- The migrations let loan_writer read and add rows, and loan_reader read v_decisions.
+-- The migrations let loan_writer read and add rows and change users and API keys, and loan_reader read v_decisions.
 CREATE ROLE loan_writer NOLOGIN;
 CREATE ROLE loan_desk LOGIN PASSWORD :'desk_password' IN ROLE loan_writer;
 CREATE ROLE loan_reader NOLOGIN;
@@ -20,8 +20,8 @@ ALTER ROLE grafana SET idle_in_transaction_session_timeout = '30s';
 REVOKE ALL ON DATABASE loan_desk FROM PUBLIC;
 GRANT CONNECT ON DATABASE loan_desk TO loan_writer, loan_reader;
 
--- Everybody may call these functions until they are revoked: they store large objects, write to the log of the
--- database, hold a session for as long as one likes, and take the lock under which the migrations run.
+-- By default, every role may call these functions. They store large objects, write to the log of the database, keep a
+-- session open for any time, and take the lock under which the migrations run.
 \connect loan_desk
 DO $$
 DECLARE
