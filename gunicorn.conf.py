@@ -1,4 +1,4 @@
-"""gunicorn's settings, and what happens before, between and after its workers."""
+"""gunicorn's settings and server hooks."""
 
 import gc
 import os
@@ -9,12 +9,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Nearly all that a start makes stays, and looking for garbage in it takes a fifth of the time. See
-# `_share`.
+# Nearly all objects of a start stay in use, and garbage collection would take a fifth of its time.
+# `_share` enables it again.
 gc.disable()
 
-# The workers' arithmetic is small; threads of BLAS would only fight over the processors. NumPy
-# looks when it is imported, which the next line does.
+# The workers' arrays are small, so threads of BLAS would only compete for the processors. NumPy
+# reads this variable when the next lines import it.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from ml.bundle.manifest import InvalidBundle
@@ -25,9 +25,9 @@ from webapp.failures import InvalidSetting
 from webapp.serving.pin import pin_at_reload, pin_at_start, read_settings
 
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
-# A file of prometheus_client: its kind, for a gauge its mode, and a process.
+# The name of a prometheus_client file: the kind of metric, the mode of a gauge, and a process id.
 WRITTEN = re.compile(r"(counter|gauge_[a-z]+|histogram|summary)_[0-9]+\.db")
-OWN = "loan-desk-metrics-"  # how the name of a folder begins that a start made for itself
+OWN = "loan-desk-metrics-"  # prefix of a metrics folder that a start made for itself
 
 
 def _stop(reason):
@@ -40,7 +40,7 @@ def on_exit(server):
     """End the challenger, and remove the metrics folder that this start made."""
     _end_challenger(server)
     folder = os.environ.get(METRICS, "")
-    if Path(folder).name.startswith(OWN):  # asked of the name, which outlives a reload
+    if Path(folder).name.startswith(OWN):  # not by a variable, which a reload would reset
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -58,27 +58,26 @@ except InvalidSetting as error:
 wsgi_app = "webapp.wsgi:application"
 bind = settings.bind
 workers = settings.workers
-threads = settings.threads + 1  # one that webapp/slots.py keeps free of what may hang
+threads = settings.threads + 1  # one more than slots, see webapp/slots.py
 worker_class = "gthread"
 loglevel = settings.log_level
-control_socket_disable = True  # a socket in the home folder, which a read-only container has not
+control_socket_disable = True  # needs a home folder, which a read-only container does not have
 worker_tmp_dir = (
     "/dev/shm" if Path("/dev/shm").is_dir() else None
 )  # heartbeats never wait for a disk
 graceful_timeout = 30
 keepalive = 75  # seconds; longer than common clients and proxies keep an idle connection
-forwarder_headers = ""  # nobody sets SCRIPT_NAME or PATH_INFO by a header
+forwarder_headers = ""  # no header may set SCRIPT_NAME or PATH_INFO
 
-# Set before the workers import prometheus_client, which looks once. A folder of this start's own
-# is removed again.
+# Set before prometheus_client is imported, which reads it once. on_exit removes a folder made here.
 if not os.environ.get(METRICS):
     os.environ[METRICS] = tempfile.mkdtemp(prefix=OWN)
 
 
 def _check_address(server):
-    """Stop with one line where the address cannot be used: gunicorn would try five times."""
+    """Stop with one line if the address cannot be used; gunicorn itself would try five times."""
     if {"GUNICORN_FD", "LISTEN_FDS"} & os.environ.keys():
-        return  # the socket is another process's, and open already
+        return  # another process has opened the socket
     for address in server.cfg.address:
         if isinstance(address, str):
             continue  # a UNIX socket
@@ -93,12 +92,12 @@ def _check_address(server):
 
 
 def on_starting(server):
-    """Empty the metrics folder, and pin the bundle; one that must not decide stops the start."""
+    """Empty the metrics folder, and pin the bundle; an invalid bundle stops the start."""
     _check_address(server)
     folder = Path(os.environ[METRICS])
     folder.mkdir(parents=True, exist_ok=True)
     for file in folder.glob("*.db"):
-        if WRITTEN.fullmatch(file.name):  # the folder may hold a database of somebody's
+        if WRITTEN.fullmatch(file.name):  # the folder may hold other files, such as a database
             file.unlink()
     try:
         pin_at_start(settings, server.log)
@@ -109,23 +108,23 @@ def on_starting(server):
 
 
 def _share():
-    """Look for garbage from here on, but not in what the workers share with the master.
+    """Enable garbage collection, except for objects that the workers share with the master.
 
-    Looking writes into objects, and what a worker writes to is copied for it.
+    It writes to every object that it checks, and memory that a worker writes to is copied for it.
     """
     gc.freeze()
     gc.enable()
 
 
 def _make_application():
-    """Make what the workers serve, once: each then starts in a few hundredths of a second."""
-    from webapp.wsgi import make_application  # noqa: PLC0415 - once the metrics folder is empty
+    """Create the application once in the master, so that each worker starts quickly."""
+    from webapp.wsgi import make_application  # noqa: PLC0415 - after the metrics folder is emptied
 
     make_application()
 
 
 def when_ready(server):
-    """Say where to go, and let the challenger begin."""
+    """Print the address, and start the challenger."""
     if settings.database.startswith("sqlite"):
         server.log.info("SQLite %s, journal %s", *sqlite_journal())
     host, _, port = settings.bind.rpartition(":")
@@ -139,12 +138,12 @@ def on_reload(server):
     pin_at_reload(settings, server.log)
     try:
         _make_application()
-    except Exception as error:  # such as a template of a newer release; raised, it ends gunicorn
+    except Exception as error:  # raised, an error in a new template would end gunicorn
         unexpected = not isinstance(error, InvalidSetting)
-        before = "Still serving with the settings and templates from before: %s"
-        server.log.error(before, error, exc_info=unexpected)
+        message = "Still serving with the previous settings and templates: %s"
+        server.log.error(message, error, exc_info=unexpected)
     gc.unfreeze()
-    gc.collect()  # the application from before, which would stay frozen
+    gc.collect()  # frees the previous application, which would otherwise stay frozen
     _share()
     _end_challenger(server)
     _start_challenger(server)
@@ -153,13 +152,13 @@ def on_reload(server):
 def _start_challenger(server):
     if not settings.challenger:
         return
-    # Without the metrics folder: what it counts would be added to what the workers count.
+    # Without the metrics folder: its counts would be added to those of the workers.
     environment = {name: value for name, value in os.environ.items() if name != METRICS}
-    # Kept with the server, which outlives a reload.
+    # An attribute of the server, which outlives a reload.
     server.challenger = ChallengerProcess(environment)
 
 
 def child_exit(server, worker):
-    """Forget the gauges of a worker that is gone; what it counted stays counted."""
+    """Remove the gauges of a worker that has ended; its counters remain."""
     for file in Path(os.environ[METRICS]).glob(f"gauge_*_{worker.pid}.db"):
         file.unlink(missing_ok=True)

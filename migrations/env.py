@@ -1,4 +1,4 @@
-"""How migrations are run: one transaction under a lock, so that any number of starts may race."""
+"""Runs the migrations in one transaction under a lock, so that several starts can do it at once."""
 
 from alembic import context
 from flask import current_app
@@ -9,7 +9,7 @@ from webapp.database import MIGRATION_LOCK_SECONDS, WRITING
 from webapp.extensions import db
 from webapp.failures import LockNotFree, WrongEncoding
 
-LOCK = 5_018_735_322  # any number, the same for every start
+LOCK = 5_018_735_322  # an arbitrary number, the same for every start
 LOCK_NOT_AVAILABLE = "55P03"
 HOLDERS = """
 SELECT DISTINCT pid, usename FROM pg_locks JOIN pg_stat_activity USING (pid)
@@ -47,7 +47,7 @@ def migrate(connection: Connection) -> None:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{MIGRATION_LOCK_SECONDS}s'")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
     else:
-        connection.exec_driver_sql("SELECT 1")  # begins, and so takes SQLite's lock
+        connection.exec_driver_sql("SELECT 1")  # begins, which takes SQLite's write lock
     context.configure(
         connection=connection,
         target_metadata=db.metadata,

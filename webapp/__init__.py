@@ -1,4 +1,4 @@
-"""The web application: create_app is the only wiring."""
+"""The application factory, which connects all parts of the web application."""
 
 from flask import Flask
 
@@ -6,7 +6,9 @@ from webapp.config import ROOT, Config
 
 
 def create_app(config: Config | None = None) -> Flask:
-    from webapp import blueprints, cli, errors, extensions, incoming, language, logs, slots  # noqa: PLC0415 - they need this module
+    # Not at the top: gunicorn.conf.py imports webapp.config before it sets the metrics folder,
+    # which prometheus_client looks for when it is imported.
+    from webapp import blueprints, cli, errors, extensions, incoming, language, logs, slots  # noqa: PLC0415
     from webapp.database import engine_options, prepare_sqlite  # noqa: PLC0415
     from webapp.ledger import transaction  # noqa: PLC0415
     from webapp.metrics import metrics  # noqa: PLC0415
@@ -14,7 +16,7 @@ def create_app(config: Config | None = None) -> Flask:
     from webapp.serving.pin import Pin  # noqa: PLC0415
     from webapp.serving.served import model  # noqa: PLC0415
 
-    pin = None if config else Pin.from_environment()  # a config that is given names its own bundle
+    pin = None if config else Pin.from_environment()  # an explicit config has its own bundle
     config = config or Config.from_environment()
     app = Flask(
         __name__,
@@ -28,7 +30,7 @@ def create_app(config: Config | None = None) -> Flask:
         SQLALCHEMY_DATABASE_URI=config.database,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(config.database, threads=config.threads),
         BOOTSTRAP_SERVE_LOCAL=True,
-        WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a form may lie open over lunch
+        WTF_CSRF_TIME_LIMIT=None,  # valid as long as the session, so that a form can stay open
         WTF_CSRF_SSL_STRICT=config.https,
         **language.settings(config),
         **security.settings(config),
@@ -47,8 +49,8 @@ def create_app(config: Config | None = None) -> Flask:
     extensions.bootstrap.init_app(app)
     model.init_app(app, config, pin=pin)
     language.init_app(app)
-    security.init_app(app)  # puts a JSON writer of its own in place
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    security.init_app(app)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # only now: security replaces app.json
     errors.init_app(app)
     blueprints.init_app(app)
     cli.init_app(app)

@@ -14,7 +14,7 @@ from webapp.serving import pages as serving
 
 
 class Identifier(IntegerConverter):
-    """A number that the id of a row can have; any other is answered with 404."""
+    """An integer that can be the id of a row; any other one in a URL gives 404."""
 
     def __init__(self, url_map: Map) -> None:
         super().__init__(url_map, max=MAX_ID)

@@ -6,13 +6,13 @@ from typing import Any, Literal
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, TypeDecorator
 
 MAX_ID = 2**63 - 1
-# SQLite numbers rows by itself only in a column that is declared INTEGER.
+# SQLite generates ids only for a column that is declared INTEGER.
 Identifier = BigInteger().with_variant(Integer, "sqlite")
 
 # Bins of equal width: bin i counts probabilities above i / SCORE_BINS, up to (i + 1) / SCORE_BINS.
 SCORE_BINS = 20
 
-DecisionValue = Literal["granted", "refused"]  # a decision in addresses, columns, labels and JSON
+DecisionValue = Literal["granted", "refused"]  # a decision in columns, metric labels and JSON
 
 
 class Instant(TypeDecorator[datetime]):

@@ -1,4 +1,4 @@
-"""Shared by the flask commands: errors as one line, and how a count is written."""
+"""Functions that the flask commands share: one-line errors, hints and counts."""
 
 import shutil
 import sys
@@ -23,7 +23,7 @@ from webapp.failures import (
 
 
 def as_typed(command: str) -> str:
-    """Return a flask command as it can be typed in this folder with this installation."""
+    """Return what to type in this folder to run a flask command of this environment."""
     flask = Path(sys.executable).with_name("flask")
     if shutil.which("flask") == str(flask):
         return f"flask --app webapp {command}"

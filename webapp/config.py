@@ -44,8 +44,9 @@ MAX_PORT = 65535
 ROOT = Path(__file__).parent.parent
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
-# Kubernetes and Docker links describe a service named loan-desk in variables that begin with
-# LOAN_DESK_. The names of the last line could be typing errors, so their values must fit too.
+# Kubernetes and Docker links set variables that begin with LOAN_DESK_ for a service named
+# loan-desk. The names in the last line could also be misspelled settings, so their values must
+# match too.
 _INJECTED = re.compile(
     r"LOAN_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|ENV_\w+)=.*"
     r"|LOAN_(\w+_)?PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=.*"
@@ -65,7 +66,7 @@ def _lower(value: object) -> object:
 
 
 def _database_url(text: str) -> str:
-    from psycopg import ProgrammingError  # noqa: PLC0415 - SQLite does without
+    from psycopg import ProgrammingError  # noqa: PLC0415 - not needed for SQLite
     from psycopg.conninfo import make_conninfo  # noqa: PLC0415
 
     scheme, colon, address = text.partition("://")
@@ -74,7 +75,7 @@ def _database_url(text: str) -> str:
     try:
         url = make_url(f"postgresql+psycopg://{address}")
         _, options = url.get_dialect()().create_connect_args(url)
-        make_conninfo(**options)  # libpq refuses an option that it does not know
+        make_conninfo(**options)  # raises for options that libpq does not know
     except (ArgumentError, ProgrammingError) as error:
         raise ValueError from error
     if url.port is not None and not 1 <= url.port <= MAX_PORT:
@@ -92,13 +93,13 @@ def _bind(text: str) -> str:
 class Config(BaseSettings):
     """The settings. `LOAN_BUNDLE` is the variable of `bundle`, and so on.
 
-    A setting that is not given to the class is read from its variable, from the file .env, or
-    from a file of the same name in the secrets folder, in this order.
+    A setting that is not passed to the class is read from its variable, from the file .env or
+    from a file of the same name in the secrets folder; the first of these that has it applies.
     """
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        # The file that the flask commands read, so that gunicorn does not serve other settings.
+        # The file that the flask commands read too, so that gunicorn has the same settings.
         env_file=find_dotenv(usecwd=True) if get_load_dotenv() else None,
         dotenv_filtering="match_prefix",
         frozen=True,
@@ -107,12 +108,12 @@ class Config(BaseSettings):
 
     instance: Path = Field(
         default=Path("instance"),
-        description="Folder for what the service keeps: SQLite, its secret.",
+        description="Folder for the service's files, such as the SQLite database and the secret.",
     )
     database_url: Annotated[str, AfterValidator(_database_url)] = Field(
         default="",
         description="PostgreSQL as `postgresql://user:password@host/name`; "
-        "empty: SQLite in the instance.",
+        "empty: SQLite in the instance folder.",
         repr=False,
     )
     bundle: Path = Field(
@@ -120,12 +121,12 @@ class Config(BaseSettings):
     )
     challenger: str = Field(
         default="",
-        description="A candidate there that scores decisions in the background; empty: none.",
+        description="Candidate in the bundle, to score decisions in the background; empty: none.",
     )
     secret_key: Annotated[str, StringConstraints(min_length=MIN_SECRET_LENGTH)] = Field(
         default="",
-        description=f"Signs sessions, {MIN_SECRET_LENGTH} characters or more; "
-        "empty: made once and kept in the instance. Replicas need the same.",
+        description=f"Key that signs sessions, {MIN_SECRET_LENGTH} characters or more; "
+        "empty: made once and kept in the instance folder. All replicas need the same key.",
         repr=False,
     )
     secrets_dir: Path = Field(
@@ -135,14 +136,14 @@ class Config(BaseSettings):
     )
     https: Annotated[bool, BeforeValidator(_yes_or_no), BeforeValidator(_lower)] = Field(
         default=False,
-        description="`yes` where people reach the desk by HTTPS: cookies are sent over it alone.",
+        description="`yes` if browsers use HTTPS: cookies are then sent only over HTTPS.",
     )
     language: Annotated[Literal["en", "fr"], BeforeValidator(_lower)] = Field(
-        default="en", description="`en` or `fr`, for those whose browser asks for neither."
+        default="en", description="`en` or `fr`, if the browser asks for neither."
     )
     timezone: ZoneInfo = Field(
         default=ZoneInfo("Europe/Paris"),
-        description="In which times are shown; they are stored in UTC.",
+        description="Time zone in which times are shown; they are stored in UTC.",
     )
     bind: Annotated[str, AfterValidator(_bind)] = Field(
         default="127.0.0.1:5000", description="Address and port to serve on."
@@ -164,7 +165,7 @@ class Config(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        # The library's own source of secret files warns of one that it cannot read, and goes on.
+        # The library's own source only warns about a secret file that it cannot read.
         del file_secret_settings
         sources = (init_settings, env_settings, dotenv_settings)
         chosen = next((s["secrets_dir"] for s in (f() for f in sources) if "secrets_dir" in s), "")
@@ -179,7 +180,7 @@ class Config(BaseSettings):
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Read every setting, or raise one InvalidSetting about all that cannot be used."""
+        """Read every setting, or raise one InvalidSetting that lists all invalid ones."""
         known = {variable(name) for name in cls.model_fields}
         unknown = sorted(
             name
@@ -203,18 +204,18 @@ class Config(BaseSettings):
 
     @property
     def database(self) -> str:
-        """The database's address with its driver, as SQLAlchemy wants it."""
+        """The URL of the database, with its driver, for SQLAlchemy."""
         if not self.database_url:
             return f"sqlite:///{self.instance.resolve() / 'loan_desk.db'}"
         return f"postgresql+psycopg://{self.database_url.partition('://')[2]}"
 
     @property
     def kept(self) -> Path:
-        """Where a copy of every bundle stays that has decided here."""
+        """The folder that keeps a copy of every bundle that this instance has served."""
         return self.instance / "models"
 
     def folder(self) -> Path:
-        """Return the instance folder, made where it is not there."""
+        """Return the instance folder, and create it if it is missing."""
         try:
             self.instance.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -222,13 +223,13 @@ class Config(BaseSettings):
         return self.instance
 
     def secret(self) -> str:
-        """Return the key that signs sessions, made on the first call where none is set."""
+        """Return the key that signs sessions; if none is set, the first call makes one."""
         if self.secret_key:
             return self.secret_key
         self.folder()
         file = self.secret_file
         if not file.exists():
-            make_secret(file)  # only then: a full disk must not stop a start that needs none
+            make_secret(file)  # not otherwise: a full disk must not stop a start that has a key
         return kept_secret(file)
 
     @property
@@ -237,7 +238,7 @@ class Config(BaseSettings):
 
 
 def _line(error: ErrorDetails) -> str:
-    """Say in one line which setting cannot be used, and what it is for."""
+    """Return one line that names the invalid setting and says what it is for."""
     name = str(error["loc"][0])
     field = Config.model_fields.get(name)
     if field is None:
@@ -249,6 +250,6 @@ def _line(error: ErrorDetails) -> str:
 def check_challenger(name: str, *, there: Sequence[str]) -> None:
     """Refuse a challenger that is not among those of the bundle."""
     if name not in there:
-        what = f"no challenger {name!r} in the bundle" if name else "not set"
+        problem = f"no challenger {name!r} in the bundle" if name else "not set"
         names = ", ".join(there) or "none"
-        raise InvalidSetting(f"{variable('challenger')}: {what}. There are: {names}.")
+        raise InvalidSetting(f"{variable('challenger')}: {problem}. There are: {names}.")

@@ -1,4 +1,4 @@
-"""How the two databases are opened: drivers, durability, timeouts, transactions that write."""
+"""Connections to SQLite and PostgreSQL: drivers, durability, timeouts, write transactions."""
 
 import logging
 import sqlite3
@@ -13,18 +13,18 @@ from sqlalchemy.exc import OperationalError
 
 log = logging.getLogger(__name__)
 
-# https://sqlite.org/wal.html, "The WAL-reset bug": versions below can corrupt a WAL database
-# under several writers.
+# https://sqlite.org/wal.html, "The WAL-reset bug": older versions can corrupt a WAL database that
+# several connections write to.
 SAFE_WAL = (3, 51, 3)
 BUSY_MILLISECONDS = 10_000
-MIGRATION_LOCK_SECONDS = 60  # another start has ended by then
+MIGRATION_LOCK_SECONDS = 60  # longer than the migrations of another start take
 PG_OPTIONS = "-c statement_timeout=10000 -c lock_timeout=5000 -c timezone=UTC"
-# Given to a connection whose transaction will write: SQLite then waits for its turn at the start,
-# where waiting is possible, and not at the first write, where a reader that has fallen behind can
-# only fail.
+# Execution options of a connection whose transaction will write. SQLite then takes the write lock
+# when the transaction begins, where it can wait for other writers. Taken at the first write, the
+# lock would fail if another connection had written since the transaction's first read.
 WRITING = {"writing": True}
-# A PostgreSQL server that is gone without a word is noticed after 25 seconds: while it owes an
-# answer by the first, while it is idle by the others.
+# A PostgreSQL server that disappears without closing its connections is noticed after 25 seconds:
+# by tcp_user_timeout if it does not acknowledge sent data, by keepalives if nothing is sent.
 PG_LOST = {
     "tcp_user_timeout": 25_000,  # milliseconds
     "keepalives": 1,
@@ -51,14 +51,14 @@ def engine_options(url: str, *, threads: int) -> dict[str, Any]:
 
 
 def insert_once(table: FromClause, *, dialect: str) -> Any:  # noqa: ANN401 - of either dialect
-    """Return an INSERT that leaves out every row whose key is there already."""
+    """Return an INSERT that skips every row whose key exists already."""
     insert: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[dialect]
-    # Without the option PostgreSQL's driver does not say how many rows were new.
+    # Without this option the number of inserted rows is not known on PostgreSQL.
     return insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
 def sqlite_module() -> ModuleType:
-    """Return the newest SQLite at hand; never use two of them on one file."""
+    """Return pysqlite3 if it is installed, else sqlite3; one file must never be used by both."""
     try:
         import pysqlite3  # noqa: PLC0415 - not every platform has it
     except ImportError:
@@ -67,29 +67,29 @@ def sqlite_module() -> ModuleType:
 
 
 def sqlite_journal() -> tuple[str, str]:
-    """Return SQLite's version and the journal that is safe under several writers with it."""
+    """Return SQLite's version and the journal mode in which it is safe for several writers."""
     module = sqlite_module()
     wal = module.sqlite_version_info >= SAFE_WAL
     return module.sqlite_version, "WAL" if wal else "TRUNCATE"
 
 
 class _SqliteFile:
-    """The file of a SQLite database, and which one it was at first.
+    """The file of a SQLite database, and its identity when the application started.
 
-    Whoever has it open can go on writing to a file that was deleted or moved away, and what is
-    written is lost. So no transaction begins on another file than the first.
+    A connection can still write to a file that was deleted or moved, and what it writes is lost.
+    So no transaction begins if the path leads to another file than at the start.
     """
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
         self._first = self._identity()
         for file in (path, f"{path}-wal", f"{path}-shm"):
-            # Another user's file is left as it is.
+            # Only the owner of a file can change its mode.
             with suppress(FileNotFoundError, PermissionError):
                 Path(file).chmod(0o600)
 
     def open(self) -> None:
-        """Make the file, for its owner alone, where there was none at first."""
+        """Create the file, accessible only to its owner, if there was none at the start."""
         if self._first is None:
             try:
                 self._path.touch(mode=0o600)
@@ -99,7 +99,7 @@ class _SqliteFile:
         self.check()
 
     def check(self) -> None:
-        """Raise unless the file is the first one."""
+        """Raise OperationalError if the path leads to another file than at the start."""
         if self._identity() != self._first:
             raise _operational_error(f"{self._path} was moved, deleted or replaced")
 
@@ -117,10 +117,10 @@ def _operational_error(reason: str) -> OperationalError:
 
 
 def prepare_sqlite(engine: Engine) -> None:
-    """Make every connection durable and every transaction begin as it must."""
+    """Configure every connection of an engine, and how its transactions begin."""
     file = _SqliteFile(str(engine.url.database))
     version, journal = sqlite_journal()
-    level = logging.DEBUG if journal == "WAL" else logging.INFO  # the second is slower
+    level = logging.DEBUG if journal == "WAL" else logging.INFO  # TRUNCATE is slower
     log.log(level, "SQLite %s, journal %s", version, journal)
 
     @event.listens_for(engine, "do_connect")
@@ -129,7 +129,7 @@ def prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's
-        connection.isolation_level = None  # the driver begins nothing by itself
+        connection.isolation_level = None  # the driver begins no transaction itself
         connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
         connection.execute(f"PRAGMA journal_mode={journal}")
         connection.execute("PRAGMA synchronous=FULL")

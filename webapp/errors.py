@@ -1,4 +1,4 @@
-"""HTML pages and problem+json (RFC 9457) from the same errors."""
+"""Error handlers, which answer with a page or, in the API, with problem+json (RFC 9457)."""
 
 import logging
 import secrets
@@ -26,7 +26,7 @@ INVALID = "urn:loan-desk:problem:invalid-application"
 DAMAGED = "urn:loan-desk:problem:damaged-decision"
 PROBLEM = "application/problem+json"
 RETRY_SECONDS = "5"
-MAX_ERRORS = 100  # that one answer lists, the product's own fields first
+MAX_ERRORS = 100  # listed in one answer, the product's own fields first
 
 EXPLANATIONS = {
     HTTPStatus.BAD_REQUEST: lazy_gettext("The request could not be read."),
@@ -44,9 +44,9 @@ EXPLANATIONS = {
         "Loan Desk cannot decide right now. Nothing was stored. Try again in a moment."
     ),
 }
-# A request that only reads asks for nothing to be stored.
+# For GET and HEAD, which store nothing.
 UNAVAILABLE = lazy_gettext("Loan Desk is not available right now. Try again in a moment.")
-# Once a commit was attempted, the request may have been stored whatever error follows.
+# After an attempt to commit, the request may have been stored, whatever error follows.
 UNKNOWN = lazy_gettext(
     "Something went wrong while your request was being stored. It may have been stored: check "
     "before you try again."
@@ -54,9 +54,9 @@ UNKNOWN = lazy_gettext(
 
 
 def init_app(app: Flask) -> None:
-    app.before_request(_number_request)
-    app.after_request(_tell_request_id)
-    # What fails after the view, and so passes by the handlers below.
+    app.before_request(_assign_request_id)
+    app.after_request(_add_request_id)
+    # Called for errors after the view, which the handlers below do not receive.
     app.log_exception = lambda exc_info: _log_unexpected(exc_info[1])  # type: ignore[method-assign]
     app.register_error_handler(HTTPException, _answer)
     app.register_error_handler(CSRFError, _expired)
@@ -84,18 +84,18 @@ def problem(status: int, *, detail: str, **more: Any) -> Response:  # noqa: ANN4
 
 
 def request_id() -> str:
-    """Return what this request is called in answers and in the log."""
+    """Return the id that identifies this request in its answer and in the log."""
     if "request_id" not in g:
         g.request_id = secrets.token_hex(8)
-    number: str = g.request_id
-    return number
+    identifier: str = g.request_id
+    return identifier
 
 
-def _number_request() -> None:
+def _assign_request_id() -> None:
     request_id()
 
 
-def _tell_request_id(response: Response) -> Response:
+def _add_request_id(response: Response) -> Response:
     response.headers[REQUEST_ID] = request_id()
     return response
 
@@ -111,7 +111,7 @@ def _answer(error: HTTPException) -> BaseResponse:
     explanation = _explain(status, error)
     traced: dict[str, str] = {}
     if status >= 500:
-        # The database may be what failed, and a page asks it for the user's name.
+        # A page would query the user's name in the database, which may be what has failed.
         g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]
         traced = {"request_id": request_id()}
     if _wants_json():
@@ -182,10 +182,10 @@ def _damaged(error: DecisionDamaged) -> Response:
 
 
 def _unavailable(error: Exception) -> BaseResponse:
-    # The driver's first line alone: SQLAlchemy's words, and the driver's others, would repeat
-    # what the statement was to store.
+    # Only the first line of the driver's message: its other lines, and SQLAlchemy's message, repeat
+    # the values of the statement.
     reason = str(getattr(error, "orig", error)).partition("\n")[0]
-    log.error("request %s: cannot decide%s: %s", request_id(), _doubt(), reason)
+    log.error("request %s: not available%s: %s", request_id(), _doubt(), reason)
     return _answer(ServiceUnavailable())
 
 
@@ -196,7 +196,7 @@ def _unexpected(error: Exception) -> BaseResponse:
 
 def _log_unexpected(error: BaseException | None) -> None:
     if isinstance(error, DBAPIError):
-        # PostgreSQL's words hold the whole row that it refuses.
+        # Without the message, in which PostgreSQL repeats the whole refused row.
         code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", "")
         where = "".join(traceback.format_tb(error.__traceback__))
         name = f"{type(error).__name__} {code}"

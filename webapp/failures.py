@@ -1,22 +1,22 @@
-"""What can go wrong that an entry point must answer for."""
+"""Exceptions that entry points turn into answers or error lines."""
 
 from click import ClickException
 
 
 class NameTaken(Exception):
-    """There is a user or an API key of that name already."""
+    """A user or an API key with that name exists already."""
 
 
 class NameRefused(Exception):
-    """Nobody could sign in by this name."""
+    """Nobody could sign in with this name."""
 
 
 class NotFound(Exception):
-    """There is no user, API key or decision of that name or number."""
+    """There is no user, API key or decision with that name or number."""
 
 
 class DecisionDamaged(Exception):
-    """The database holds of a decision what the service cannot have written there."""
+    """A stored decision has values that the service cannot have written."""
 
     def __init__(self, number: int, columns: tuple[str, ...]) -> None:
         super().__init__(f"decision {number} is damaged: {', '.join(columns)}")
@@ -25,11 +25,11 @@ class DecisionDamaged(Exception):
 
 
 class ModelUnavailable(Exception):
-    """There is no bundle that may decide; the message says why."""
+    """A bundle cannot be used; the message says why."""
 
 
 class LockNotFree(Exception):
-    """Other sessions kept a lock for too long that a migration needs; the message names them."""
+    """A migration waited too long for a lock; the message names the sessions that hold locks."""
 
 
 class WrongEncoding(Exception):
@@ -37,14 +37,14 @@ class WrongEncoding(Exception):
 
 
 class NestedUnitOfWork(Exception):
-    """A unit of work was begun inside another: a mistake in the program."""
+    """A unit of work was begun inside another, which is a programming error."""
 
 
 class OutcomeUnknown(Exception):
-    """A commit failed: what it was to store may be stored or not."""
+    """A commit failed, and its data may or may not have been stored."""
 
 
 class InvalidSetting(ClickException):
-    """Settings that cannot be used: one line for each, which names it."""
+    """Invalid settings; the message has one line for each."""
 
-    exit_code = 2  # as gunicorn.conf.py exits, which shows the same lines
+    exit_code = 2  # the same as in gunicorn.conf.py

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 64 * 1024  # an application takes less than one thousand
+MAX_BODY_BYTES = 64 * 1024  # an application has fewer than 1,000
 # A DNS name (RFC 1123) or an IP address, and a port. Werkzeug cannot build URLs for anything else.
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 HOST_PATTERN = re.compile(
@@ -27,7 +27,7 @@ def init_app(app: Flask) -> None:
 
 
 def _with_host(application: Application) -> Application:
-    """Answer 400 to an invalid Host, for which neither routes nor error pages work."""
+    """Answer 400 to an invalid Host header, with which neither routes nor error pages work."""
 
     def checked(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401
         host = environ.get("HTTP_HOST", "")
@@ -41,12 +41,12 @@ def _with_host(application: Application) -> Application:
 
 def _read_body() -> None:
     """Read the whole body; refuse one that is shorter than its Content-Length or too large."""
-    request.max_content_length = MAX_BODY_BYTES + 1  # Werkzeug silently cuts a chunked body here
+    request.max_content_length = MAX_BODY_BYTES + 1  # Werkzeug silently truncates a chunked body
     try:
         body = request.get_data(cache=True, parse_form_data=False)
     except HTTPException:
         raise
-    except Exception as error:  # the server raises many kinds for lost connections and bad chunks
+    except Exception as error:  # gunicorn raises many kinds for lost connections and bad chunks
         log.info("refused a body that could not be read: %r", error)
         abort(400)
     content_length = request.content_length

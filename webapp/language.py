@@ -1,4 +1,4 @@
-"""The language of a page: which one, and the filters that write in it."""
+"""The choice of a page's language, and the template filters that format values in it."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -67,7 +67,7 @@ def decimal(number: float) -> str:
 
 
 def plain(number: float) -> str:
-    """Write a number with two decimals at most."""
+    """Format a number with at most two decimals."""
     return formats.short(round(number, 2), current(), digits=15)
 
 
@@ -76,13 +76,13 @@ def signed(number: float) -> str:
 
 
 def bounds(field: Field) -> str:
-    """Say between which numbers an integer field lies."""
+    """Return the range of an integer field as text."""
     low, high = (integer(n or 0) for n in (field.minimum, field.maximum))
     return str(_("%(low)s to %(high)s", low=low, high=high))
 
 
 def listed(items: Iterable[str]) -> str:
-    """Join items as a sentence does: a, b and c."""
+    """Join items as in a sentence: a, b and c."""
     return formats.listed(list(items), current())
 
 

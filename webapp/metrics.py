@@ -1,6 +1,6 @@
 """Every metric's name and labels.
 
-What the database holds is counted there at each scrape, all else in the processes.
+Counts of stored rows are read from the database at each scrape; the processes count the rest.
 """
 
 import os
@@ -25,7 +25,7 @@ from prometheus_flask_exporter.multiprocess import GunicornInternalPrometheusMet
 from webapp.columns import SCORE_BINS
 from webapp.metrics_files import DIRECTORY, Files
 
-MEASURED = ("GET", "POST")  # every route takes HEAD or OPTIONS as well, which nobody uses
+MEASURED = ("GET", "POST")  # every route accepts HEAD and OPTIONS too, but no client needs them
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 SCORING_SECONDS = (0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.005, 0.02, 0.1)
@@ -64,7 +64,7 @@ class ScoresCounted(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """All that the database counts."""
+    """All counts that are read from the database."""
 
     decisions: list[DecisionsCounted]
     trials: list[TrialsCounted]
@@ -72,7 +72,7 @@ class Counted(NamedTuple):
 
 
 class _Exporter(PrometheusMetrics):  # type: ignore[misc]
-    """Counts every request; measures those that a page is for, whose kinds are few."""
+    """Counts every request, but measures durations only for the methods and routes in use."""
 
     def _not_yet_handled(self, key: str) -> bool:
         if key == "duration_reported" and (
@@ -84,26 +84,26 @@ class _Exporter(PrometheusMetrics):  # type: ignore[misc]
 
 
 class _ExporterOfFiles(_Exporter, GunicornInternalPrometheusMetrics):  # type: ignore[misc]
-    """The same in one of several processes."""
+    """The same for one of several processes, which write their metrics to files."""
 
 
 class Metrics:
-    """The service's metrics; one object a process, with a registry for each application."""
+    """The service's metrics: one object per process, with a registry for each application."""
 
     def init_app(self, app: Flask) -> None:
         self.registry = CollectorRegistry()
         kind = _Exporter
         if os.environ.get(DIRECTORY):
-            Path(os.environ[DIRECTORY]).mkdir(parents=True, exist_ok=True)  # commands come first
+            Path(os.environ[DIRECTORY]).mkdir(parents=True, exist_ok=True)  # commands may run first
             kind = _ExporterOfFiles
-        # /metrics is a route of ours: the exporter's own would drop every collector but the files.
+        # Without the exporter's own /metrics, which would omit every collector except the files.
         exporter = kind.for_app_factory(
             path=None, group_by="url_rule", buckets=REQUEST_SECONDS, registry=self.registry
         )
         exporter.init_app(app)
         self.scoring = Histogram(
             "loan_scoring_seconds",
-            "Time taken to judge one application, and to find the reasons of a refusal.",
+            "Time taken to score one application, and to find the reasons for a refusal.",
             buckets=SCORING_SECONDS,
             registry=self.registry,
         )
@@ -133,7 +133,7 @@ class Metrics:
 
 
 class _Others(Collector):
-    """What another registry holds."""
+    """The metrics of another registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
@@ -143,7 +143,7 @@ class _Others(Collector):
 
 
 class _Facts(Collector):
-    """What is known at the moment of a scrape."""
+    """Metrics that are computed at each scrape."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class _Facts(Collector):
             yield from _challengers(self._counted.scores)
         yield CounterMetricFamily(
             "loan_bundle_reloads_refused",
-            "Reloads since the start that were refused: the new bundle must not decide.",
+            "Reloads since the start that were refused because the new bundle was invalid.",
             value=self._reloads_refused,
         )
         for name, facts in self._info.items():
@@ -196,7 +196,7 @@ def _decisions(rows: list[DecisionsCounted]) -> Metric:
 def _probabilities(rows: list[DecisionsCounted]) -> Metric:
     family = HistogramMetricFamily(
         "loan_decision_probability",
-        "Probability of being good, of the decisions in the database.",
+        "Probability of a good loan, for the decisions in the database.",
         labels=["product", "model"],
     )
     bins: dict[tuple[str, str], list[int]] = {}
@@ -220,42 +220,42 @@ def _trials(rows: list[TrialsCounted]) -> Metric:
 
 
 def _challengers(rows: list[ScoresCounted]) -> Iterator[Metric]:
-    who = ["product", "model", "challenger"]
+    models = ["product", "model", "challenger"]
     scored = CounterMetricFamily(
         "loan_challenger_decisions",
-        "Decisions that a challenger has scored, by what was decided and what it would have.",
-        labels=[*who, "decision", "challenger_decision"],
+        "Decisions that a challenger has scored, by the model's decision and the challenger's.",
+        labels=[*models, "decision", "challenger_decision"],
     )
     ratio = GaugeMetricFamily(
         "loan_challenger_disagreement_ratio",
-        "Share of them that the challenger would have decided otherwise.",
-        labels=who,
+        "Share of the scored decisions that the challenger would have made differently.",
+        labels=models,
     )
     totals: Counts[tuple[str, ...]] = Counts()
-    apart: Counts[tuple[str, ...]] = Counts()
+    disagreements: Counts[tuple[str, ...]] = Counts()
     for row in rows:
         scored.add_metric(row[:-1], row.total)
         totals[row[:3]] += row.total
-        apart[row[:3]] += row.total if row.decision != row.challenger_decision else 0
-    for labels_, total in totals.items():
-        ratio.add_metric(labels_, apart[labels_] / total)
+        disagreements[row[:3]] += row.total if row.decision != row.challenger_decision else 0
+    for labels, total in totals.items():
+        ratio.add_metric(labels, disagreements[labels] / total)
     yield scored
     yield ratio
 
 
 def _known_methods(app: Flask) -> Callable[..., Iterable[bytes]]:
-    """Give every method that no route takes one name: it becomes a label."""
+    """Replace a method that no route accepts by OTHER, because the method becomes a label."""
     application: Callable[..., Iterable[bytes]] = app.wsgi_app
     methods: set[str] = set()
 
-    def known(environ: dict[str, object], start_response: object) -> Iterable[bytes]:
-        if not methods:  # at the first request, when every route is there
+    def with_known_method(environ: dict[str, object], start_response: object) -> Iterable[bytes]:
+        if not methods:  # filled at the first request, when every route is registered
             methods.update(*(rule.methods or () for rule in app.url_map.iter_rules()))
         if environ["REQUEST_METHOD"] not in methods:
             environ["REQUEST_METHOD"] = "OTHER"
         return application(environ, start_response)
 
-    return known
+    return with_known_method
 
 
 metrics = Metrics()

@@ -1,4 +1,4 @@
-"""The metrics files of several processes: none ends its process, and a broken one is left out."""
+"""The metrics files of several processes; a full disk or a damaged file stops none of them."""
 
 import logging
 import os
@@ -15,17 +15,17 @@ from prometheus_client.registry import Collector
 
 log = logging.getLogger(__name__)
 
-DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name; set means several processes
-FIRST_BYTES = 1 << 16  # of a file, as prometheus_client has it; doubled when they are used up
-ENTRY_BYTES = 32  # of a value beside its key, and what aligns them
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # set if several processes write metrics files
+FIRST_BYTES = 1 << 16  # first size of a file, as in prometheus_client; doubled when it is full
+ENTRY_BYTES = 32  # at most, for an entry without its key: length, padding, value, timestamp
 
 
 class AllocatedFile(MmapedDict):
     """A metrics file whose space is allocated before it is used.
 
     prometheus_client makes a file longer without allocating the space. On a full disk, a write
-    into it then ends the process by SIGBUS. Here the value is left out of the file; the process
-    knows it, and writes it when there is room again.
+    into it then ends the process by SIGBUS. Here the value is not written: the process keeps it in
+    memory, and writes it when there is space again.
     """
 
     def __init__(self, filename: str, read_mode: bool = False) -> None:
@@ -75,7 +75,7 @@ def _allocate(name: str, size: int) -> None:
             raise
 
 
-values.MmapedDict = AllocatedFile  # type: ignore[attr-defined]  # what it opens files by
+values.MmapedDict = AllocatedFile  # type: ignore[attr-defined]  # the class of all its files
 
 
 class Files(Collector):
@@ -89,7 +89,7 @@ class Files(Collector):
         unreadable = 0
         try:
             merged = _merge(files)
-        except Exception:  # a file cut short or overwritten can break its reader in any way
+        except Exception:  # a truncated or overwritten file can raise any error
             readable = [f for f in files if self._readable(f)]
             unreadable = len(files) - len(readable)
             merged = _merge(readable)
@@ -112,7 +112,8 @@ class Files(Collector):
 def _merge(files: list[str]) -> list[Metric]:
     for file in files:
         with Path(file).open("rb") as content:
-            # Its length stands first; below zero the library takes the file for an empty one.
+            # A file begins with its used length; prometheus_client reads a file with a negative
+            # one as empty.
             if int.from_bytes(content.read(4), sys.byteorder, signed=True) < 0:
-                raise ValueError("a length below zero")
+                raise ValueError("negative length")
     return list(MultiProcessCollector.merge(files, accumulate=True))  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Secrets in files: settings that lie in a folder, and the key that the instance keeps."""
+"""Secrets in files: settings in the secrets folder, and the secret key of the instance."""
 
 import os
 import secrets
@@ -16,7 +16,7 @@ def variable(name: str) -> str:
 
 
 def kept_secret(file: Path) -> str:
-    """Return the key that signs sessions; refuse one that others may know or guess."""
+    """Return the key in a file; refuse one that others can read or that is easy to guess."""
     secret = _read_secret(file, forbidden=0o077)
     if len(secret) < MIN_SECRET_LENGTH:
         raise InvalidSetting(
@@ -27,7 +27,7 @@ def kept_secret(file: Path) -> str:
 
 
 def read_secret_files(chosen: str) -> dict[str, str]:
-    """Return the settings that lie in files, by field; refuse a file that cannot be used."""
+    """Return the settings in secret files, by field name; refuse a file that cannot be used."""
     folder = Path(chosen or SECRETS_DIR)
     try:
         files = [f for f in folder.iterdir() if f.name.upper().startswith(PREFIX)]
@@ -46,7 +46,7 @@ def read_secret_files(chosen: str) -> dict[str, str]:
 
 
 def _read_secret(file: Path, *, forbidden: int) -> str:
-    """Return what a file holds; refuse one whose mode lets others read it."""
+    """Return the text of a file; refuse a file whose mode lets others read it."""
     try:
         secret = file.read_text().strip()
         mode = file.stat().st_mode
@@ -60,7 +60,7 @@ def _read_secret(file: Path, *, forbidden: int) -> str:
 def make_secret(file: Path) -> None:
     """Write a new secret, unless another process is first."""
     try:
-        # Whole under a name of its own first: another process must never read half a key.
+        # A complete file is linked to its name: another process must never read half a key.
         new = file.with_suffix(f".{secrets.token_hex(4)}")
         new.touch(mode=0o600)
         with new.open("w") as opened:

@@ -1,7 +1,7 @@
-"""The slots of a process: how many requests it works on at once.
+"""Slots, which limit the requests that a process works on at once.
 
-A database that hangs holds whoever asks it. One thread more than there are slots answers what needs
-none, and refuses the rest.
+Requests that query a database that hangs keep their threads. So a process has one thread more than
+slots: that thread answers requests that need no slot, and refuses the others.
 """
 
 import time
@@ -11,15 +11,16 @@ from typing import Any
 
 from flask import Flask, abort, current_app, request
 
-PATIENCE = 2.0  # seconds in which some request must begin or end, or the next one is refused
-NEED_NONE = frozenset({"static", "bootstrap.static", "health.healthz"})
-ASK = frozenset({"health.readyz", "health.metrics_page"})  # they answer without a slot too
+PATIENCE = 2.0  # seconds that a request waits if no slot is taken or given back meanwhile
+WITHOUT_SLOT = frozenset({"static", "bootstrap.static", "health.healthz"})
+# These two query the database if they have a slot, and answer without it otherwise.
+SLOT_OPTIONAL = frozenset({"health.readyz", "health.metrics_page"})
 _HELD = "loan_desk.slot"
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 class Slots:
-    """A number of slots for threads; nobody waits for them while nothing moves."""
+    """A fixed number of slots, which several threads can take and give back."""
 
     def __init__(self, count: int) -> None:
         self._free = BoundedSemaphore(count)
@@ -47,20 +48,20 @@ def init_app(app: Flask, count: int) -> None:
 
 
 def held() -> bool:
-    """Whether this request may ask the database."""
+    """Return whether this request has a slot, and so may query the database."""
     return bool(request.environ.get(_HELD))
 
 
 def _take() -> None:
-    if request.endpoint in NEED_NONE:
+    if request.endpoint in WITHOUT_SLOT:
         return
     request.environ[_HELD] = current_app.extensions["slots"].take()
-    if not held() and request.endpoint not in ASK:
+    if not held() and request.endpoint not in SLOT_OPTIONAL:
         abort(503)
 
 
 def _giving_back(app: Flask) -> Application:
-    """Give the slot back when all is done, the end of the session too: that asks the database."""
+    """Give the slot back only after the session has ended, because that uses the database."""
     application: Application = app.wsgi_app
 
     def called(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401

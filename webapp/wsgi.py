@@ -1,4 +1,4 @@
-"""The application that gunicorn's workers serve, made before they are forked."""
+"""The application that gunicorn's workers serve, created before they are forked."""
 
 from contextlib import suppress
 
@@ -12,14 +12,14 @@ application: Flask
 
 
 def make_application() -> None:
-    """Make the application with all that its first request would read and compile.
+    """Create the application, compile its templates and read its bundle.
 
-    Nothing is connected: each worker opens its own connections and its own metrics files.
+    Nothing is connected here: each worker opens its own connections and its own metrics files.
     """
     global application
     app = create_app()
     for template in app.jinja_loader.list_templates() if app.jinja_loader else ():
         app.jinja_env.get_template(template)
-    with app.app_context(), suppress(ModelUnavailable):  # then every request says why
+    with app.app_context(), suppress(ModelUnavailable):  # each request then logs why
         _ = model.rules
     application = app

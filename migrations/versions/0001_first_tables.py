@@ -42,7 +42,7 @@ def either(column: str) -> str:
 
 
 def json_kind(table: str, column: str, kind: str) -> sa.CheckConstraint:
-    """Keep a JSON column to one kind of value; SQLite alone would take any text."""
+    """Constrain a JSON column to one kind of value: SQLite itself accepts any text."""
     check = f"json_valid({column}) AND json_type({column}) = '{kind}'"
     if op.get_bind().dialect.name == "postgresql":
         check = f"json_typeof({column}) = '{kind}'"
@@ -104,7 +104,7 @@ def create_decisions() -> None:
             "model_decision = CASE WHEN probability >= threshold THEN 'granted' ELSE 'refused' END",
             name=op.f("ck_decisions_model_decision"),
         ),
-        # Nothing may grant what the model refuses.
+        # No policy rule may grant what the model refuses.
         sa.CheckConstraint(
             "decision = 'refused' OR decision = 'granted' AND model_decision = 'granted'",
             name=op.f("ck_decisions_decision"),
@@ -216,7 +216,7 @@ def create_challengers() -> None:
         ),
         sa.PrimaryKeyConstraint("challenger", "decision_id", name=op.f("pk_challenger_scores")),
     )
-    # The page of disagreements reads these few, newest first.
+    # The challenger page reads only these rows, newest first.
     op.create_index(
         "ix_challenger_scores_disagreements",
         "challenger_scores",

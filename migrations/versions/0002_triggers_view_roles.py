@@ -12,9 +12,9 @@ BANDS = [m * 10**e for e in range(3, 7) for m in (1, 2, 5)]
 SLOTS = 4  # see DecisionCount
 FACTS = ("decisions", "trials", "challenger_scores")  # never changed, never deleted
 CONTENTS = ("decision_contents", "trial_contents")  # never changed, erased as a whole
-COUNTS = ("decision_counts", "trial_counts", "challenger_counts")  # changed by triggers alone
+COUNTS = ("decision_counts", "trial_counts", "challenger_counts")  # changed only by triggers
 CHANGED = "are never changed"
-COUNTED = "are changed by triggers alone"
+COUNTED = "are changed only by triggers"
 KEYS = {
     "decisions": "id = NEW.id",
     "trials": "id = NEW.id",
@@ -38,10 +38,9 @@ KEEP_ON_POSTGRESQL = """
 CREATE TRIGGER {table}_keep BEFORE {events} ON {table}
     FOR EACH STATEMENT {when} EXECUTE FUNCTION refuse_change('{message}')
 """
-# What a count is of: its columns, and how each is computed from a new row. On PostgreSQL one
-# statement adds all its rows at once; the order keeps two statements that touch several kinds from
-# waiting for each other in a circle. SQLite cannot tell a trigger's statement from any other, so a
-# row of `counting` marks one.
+# The triggers that count new rows. On PostgreSQL, one trigger call counts all rows of a statement;
+# ORDER BY prevents a deadlock of two statements that count several kinds. SQLite cannot tell a
+# trigger's statement from any other, so a row of `counting` marks that a trigger is running.
 COUNT_ON_SQLITE = """
 CREATE TRIGGER {table}_count AFTER INSERT ON {table} BEGIN
     INSERT INTO counting VALUES (1);
@@ -50,7 +49,7 @@ CREATE TRIGGER {table}_count AFTER INSERT ON {table} BEGIN
     DELETE FROM counting;
 END
 """
-# It runs as the tables' owner: who may add a decision need not be allowed to write its count.
+# It runs as the tables' owner: a role that may add decisions needs no right to write counts.
 COUNT_ON_POSTGRESQL = """
 CREATE FUNCTION {table}_count() RETURNS trigger LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
@@ -64,9 +63,9 @@ REVOKE EXECUTE ON FUNCTION {table}_count() FROM PUBLIC;
 CREATE TRIGGER {table}_count AFTER INSERT ON {table}
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION {table}_count();
 """
-# Grafana signs in as a member of loan_reader, and the service, where it is not the owner of the
-# tables, as a member of loan_writer. Where the migration may not create roles, an administrator
-# does so before; to a role that is not there nothing is granted.
+# Grafana's role is a member of loan_reader. The service's role is a member of loan_writer, unless
+# it owns the tables. If the migration may not create roles, an administrator creates them before; a
+# role that does not exist gets no rights.
 ROLE = """
 DO $$
 BEGIN
@@ -98,7 +97,7 @@ GRANTS = {
 def upgrade() -> None:
     postgresql = op.get_bind().dialect.name == "postgresql"
     if postgresql:
-        # New versions of the counts' few rows stay on their pages, and so need no new index entries.
+        # With space left on its page, a changed row stays there and needs no new index entry.
         op.execute("ALTER TABLE decision_counts SET (fillfactor = 50)")
         keep = [REFUSE_ON_POSTGRESQL, *keep_on_postgresql()]
     else:
@@ -130,7 +129,7 @@ def downgrade() -> None:
 
 
 def keep_on_postgresql() -> list[str]:
-    """Return the triggers that refuse every change of rows but erasure of contents and counting."""
+    """Return the triggers that refuse every change except erased contents and counting."""
     kept = (
         (FACTS, "UPDATE OR DELETE OR TRUNCATE", "", CHANGED),
         (CONTENTS, "UPDATE OR TRUNCATE", "", CHANGED),
@@ -144,13 +143,13 @@ def keep_on_postgresql() -> list[str]:
 
 
 def keep_on_sqlite() -> list[str]:
-    """Return the same for SQLite, where REPLACE deletes a row without its DELETE triggers."""
-    there = {t: f"WHEN EXISTS (SELECT 1 FROM {t} WHERE {key})" for t, key in KEYS.items()}
+    """Return the same for SQLite, where REPLACE deletes a row without running DELETE triggers."""
+    exists = {t: f"WHEN EXISTS (SELECT 1 FROM {t} WHERE {key})" for t, key in KEYS.items()}
     uncounted = "WHEN NOT EXISTS (SELECT 1 FROM counting)"
     kept = [
         *((t, event, "", CHANGED) for t in FACTS for event in ("UPDATE", "DELETE")),
         *((t, "UPDATE", "", CHANGED) for t in CONTENTS),
-        *((t, "INSERT", there[t], CHANGED) for t in there),
+        *((t, "INSERT", exists[t], CHANGED) for t in exists),
         *((t, event, uncounted, COUNTED) for t in COUNTS for event in ("INSERT", "UPDATE", "DELETE")),
     ]
     return [
@@ -160,7 +159,7 @@ def keep_on_sqlite() -> list[str]:
 
 
 def refusal(table: str, event: str, message: str) -> str:
-    # A challenger leaves out what another process has scored: the row that is there stays.
+    # Two processes may score the same decision: the second score is ignored, and the first stays.
     return "IGNORE" if (table, event) == ("challenger_scores", "INSERT") else f"ABORT, '{table} {message}'"
 
 
@@ -212,11 +211,11 @@ def count(postgresql: bool) -> list[str]:
 def hour(moment: str, postgresql: bool) -> str:
     if postgresql:
         return f"date_trunc('hour', {moment}, 'UTC')"
-    return f"substr({moment}, 1, 13) || ':00:00.000000'"  # as SQLAlchemy writes a moment
+    return f"substr({moment}, 1, 13) || ':00:00.000000'"  # as SQLAlchemy stores a datetime
 
 
 def score_bin(probability: str, postgresql: bool) -> str:
-    """Write the SQL that gives a probability's bin: its upper limit belongs to it."""
+    """Return the SQL of a probability's bin; each bin includes its upper limit."""
     scaled = f"{probability} * {SCORE_BINS}"
     if postgresql:
         return f"GREATEST(CEIL({scaled})::int - 1, 0)"
@@ -225,14 +224,14 @@ def score_bin(probability: str, postgresql: bool) -> str:
 
 
 def band(amount: str) -> str:
-    """Write the SQL that gives the lower end of an amount's band."""
+    """Return the SQL of the lower end of an amount's band."""
     lows = [0, *BANDS]
     cases = " ".join(f"WHEN {amount} < {high} THEN {low}" for low, high in zip(lows, BANDS))
     return f"CASE {cases} ELSE {BANDS[-1]} END"
 
 
 def band_name(amount: str) -> str:
-    """Write the SQL that gives an amount's band in words."""
+    """Return the SQL of the name of an amount's band."""
     names = [f"under {BANDS[0]:,}", *(f"{low:,} to {high - 1:,}" for low, high in zip(BANDS, BANDS[1:]))]
     cases = " ".join(f"WHEN {amount} < {high} THEN '{name}'" for name, high in zip(names, BANDS))
     return f"CASE {cases} ELSE '{BANDS[-1]:,} and more' END"

@@ -1,4 +1,4 @@
-"""The settings."""
+"""Tests of webapp/config.py and of settings in secret files."""
 
 import os
 import subprocess
@@ -61,7 +61,7 @@ def read(**variables):
 
 @pytest.fixture
 def secret_files(tmp_path):
-    """Write files of secrets, which their owner alone may read, and return their folder."""
+    """Write secret files that only their owner may read, and return their folder."""
 
     def write(**files):
         folder = tmp_path / "secrets"
@@ -110,7 +110,7 @@ def test_bad_settings_are_a_line_each():
         read(LOAN_WORKERS="two", LOAN_BUNDEL="x", LOAN_HTTPS="maybe", LOAN_THREADS="3")
     assert str(raised.value).splitlines() == [
         "LOAN_HTTPS: 'maybe' cannot be used. "
-        "`yes` where people reach the desk by HTTPS: cookies are sent over it alone.",
+        "`yes` if browsers use HTTPS: cookies are then sent only over HTTPS.",
         "LOAN_WORKERS: 'two' cannot be used. Processes that answer requests.",
         "LOAN_BUNDEL: no such setting",
     ]
@@ -121,7 +121,7 @@ def test_unknown_settings_are_named():
         read(LOAN_X="", LOAN_BUNDEL="x", HOME="/", LOAN_BIND=":1")
 
 
-def test_variables_that_kubernetes_or_a_link_injects_are_passed_over():
+def test_variables_that_kubernetes_or_a_link_injects_are_ignored():
     assert read(**INJECTED) == Config()
 
 
@@ -132,13 +132,13 @@ def test_variable_that_only_looks_injected_is_refused(name):
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
-def test_postgresql_by_any_of_its_names(scheme):
+def test_postgresql_url_with_any_scheme(scheme):
     address = "user:p%40ss@host:5433/name?sslmode=require"
     config = read(LOAN_DATABASE_URL=f"{scheme}://{address}")
     assert config.database == f"postgresql+psycopg://{address}"
 
 
-def test_sqlite_lies_in_the_instance(tmp_path):
+def test_sqlite_file_is_in_the_instance_folder(tmp_path):
     config = Config(instance=tmp_path)
     assert config.database == f"sqlite:///{tmp_path}/loan_desk.db"
 

@@ -6,7 +6,7 @@ from flask_babel import gettext as _
 from ml.card.card import model_card
 from ml.product.texts import Text
 from webapp.decisions import explanations, search, service
-from webapp.decisions.records import Contents, Decision, Stored
+from webapp.decisions.records import Contents, Decision, StoredReasons
 from webapp.errors import problem
 from webapp.language import words
 from webapp.ledger.transaction import unit_of_work
@@ -44,7 +44,7 @@ def reasons(number: int) -> Response:
         return problem(410, detail=_("The contents of this decision have been erased."))
     explained = explanations.explain(decision, contents)
     if explained is None:
-        return problem(409, detail=_("The model of this decision is no longer here."))
+        return problem(409, detail=_("The model of this decision is no longer available."))
     return jsonify(
         id=decision.id,
         decision=decision.decision,
@@ -68,7 +68,7 @@ def _find_or_404(number: int) -> tuple[Decision, Contents | None]:
     return stored
 
 
-def _reasons(stored: Stored | None) -> list[dict[str, object]] | None:
+def _reasons(stored: StoredReasons | None) -> list[dict[str, object]] | None:
     return stored and [{**r, "text": words(Text(**r["text"]))} for r in stored]
 
 

@@ -30,10 +30,10 @@ from webapp.failures import NotFound
 from webapp.serving.served import model
 
 DECISIONS_PER_QUERY = 500
-MAX_DIFFERENCES_PER_COLUMN = 5  # that a line lists
-READ_ONLY = {"postgresql_readonly": True}  # SQLite needs none: a transaction reads until it writes
+MAX_DIFFERENCES_PER_COLUMN = 5  # listed in one line
+READ_ONLY = {"postgresql_readonly": True}  # SQLite does not need it: reading takes no write lock
 JSON_COLUMNS = (DecisionContents.inputs, DecisionContents.normalised, DecisionContents.reasons)
-COLUMNS = (  # beside those of `select_decisions`
+COLUMNS = (  # in addition to those of `select_decisions`
     DecisionContents.decision_id.label("contents"),
     # Cast to text, because a row that was changed by hand need not hold JSON.
     *(cast(c, Text).label(c.key) for c in JSON_COLUMNS),
@@ -48,7 +48,7 @@ class Tally:
 
     matching: int = 0
     differing: int = 0
-    erased: int = 0  # their inputs are gone
+    erased: int = 0  # without inputs
     without_model: Counter[str] = field(default_factory=Counter)  # by version
     model_errors: dict[str, str] = field(default_factory=dict)  # by version
 
@@ -73,7 +73,7 @@ class _UnusableInputs(Exception):
 
 
 class _Missing:
-    """Stands for a part of a value that only the other value has."""
+    """Placeholder for a part that only the other one of two values has."""
 
     def __repr__(self) -> str:
         return "nothing"
@@ -87,7 +87,7 @@ def replay(
 ) -> Tally:
     """Recompute one decision, those since a moment, or all, and report each one that differs.
 
-    Decisions that are stored while it runs are left to the next replay.
+    It leaves out decisions that are stored while it runs.
     """
     tally = Tally()
     models: dict[str, _ReplayModel | str] = {}

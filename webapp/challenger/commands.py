@@ -10,7 +10,7 @@ from webapp.commands import clear_errors, format_decision_count
 from webapp.serving.served import model
 
 challenger = AppGroup(
-    "challenger", help="Run the challenger, which scores decisions and takes none."
+    "challenger", help="Run the challenger, which scores stored decisions in the background."
 )
 
 
@@ -18,7 +18,7 @@ challenger = AppGroup(
 @click.option("--once", is_flag=True, help="Score what is waiting, print how many, and stop.")
 @click.option("--parent", type=int, metavar="PID", help="Stop when this process has ended.")
 def run_challenger(once: bool, parent: int | None) -> None:
-    """Score stored decisions by the candidate that LOAN_CHALLENGER names."""
+    """Score stored decisions with the candidate that LOAN_CHALLENGER names."""
     for number in (signal.SIGTERM, signal.SIGINT) if not once else ():
         signal.signal(number, _exit)
     with clear_errors():

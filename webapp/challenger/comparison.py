@@ -20,7 +20,7 @@ MAX_DISAGREEMENTS = 25  # on the page
 
 
 def count_scores() -> list[ScoresCounted]:
-    """Count the scores by product, model, challenger and the decision of each."""
+    """Count the scores by product, model, challenger and both decisions."""
     c = ChallengerCount
     kind = (c.product, c.model, c.challenger, c.model_decision, c.challenger_decision)
     rows = db.session.execute(select(*kind, func.sum(c.count)).group_by(*kind))
@@ -90,7 +90,7 @@ def latest_disagreements() -> list[Disagreement | Damaged]:
         select(*facts, s.challenger, s.probability.label("challenger_probability"))
         .select_from(s)
         .join(d, d.id == s.decision_id)
-        .where(text("NOT challenger_scores.agrees"))  # as in the partial index, which is used
+        .where(text("NOT challenger_scores.agrees"))  # as in the partial index, so that it is used
         .order_by(s.decision_id.desc())
         .limit(MAX_DISAGREEMENTS)
     )

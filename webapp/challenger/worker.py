@@ -1,4 +1,4 @@
-"""The challenger's worker: scores decided applications, in a process of its own."""
+"""The challenger's worker, which scores decided applications in a separate process."""
 
 import logging
 import os
@@ -30,19 +30,19 @@ from webapp.serving.served import model
 log = logging.getLogger(__name__)
 
 SCAN_INTERVAL_SECONDS = 1.0
-DECISIONS_PER_QUERY = 20_000  # that are searched for unscored ones
-DECISIONS_PER_BATCH = 200  # that are scored in one transaction
-# The pause after each write, as a multiple of its duration: it leaves a SQLite database to the
-# decisions for nine tenths of the time.
+DECISIONS_PER_QUERY = 20_000  # searched for unscored ones
+DECISIONS_PER_BATCH = 200  # scored in one transaction
+# The pause after each write, as a multiple of its duration, so that a SQLite database is free for
+# new decisions most of the time.
 PAUSE_FACTOR = 9
 MAX_PAUSE_SECONDS = 1.0
-# PostgreSQL may commit a decision after one with a higher id, but not this much later: statements
-# of the service are cancelled after a sixth of this time.
+# PostgreSQL may commit a decision after one with a higher id, but not this much later: the
+# statement_timeout in webapp/database.py cancels the service's statements much earlier.
 MAX_COMMIT_DELAY = timedelta(minutes=1)
 
 
 class Challenger:
-    """A candidate of the bundle, and the id up to which every decision has its score."""
+    """A candidate of the bundle, and the id up to which it has scored every decision."""
 
     def __init__(self, name: str) -> None:
         self._bundle = model.bundle
@@ -135,7 +135,7 @@ class Challenger:
 
 
 def _store(scores: list[dict[str, Any]]) -> int:
-    """Store scores, and return how many of them no other process had stored."""
+    """Store scores, and return how many of them another process had not stored already."""
     table = ChallengerScore.__table__
     insert = insert_once(table, dialect=db.engine.dialect.name)
     started = time.perf_counter()

@@ -1,1 +1,1 @@
-"""Decisions: taken, stored, shown, explained."""
+"""Decide applications; store, show and explain the decisions."""

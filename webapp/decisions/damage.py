@@ -1,4 +1,4 @@
-"""What the database holds of a decision or trial that the service cannot have written."""
+"""Finds stored values of decisions and trials that the service cannot have written."""
 
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """A row that cannot be read, and the columns that are to blame."""
+    """A row with invalid values, and the columns that hold them."""
 
     id: int
     columns: tuple[str, ...]
 
 
 class _Readable(TypeDecorator[Any]):
-    """A column's own type, for which a value that cannot be read is no error but this class."""
+    """The type of a column, with this class as the result for a value that cannot be read."""
 
     impl = TypeEngine
     cache_ok = True
@@ -35,22 +35,22 @@ class _Readable(TypeDecorator[Any]):
     def result_processor(self, dialect: Dialect, coltype: Any) -> Any:  # noqa: ANN401
         process = self.own.dialect_impl(dialect).result_processor(dialect, coltype)
 
-        def read(value: Any) -> Any:  # noqa: ANN401
+        def process_or_mark(value: Any) -> Any:  # noqa: ANN401
             try:
                 return process(value) if process else value
             except (ValueError, TypeError, RecursionError):
                 return _Readable
 
-        return read
+        return process_or_mark
 
 
 def readable(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
-    """Select a column so that a damaged value does not keep other rows from being read."""
+    """Return a column in which a damaged value does not prevent other rows from being read."""
     return type_coerce(column, _Readable(column.type)).label(column.key)
 
 
 def read(record: type[T], row: Row[Any]) -> T | Damaged:
-    """Return the columns of a row that a record has as that record, or what is damaged of them."""
+    """Return a row as a record, or its damaged columns if the record refuses their values."""
     names = [field.name for field in fields(record)]  # type: ignore[arg-type]  # a dataclass
     try:
         return record(**{name: row._mapping[name] for name in names})

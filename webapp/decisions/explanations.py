@@ -1,16 +1,13 @@
-"""Why a decision fell as it did, and what would have changed it."""
+"""Explanations of a decision: its reasons, and the changes that would have granted it."""
 
 from ml.explaining.counterfactual import Changes, nearest_granted
-from webapp.decisions.records import Contents, Decision, Stored
+from webapp.decisions.records import Contents, Decision, StoredReasons
 from webapp.decisions.service import as_stored
 from webapp.serving.served import model
 
 
-def explain(decision: Decision, contents: Contents) -> Stored | None:
-    """Return a decision's reasons: those it was stored with, or else computed by its own model.
-
-    None where that model is no longer here.
-    """
+def explain(decision: Decision, contents: Contents) -> StoredReasons | None:
+    """Return a decision's stored reasons, or compute them; None if its model is missing."""
     if contents.reasons is not None:
         return contents.reasons
     bundle = model.of(decision.model)
@@ -21,7 +18,7 @@ def explain(decision: Decision, contents: Contents) -> Stored | None:
 
 
 def find_changes(decision: Decision, contents: Contents) -> Changes | None:
-    """Return what would have changed a refusal; None where its model is no longer here."""
+    """Return the changes that would have granted a refusal; None if its model is missing."""
     bundle = model.of(decision.model)
     if bundle is None:
         return None

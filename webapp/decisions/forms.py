@@ -1,4 +1,4 @@
-"""The application form, built from the product; its rules are the product's own."""
+"""The forms of applications and trials, built from a product and checked by its rules."""
 
 import secrets
 from typing import Any
@@ -21,40 +21,41 @@ from webapp.language import current, words
 
 
 class ApplicationForm(FlaskForm):  # type: ignore[misc]
-    """What a product's form has beside the product's fields."""
+    """The parts that every form has, without the fields of a product."""
 
     submission = HiddenField(default=lambda: secrets.token_hex(16))
 
-    def read(self, rules: Rules, *, beside: Application | None = None) -> Application | None:
-        """Return the application, or None with each error beside its field.
+    def read(self, rules: Rules, *, base: Application | None = None) -> Application | None:
+        """Return the application, or None after each error was added to its field.
 
-        Beside the fields of the form, an application may give the others.
+        Fields that the form lacks have the values of the application `base`.
         """
         if not self.validate_on_submit():
             return None
-        given = {n: "" if v is None else str(v) for n, v in (beside or {}).items()}
-        typed_in = {
+        base_values = {n: "" if v is None else str(v) for n, v in (base or {}).items()}
+        typed_values = {
             f.name: str(self[f.name].data or "") for f in rules.product.inputs if f.name in self
         }
         try:
-            return rules.check_text({**given, **typed_in})
+            return rules.check_text({**base_values, **typed_values})
         except InvalidApplication as invalid:
             for error in invalid.errors:
-                name, message = self._place(error, rules.product)
+                name, message = self._locate(error, rules.product)
                 if name not in self:
                     raise
                 self[name].errors = [message]
             return None
 
-    def _place(self, error: FieldError, product: Product) -> tuple[str, str]:
-        """Return the field that an error stands beside, and its words."""
+    def _locate(self, error: FieldError, product: Product) -> tuple[str, str]:
+        """Return the name of the field that shows an error, and the message."""
         field = product.by_name[error.field]
         if error.code == "at_most" and error.field not in self:
-            # It stays as it is, and what was typed is its limit.
-            below = _("Must not be less than “%(other)s”.", other=words(field.label))
-            return field.at_most or "", below
-        typed = field.kind == "integer"
-        return error.field, words(error.message) if typed else _("Choose one of the answers.")
+            # The form lacks this field, so the error belongs to the typed value that limits it.
+            message = _("Must not be less than “%(other)s”.", other=words(field.label))
+            return field.at_most or "", message
+        if field.kind == "integer":
+            return error.field, words(error.message)
+        return error.field, _("Choose one of the answers.")
 
 
 def application_form(product: Product) -> ApplicationForm:
@@ -64,7 +65,7 @@ def application_form(product: Product) -> ApplicationForm:
 
 
 def trial_form(product: Product, application: Application) -> ApplicationForm | None:
-    """Return a form of the fields that the applicant could change; None if there are none."""
+    """Return a form of the fields that the applicant can change; None if there are none."""
     fields = [f for f in product.inputs if f.changeable]
     if not fields:
         return None
@@ -78,9 +79,10 @@ def _typed(value: Value) -> str:
 
 
 def _form_field(field: Field) -> Any:  # noqa: ANN401 - an unbound field of WTForms
-    label, about = words(field.label), {"aria-describedby": f"{field.name}-help {field.name}-error"}
+    label = words(field.label)
+    attributes = {"aria-describedby": f"{field.name}-help {field.name}-error"}
     if not field.optional:
-        about["aria-required"] = "true"
+        attributes["aria-required"] = "true"
     if field.kind == "flag":
         answers = [SelectChoice("0", _("No")), SelectChoice("1", _("Yes"))]
         if field.optional:
@@ -88,14 +90,14 @@ def _form_field(field: Field) -> Any:  # noqa: ANN401 - an unbound field of WTFo
         return RadioField(label, choices=answers, validate_choice=False)
     if field.kind == "choice":
         empty = _("Not known") if field.optional else _("Choose…")
-        given = [SelectChoice(c.value, words(c.label)) for c in field.choices]
-        answers = [SelectChoice("", empty), *given]
-        return SelectField(label, choices=answers, validate_choice=False, render_kw=about)
+        choices = [SelectChoice(c.value, words(c.label)) for c in field.choices]
+        answers = [SelectChoice("", empty), *choices]
+        return SelectField(label, choices=answers, validate_choice=False, render_kw=attributes)
     signed = field.minimum is not None and field.minimum < 0
     return StringField(
         label,
         render_kw={
-            **about,
+            **attributes,
             "inputmode": "text" if signed else "numeric",
             "autocomplete": "off",
             "maxlength": 24,

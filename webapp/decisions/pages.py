@@ -1,4 +1,4 @@
-"""The decisions: one with its explanation, the list of them, and trials of other values."""
+"""The pages of decisions: the list, one decision explained, and trials of other values."""
 
 import logging
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from webapp.columns import MAX_ID
 from webapp.decisions import explanations, search, service
 from webapp.decisions.damage import Damaged
 from webapp.decisions.forms import ApplicationForm, trial_form
-from webapp.decisions.records import Contents, Decision, Stored, Trial
+from webapp.decisions.records import Contents, Decision, StoredReasons, Trial
 from webapp.language import decimal, integer, listed, words
 from webapp.ledger.transaction import unit_of_work
 from webapp.serving.served import model
@@ -27,7 +27,7 @@ ZERO = 100  # the middle of the chart, in its own units
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the decision page: what was entered and what the model saw of it."""
+    """A table row of the decision page: a value as entered and as the model saw it."""
 
     label: str
     value: str
@@ -38,16 +38,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Suggested:
-    """What would change a refusal, in words.
+    """The changes that would have granted a refused application, as text.
 
-    ``offers`` has each suggested loan with its probability, ``without`` a sentence for each field
-    of which no other value is enough alone, and ``lacking`` the missing answers without which no
-    rule can be checked.
+    ``offers`` holds each suggested loan with its probability, ``without`` a sentence for each field
+    whose values alone are not enough, and ``lacking`` the missing answers that the policy rules
+    need.
     """
 
     offers: list[tuple[str, float]]
     without: list[str]
-    pairs: bool  # were the amount and another field changed together
+    pairs: bool  # whether the amount was also changed together with another field
     steps: str
     rules: str
     lacking: str
@@ -72,17 +72,17 @@ def index() -> str:
 
 @blueprint.get("/decisions/<id:number>")
 def show(number: int) -> str:
-    decision, contents = _found(number)
+    decision, contents = _find_or_404(number)
     return _page(decision, contents, _trial_form(decision, contents))
 
 
 @blueprint.post("/decisions/<id:number>/trials")
 def trial(number: int) -> Response | tuple[str, int]:
-    decision, contents = _found(number)
+    decision, contents = _find_or_404(number)
     form = _trial_form(decision, contents)
     if form is None or contents is None:
         abort(404)
-    application = form.read(model.rules_of(decision.model), beside=contents.inputs)
+    application = form.read(model.rules_of(decision.model), base=contents.inputs)
     if application is None:
         return _page(decision, contents, form), 422
     verdict = service.judge_trial(decision, application)
@@ -96,11 +96,11 @@ def trial(number: int) -> Response | tuple[str, int]:
 
 @blueprint.get("/decisions/<id:number>/trials")
 def trials(number: int) -> Response:
-    """Lead back whoever comes here by a reload or by another language after a wrong value."""
+    """Redirect to the decision: a reload or a new language after an invalid trial sends a GET."""
     return redirect(url_for("decisions.show", number=number, _anchor="trials"))
 
 
-def _found(number: int) -> tuple[Decision, Contents | None]:
+def _find_or_404(number: int) -> tuple[Decision, Contents | None]:
     stored = search.find_decision(number)
     if stored is None:
         abort(404)
@@ -127,21 +127,21 @@ def _page(decision: Decision, contents: Contents | None, form: ApplicationForm |
         for r in (product.ratios if product else ())
         if r.name in contents.normalised
     ]
-    asked = not decision.granted or "explain" in request.args
+    with_reasons = not decision.granted or "explain" in request.args
     return render_template(
         "decisions/show.html",
         decision=decision,
         product=product,
         rows=rows,
         computed=computed,
-        bars=_bars(explanations.explain(decision, contents) or []) if asked else None,
+        bars=_bars(explanations.explain(decision, contents) or []) if with_reasons else None,
         suggested=None if decision.granted else _suggested(decision, contents, product),
         form=form,
         trials=[_tried(t, contents, fields) for t in search.list_trials(decision.id)],
     )
 
 
-def _bars(reasons: Stored) -> list[Bar]:
+def _bars(reasons: StoredReasons) -> list[Bar]:
     """Scale the shares so that the longest bar fills its side of zero."""
     longest = max((abs(r["share"]) for r in reasons), default=0) or 1
     return [
@@ -161,7 +161,7 @@ def _suggested(decision: Decision, contents: Contents, product: Product | None) 
     if changes is None or product is None:
         return None
     rules = product.policy_rules
-    named = dict.fromkeys(name for rule in rules for name in rule.inputs)
+    rule_inputs = dict.fromkeys(name for rule in rules for name in rule.inputs)
     return Suggested(
         offers=[
             (offer(product, contents.inputs, s.values), s.probability) for s in changes.suggestions
@@ -178,24 +178,29 @@ def _suggested(decision: Decision, contents: Contents, product: Product | None) 
         ),
         rules=listed(words(rule.label) for rule in rules),
         lacking=listed(
-            words(product.by_name[name].label) for name in named if contents.inputs[name] is None
+            words(product.by_name[name].label)
+            for name in rule_inputs
+            if contents.inputs[name] is None
         ),
     )
 
 
 def offer(product: Product, inputs: Application, values: dict[str, int]) -> str:
-    """Say a loan with these values in place of those applied for."""
+    """Describe the loan with these values instead of those applied for."""
     amount, term = (product.by_name.get(name or "") for name in (product.amount, product.term))
     loan = {**inputs, **values}
-    said = {f.name: _with_unit(f, loan[f.name]) for f in (amount, term) if f and loan[f.name]}
-    if term and term.name in said:
-        terms = {"amount": said[product.amount], "term": said[term.name]}
-        loan_said = _("A loan of %(amount)s over %(term)s", **terms)
+    terms = {f.name: _with_unit(f, loan[f.name]) for f in (amount, term) if f and loan[f.name]}
+    if term and term.name in terms:
+        text = _(
+            "A loan of %(amount)s over %(term)s",
+            amount=terms[product.amount],
+            term=terms[term.name],
+        )
     else:
-        loan_said = _("A loan of %(amount)s", amount=said[product.amount])
-    others = [(product.by_name[name], value) for name, value in values.items() if name not in said]
+        text = _("A loan of %(amount)s", amount=terms[product.amount])
+    others = [(product.by_name[name], value) for name, value in values.items() if name not in terms]
     more = ", ".join(f"{words(field.label)} {_with_unit(field, value)}" for field, value in others)
-    return f"{loan_said} ({more})" if more else str(loan_said)
+    return f"{text} ({more})" if more else str(text)
 
 
 def _no_value(field: Field, low: int, high: int) -> str:

@@ -1,4 +1,4 @@
-"""Stored decisions and trials as plain values, which refuse what no decision or trial can hold."""
+"""Stored decisions and trials as immutable records, which refuse invalid values."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -16,7 +16,7 @@ Channel = Literal["desk", "api"]
 
 
 class _Reason(BaseModel):
-    """A reason as a decision keeps it."""
+    """A reason as it is stored with a decision."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -32,16 +32,16 @@ def _check(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return reasons
 
 
-Stored = Annotated[list[dict[str, Any]], AfterValidator(_check)]  # reasons as a decision keeps them
+StoredReasons = Annotated[list[dict[str, Any]], AfterValidator(_check)]
 
 
 @dataclass(config=STRICT, frozen=True, slots=True)
 class Contents:
-    """What a decision was taken on and why; gone once it is erased."""
+    """The inputs of a decision, as entered and normalised, and its reasons; they can be erased."""
 
     inputs: Application
     normalised: dict[str, FiniteFloat | list[int]]
-    reasons: Stored | None
+    reasons: StoredReasons | None
 
 
 @dataclass(config=STRICT, frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Decision:
 
     @property
     def out_of_range(self) -> bool:
-        """Whether the application is farther from the training data than nearly all of it."""
+        """Whether the application is unlike the data that the model was trained on."""
         return self.novelty > 1
 
 

@@ -1,4 +1,4 @@
-"""Find decisions and trials: one, a page of them, how many."""
+"""Queries of decisions and trials: one, a page, or their counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ CONTENTS = (readable(_c.inputs), readable(_c.normalised), readable(_c.reasons))
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A stretch of decisions, newest first, and where to go on from it."""
+    """A page of decisions, newest first, and the ids from which newer and older pages begin."""
 
     decisions: Sequence[Decision | Damaged]
     newer: int | None
@@ -76,22 +76,22 @@ def find_decision(number: int) -> tuple[Decision, Contents | None] | None:
 
 
 def list_decisions(*, before: int | None = None, after: int | None = None) -> Page:
-    """Return the decisions just older or newer than one, or the newest, at the cost of a page."""
+    """Return the page of decisions before or after an id, or the newest page."""
     query = select_decisions().limit(PAGE + 1)
     if after is not None:
-        found = _decisions(query.where(_d.id > after).order_by(_d.id))
-        more, rows = len(found) > PAGE, found[:PAGE][::-1]
+        decisions = _decisions(query.where(_d.id > after).order_by(_d.id))
+        more, rows = len(decisions) > PAGE, decisions[:PAGE][::-1]
         return Page(rows, rows[0].id if more else None, rows[-1].id if rows else None)
     if before is not None:
         query = query.where(_d.id < before)
-    found = _decisions(query.order_by(_d.id.desc()))
-    more, rows = len(found) > PAGE, found[:PAGE]
+    decisions = _decisions(query.order_by(_d.id.desc()))
+    more, rows = len(decisions) > PAGE, decisions[:PAGE]
     newer = rows[0].id if before is not None and rows else None
     return Page(rows, newer, rows[-1].id if more else None)
 
 
 def list_trials(decision_id: int) -> Sequence[Trial | Damaged]:
-    """Return the last trials on a decision, newest first."""
+    """Return the latest trials on a decision, newest first."""
     facts = (_t.id, readable(_t.created_at), _t.probability, _t.model_decision)
     query = (
         select(*facts, _operators.c.name.label("operator"), readable(TrialContents.inputs))
@@ -105,7 +105,7 @@ def list_trials(decision_id: int) -> Sequence[Trial | Damaged]:
 
 
 def count_decisions() -> list[DecisionsCounted]:
-    """Return how many decisions there are of each kind, in all hours."""
+    """Return the number of decisions of each kind, over all hours."""
     c = DecisionCount
     kind = (c.product, c.model, c.channel, c.decision, c.score_bin)
     rows = db.session.execute(select(*kind, func.sum(c.count)).group_by(*kind))
@@ -113,7 +113,7 @@ def count_decisions() -> list[DecisionsCounted]:
 
 
 def count_trials() -> list[TrialsCounted]:
-    """Return how many trials there are of each kind, in all hours."""
+    """Return the number of trials of each kind, over all hours."""
     c = TrialCount
     kind = (c.product, c.model, c.model_decision)
     rows = db.session.execute(select(*kind, func.sum(c.count)).group_by(*kind))
@@ -140,7 +140,7 @@ def _contents(row: Row[Any]) -> Contents | Damaged:
 
 
 def _keeps_rules(inputs: Application, version: str) -> bool:
-    """Whether a model can have been given these inputs; of one that is gone nobody can tell."""
+    """Return whether the rules of a model accept these inputs; True if the model is missing."""
     try:
         return model.rules_of(version).check(inputs) == inputs
     except InvalidApplication:

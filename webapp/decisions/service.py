@@ -1,4 +1,4 @@
-"""Decisions and trials: judged by the bundle in service, and added to a unit of work."""
+"""Decide applications, score trials, and add both to a unit of work."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from ml.explaining.reasons import Reason
 from ml.product.application import Application
 from webapp.columns import decision_value, now
 from webapp.database import insert_once
-from webapp.decisions.records import Channel, Contents, Decision, Stored
+from webapp.decisions.records import Channel, Contents, Decision, StoredReasons
 from webapp.decisions.tables import (
     DecisionContents,
     DecisionRow,
@@ -28,7 +28,7 @@ from webapp.serving.served import model
 
 
 class SubmittedBefore(Exception):
-    """The same operator sent the same application in the same form already."""
+    """The same operator has already sent the same application from the same form."""
 
     def __init__(self, decision_id: int) -> None:
         super().__init__(f"decision {decision_id} is of the same submission")
@@ -36,7 +36,7 @@ class SubmittedBefore(Exception):
 
 
 def decide(application: Application) -> Verdict:
-    """Judge an application by the bundle in service."""
+    """Decide an application with the bundle in service."""
     with metrics.scoring.time():
         return judge(model.bundle, application)
 
@@ -50,9 +50,9 @@ def add_decision(
     channel: Channel,
     submission: str | None = None,
 ) -> Decision:
-    """Add a decision; it stands when the unit of work is committed.
+    """Add a decision, which is stored when the unit of work commits.
 
-    Raises SubmittedBefore where the same submission has a decision already.
+    Raises SubmittedBefore if the same submission has a decision already.
     """
     facts: dict[str, Any] = {
         "created_at": now(),
@@ -81,7 +81,7 @@ def add_decision(
 
 
 def contents_of(application: Application, verdict: Verdict) -> Contents:
-    """Return what a decision keeps of its application and of what the model made of it."""
+    """Return the contents to store with a decision."""
     reasons = None if verdict.reasons is None else as_stored(verdict.reasons)
     return Contents(application, verdict.normalised, reasons)
 
@@ -109,15 +109,15 @@ def add_trial(
 
 
 def judge_trial(decision: Decision, application: Application) -> Verdict:
-    """Judge other values of a decided application by the model that decided it."""
+    """Score other values of a decided application with the model that decided it."""
     bundle = model.of(decision.model)
     if bundle is None:
-        raise ModelUnavailable(f"the model of decision {decision.id} is not here")
+        raise ModelUnavailable(f"the model of decision {decision.id} is missing")
     return judge(bundle, application)
 
 
-def as_stored(reasons: Sequence[Reason]) -> Stored:
-    """Return reasons as a decision keeps them: what was told, word for word."""
+def as_stored(reasons: Sequence[Reason]) -> StoredReasons:
+    """Return reasons in the form in which a decision stores them, with their texts."""
     return [
         {"field": r.field, "share": r.share, "principal": r.principal, "text": r.text.model_dump()}
         for r in reasons
@@ -125,7 +125,7 @@ def as_stored(reasons: Sequence[Reason]) -> Stored:
 
 
 def _claim(transaction: Connection, digest: str, number: int) -> None:
-    """Keep a submission's digest with its decision; wait for another who is at it."""
+    """Store a submission's digest with its decision; wait for another transaction that does."""
     insert = insert_once(IdempotencyKey.__table__, dialect=transaction.dialect.name)
     if transaction.execute(insert.values(digest=digest, decision_id=number)).rowcount:
         return
@@ -134,6 +134,6 @@ def _claim(transaction: Connection, digest: str, number: int) -> None:
 
 
 def _submission(token: str, application: Application, operator: Operator) -> str:
-    # With the values in it, a form gone back to, changed and sent again is a new application.
-    said = json.dumps([operator.id, token, application], sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()
+    # The digest includes the values: the same form with changed values is a new application.
+    submission = json.dumps([operator.id, token, application], sort_keys=True)
+    return hashlib.sha256(submission.encode()).hexdigest()

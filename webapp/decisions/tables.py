@@ -19,7 +19,7 @@ from webapp.extensions import Base
 
 
 def _json_kind(column: str, kind: str) -> Iterator[CheckConstraint]:
-    """Keep a JSON column to one kind of value; SQLite alone would take any text."""
+    """Yield constraints of a JSON column to one kind of value: SQLite itself accepts any text."""
     for dialect, check in {
         "sqlite": f"json_valid({column}) AND json_type({column}) = '{kind}'",
         "postgresql": f"json_typeof({column}) = '{kind}'",
@@ -28,7 +28,7 @@ def _json_kind(column: str, kind: str) -> Iterator[CheckConstraint]:
 
 
 class DecisionRow(Base):
-    """The facts of a decision. Never changed, never deleted, nothing personal.
+    """The facts of a decision, none of them personal; never changed and never deleted.
 
     Only the key is unique, so that the table can be partitioned by ranges of id.
     """
@@ -43,7 +43,7 @@ class DecisionRow(Base):
             "model_decision = CASE WHEN probability >= threshold THEN 'granted' ELSE 'refused' END",
             name="model_decision",
         ),
-        CheckConstraint(  # nothing may grant what the model refuses
+        CheckConstraint(  # no policy rule may grant what the model refuses
             "decision = 'refused' OR decision = 'granted' AND model_decision = 'granted'",
             name="decision",
         ),
@@ -59,14 +59,14 @@ class DecisionRow(Base):
     model: Mapped[str] = mapped_column(String(64))
     probability: Mapped[float]
     threshold: Mapped[float]
-    model_decision: Mapped[str] = mapped_column(String(8))  # what the model alone said
+    model_decision: Mapped[str] = mapped_column(String(8))  # before policy rules
     decision: Mapped[str] = mapped_column(String(8))
     amount: Mapped[int] = mapped_column(BigInteger)
-    novelty: Mapped[float]  # over 1: few training rows are like it
+    novelty: Mapped[float]  # over 1: unlike nearly all training rows
 
 
 class DecisionContents(Base):
-    """What a decision was taken on and why. Personal: never changed, erased as a whole."""
+    """The inputs and reasons of a decision. Personal: never changed, erased as a whole."""
 
     __tablename__ = "decision_contents"
     __table_args__ = (
@@ -78,13 +78,13 @@ class DecisionContents(Base):
     decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"), primary_key=True)
     inputs: Mapped[dict[str, Any]] = mapped_column(JSON)
     normalised: Mapped[dict[str, Any]] = mapped_column(JSON)
-    # Of a refusal, as it was told: each a field, its share, its text in each language, and whether
-    # it is a principal one.
+    # Only for a refusal, as shown at the time: the share and text of each field, and whether it is
+    # a principal reason.
     reasons: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class IdempotencyKey(Base):
-    """What was sent already, so that sending it again gives the decision that is there."""
+    """The digest of a submission, so that the same submission again gets the same decision."""
 
     __tablename__ = "idempotency_keys"
 
@@ -93,10 +93,10 @@ class IdempotencyKey(Base):
 
 
 class DecisionCount(Base):
-    """How many decisions there are of each kind in each hour, kept exact by a trigger.
+    """The number of decisions of each kind in each hour, kept exact by a trigger.
 
-    The rows of a kind are spread over slots, so that writers on PostgreSQL seldom wait for one
-    another; their sum counts.
+    The number is the sum over all slots of a kind. PostgreSQL's connections are spread over the
+    slots, so that they seldom wait for one another.
     """
 
     __tablename__ = "decision_counts"
@@ -106,14 +106,16 @@ class DecisionCount(Base):
     model: Mapped[str] = mapped_column(String(64), primary_key=True)
     channel: Mapped[str] = mapped_column(String(8), primary_key=True)
     decision: Mapped[str] = mapped_column(String(8), primary_key=True)
-    amount_from: Mapped[int] = mapped_column(BigInteger, primary_key=True)  # of the amount's band
+    amount_from: Mapped[int] = mapped_column(
+        BigInteger, primary_key=True
+    )  # lowest amount of a band
     score_bin: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)
 
 
 class TrialRow(Base):
-    """The facts of a trial: what the model says of a decided application with other values."""
+    """The facts of a trial: the model's result for a decided application with other values."""
 
     __tablename__ = "trials"
     __table_args__ = (
@@ -131,7 +133,7 @@ class TrialRow(Base):
 
 
 class TrialContents(Base):
-    """The values that a trial was made with. Personal: never changed, erased as a whole."""
+    """The values of a trial. Personal: never changed, erased as a whole."""
 
     __tablename__ = "trial_contents"
     __table_args__ = (*_json_kind("inputs", "object"),)
@@ -141,7 +143,7 @@ class TrialContents(Base):
 
 
 class TrialCount(Base):
-    """How many trials there are of each kind in each hour, kept exact by a trigger."""
+    """The number of trials of each kind in each hour, kept exact by a trigger."""
 
     __tablename__ = "trial_counts"
 

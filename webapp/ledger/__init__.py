@@ -1,1 +1,1 @@
-"""The one place that commits."""
+"""The unit of work, the only code that commits what the service writes."""

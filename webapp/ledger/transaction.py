@@ -1,4 +1,4 @@
-"""The unit of work: the one place that begins and commits what is written."""
+"""The unit of work, which begins and commits every write transaction of the service."""
 
 import logging
 import time
@@ -21,27 +21,27 @@ _open: ContextVar[bool] = ContextVar("unit_of_work", default=False)
 
 
 def init_app(app: Flask) -> None:
-    app.teardown_appcontext(_end_session)  # before Flask-SQLAlchemy's, which would raise
+    app.teardown_appcontext(_end_session)  # runs before Flask-SQLAlchemy's, which would raise
 
 
 def _end_session(_: BaseException | None) -> None:
-    """End what the request has read; a connection that is lost must not spoil the answer."""
+    """End the session of the request; a lost connection must not make its answer an error."""
     try:
         db.session.remove()
     except DBAPIError as error:
-        log.warning("the connection was lost: %s", str(error.orig).partition("\n")[0])
+        log.warning("a database connection was lost: %s", str(error.orig).partition("\n")[0])
         db.session().invalidate()
 
 
 @contextmanager
 def unit_of_work(*, timing: Histogram | None = None) -> Iterator[Connection]:
-    """Begin a transaction that writes, give it to services, and commit it at the end.
+    """Begin a write transaction; commit it at the end, or roll it back on any exception.
 
-    Whatever is raised inside rolls it back. A commit that fails raises OutcomeUnknown.
+    Raises OutcomeUnknown if the commit fails.
     """
     if _open.get():
         raise NestedUnitOfWork("a unit of work is open already")
-    db.session.close()  # ends what was read so far; objects stay as they were loaded
+    db.session.close()  # ends the read transaction; loaded objects stay usable
     token = _open.set(True)
     started = time.perf_counter()
     try:
@@ -74,5 +74,5 @@ def add_row(transaction: Connection, table: type[Base], **values: Any) -> int:  
 
 
 def commit_was_attempted() -> bool:
-    """Say whether this request may have stored something."""
+    """Return whether this request may have stored something."""
     return bool(g.get("commit_attempted", False))

@@ -1,1 +1,1 @@
-"""Health of the service, and the watch over it."""
+"""The service's health and metrics."""

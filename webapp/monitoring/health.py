@@ -1,4 +1,4 @@
-"""What machines ask: is the process up, can it decide, and what has it counted."""
+"""The endpoints for monitoring: liveness, readiness and metrics."""
 
 from flask import Blueprint, Response, current_app, jsonify
 from sqlalchemy import column, exists, select, text
@@ -70,7 +70,7 @@ def _bundle_verified() -> bool:
 
 
 def _secret_unchanged() -> bool:
-    """Whether the next process will sign sessions by the same secret as this one."""
+    """Return whether the next process will sign sessions with the same secret as this one."""
     settings: Config = current_app.extensions["settings"]
     if settings.secret_key:
         return True
@@ -81,11 +81,11 @@ def _secret_unchanged() -> bool:
 
 
 def check_database() -> None:
-    """Raise unless the database answers, with all its columns and the first page of each table."""
+    """Raise DBAPIError unless every table can be read and has all its columns."""
     if db.engine.dialect.name == "sqlite":
-        db.session.execute(text("PRAGMA shrink_memory"))  # ask the file, not what is in memory
-    questions = [
+        db.session.execute(text("PRAGMA shrink_memory"))  # so that the file is read, not the cache
+    reads = [
         exists(select(*(column(c.name) for c in table.columns)).select_from(table))
         for table in Base.metadata.sorted_tables
     ]
-    db.session.execute(select(*questions)).all()
+    db.session.execute(select(*reads)).all()

@@ -1,4 +1,4 @@
-"""API keys: created, revoked, and whom one stands for."""
+"""Create, revoke and list API keys, and find the operator of a key."""
 
 import hashlib
 import secrets
@@ -19,7 +19,7 @@ _operators, _keys = OperatorRow.__table__, ApiKey.__table__
 
 @dataclass(frozen=True, slots=True)
 class KeyFacts:
-    """What may be told of an API key."""
+    """The facts of an API key that may be shown."""
 
     name: str
     created_at: datetime
@@ -48,7 +48,7 @@ def list_api_keys() -> Sequence[KeyFacts]:
 
 
 def operator_of_key(key: str) -> Operator | None:
-    """Return whom an API key stands for, or None for a key that is unknown or revoked."""
+    """Return the operator of an API key, or None if the key is unknown or revoked."""
     query = select(_operators.c.id, _operators.c.name).join_from(_keys, _operators)
     in_use = query.where(_keys.c.digest == _digest(key), _keys.c.revoked_at.is_(None))
     row = db.session.execute(in_use).first()
@@ -56,5 +56,5 @@ def operator_of_key(key: str) -> Operator | None:
 
 
 def _digest(key: str) -> str:
-    # The key is 256 random bits: a slow hash would protect nothing more.
+    # The key has 256 random bits, so a slow hash would not protect it better.
     return hashlib.sha256(key.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The commands for people and API keys, and the first start."""
+"""The `users`, `api-keys` and `prepare` commands."""
 
 import secrets
 
@@ -100,14 +100,14 @@ def revoke_api_key(name: str) -> None:
 def list_api_keys() -> None:
     """List the API keys."""
     with clear_errors():
-        found = keys.list_api_keys()
-    for key in found:
+        listed = keys.list_api_keys()
+    for key in listed:
         state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "in use"
         click.echo(f"{key.name}\tcreated {key.created_at:%Y-%m-%d}\t{state}")
 
 
 def _new_password() -> tuple[str, str]:
-    """Return a generated password and its hash, which takes its time outside of a transaction."""
+    """Return a generated password and its hash; slow, so call it outside of transactions."""
     password = secrets.token_urlsafe(12)
     return password, hash_password(password)
 

@@ -1,4 +1,4 @@
-"""Who or what asked, and the one row for each."""
+"""Operators: the people and API keys that make requests, and the system itself."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +16,7 @@ Kind = Literal["user", "api_key", "system"]
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A person, an API key or the system, as a row of `operators` names it."""
+    """A person, an API key or the system; a row of the table `operators`."""
 
     kind: Kind
     id: int
@@ -28,5 +28,5 @@ def add_operator(transaction: Connection, kind: Kind, name: str) -> int:
     try:
         return add_row(transaction, OperatorRow, kind=kind, name=name, created_at=now())
     except IntegrityError:
-        what = "a user" if kind == "user" else "an API key"
-        raise NameTaken(f"there is {what} {name} already") from None
+        owner = "a user" if kind == "user" else "an API key"
+        raise NameTaken(f"there is {owner} {name} already") from None

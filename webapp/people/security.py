@@ -1,4 +1,4 @@
-"""Who may do what: default deny, sessions, API keys, and headers that bind the browser."""
+"""Access control: default deny, sessions, API keys, and security headers."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from webapp.people import api_keys, sign_in
 from webapp.people.operators import Operator
 from webapp.people.tables import User
 
-# Everything else needs an operator.
+# Every other endpoint needs an operator.
 PUBLIC = frozenset(
     {
         "static",
@@ -61,11 +61,11 @@ def settings(config: Config) -> dict[str, Any]:
         "SECURITY_LOGOUT_METHODS": ["POST"],
         "SECURITY_SEND_REGISTER_EMAIL": False,
         "SECURITY_FLASH_MESSAGES": True,
-        "SECURITY_CLI_USERS_NAME": False,  # our own command does less and says more
+        "SECURITY_CLI_USERS_NAME": False,  # replaced by webapp/people/commands.py
         "SECURITY_CLI_ROLES_NAME": False,
         "SECURITY_FRESHNESS": timedelta(-1),  # no page asks for the password again
         "SECURITY_STATIC_FOLDER": None,
-        "SECURITY_CACHE_CONTROL": None,  # every page says no-store, see _add_headers
+        "SECURITY_CACHE_CONTROL": None,  # _add_headers sets it
     }
 
 
@@ -74,10 +74,10 @@ def init_app(app: Flask) -> None:
     security.init_app(
         app, SQLAlchemyUserDatastore(db, User, RoleMixin), login_form=sign_in.SignInForm
     )
-    # Flask-Security would also take tokens from any address's query, and they never expire:
-    # only a session signs in.
+    # Only sessions sign a user in. Flask-Security would also accept tokens, which never expire, in
+    # the query of any URL.
     app.login_manager.request_loader(lambda _: None)  # type: ignore[attr-defined]
-    # Nor does anybody have a role, for which the user would be read with every file and probe.
+    # There are no roles. To find them, the user would be read even for files and health checks.
     security.principal.identity_loaders.clear()
     app.before_request(_require_operator)
     app.after_request(_add_headers)
@@ -92,8 +92,8 @@ def _require_operator() -> BaseResponse | None:
         g.operator = _operator_of_key()
         return None
     if not current_user.is_authenticated:
-        there = request.full_path.rstrip("?") if request.method == "GET" else None
-        return redirect(url_for("security.login", next=there))
+        next_page = request.full_path.rstrip("?") if request.method == "GET" else None
+        return redirect(url_for("security.login", next=next_page))
     g.operator = Operator("user", current_user.id, current_user.username)
     return None
 
@@ -111,5 +111,5 @@ def _add_headers(response: Response) -> Response:
         response.headers.setdefault(name, value)
     if current_app.config["SESSION_COOKIE_SECURE"]:
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-    response.headers.setdefault("Cache-Control", "no-store")  # files and plots state their own
+    response.headers.setdefault("Cache-Control", "no-store")  # files and plots set their own
     return response

@@ -1,4 +1,4 @@
-"""Users: created, given passwords, let in or kept out; and their sessions, which end."""
+"""Create, activate and deactivate users, set their passwords, and end their sessions."""
 
 import uuid
 from typing import Any
@@ -21,7 +21,7 @@ def create_user(transaction: Connection, username: str, *, password_hash: str) -
 
 
 def create_first_user(transaction: Connection, username: str, *, password_hash: str) -> bool:
-    """Create a user if there is none at all, and say whether that was so."""
+    """Create a user if there is none at all, and return whether it was created."""
     if transaction.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
         transaction.exec_driver_sql("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")
     if transaction.scalar(select(_users.c.id).limit(1)) is not None:
@@ -31,17 +31,17 @@ def create_first_user(transaction: Connection, username: str, *, password_hash: 
 
 
 def set_password(transaction: Connection, username: str, *, password_hash: str) -> None:
-    """Set a user's password; every session of theirs ends."""
+    """Set a user's password, and end every session of the user."""
     _change(transaction, username, password=password_hash)
 
 
 def set_active(transaction: Connection, username: str, *, active: bool) -> None:
-    """Let a user sign in, or no longer; every session of theirs ends."""
+    """Activate or deactivate a user, and end every session of the user."""
     _change(transaction, username, active=active)
 
 
 def end_sessions(transaction: Connection, user_id: int) -> None:
-    """End every session of a user, whoever holds its cookie."""
+    """End every session of a user, also those with a copied cookie."""
     transaction.execute(update(_users).where(_users.c.id == user_id).values(_new_sessions()))
 
 
@@ -54,13 +54,13 @@ def _change(transaction: Connection, username: str, **values: Any) -> None:  # n
 
 
 def _new_sessions() -> dict[str, str]:
-    """Return what Flask-Security compares with a session's at every request, made anew."""
+    """Return a new value of the column that Flask-Security compares with each session's."""
     return {"fs_uniquifier": uuid.uuid4().hex}
 
 
 def _as_signed_in(username: str) -> str:
-    """Return a name as the sign-in form will read it, which normalises and may refuse it."""
-    read: str | None = security.username_util.normalize(username)
-    if not read:
+    """Return a name as the sign-in form normalises it; raises NameRefused if the form does."""
+    normalised: str | None = security.username_util.normalize(username)
+    if not normalised:
         raise NameRefused(f"{username!r} cannot be a user's name")
-    return read
+    return normalised

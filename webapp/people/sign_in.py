@@ -1,4 +1,4 @@
-"""Sign-ins: what Flask-Security gets to see, what is logged; and a sign-out that ends sessions."""
+"""Limits and log lines of sign-ins, and a sign-out that ends every session of the user."""
 
 import logging
 from threading import BoundedSemaphore
@@ -17,16 +17,16 @@ from webapp.people.tables import User
 log = logging.getLogger(__name__)
 
 SIGN_IN = "security.login"
-MAX_PASSWORD = 1_000  # characters: none of ours is longer, and hashing takes time by length
-MAX_HASHES = 1  # that one worker computes at once; each takes every core and 64 MiB
-MAX_WAITING = 1  # sign-ins that wait for it; each holds a thread, and the next is refused at once
-MAX_WAIT = 1.0  # seconds
+MAX_PASSWORD = 1_000  # characters; generated passwords are shorter, and long ones are slow to hash
+MAX_HASHES = 1  # computed at once by one worker; each uses several cores and 64 MiB
+MAX_WAITING = 1  # sign-ins that wait for a hash and keep a thread; the next one is refused at once
+MAX_WAIT = 1.0  # seconds that a sign-in waits for a hash
 _hashing = BoundedSemaphore(MAX_HASHES)
 _admitted = BoundedSemaphore(MAX_HASHES + MAX_WAITING)
 
 
 class SignInForm(LoginForm):
-    """Flask-Security's, without its cookie of a year that outlives the session."""
+    """Flask-Security's form, without the cookie that keeps a user signed in for a year."""
 
     remember = None  # type: ignore[assignment]
 
@@ -34,12 +34,12 @@ class SignInForm(LoginForm):
 def init_app(app: Flask) -> None:
     app.before_request(_limit)
     app.after_request(_log_refused)
-    app.teardown_request(_end)
+    app.teardown_request(_release)
     user_logged_out.connect(_end_sessions, app)
 
 
 def _limit() -> None:
-    """Refuse a sign-in that is no form, or that would be one too many at a time."""
+    """Refuse a sign-in that is not a valid form, or one too many at the same time."""
     if request.endpoint != SIGN_IN:
         return
     _refuse_unreadable_next()
@@ -58,7 +58,7 @@ def _limit() -> None:
 
 
 def _refuse_unreadable_next() -> None:
-    """Refuse an address to go on to that cannot be read, before anybody is signed in."""
+    """Refuse an invalid `next` URL before anybody is signed in."""
     for given in (request.args, request.form):
         try:
             urlsplit(given.get("next", ""))
@@ -76,13 +76,13 @@ def _log_refused(response: Response) -> Response:
 
 
 def _end_sessions(app: Flask, *, user: User, **more: object) -> None:
-    """Let no copy of a cookie outlive the sign-out."""
+    """End every session of the user, also those with a copied cookie."""
     del app, more
     with unit_of_work() as transaction:
         end_sessions(transaction, user.id)
 
 
-def _end(error: BaseException | None) -> None:
+def _release(error: BaseException | None) -> None:
     del error
     if g.pop("hashing", False):
         _hashing.release()

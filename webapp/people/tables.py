@@ -11,7 +11,7 @@ from webapp.extensions import db
 
 
 class OperatorRow(db.Model):  # type: ignore[misc, name-defined]
-    """Whoever can ask for something; every table that names who did it points here."""
+    """A person, an API key or the system; other tables refer to it for who did something."""
 
     __tablename__ = "operators"
     __table_args__ = (
@@ -38,7 +38,7 @@ class User(OperatorRow, UserMixin):
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
 
     username: Mapped[str] = synonym("name")  # as Flask-Security calls it
-    # Flask-Security asks for it; there are no roles.
+    # Flask-Security needs this attribute; there are no roles.
     roles = ()  # type: ignore[assignment]
 
 

@@ -13,7 +13,7 @@ from webapp.serving.served import model
 
 blueprint = Blueprint("models", __name__, url_prefix="/model")
 PLOTS = frozenset(starmap(picture_file, product(TITLES, LANGUAGES, THEMES)))
-# For a plot in a window of its own: matplotlib writes style attributes. An <img> needs none of it.
+# For a plot that is opened in its own tab: matplotlib writes style attributes.
 PLOT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
@@ -35,7 +35,7 @@ def show() -> str:
 
 @blueprint.get("/plots/<name>.<language>.<theme>.svg")
 def plot(*, name: str, language: str, theme: str) -> Response:
-    """Answer 304 to a browser that holds this very file: its hash in the manifest is its tag."""
+    """Return a plot, or 304 if the browser has it: the ETag is the file's hash in the manifest."""
     bundle, file = model.bundle, picture_file(name, language, theme)
     if file not in PLOTS:
         abort(404)

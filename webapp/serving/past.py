@@ -1,4 +1,4 @@
-"""Past bundles, read when they are first asked for; a few of them stay in memory."""
+"""Past bundles, which are read at their first use; a few of them stay in memory."""
 
 import logging
 import time
@@ -14,13 +14,13 @@ from ml.product.application import Rules
 log = logging.getLogger(__name__)
 
 MAX_BUNDLES = 4
-MAX_FAILURES = 256  # versions come from outside too
+MAX_FAILURES = 256  # a limit, because clients can ask for any version
 FAILURE_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Usable:
-    """A bundle and the rules that applications to it keep to."""
+    """A bundle and the rules for its applications."""
 
     bundle: Bundle
     rules: Rules
@@ -34,7 +34,7 @@ class _Failure:
 
 
 class PastBundles:
-    """A cache of bundles by version, and of the versions that cannot be had, for threads."""
+    """A thread-safe cache of bundles by version, and of versions that cannot be used."""
 
     def __init__(
         self, find: Callable[[str], Bundle], *, clock: Callable[[], float] = time.monotonic

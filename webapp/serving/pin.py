@@ -19,7 +19,7 @@ from ml.bundle.store import keep_bundle
 from webapp.config import VERSION, Config, check_challenger
 from webapp.failures import InvalidSetting
 
-# Environment variables. Not LOAN_: these are no settings, and an unknown setting stops the start.
+# Environment variables without the prefix of settings, because an unknown setting stops the start.
 DIRECTORY = "PINNED_BUNDLE"
 DIGEST = "PINNED_BUNDLE_DIGEST"
 RELOADS_REFUSED = "PINNED_BUNDLE_RELOADS_REFUSED"

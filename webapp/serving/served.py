@@ -78,7 +78,7 @@ class Model:
         try:
             return self._find(version).rules
         except InvalidBundle as error:
-            raise ModelUnavailable(f"the model {version} is not here") from error
+            raise ModelUnavailable(f"the model {version} is missing") from error
 
     def of(self, version: str) -> Bundle | None:
         """Return the bundle of a version, current or past; None if it cannot be used."""

@@ -1,4 +1,4 @@
-"""Tests of the challenger command, alone and beside a real server."""
+"""Tests of the challenger command, by itself and with a real server."""
 
 import json
 import os
@@ -20,7 +20,7 @@ NAME = "svc_rbf"
 RUN = [sys.executable, "-m", "flask", "--app", "webapp", "challenger", "run"]
 
 
-def test_run_once_says_how_many(decide_all, applications, another_app):
+def test_run_once_prints_the_number_of_scores(decide_all, applications, another_app):
     decide_all(applications[:3])
     with another_app(challenger=NAME) as desk:
         for expected in ("3 decisions", "0 decisions"):
@@ -31,7 +31,7 @@ def test_run_once_says_how_many(decide_all, applications, another_app):
 
 @ON_SQLITE
 @pytest.mark.parametrize("name", ["", "svc_linear", "nobody", "../svc_rbf"])
-def test_run_with_a_name_that_is_none(name, another_app):
+def test_run_with_an_invalid_name(name, another_app):
     with another_app(challenger=name) as desk:
         done = desk.test_cli_runner().invoke(args=["challenger", "run", "--once"])
     assert (done.exit_code, done.stdout) == (2, "")
@@ -43,7 +43,7 @@ def test_run_with_a_name_that_is_none(name, another_app):
 
 @pytest.fixture
 def environment(config):
-    """The environment of a command that runs beside the application."""
+    """The environment of a command with the same settings as the application."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("LOAN_", "PROMETHEUS_"))}
     return {
         **clean,
@@ -54,7 +54,7 @@ def environment(config):
     }
 
 
-def test_run_goes_on_through_an_outage(
+def test_run_continues_after_an_outage(
     config, decide_all, applications, query, environment, tmp_path, until
 ):
     def scores():
@@ -173,7 +173,7 @@ def test_challenger_beside_a_real_server(serve, database_url, posting, tmp_path,
 
 
 @ON_SQLITE
-def test_challenger_that_is_killed_is_started_again(serve, database_url, posting, tmp_path, until):
+def test_challenger_that_is_killed_is_restarted(serve, database_url, posting, tmp_path, until):
     settings = {"LOAN_CHALLENGER": NAME, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
     with serve(database_url, **settings) as server:
         key = server.flask("api-keys", "create", "load")
@@ -181,11 +181,11 @@ def test_challenger_that_is_killed_is_started_again(serve, database_url, posting
             [killed] = until(lambda: challengers(server))
             os.kill(killed, signal.SIGKILL)
             until(lambda number=killed: not alive(number))
-            posting(server, key, 3)  # decisions go on
+            posting(server, key, 3)  # without a challenger, decisions are still made
             until(lambda expected=count: scored(server) == expected)
         log = (tmp_path / "gunicorn.log").read_text()
-        pauses = re.findall("challenger ended; started again in ([0-9]+) s", log)
+        pauses = re.findall("challenger ended; it restarts in ([0-9]+) s", log)
         assert pauses == ["1", "2"]
         [last] = challengers(server)
-        os.kill(server.process.pid, signal.SIGKILL)  # leaves nobody behind
+        os.kill(server.process.pid, signal.SIGKILL)  # the challenger must end too
         until(lambda: not alive(last))

@@ -1,4 +1,4 @@
-"""The page of a decision: why it fell so, what would have changed it, what if its model is gone."""
+"""Tests of the decision page: reasons, suggested changes, and decisions of a missing model."""
 
 from collections import defaultdict
 from xml.etree.ElementTree import Element
@@ -23,7 +23,7 @@ REASONS = [
 
 @pytest.fixture(scope="module")
 def real_refusals(origin, bundle, product):
-    """A few of the training rows that the model refuses, of each kind of what would change it."""
+    """Training rows that the model refuses: a few for each set of fields that it suggests."""
     of_kind = defaultdict(list)
     this = {"threshold": bundle.threshold, "ranges": bundle.ranges}
     for application in as_applications(origin.rows.fields):
@@ -34,7 +34,7 @@ def real_refusals(origin, bundle, product):
     return [application for some in of_kind.values() for application in some[:3]]
 
 
-def said(element: Element) -> str:
+def text_of(element: Element) -> str:
     return " ".join("".join(element.itertext()).split())
 
 
@@ -43,19 +43,22 @@ def part(page: Element, name: str) -> Element | None:
 
 
 def bars(page: Element) -> list[tuple[str, dict[str, str], str]]:
-    """Return the lines of the chart: their words, their bars and their numbers."""
+    """Return the lines of the chart: the text, the bar and the number of each."""
     rows = part(page, "why").findall(".//tbody/tr")
-    return [(said(row[0]), dict(row[1].find(f".//{SVG}rect").attrib), said(row[2])) for row in rows]
+    return [
+        (text_of(row[0]), dict(row[1].find(f".//{SVG}rect").attrib), text_of(row[2]))
+        for row in rows
+    ]
 
 
 def principal(page: Element) -> list[str]:
-    return [said(item) for item in page.findall(".//ol[@class='reasons']/li")]
+    return [text_of(item) for item in page.findall(".//ol[@class='reasons']/li")]
 
 
 def answers(page: Element) -> dict[str, str]:
-    """Return what was entered, by the names of the fields."""
+    """Return the entered values by the labels of their fields."""
     rows = page.findall(".//table")[-1].findall("./tbody/tr")
-    return {said(row[0]): said(row[1]) for row in rows}
+    return {text_of(row[0]): text_of(row[1]) for row in rows}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -64,14 +67,14 @@ def test_show_why_refused(send, signed_in, read_page, refused, bundle, language)
     text = signed_in.get(location, headers={"Accept-Language": language}).text
     explained = bundle.explainer.explain(refused, granted=False).reasons
     page = read_page(text)
-    told = principal(page)
-    assert told == [r.text.in_language(language) for r in explained if r.principal]
-    assert 1 <= len(told) <= 4
+    shown_texts = principal(page)
+    assert shown_texts == [r.text.in_language(language) for r in explained if r.principal]
+    assert 1 <= len(shown_texts) <= 4
     longest = max(abs(r.share) for r in explained)
     shown = bars(page)
     assert len(shown) == len(bundle.product.players)
-    for reason, (words, bar, number) in zip(explained, shown, strict=True):
-        assert words == reason.text.in_language(language)
+    for reason, (label, bar, number) in zip(explained, shown, strict=True):
+        assert label == reason.text.in_language(language)
         left, width = float(bar["x"]), float(bar["width"])
         assert 0 <= left <= left + width <= WIDTH
         assert width == pytest.approx(MIDDLE * abs(reason.share) / longest, abs=0.01)
@@ -92,14 +95,14 @@ def test_show_why_granted_when_asked(send, signed_in, read_page, granted, bundle
     location = send(granted).location
     page = read_page(signed_in.get(location).text)
     assert part(page, "why") is None
-    assert not list(page.iter(f"{SVG}rect"))[2:]  # those of the probability's scale alone
-    [link] = [a for a in page.iter("a") if said(a) == "Explain this decision"]
+    assert not list(page.iter(f"{SVG}rect"))[2:]  # two belong to the scale of the probability
+    [link] = [a for a in page.iter("a") if text_of(a) == "Explain this decision"]
     explained = read_page(signed_in.get(link.get("href").partition("#")[0]).text)
     assert link.get("href").endswith("#why")
     reasons = bundle.explainer.explain(granted, granted=True).reasons
-    assert [words for words, _, _ in bars(explained)] == [r.text.en for r in reasons]
+    assert [label for label, _, _ in bars(explained)] == [r.text.en for r in reasons]
     assert not principal(explained)
-    assert not [a for a in explained.iter("a") if said(a) == "Explain this decision"]
+    assert not [a for a in explained.iter("a") if text_of(a) == "Explain this decision"]
 
 
 @ON_ONE
@@ -170,19 +173,19 @@ def test_show_what_would_change_the_decision(
         )
         if application["monthly_income"] is None:
             assert not trials.findall(".//ul/li")
-            assert said(trials.find("./div/p")) == words["lacking"]
+            assert text_of(trials.find("./div/p")) == words["lacking"]
             kinds.add("lacking")
             continue
-        assert [said(item) for item in trials.findall(".//ul/li")] == lines
+        assert [text_of(item) for item in trials.findall(".//ul/li")] == lines
         kind = "found" if changes.suggestions else "nothing"
-        assert said(trials.find("./div/p")) == f"{words[kind]} {words['rule']}"
+        assert text_of(trials.find("./div/p")) == f"{words[kind]} {words['rule']}"
         kinds.add((kind, *sorted(alone)))
     assert {"lacking", ("nothing",), ("found",), ("found", "loan_amount")} <= kinds
 
 
 @ON_ONE
 @pytest.mark.parametrize(
-    ("stated", "values", "words"),
+    ("stated", "values", "expected"),
     [
         ({}, {"loan_amount": 700}, "A loan of 700 EUR over 12 months"),
         ({}, {"assets": 1}, "A loan of 5,000 EUR over 12 months (Assets 1 EUR)"),
@@ -190,13 +193,13 @@ def test_show_what_would_change_the_decision(
         ({"term": None}, {"loan_term_months": 6}, "A loan of 5,000 EUR (Term 6 months)"),
     ],
 )
-def test_offer_says_the_loan_and_what_else_would_differ(
-    app, refused, product, stated, values, words
+def test_offer_describes_the_loan_and_other_changes(
+    app, refused, product, stated, values, expected
 ):
     applied = refused | {"loan_amount": 5_000, "loan_term_months": 12}
     with app.test_request_context(headers={"Accept-Language": "en"}):
-        told = offer(product.model_copy(update=stated), applied, values)
-    assert " ".join(told.split()) == words
+        text = offer(product.model_copy(update=stated), applied, values)
+    assert " ".join(text.split()) == expected
 
 
 @ON_ONE
@@ -210,17 +213,17 @@ def test_show_one_year_and_two_years(put, signed_in, read_page, refused):
 
 
 @ON_ONE
-def test_show_leads_on_to_the_next_application(send, signed_in, read_page, refused):
+def test_show_focuses_the_next_application(send, signed_in, read_page, refused):
     page = read_page(signed_in.get(send(refused).location).text)
     [focus] = [e for e in page.iter() if "autofocus" in e.attrib]
     assert focus.get("href") == "/applications/new"
 
 
 @ON_ONE
-def test_show_granted_says_nothing_of_a_change(send, signed_in, read_page, granted):
+def test_show_granted_suggests_no_change(send, signed_in, read_page, granted):
     page = read_page(signed_in.get(send(granted).location).text)
     trials = part(page, "trials")
-    assert said(trials.find(".//h2")) == "Try other values"
+    assert text_of(trials.find(".//h2")) == "Try other values"
     assert not trials.findall(".//li")
 
 
@@ -228,30 +231,30 @@ def test_show_granted_says_nothing_of_a_change(send, signed_in, read_page, grant
 def test_show_out_of_range(put, signed_in, read_page, typical):
     for novelty in (1.5, 1.0, 0.0):
         page = read_page(signed_in.get(f"/decisions/{put(typical, novelty=novelty)}").text)
-        notes = [said(e) for e in page.iter() if e.get("role") == "note"]
+        notes = [text_of(e) for e in page.iter() if e.get("role") == "note"]
         assert ["refer to a credit officer" in note for note in notes] == [True] * (novelty > 1)
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_show_by_a_model_that_is_gone(put, signed_in, read_page, refused, product, kept):
+def test_show_of_a_missing_model(put, signed_in, read_page, refused, product, kept):
     number = put(refused, **({"reasons": REASONS} if kept else {}))
     answer = signed_in.get(f"/decisions/{number}")
     assert answer.status_code == 200
     page = read_page(answer.text)
     if kept:
-        assert [(words, number) for words, _, number in bars(page)] == [
+        assert [(label, number) for label, _, number in bars(page)] == [
             ("So", f"{MINUS}4.50"),
             ("Not", "+0.25"),
         ]
         assert principal(page) == ["So"]
     else:
-        assert "no longer here, and its reasons were not stored" in said(part(page, "why"))
+        assert "no longer available, and its reasons were not stored" in text_of(part(page, "why"))
     assert part(page, "trials") is None
     assert product.by_name["loan_amount"].label.en in answers(page)
 
 
 @ON_ONE
-def test_show_granted_by_a_model_that_is_gone(put, signed_in, read_page, granted):
+def test_show_granted_of_a_missing_model(put, signed_in, read_page, granted):
     number = put(granted, probability=0.75)
     for asked in ("", "?explain=yes"):
         answer = signed_in.get(f"/decisions/{number}{asked}")
@@ -271,7 +274,7 @@ def test_show_of_a_product_no_longer_served(put, signed_in, read_page, refused):
     assert list(rows) == list(refused)
     assert rows["loan_amount"] == str(refused["loan_amount"])
     assert rows[unknown] == "not given"
-    assert "yacht_loan" in said(page)
-    assert [words for words, _, _ in bars(page)] == ["So", "Not"]
+    assert "yacht_loan" in text_of(page)
+    assert [label for label, _, _ in bars(page)] == ["So", "Not"]
     assert part(page, "trials") is None
     assert signed_in.get("/decisions").status_code == 200

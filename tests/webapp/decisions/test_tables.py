@@ -1,4 +1,4 @@
-"""What the database itself refuses: changed rows, counts written by hand, contradictions."""
+"""Tests of what the database refuses: changed rows, changed counts and invalid values."""
 
 import re
 
@@ -40,7 +40,7 @@ def filled(put, refused, query):
 
 @pytest.fixture
 def rows(query):
-    """Read what the tables hold, to compare it with what they hold later."""
+    """Read the contents of all tables, to compare them later."""
     return lambda: {t: str(query(f"SELECT * FROM {t}")) for t in (*FACTS, *CONTENTS, *COUNTS)}
 
 
@@ -66,7 +66,7 @@ def test_rows_are_never_replaced(filled, query, rows):
     for table in (*FACTS, *CONTENTS):
         for verb in ("REPLACE", "INSERT OR REPLACE"):
             statement = f"{verb} INTO {table} SELECT * FROM {table}"
-            if table == "challenger_scores":  # whose row that is there stays, without an error
+            if table == "challenger_scores":  # the existing row stays, without an error
                 query(statement)
             else:
                 with pytest.raises(Exception, match=f"{table} are never changed"):
@@ -76,7 +76,7 @@ def test_rows_are_never_replaced(filled, query, rows):
     assert rows() == before
 
 
-def test_rows_are_never_changed_by_a_conflict(filled, query, rows):
+def test_rows_are_never_changed_on_conflict(filled, query, rows):
     before = rows()
     with pytest.raises(Exception, match="decisions are never changed"):
         query(
@@ -86,7 +86,7 @@ def test_rows_are_never_changed_by_a_conflict(filled, query, rows):
     assert rows() == before
 
 
-def test_counts_are_changed_by_triggers_alone(filled, query, rows, config):
+def test_counts_are_changed_only_by_triggers(filled, query, rows, config):
     before = rows()
     for table in COUNTS:
         for statement in (
@@ -97,7 +97,7 @@ def test_counts_are_changed_by_triggers_alone(filled, query, rows, config):
             if config.database_url
             else f"REPLACE INTO {table} SELECT * FROM {table}",
         ):
-            with pytest.raises(Exception, match=f"{table} are changed by triggers alone"):
+            with pytest.raises(Exception, match=f"{table} are changed only by triggers"):
                 query(statement)
     assert rows() == before
 
@@ -110,7 +110,7 @@ def test_contents_are_erased_as_a_whole(filled, query):
     assert query("SELECT * FROM decision_counts") == counts
 
 
-def test_decision_against_the_constraints(put, refused, query):
+def test_decision_that_violates_a_constraint_is_refused(put, refused, query):
     both_refuse = {"model_decision": "refused", "decision": "refused"}
     for constraint, wrong in (
         ("id", {"id": -1}),
@@ -134,13 +134,13 @@ def test_decision_against_the_constraints(put, refused, query):
     assert query("SELECT count(*) FROM decisions") == [(0,)]
 
 
-def test_decision_at_the_limits_of_the_constraints(put, refused):
-    put(refused, threshold=0.25)  # the probability is as high: granted
-    put(refused, threshold=0.25, decision="refused")  # by a rule of the bank's own
+def test_decision_at_the_limits_of_constraints_is_accepted(put, refused):
+    put(refused, threshold=0.25)  # granted, because the probability equals the threshold
+    put(refused, threshold=0.25, decision="refused")  # refused by a policy rule
     put(refused, probability=0.0, amount=1, novelty=float("inf"))
 
 
-def test_contents_that_are_not_json_of_their_kind(filled, query):
+def test_contents_of_another_kind_of_json_are_refused(filled, query):
     query("DELETE FROM decision_contents")
     right = {"inputs": "'{}'", "normalised": "'{}'", "reasons": "'[]'"}
     statement = (
@@ -156,23 +156,25 @@ def test_contents_that_are_not_json_of_their_kind(filled, query):
 
 def test_constraints_are_those_of_the_models(app):
     with app.app_context():
-        found = inspect(db.engine)
+        inspector = inspect(db.engine)
         for name, table in db.metadata.tables.items():
-            checks = {c["name"] for c in found.get_check_constraints(name)}
+            checks = {c["name"] for c in inspector.get_check_constraints(name)}
             models = {str(c.name) for c in table.constraints if isinstance(c, CheckConstraint)}
             assert checks == models, name
 
 
-def test_every_constraint_has_its_name(app):
+def test_every_constraint_follows_the_naming_convention(app):
     pattern = re.compile(r"(pk|fk|uq|ck|ix)_[a-z_]+")
     with app.app_context():
-        found = inspect(db.engine)
+        inspector = inspect(db.engine)
         for table in db.metadata.tables:
-            names = [found.get_pk_constraint(table)["name"]]
-            for part in (found.get_unique_constraints, found.get_check_constraints):
-                names += [c["name"] for c in part(table)]
-            names += [
-                c["name"] for c in (*found.get_foreign_keys(table), *found.get_indexes(table))
-            ]
+            names = [inspector.get_pk_constraint(table)["name"]]
+            for constraints in (
+                inspector.get_unique_constraints,
+                inspector.get_check_constraints,
+                inspector.get_foreign_keys,
+                inspector.get_indexes,
+            ):
+                names += [c["name"] for c in constraints(table)]
             for name in names:
                 assert pattern.fullmatch(name), name

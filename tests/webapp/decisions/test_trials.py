@@ -1,4 +1,4 @@
-"""Trials of other values on a decided application: kept, shown, and never decisions."""
+"""Tests of trials of other values on a decided application, which are never decisions."""
 
 import json
 import logging
@@ -49,7 +49,7 @@ def attempt(signed_in):
     return submit
 
 
-def said(element):
+def text_of(element):
     return " ".join("".join(element.itertext()).split())
 
 
@@ -59,11 +59,11 @@ def trials(page):
 
 def last_trial(page):
     [note] = [e for e in trials(page).iter() if "trial" in e.get("class", "").split()]
-    return said(note)
+    return text_of(note)
 
 
 def parsed(inputs):
-    """PostgreSQL's driver has read its JSON already."""
+    """Parse the JSON text of SQLite; PostgreSQL's driver has parsed it already."""
     return json.loads(inputs) if isinstance(inputs, str) else inputs
 
 
@@ -73,12 +73,12 @@ def shown(page, name):
 
 
 def counter(client, name):
-    """The samples of a metric, by their labels."""
+    """Return the samples of a metric by their labels."""
     text = client.get("/metrics").text
     return dict(re.findall(rf"^{name}(\{{.*\}}) (.*)$", text, flags=re.M))
 
 
-def test_trial_is_kept_and_never_a_decision(
+def test_trial_is_stored_and_is_not_a_decision(
     attempt, decided, signed_in, read_page, query, bundle, refused, operator
 ):
     before = [query(q) for q in DECIDED], counter(signed_in, "loan_decisions_total")
@@ -109,7 +109,7 @@ def test_trial_is_counted(attempt, send, signed_in, bundle, product, request, ki
 
 
 @ON_ONE
-def test_trial_says_nothing_of_its_values_in_the_log(attempt, decided, caplog):
+def test_trial_values_are_not_logged(attempt, decided, caplog):
     with caplog.at_level(logging.DEBUG):
         assert attempt(decided, loan_amount="5678", loan_term_months="37").status_code == 303
     [line] = [r.message for r in caplog.records if r.name == "webapp.decisions.pages"]
@@ -127,7 +127,7 @@ def test_trial_in_both_languages(attempt, decided, signed_in, read_page, languag
     note = last_trial(read_page(signed_in.get(decided).text))
     amount = " ".join(amount.split())
     granted = bundle.scorer.score({**refused, "loan_amount": 1500}).probability >= bundle.threshold
-    said_so = {
+    expected = {
         "en": ("What-if (not a decision):", f"Loan amount: {amount} EUR", "would be refused"),
         "fr": (
             "Simulation, sans valeur de décision :",
@@ -136,7 +136,7 @@ def test_trial_in_both_languages(attempt, decided, signed_in, read_page, languag
         ),
     }[language]
     assert not granted
-    assert all(words in note for words in said_so), note
+    assert all(words in note for words in expected), note
 
 
 WRONG = [
@@ -152,7 +152,7 @@ WRONG = [
 
 
 @ON_ONE
-def test_trial_wrong_keeps_what_was_typed(attempt, decided, query, read_page, product):
+def test_invalid_trial_keeps_the_typed_values(attempt, decided, query, read_page, product):
     for typed, wrong in WRONG:
         answer = attempt(decided, **typed)
         assert answer.status_code == 422
@@ -165,25 +165,25 @@ def test_trial_wrong_keeps_what_was_typed(attempt, decided, query, read_page, pr
             error = page.find(f".//*[@id='{name}-error']")
             field = product.by_name[name]
             bounds = {"minimum": field.minimum, "maximum": f"{field.maximum:,}"}
-            assert said(error) == MESSAGES[code].en.format(**bounds)
+            assert text_of(error) == MESSAGES[code].en.format(**bounds)
     assert query("SELECT count(*) FROM trials") == [(0,)]
 
 
 @ON_ONE
-def test_trial_wrong_still_explains(attempt, decided, read_page):
+def test_invalid_trial_still_shows_the_explanation(attempt, decided, read_page):
     page = read_page(attempt(decided, loan_amount="").text)
     assert page.find(".//ol[@class='reasons']/li") is not None
-    assert said(trials(page).find(".//h2")) == "What would change this decision"
+    assert text_of(trials(page).find(".//h2")) == "What would change this decision"
 
 
 @ON_ONE
-def test_trial_keeps_to_the_limit_that_another_field_sets(
+def test_trial_above_the_limit_of_another_field(
     attempt, decided, query, read_page, refused, product
 ):
     price = refused["purchase_price"]
     answer = attempt(decided, loan_amount=price + 1)
     assert answer.status_code == 422
-    error = said(read_page(answer.text).find(".//*[@id='loan_amount-error']"))
+    error = text_of(read_page(answer.text).find(".//*[@id='loan_amount-error']"))
     other = product.by_name["purchase_price"].label.en
     assert error == MESSAGES["at_most"].en.format(other=other)
     assert query("SELECT count(*) FROM trials") == [(0,)]
@@ -192,14 +192,14 @@ def test_trial_keeps_to_the_limit_that_another_field_sets(
 
 @ON_ONE
 @pytest.mark.parametrize(("language", "word"), [("en", "less"), ("fr", "inférieur")])
-def test_trial_of_a_field_that_limits_one_that_stays(
+def test_trial_of_a_limit_below_an_unchangeable_field(
     restart, sign_in, put, typical, trained, origin, tmp_path, read_page, language, word
 ):
     text = origin.definition.decode()
     end = text.index('name = "loan_term_months"')
     loan = text[:end].replace("changeable = true\n", "")
     loan = loan.replace('kind = "integer"\n', 'kind = "integer"\nchangeable = true\n')
-    loan = loan.replace("changeable = true\n", "", 1)  # of the amount; that of the price stays
+    loan = loan.replace("changeable = true\n", "", 1)  # the amount's; the price stays changeable
     text = loan + text[end:]
     product = parse_product(text, source="another")
     assert [f.name for f in product.inputs if f.changeable] == [
@@ -215,13 +215,13 @@ def test_trial_of_a_field_that_limits_one_that_stays(
     answer = browser.post(f"{decided}/trials", data=data)
     assert (answer.status_code, answer.mimetype) == (422, "text/html")
     page = read_page(answer.text)
-    error = said(page.find(".//*[@id='purchase_price-error']"))
+    error = text_of(page.find(".//*[@id='purchase_price-error']"))
     assert word in error
     assert product.by_name["loan_amount"].label.in_language(language) in error
     assert shown(page, "purchase_price") == low
 
 
-def test_trial_changes_what_can_be_changed_alone(attempt, decided, query, refused, product):
+def test_trial_changes_only_changeable_fields(attempt, decided, query, refused, product):
     fixed = {f.name for f in product.inputs if not f.changeable}
     assert {"monthly_income", "adverse_credit_record"} <= fixed
     more = {"monthly_income": 9_999, "adverse_credit_record": 0, "assets": "", "protected_age": 40}
@@ -236,8 +236,8 @@ def test_trials_are_listed_newest_first(attempt, decided, signed_in, read_page):
         attempt(decided, loan_amount=amount)
     section = trials(read_page(signed_in.get(decided).text))
     [details] = section.iter("details")
-    assert said(details.find("summary")) == "3 what-ifs"
-    lines = [said(item) for item in details.iter("li")]
+    assert text_of(details.find("summary")) == "3 what-ifs"
+    lines = [text_of(item) for item in details.iter("li")]
     assert ["clerk: Loan amount: " in line for line in lines] == [True] * 3
     assert [re.search(r"Loan amount: (\d+) EUR", line)[1] for line in lines] == [
         "900",
@@ -254,7 +254,7 @@ def test_trial_of_the_same_values(attempt, decided, signed_in, read_page):
 
 
 @ON_ONE
-def test_list_trials_of_one_decision_a_page_at_most(app, put, refused, operator):
+def test_list_trials_of_one_decision_is_at_most_a_page(app, put, refused, operator):
     first, second = put(refused), put(refused)
     with app.app_context():
         verdict = service.decide(refused)
@@ -268,11 +268,11 @@ def test_list_trials_of_one_decision_a_page_at_most(app, put, refused, operator)
 
 
 @ON_ONE
-def test_trials_by_a_model_that_is_gone(app, put, refused, operator, signed_in, read_page, query):
+def test_trials_of_a_missing_model(app, put, refused, operator, signed_in, read_page, query):
     number = put(refused)
     with app.app_context():
         decision, _ = search.find_decision(number)
-        with pytest.raises(ModelUnavailable, match="is not here"):
+        with pytest.raises(ModelUnavailable, match="is missing"):
             service.judge_trial(decision, refused)
     assert query("SELECT count(*) FROM trials") == [(0,)]
     data = {"csrf_token": token(signed_in, "/decisions"), "loan_amount": "700"}
@@ -280,8 +280,8 @@ def test_trials_by_a_model_that_is_gone(app, put, refused, operator, signed_in, 
 
 
 @ON_ONE
-def test_trial_address_leads_back_to_the_decision(signed_in, decided):
-    """Who reloads after a wrong value, or changes the language then, asks for it by GET."""
+def test_trial_address_redirects_to_the_decision(signed_in, decided):
+    """After an invalid trial, a reload or a change of the language sends a GET."""
     answer = signed_in.get(f"{decided}/trials")
     assert (answer.status_code, answer.location) == (302, f"{decided}#trials")
 
