@@ -81,7 +81,7 @@ def brought(session_folder: Path, definition: str) -> Path:
         folder.mkdir()
         (folder / "house_loan.toml").write_text(definition)
         rows = cells(DATA / "mortgages.csv")
-        rows = rows[rows.columns[::-1]].assign(branch="north")  # another order, one of no use
+        rows = rows[rows.columns[::-1]].assign(branch="north")  # another order, an unused column
         rows.head(ROWS).to_csv(folder / "house_rows.csv", index=False)
         rows.tail(ROWS).to_csv(folder / "unseen_rows.csv", index=False)
         outputs = run_commands(folder)

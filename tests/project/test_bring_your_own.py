@@ -1,4 +1,4 @@
-"""Tests that docs/bring-your-own.md leads from one TOML and one CSV file to a running desk."""
+"""Tests that one TOML and one CSV file are enough for the steps of docs/bring-your-own.md."""
 
 import html
 import json
@@ -56,7 +56,7 @@ def call(server, path, key, body=None):
         return json.load(answer)
 
 
-def test_nothing_but_the_two_files_is_brought(walked, house, brought):
+def test_product_is_defined_by_two_files(walked, house, brought):
     brought_files = {f.name for f in brought.iterdir() if f.is_file()}
     assert brought_files == {"house_loan.toml", "house_rows.csv", "unseen_rows.csv"}
     assert house.product.name == "house_loan"
@@ -68,17 +68,17 @@ def test_nothing_but_the_two_files_is_brought(walked, house, brought):
     assert f"version {house.version}." in output
 
 
-def test_commands_speak_of_the_product(walked, house, brought):
+def test_commands_report_on_the_product(walked, house, brought):
     assert walked["verify"]["stdout"].endswith(
         f"{house.version} is whole and gives its known answers\n"
     )
-    found = json.loads(walked["evaluate"]["stdout"])
+    figures = json.loads(walked["evaluate"]["stdout"])
     left_out = re.findall(r"^(\d+) rows? left out", walked["evaluate"]["stderr"], re.M)
     rows = len(pd.read_csv(brought / "unseen_rows.csv"))
     assert left_out
-    assert found["n"] == rows - sum(map(int, left_out)) > 0
-    assert found["roc_auc"] > 0.6
-    assert 0.5 < found["grant_rate"] < 1
+    assert figures["n"] == rows - sum(map(int, left_out)) > 0
+    assert figures["roc_auc"] > 0.6
+    assert 0.5 < figures["grant_rate"] < 1
     report = walked["fairness"]["stdout"]
     assert [f.name for f in house.product.protected if f.label.en not in report] == []
     assert "trained" not in walked["fairness"]["stderr"]
@@ -88,7 +88,7 @@ def test_commands_speak_of_the_product(walked, house, brought):
     assert all(limit.fr in card for limit in house.product.limits)
 
 
-def test_desk_speaks_the_products_words(serve, house, unseen):
+def test_pages_show_the_product_s_texts(serve, house, unseen):
     application, probability = unseen
     product = house.product
     assert probability < house.threshold
@@ -180,7 +180,9 @@ def breakages(definition, rows):
     yield "fairness", definition, rows.assign(protected_sex="woman")
 
 
-def test_doc_s_error_lines_are_what_is_said(house, brought, definition, tmp_path, monkeypatch):
+def test_doc_s_error_lines_are_those_of_the_commands(
+    house, brought, definition, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):

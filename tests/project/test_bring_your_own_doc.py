@@ -59,18 +59,18 @@ def test_doc_names_every_key_and_no_other(title, part):
             assert tomllib.loads(f"it = {stated[1]}")["it"] == field.default
 
 
-def test_doc_says_the_plain_words():
+def test_doc_lists_the_default_wordings():
     for case, (_, english, french) in section("Reasons in your own words").items():
         assert (english, french) == (PLAIN[case].en, PLAIN[case].fr)
 
 
-def test_doc_s_example_has_every_key_and_holds_together():
+def test_doc_s_example_has_every_key_and_is_valid():
     text = re.search(r"```toml\n(.*?)```", DOC, re.S)[1]
     product = parse_product(text, source="doc")
     definition = tomllib.loads(text)
     fields = definition["fields"]
     wordings = [x["reasons"] for x in (*fields, *definition["ratios"]) if "reasons" in x]
-    found = {
+    examples_of_part = {
         Product: [definition],
         Group: definition["groups"],
         Field: fields,
@@ -81,7 +81,7 @@ def test_doc_s_example_has_every_key_and_holds_together():
         Fairness: [definition["fairness"]],
         RowFlaws: [definition["rows"]],
     }
-    for part, parts in found.items():
+    for part, parts in examples_of_part.items():
         assert set().union(*parts) == set(part.model_fields), part
     rules = Rules(product)
     for application in examples(product, count=50, seed=3):

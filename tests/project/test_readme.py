@@ -1,7 +1,7 @@
-"""The commands of both READMEs run, in a copy of the checkout that is installed already.
+"""Tests that the commands of both READMEs run, in a copy of the checkout with its environment.
 
-Three kinds do not run here: `make test`, which would run itself; what needs Docker, whose files and
-syntax are checked; and `ml train`, which is the command that tests/project/conftest.py has run.
+Three kinds of commands do not run here: `make test`, which would run itself; commands of Docker,
+whose files and syntax are checked; and `ml train`, which tests/project/conftest.py runs.
 """
 
 import os
@@ -28,20 +28,20 @@ SERVED = "127.0.0.1:5000"  # as the READMEs say
 
 def commands(text):
     """Return the commands in the shell blocks of a text, each with its lines joined."""
-    found = []
+    complete_commands = []
     for block in re.findall(r"```sh\n(.*?)```", text, re.S):
         command = ""
         for line in block.splitlines():
             command += line
             try:
                 complete = bool(shlex.split(command, comments=True)) and command[-1] != "\\"
-            except ValueError:  # a quotation that goes on
+            except ValueError:  # a quotation over several lines
                 complete = False
             if complete:
-                found.append(command)
+                complete_commands.append(command)
             command = "" if complete else f"{command}\n"
         assert not command, command
-    return found
+    return complete_commands
 
 
 def under_our_names(command):
@@ -161,7 +161,7 @@ def test_service_starts_and_answers_as_the_readmes_say(checkout, environment, ne
             assert run(command, checkout, environment).strip(), command
 
 
-def test_service_of_ones_own_product_starts(checkout, environment, house):
+def test_service_of_an_own_product_starts(checkout, environment, house):
     [words] = [w for w in EVERY if w[0].startswith("LOAN_BUNDLE")]
     with (
         served(" ".join(words), checkout, environment),
@@ -170,7 +170,7 @@ def test_service_of_ones_own_product_starts(checkout, environment, house):
         assert f'model="{house.version}"' in answer.read().decode()
 
 
-def test_clone_leads_to_the_makefile(tmp_path):
+def test_clone_contains_the_makefile(tmp_path):
     command = EVERY[CLONED].replace("REPOSITORY", shlex.quote(str(ROOT)))
     subprocess.run(
         ["bash", "-ec", f"{command} && test -f Makefile"],
@@ -181,7 +181,7 @@ def test_clone_leads_to_the_makefile(tmp_path):
     )
 
 
-def test_training_is_the_command_that_was_run(brought):
+def test_training_command_is_the_one_that_was_run(brought):
     [words] = begin(*TRAINED)
     text = (ROOT / "docs/bring-your-own.md").read_text()
     assert words in {under_our_names(c) for c in commands(text)}
@@ -211,7 +211,7 @@ def test_docker_s_commands_have_their_files(checkout, environment):
         subprocess.run([*compose_of_docker, "config", "--quiet"], cwd=checkout, check=True)
 
 
-def test_every_command_is_one_of_those():
+def test_every_command_is_covered():
     [key] = [w for w in EVERY if w[0].startswith("KEY=")]
     beside = {w for w in EVERY if w[0].startswith(".venv/")}
     once = {key, ITSELF, CLONED, PASSWORDS}

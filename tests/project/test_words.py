@@ -67,7 +67,7 @@ def test_api_docs_state_the_product_s_own_bounds():
         assert bool(optional) == field.optional, name
 
 
-def test_links_of_the_docs_lead_to_files():
+def test_links_of_the_docs_exist():
     links = [
         (page, link)
         for page in sorted((ROOT / "docs").rglob("*.md"))
@@ -105,18 +105,18 @@ def test_make_help_lists_every_target():
 
 
 @pytest.mark.parametrize("file", CODE, ids=lambda f: str(f.relative_to(ROOT)))
-def test_module_begins_with_what_it_owns(file):
+def test_module_begins_with_a_docstring(file):
     assert ast.get_docstring(ast.parse(file.read_text()))
 
 
-def test_nothing_is_left_undone_and_no_registry_is_named():
+def test_no_unfinished_work_and_no_registry_is_named():
     undone = "|".join(("TO" + "DO", "FIX" + "ME"))
     hosts = "|".join((r"pypi\.or" + "g", "python" + "hosted", r"registry\.npm" + "js"))
     assert len(TRACKED) > len(CODE) > 100
     for file in TRACKED:
         if file.is_file() and file.suffix not in (".png", ".csv"):
-            found = re.search(rf"\b({undone})\b|{hosts}", file.read_text())
-            assert not found, (file, found)
+            match = re.search(rf"\b({undone})\b|{hosts}", file.read_text())
+            assert not match, (file, match)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_nothing_is_left_undone_and_no_registry_is_named():
         ("templates", r'{% (?:extends|include|from) "([^"]+)"'),
     ],
 )
-def test_templates_and_static_files_named_are_there(folder, named):
+def test_templates_and_static_files_exist(folder, named):
     names = {
         name
         for file in (ROOT / "templates").rglob("*.html")

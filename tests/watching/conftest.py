@@ -1,4 +1,4 @@
-"""For the watching tests: the dashboards as shipped, and PostgreSQL with compose's roles."""
+"""Fixtures of the monitoring tests: the shipped dashboards, and PostgreSQL with compose's roles."""
 
 import json
 import os
@@ -23,11 +23,9 @@ Json = dict[str, Any]
 @pytest.fixture(scope="session")
 def dashboards() -> list[Json]:
     """Every dashboard, as Grafana reads it."""
-    found = [
-        json.loads(f.read_text()) for f in sorted((ROOT / "grafana/dashboards").glob("*.json"))
-    ]
-    assert found
-    return found
+    files = sorted((ROOT / "grafana/dashboards").glob("*.json"))
+    assert files
+    return [json.loads(file.read_text()) for file in files]
 
 
 @pytest.fixture(scope="session")
@@ -41,9 +39,9 @@ def queries(dashboards: list[Json]) -> list[tuple[Json, Json]]:
 def datasources() -> dict[str, Json]:
     """The provisioned data sources by uid."""
     files = sorted((ROOT / "grafana/provisioning/datasources").glob("*.yml"))
-    found = [one for f in files for one in yaml.safe_load(f.read_text())["datasources"]]
-    by_uid = {one["uid"]: one for one in found}
-    assert len(by_uid) == len(found)
+    sources = [one for f in files for one in yaml.safe_load(f.read_text())["datasources"]]
+    by_uid = {source["uid"]: source for source in sources}
+    assert len(by_uid) == len(sources)
     return by_uid
 
 
@@ -54,7 +52,7 @@ def compose() -> Json:
 
 @dataclass(frozen=True)
 class Database:
-    """The addresses of one database, for each who signs in to it."""
+    """The URLs of one database, one for each role that signs in."""
 
     administrator: str
     owner: str
@@ -64,7 +62,7 @@ class Database:
 
 @pytest.fixture(scope="session")
 def own_postgresql() -> Iterator[Any]:
-    """A server of these tests' own: roles belong to a whole server."""
+    """A separate server, because roles belong to a whole server."""
     with running_postgresql() as server:
         yield server
 
@@ -105,13 +103,13 @@ def database(own_postgresql: Any) -> Iterator[Database]:
 
 @pytest.fixture
 def database_url(database: Database) -> str:
-    """Where the application keeps its tables: here as the service's own role."""
+    """The URL of the application's database, for the service's own role."""
     return database.desk
 
 
 @pytest.fixture
 def migrated(config: Config, database: Database) -> Config:
-    """The owner makes its tables; the rights of the other roles are what these tests are about."""
+    """The settings of the service's role, after the owner's role has created the tables."""
     migrate(config.model_copy(update={"database_url": database.owner}))
     return config
 

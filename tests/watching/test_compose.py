@@ -1,4 +1,4 @@
-"""The containers, and what must agree between compose, Prometheus, Grafana and the IDE."""
+"""Tests that the files of compose, Prometheus, Grafana and the IDE agree."""
 
 import json
 import re
@@ -48,19 +48,19 @@ def scraped():
     return yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text())
 
 
-def test_services_are_these(compose):
+def test_services_are_the_expected_ones(compose):
     assert set(compose["services"]) == SERVICES
 
 
 def test_images_are_pinned_or_built_here(compose):
     built = [s["image"] for s in compose["services"].values() if "build" in s]
-    assert built == [BUILT]  # once: two builds of one name fail at times
+    assert built == [BUILT]  # once, because two builds of one image sometimes fail
     for name, service in compose["services"].items():
         assert service["image"] == BUILT or PINNED.search(service["image"]), name
     assert compose["services"]["web"]["pull_policy"] == "never"
 
 
-def test_services_have_a_health_check_and_come_back(compose):
+def test_services_have_a_health_check_and_restart(compose):
     for name, service in compose["services"].items():
         if name == RUN_ONCE:
             assert (service["healthcheck"], service["restart"]) == ({"disable": True}, "no")
@@ -89,7 +89,7 @@ def test_files_that_are_mounted_exist_and_are_read_only(compose):
                 assert mode == "ro", volume
 
 
-def test_only_the_desk_is_reached_from_other_machines(compose):
+def test_only_loan_desk_is_reachable_from_other_machines(compose):
     for name, service in compose["services"].items():
         published = [defaults(port) for port in service.get("ports", [])]
         assert len(published) == (name not in ("web", RUN_ONCE)), name
@@ -99,7 +99,7 @@ def test_only_the_desk_is_reached_from_other_machines(compose):
     assert defaults(compose["services"]["grafana"]["ports"][0]) == "127.0.0.1:3000:3000"
 
 
-def test_services_are_confined(compose):
+def test_services_have_limited_rights_and_resources(compose):
     for name, service in compose["services"].items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
@@ -110,7 +110,7 @@ def test_services_are_confined(compose):
         assert service["cpus"], name
 
 
-def test_desk_may_end_what_it_has_begun(compose):
+def test_web_container_has_time_for_a_graceful_stop(compose):
     text = (ROOT / "gunicorn.conf.py").read_text()
     graceful = int(re.search(r"^graceful_timeout = (\d+)", text, flags=re.M)[1])
     given = int(compose["services"]["web"]["stop_grace_period"].removesuffix("s"))
@@ -120,14 +120,14 @@ def test_desk_may_end_what_it_has_begun(compose):
 def test_prometheus_and_grafana_start_without_the_web_container(compose):
     services = compose["services"]
 
-    def brought(name: str) -> set[str]:
+    def started(name: str) -> set[str]:
         needed = set(services[name].get("depends_on", {}))
-        return {name}.union(*(brought(other) for other in needed))
+        return {name}.union(*(started(other) for other in needed))
 
-    assert brought("prometheus") | brought("grafana") == SERVICES - {"web", "proxy", RUN_ONCE}
+    assert started("prometheus") | started("grafana") == SERVICES - {"web", "proxy", RUN_ONCE}
 
 
-def test_grafana_opens_on_a_dashboard_that_is_there(compose):
+def test_grafana_s_home_dashboard_exists(compose):
     grafana = compose["services"]["grafana"]
     mounted = {v.split(":")[1]: v.split(":")[0] for v in grafana["volumes"]}
     home = Path(grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
@@ -142,7 +142,7 @@ def test_settings_of_compose_are_those_of_the_example():
     for name, value in SETTING.findall((ROOT / "docker-compose.yml").read_text()):
         assert named.setdefault(name, value) == value, f"{name} has two defaults"
     assert example() == named
-    # An IDE hands .env to the service as well, which refuses a LOAN_ setting that it does not know.
+    # An IDE passes .env to the service too, which refuses unknown LOAN_ settings.
     assert not [name for name in named if name.startswith("LOAN_")]
 
 
@@ -177,7 +177,7 @@ def test_service_accepts_the_settings_it_is_given(compose):
         assert config.database == f"postgresql+psycopg://{role}:{password}@db:5432/loan_desk"
 
 
-def test_the_service_starts_on_a_prepared_database_and_does_not_know_its_owner(compose):
+def test_service_starts_after_prepare_and_without_the_owner_s_password(compose):
     web, prepare = compose["services"]["web"], compose["services"][RUN_ONCE]
     assert web["depends_on"] == {RUN_ONCE: {"condition": "service_completed_successfully"}}
     assert prepare["depends_on"] == {"db": {"condition": "service_healthy"}}
@@ -187,7 +187,7 @@ def test_the_service_starts_on_a_prepared_database_and_does_not_know_its_owner(c
     assert prepare["volumes"] == web["volumes"]  # the key that signs sessions
 
 
-def test_ide_starts_the_service_on_the_database_and_port_that_are_watched(compose, scraped):
+def test_ide_starts_the_service_on_the_monitored_database_and_port(compose, scraped):
     launch = read_commented(ROOT / ".vscode/launch.json")["configurations"]
     tasks = {t["label"]: t for t in read_commented(ROOT / ".vscode/tasks.json")["tasks"]}
     desk, tests = launch

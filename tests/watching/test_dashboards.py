@@ -1,4 +1,4 @@
-"""What every dashboard keeps to, so that each panel is found, read and understood."""
+"""Tests of the rules that every dashboard and panel follows."""
 
 import re
 from itertools import combinations
@@ -13,7 +13,7 @@ OUTCOMES = ("granted", "refused")
 
 @pytest.fixture(scope="session")
 def panels(dashboards):
-    """Every panel but the rows' headings, with where it stands."""
+    """Every panel except row headings, with the titles of its dashboard and of itself."""
     return [
         (f"{d['title']}: {p['title']}", p)
         for d in dashboards
@@ -36,13 +36,13 @@ def test_dashboards_have_an_identity_and_follow_the_viewer(dashboards):
         assert dashboard["description"]
 
 
-def test_panels_have_ids_of_their_own(dashboards):
+def test_panels_have_unique_ids(dashboards):
     for dashboard in dashboards:
         ids = [panel["id"] for panel in dashboard["panels"]]
         assert len(set(ids)) == len(ids)
 
 
-def test_panels_lie_on_the_grid_and_never_on_one_another(dashboards):
+def test_panels_fit_the_grid_and_do_not_overlap(dashboards):
     for dashboard in dashboards:
         places = {panel["title"]: panel["gridPos"] for panel in dashboard["panels"]}
         assert len(places) == len(dashboard["panels"])
@@ -55,13 +55,13 @@ def test_panels_lie_on_the_grid_and_never_on_one_another(dashboards):
             assert beside or above, f"{a} and {b}"
 
 
-def test_panels_say_what_they_mean_and_in_which_unit(panels):
+def test_panels_have_a_description_and_a_unit(panels):
     for where, panel in panels:
         assert len(panel["description"].split()) > 8, where
         assert panel["fieldConfig"]["defaults"]["unit"], where
 
 
-def test_panels_read_from_what_is_provisioned(panels, dashboards, datasources):
+def test_panels_use_the_provisioned_data_sources(panels, dashboards, datasources):
     variables = [v for d in dashboards for v in d["templating"]["list"]]
     readers = [p for _, p in panels] + [t for _, p in panels for t in p["targets"]] + variables
     for reader in readers:
@@ -69,23 +69,23 @@ def test_panels_read_from_what_is_provisioned(panels, dashboards, datasources):
         assert datasources[source["uid"]]["type"] == source["type"]
 
 
-def test_queries_name_only_variables_that_there_are(dashboards, variables):
+def test_queries_use_exactly_the_defined_variables(dashboards, variables):
     for dashboard in dashboards:
         defined = {variable["name"] for variable in dashboard["templating"]["list"]}
         used: set[str] = set()
         for panel in dashboard["panels"]:
             for target in panel.get("targets", []):
                 used |= variables(target.get("rawSql", "") + target.get("expr", ""))
-        assert used - MACROS == defined  # and none is there for nothing
+        assert used - MACROS == defined  # so every variable is used too
 
 
-def test_queries_have_letters_of_their_own(panels):
+def test_queries_of_a_panel_have_unique_letters(panels):
     for where, panel in panels:
         letters = [target["refId"] for target in panel["targets"]]
         assert len(set(letters)) == len(letters) > 0, where
 
 
-def test_time_series_ask_for_time_and_other_panels_for_tables(queries):
+def test_time_series_query_over_time_and_other_panels_tables(queries):
     for panel, target in queries:
         if "rawSql" in target:
             over_time = panel["type"] == "timeseries"
@@ -109,5 +109,5 @@ def test_granted_and_refused_look_the_same_everywhere(panels):
             alone = panel["fieldConfig"]["defaults"]["color"].get("fixedColor")
             assert outcome in fixed or alone, where
             colours[outcome].add(fixed.get(outcome) or alone)
-    assert [len(found) for found in colours.values()] == [1, 1]
+    assert [len(used) for used in colours.values()] == [1, 1]
     assert colours["granted"] != colours["refused"]

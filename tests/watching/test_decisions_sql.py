@@ -1,4 +1,4 @@
-"""Every SQL query of every panel, as Grafana expands it, run by Grafana's role."""
+"""Tests of every panel's SQL query, expanded as in Grafana and run by Grafana's role."""
 
 import re
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ POSTGRESQL = "loan-desk-postgresql"
 OTHER = "dealer's credit"
 INTERVAL = timedelta(hours=2)
 SENT = 40
-SEEDED = 240  # one every three hours, back from an hour ago
+SEEDED = 240  # one for every three hours, the newest an hour ago
 MACRO = re.compile(r"\$(__\w+)\(([^)]*)\)")  # as Grafana reads them
 
 
 def expand(
     query: str, start: datetime, end: datetime, products: Sequence[str] | None, every: str
 ) -> str:
-    """Write out a query as Grafana does; no products means All, which has a text of its own."""
+    """Expand a query as Grafana does; without products, `every` is the value for All."""
 
-    def macro(found: re.Match[str]) -> str:
-        name, arguments = found[1], [a.strip() for a in found[2].split(",")]
+    def macro(match: re.Match[str]) -> str:
+        name, arguments = match[1], [a.strip() for a in match[2].split(",")]
         seconds = int(INTERVAL.total_seconds())
         if name == "__timeFilter":
             return f"{arguments[0]} BETWEEN '{_instant(start)}' AND '{_instant(end)}'"
@@ -108,7 +108,7 @@ def decided(client, api_key, product, database):
 
 
 def count(database, start, end, products, by: str) -> dict[Any, tuple[int, int]]:
-    """Count the granted and the refused of each kind from the table, by a way of its own."""
+    """Count the granted and refused decisions of each kind in the rows of the table."""
     with psycopg.connect(database.desk) as connection:
         rows = connection.execute(
             "SELECT created_at, product, channel, decision = 'granted' FROM decisions"
@@ -167,7 +167,7 @@ def test_panels_equal_the_table_for_time_range_and_products(decided, panels):
     assert len(totals) >= 8  # every choice was a different one
 
 
-def test_amount_bands_come_smallest_first(decided, panels):
+def test_amount_bands_are_in_ascending_order(decided, panels):
     bands = [row["amount band"] for row in panels.answer()["By amount band"]]
     lower = [0 if b.startswith("under") else int(b.split()[0].replace(",", "")) for b in bands]
     assert len(bands) > 5
@@ -188,7 +188,7 @@ def test_every_query_answers_on_an_empty_database(app: Flask, panels):
     assert answers["By channel"] == []
 
 
-def test_every_query_keeps_to_time_range_and_products(panels):
+def test_every_query_filters_by_time_range_and_products(panels):
     for title, query in panels.queries.items():
         assert "WHERE $__timeFilter(created_at) AND product IN ($product)" in query, title
         assert set(re.findall(r"FROM (\w+)", query)) == {"v_decisions"}, title

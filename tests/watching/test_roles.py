@@ -1,4 +1,4 @@
-"""Grafana's role reads one view, the service's role reads and adds rows; neither can do more."""
+"""Tests that Grafana's role only reads one view, and the service's role only does its work."""
 
 import psycopg
 import pytest
@@ -67,12 +67,12 @@ DENIED = {
 
 
 @pytest.mark.parametrize("role", DENIED)
-def test_roles_can_do_no_more(app: Flask, database, role):
+def test_roles_have_no_other_rights(app: Flask, database, role):
     done = []
     with psycopg.connect(getattr(database, role), autocommit=True) as connection:
         readable = "v_decisions" if role == "grafana" else "decisions"
         assert connection.execute(f"SELECT * FROM {readable}").fetchall() == []
-        # Whoever has the password can say so too: what protects is what was never granted.
+        # Every client can change this setting, so only missing rights protect the tables.
         connection.execute("SET default_transaction_read_only = off")
         for statement in DENIED[role]:
             try:
@@ -83,7 +83,7 @@ def test_roles_can_do_no_more(app: Flask, database, role):
     assert done == []
 
 
-def test_service_does_all_of_its_work_as_its_own_role(
+def test_service_works_with_its_own_role(
     app: Flask, config, signed_in, api_key, bundle, product, query_at, database
 ):
     """The application signs in as loan_desk, which is not the owner of the tables."""
@@ -135,14 +135,14 @@ def test_the_view_holds_nothing_personal(app: Flask, database):
     }
 
 
-def test_grafana_reads_only_and_not_for_long(app: Flask, database):
+def test_grafana_role_is_read_only_with_timeouts(app: Flask, database):
     with psycopg.connect(database.grafana) as connection:
         assert connection.execute("SHOW default_transaction_read_only").fetchone() == ("on",)
         for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
             assert connection.execute(f"SHOW {limit}").fetchone() == ("30s",)
 
 
-def test_roles_have_passwords_and_no_power_over_the_server(database):
+def test_roles_have_passwords_and_no_server_privileges(database):
     query = (
         "SELECT rolname, rolpassword LIKE 'SCRAM-SHA-256$%', rolcanlogin, "
         "rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls "
@@ -159,7 +159,7 @@ def test_roles_have_passwords_and_no_power_over_the_server(database):
 
 
 @pytest.mark.parametrize("role", ["owner", "desk", "grafana"])
-def test_roles_are_not_let_into_other_databases_as_owners(database, role):
+def test_roles_cannot_create_tables_in_other_databases(database, role):
     address = getattr(database, role).replace("/loan_desk?", "/postgres?")
     with (
         psycopg.connect(address, autocommit=True) as connection,

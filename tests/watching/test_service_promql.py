@@ -1,4 +1,4 @@
-"""Every PromQL query of every panel, answered by a real Prometheus that scrapes the service."""
+"""Tests of every panel's PromQL query, with a real Prometheus that scrapes the service."""
 
 import json
 import re
@@ -25,7 +25,7 @@ CONFIGURATION = Path(__file__).parent.parent.parent / "prometheus/prometheus.yml
 PROMETHEUS = "loan-desk-prometheus"
 INSTALL = "apt-get install prometheus"
 INTERVAL = "250ms"  # between scrapes
-WINDOW = "2s"  # what $__rate_interval comes to
+WINDOW = "2s"  # the value of $__rate_interval
 PATIENCE = 40  # seconds
 NAME = re.compile(r"\b(?:flask|loan)_\w+")
 
@@ -45,15 +45,15 @@ class Watcher:
         return result
 
     def value(self, expression: str) -> float | None:
-        """Return the one number that an expression has, or None."""
-        found = self.query(expression)
-        assert len(found) <= 1, expression
-        return float(found[0]["value"][1]) if found else None
+        """Return the value of an expression of at most one series, or None."""
+        series = self.query(expression)
+        assert len(series) <= 1, expression
+        return float(series[0]["value"][1]) if series else None
 
-    def until(self, true: Callable[[], Any], doing: Callable[[], None] = lambda: None) -> Any:
-        """Ask, and do something meanwhile, until the answer is true; return it."""
+    def until(self, condition: Callable[[], Any], doing: Callable[[], None] = lambda: None) -> Any:
+        """Wait until a condition returns a true value, and return that value."""
         end = time.monotonic() + PATIENCE
-        while not (answer := true()):
+        while not (answer := condition()):
             assert time.monotonic() < end, "waited too long"
             doing()
             with suppress(subprocess.TimeoutExpired):
@@ -63,7 +63,7 @@ class Watcher:
 
 @pytest.fixture
 def watch(need, tmp_path) -> Callable[..., Any]:
-    """Start Prometheus as it is configured, but for its targets and a shorter interval."""
+    """Start Prometheus as configured, but with other targets and a shorter interval."""
     program = need("prometheus", INSTALL)
 
     @contextmanager
@@ -120,22 +120,24 @@ def _ask(url: str, key: str, application: dict[str, Any]) -> int:
 @pytest.fixture
 def expressions(queries) -> dict[str, list[str]]:
     """The panels' PromQL by title."""
-    found: dict[str, list[str]] = {}
+    by_title: dict[str, list[str]] = {}
     for panel, target in queries:
         if target["datasource"]["uid"] == PROMETHEUS:
-            found.setdefault(panel["title"], []).append(target["expr"])
-    return found
+            by_title.setdefault(panel["title"], []).append(target["expr"])
+    return by_title
 
 
-def test_panels_of_a_service_that_runs_and_then_ends(serve, watch, database, product, expressions):
+def test_panels_while_the_service_runs_and_after_its_end(
+    serve, watch, database, product, expressions
+):
     sent = []
     applications = examples(product, count=8, seed=11)
     with watch([]) as idle:
-        assert idle.query(expressions["Service"][0]) == []  # which the panel calls not watched
+        assert idle.query(expressions["Service"][0]) == []  # the panel shows it as not watched
     with serve(database.desk, owner_url=database.owner) as server:
         key = server.flask("api-keys", "create", "core-banking")
         place = server.url.removeprefix("http://")
-        # Two addresses reach the one service, as where the container's port is the host's.
+        # Two addresses of one service, as when the container's port is published on the host.
         alias = place.replace("127.0.0.1", "localhost")
 
         def use_it() -> None:
@@ -159,7 +161,7 @@ def _check_while_it_runs(watcher, use_it, expressions):
     counter = "flask_http_request_duration_seconds_count"
     seen = f'rate({counter}{{url_rule!~"/metrics|/.+z"}}[$__rate_interval])'
     each = f"sum by (instance) ({seen})"
-    alike = f"count({each} > 0.7 * scalar(max({each}))) == 2"  # both addresses have seen as much
+    alike = f"count({each} > 0.7 * scalar(max({each}))) == 2"  # both have about the same rate
     refused = watcher.until(lambda: watcher.value(alike) and watcher.value(away), use_it)
     now = time.time()
     answers = {t: [watcher.query(e, time=now) for e in es] for t, es in expressions.items()}
@@ -175,7 +177,7 @@ def _check_while_it_runs(watcher, use_it, expressions):
     assert rates["/api/v1/decisions"] > 0
     assert rates["/login"] > 0
     assert not {"/metrics", "/healthz", "/readyz"} & set(rates)
-    # Two addresses of one service: what both have seen counts once.
+    # Requests that Prometheus reads from two addresses of one service count once.
     twice = float(watcher.query(f"sum({seen})", time=now)[0]["value"][1])
     assert 0.4 * twice < sum(rates.values()) < 0.8 * twice
 
@@ -185,7 +187,7 @@ def _check_while_it_runs(watcher, use_it, expressions):
 
 
 def _check_counts(watcher, decided, database):
-    """What the service counts for Prometheus is what Grafana counts in the database."""
+    """Check that Prometheus has the same count as the database."""
     total = "sum(max without (instance) (loan_decisions_total))"
     watcher.until(lambda: watcher.value(total) == decided)
     with psycopg.connect(database.grafana) as connection:
@@ -202,7 +204,7 @@ def _check_names(url, expressions):
 
 def _check_after_its_end(watcher, expressions):
     watcher.until(lambda: watcher.value(expressions["Service"][0]) == 0)
-    assert watcher.value(expressions["Database"][0]) is None  # which the panel calls unknown
+    assert watcher.value(expressions["Database"][0]) is None  # the panel shows it as unknown
     watcher.until(lambda: not any(_shown(watcher, e) for e in expressions["Errors"]))
 
 
@@ -211,7 +213,7 @@ def _shown(watcher, expression):
     return value is not None and not isnan(value)
 
 
-def test_every_query_counts_the_service_alone_and_each_replica_once(expressions):
+def test_every_query_counts_only_the_service_and_each_replica_once(expressions):
     for title, several in expressions.items():
         for expression in several:
             names = NAME.findall(expression) + re.findall(r"\bup\b", expression)

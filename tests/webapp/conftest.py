@@ -1,4 +1,4 @@
-"""Parts that several tests of the web application ask for."""
+"""Fixtures that several tests of the web application share."""
 
 import re
 import time
@@ -28,27 +28,27 @@ from webapp.config import Config
 from webapp.extensions import db
 
 Send = Callable[..., TestResponse]
-SECONDS = 60  # until something that must happen has happened
+MAX_WAIT_SECONDS = 60  # for a condition
 PASSWORD = "correct horse battery"  # the clerk's, in tests/conftest.py
 
 
 @pytest.fixture(scope="session")
 def applications(product: Product) -> list[Application]:
-    """Valid applications of every sort."""
+    """Varied valid applications."""
     return examples(product, count=60, seed=1)
 
 
 @pytest.fixture(scope="session")
 def granted(applications: list[Application], bundle: Bundle) -> Application:
-    """The application of the highest probability."""
+    """The application with the highest probability."""
     return max(applications, key=lambda a: bundle.scorer.score(a).probability)
 
 
 @pytest.fixture(scope="session")
 def refused(applications: list[Application], product: Product, bundle: Bundle) -> Application:
-    """The application of the lowest probability, of those that lack an answer.
+    """The application with the lowest probability among those that lack an answer.
 
-    Its amount could be above its price.
+    Its price is below the largest amount, so that a test can enter an amount above the price.
     """
     largest = product.by_name["loan_amount"].maximum
     prices = range(6_000, largest)
@@ -58,7 +58,7 @@ def refused(applications: list[Application], product: Product, bundle: Bundle) -
 
 @pytest.fixture(scope="session")
 def typical(origin: Origin) -> Application:
-    """An application like many that the model has learned from."""
+    """An application from the training data."""
     return as_applications(origin.rows.fields.head(1))[0]
 
 
@@ -66,14 +66,14 @@ def typical(origin: Origin) -> Application:
 def another_bundle(
     tmp_path_factory: pytest.TempPathFactory, product: Product, trained: Trained, origin: Origin
 ) -> Bundle:
-    """The same product decided by the other SVC, in a folder away from the first bundle's."""
+    """A bundle of the same product, with the other SVC as champion, in another folder."""
     directory: Path = tmp_path_factory.mktemp("other") / "models" / product.name
     return assemble(directory, product, replace(trained, champion="svc_rbf"), origin)
 
 
 @pytest.fixture(scope="session")
 def read_page() -> Callable[[str], Element]:
-    """Read a page's text into a tree of elements without namespaces."""
+    """Parse the text of a page into a tree of elements without namespaces."""
     return lambda text: html5lib.parse(text, namespaceHTMLElements=False)
 
 
@@ -85,7 +85,7 @@ def texts() -> Callable[[Application], dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def hidden() -> Callable[[FlaskClient], dict[str, str]]:
-    """Open the form in a browser and return its hidden values."""
+    """Open the form with a client and return its hidden values."""
 
     def find(browser: FlaskClient) -> dict[str, str]:
         page = browser.get("/applications/new").text
@@ -100,7 +100,7 @@ def hidden() -> Callable[[FlaskClient], dict[str, str]]:
 
 @pytest.fixture
 def send(signed_in: FlaskClient, hidden: Any, texts: Any) -> Send:
-    """Open the form, fill it in and send it; keyword arguments take the place of its values."""
+    """Open the form, fill it in and send it; keyword arguments replace values."""
 
     def submit(values: Application, **more: str) -> TestResponse:
         data = {**hidden(signed_in), **texts(values), **more}
@@ -122,14 +122,14 @@ def post(client: FlaskClient, api_key: str) -> Send:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], Any]], Any]:
-    """Wait until something is so, and return it."""
+    """Wait until a function returns a true value, and return that value."""
 
-    def wait(happened: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + SECONDS
-        while not (found := happened()):
+    def wait(condition: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + MAX_WAIT_SECONDS
+        while not (result := condition()):
             assert time.monotonic() < deadline
             Event().wait(0.05)
-        return found
+        return result
 
     return wait
 
@@ -172,7 +172,7 @@ def restart(config: Config, client: FlaskClient) -> Iterator[Callable[[Path], Fl
 
 @pytest.fixture
 def sign_in() -> Callable[..., FlaskClient]:
-    """Let somebody sign in with a browser, the clerk unless told otherwise, and return it."""
+    """Sign a user in with a client, by default the clerk, and return the client."""
 
     def enter(
         browser: FlaskClient, username: str = "clerk", password: str = PASSWORD

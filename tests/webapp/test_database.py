@@ -1,4 +1,4 @@
-"""How the databases are opened."""
+"""Tests of webapp/database.py."""
 
 import logging
 import os
@@ -27,27 +27,27 @@ ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect
 THREADS, EACH = 8, 25
 
 
-def said(statement):
+def scalar_of(statement):
     with db.engine.connect() as connection:
         return connection.exec_driver_sql(statement).scalar()
 
 
 @ON_SQLITE
-def test_sqlite_keeps_its_word(app):
+def test_sqlite_connection_has_its_settings(app):
     module = sqlite_module()
     assert module.__name__ == "pysqlite3"
     assert module.sqlite_version_info >= SAFE_WAL
     with app.app_context():
         assert db.engine.dialect.dbapi is module
-        assert said("SELECT sqlite_version()") == module.sqlite_version
-        assert said("PRAGMA journal_mode") == "wal"
-        assert said("PRAGMA synchronous") == 2
-        assert said("PRAGMA foreign_keys") == 1
-        assert said("PRAGMA busy_timeout") == 10_000
+        assert scalar_of("SELECT sqlite_version()") == module.sqlite_version
+        assert scalar_of("PRAGMA journal_mode") == "wal"
+        assert scalar_of("PRAGMA synchronous") == 2
+        assert scalar_of("PRAGMA foreign_keys") == 1
+        assert scalar_of("PRAGMA busy_timeout") == 10_000
 
 
 @ON_SQLITE
-def test_sqlite_writes_begin_at_once(app, operator, granted, take):
+def test_sqlite_writes_begin_immediately(app, operator, granted, take):
     statements = []
     with app.app_context():
 
@@ -78,7 +78,7 @@ def test_sqlite_reader_does_not_wait_for_a_writer(app, config, granted, operator
 
 
 def test_two_starts_on_one_database(app, config, operator, granted, query, take):
-    """Two processes' worth of engines write in turn."""
+    """Two engines, as of two processes, write in turn."""
     apps = [app, create_app(config)]
     for i in range(6):
         with apps[i % 2].app_context():
@@ -109,7 +109,7 @@ def test_many_writers_at_once_all_succeed(app, operator, applications, query, ta
 
 @ON_SQLITE
 @pytest.mark.parametrize("replaced", [False, True])
-def test_sqlite_file_taken_away_is_not_written_to(post, granted, config, query, replaced):
+def test_moved_or_replaced_sqlite_file_is_not_written_to(post, granted, config, query, replaced):
     file, away = config.instance / "loan_desk.db", config.instance / "away.db"
     assert post(granted).status_code == 201
     query("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -127,13 +127,13 @@ def test_sqlite_file_taken_away_is_not_written_to(post, granted, config, query, 
         assert post(granted).status_code == 201
 
 
-def test_sqlite_files_are_their_owner_s_alone(tmp_path, bundle):
+def test_sqlite_files_are_accessible_only_to_their_owner(tmp_path, bundle):
     old = os.umask(0o022)
     try:
         app = create_app(Config(instance=tmp_path / "new", bundle=bundle.directory))
         with app.app_context():
             upgrade()
-            said("SELECT 1")
+            scalar_of("SELECT 1")
             modes = {f.name: f.stat().st_mode & 0o777 for f in (tmp_path / "new").iterdir()}
             db.engine.dispose()
     finally:
@@ -144,36 +144,36 @@ def test_sqlite_files_are_their_owner_s_alone(tmp_path, bundle):
 
 
 @ON_SQLITE
-def test_sqlite_file_that_others_may_read_is_closed_to_them(migrated):
+def test_mode_of_an_existing_sqlite_file_is_restricted(migrated):
     file = migrated.instance / "loan_desk.db"
     file.chmod(0o644)
     app = create_app(migrated)
     with app.app_context():
-        said("SELECT 1")
+        scalar_of("SELECT 1")
         db.engine.dispose()
     assert file.stat().st_mode & 0o777 == 0o600
 
 
 @ON_POSTGRESQL
-def test_postgresql_waits_for_nothing_forever(app):
+def test_postgresql_connection_has_its_timeouts(app):
     with app.app_context():
         assert db.engine.dialect.driver == "psycopg"
-        assert said("SHOW statement_timeout") == "10s"
-        assert said("SHOW lock_timeout") == "5s"
-        assert said("SHOW timezone") == "UTC"
-        assert said("SHOW synchronous_commit") == "on"
+        assert scalar_of("SHOW statement_timeout") == "10s"
+        assert scalar_of("SHOW lock_timeout") == "5s"
+        assert scalar_of("SHOW timezone") == "UTC"
+        assert scalar_of("SHOW synchronous_commit") == "on"
         with db.engine.connect() as connection:
             driver = connection.connection.driver_connection
             given = driver.info.get_parameters()
     assert given["connect_timeout"] == "5"
-    # A server that is gone without a word is noticed within 25 seconds.
+    # A server that disappears without closing its connections is noticed within 25 seconds.
     assert int(given["tcp_user_timeout"]) <= 25_000
     idle, interval, count = (int(given[f"keepalives_{x}"]) for x in ("idle", "interval", "count"))
     assert (given["keepalives"], idle + interval * count) == ("1", 25)
 
 
 @ON_POSTGRESQL
-def test_postgresql_restarted_meanwhile(app, signed_in, query):
+def test_postgresql_connections_closed_meanwhile(app, signed_in, query):
     assert signed_in.get("/decisions").status_code == 200
     ended = query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -184,11 +184,11 @@ def test_postgresql_restarted_meanwhile(app, signed_in, query):
 
 
 @ON_POSTGRESQL
-def test_postgresql_by_its_short_name(config):
+def test_postgresql_url_with_the_short_scheme(config):
     short = config.database_url.replace("postgresql://", "postgres://")
     app = create_app(config.model_copy(update={"database_url": short}))
     with app.app_context():
-        assert said("SELECT 1") == 1
+        assert scalar_of("SELECT 1") == 1
         db.engine.dispose()
 
 

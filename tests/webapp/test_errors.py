@@ -53,7 +53,7 @@ def test_every_explanation_is_a_page(app, client):
 
 
 @ON_ONE
-def test_what_only_reads_does_not_speak_of_storing(signed_in, query):
+def test_unavailable_page_of_a_get_does_not_mention_storing(signed_in, query):
     query("ALTER TABLE decisions RENAME TO away")
     for language, words in (("en", "not available right now"), ("fr", "pas disponible pour le")):
         answer = signed_in.get("/decisions/1", headers={"Accept-Language": language})
@@ -63,8 +63,10 @@ def test_what_only_reads_does_not_speak_of_storing(signed_in, query):
 
 
 @ON_ONE
-def test_unexpected(app, config, post, signed_in, granted, caplog):
-    model.init_app(app, config.model_copy(update={"bundle": None}))  # nobody thought of this
+def test_unexpected_error(app, config, post, signed_in, granted, caplog):
+    model.init_app(
+        app, config.model_copy(update={"bundle": None})
+    )  # an error without its own handler
     with caplog.at_level(logging.DEBUG):
         answers = [signed_in.get("/decisions"), post(granted)]
     assert [a.status_code for a in answers] == [500, 500]
@@ -78,7 +80,7 @@ def test_unexpected(app, config, post, signed_in, granted, caplog):
 
 
 def test_database_refuses_a_row(app, post, granted, query_at, config, caplog):
-    """What was to be stored is not in the log, though the database's words would repeat it."""
+    """The log must not contain the refused values, which the database's message repeats."""
     where = config.database_url or config.instance
     if config.database_url:
         query_at(where, "ALTER TABLE decisions ADD CHECK (amount < 0)")
@@ -97,7 +99,7 @@ def test_database_refuses_a_row(app, post, granted, query_at, config, caplog):
         assert value not in answer.text
 
 
-def test_database_away(app, post, signed_in, granted, query_at, config, caplog):
+def test_database_unavailable(app, post, signed_in, granted, query_at, config, caplog):
     with app.app_context():
         db.engine.dispose()
     where = config.database_url

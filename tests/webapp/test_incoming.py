@@ -73,8 +73,8 @@ def key(server):
     return server.flask("api-keys", "create", "raw")
 
 
-class Line:
-    """A connection on which bytes are sent as they are."""
+class Connection:
+    """A connection that sends bytes unchanged."""
 
     def __init__(self, server, key):
         host, port = server.url.removeprefix("http://").split(":")
@@ -91,7 +91,7 @@ class Line:
         self._socket.close()
 
     def send(self, headers, body, *, end=False):
-        """Send a request, read its answer whole and return the status."""
+        """Send a request, read the whole answer and return its status."""
         self._socket.sendall(f"{self._head}{headers}\r\n\r\n".encode() + body)
         if end:
             self._socket.shutdown(socket.SHUT_WR)
@@ -102,8 +102,8 @@ class Line:
 
 
 def send(server, key, headers, body, **more):
-    with Line(server, key) as line:
-        return line.send(headers, body, **more)
+    with Connection(server, key) as connection:
+        return connection.send(headers, body, **more)
 
 
 def chunk(part):
@@ -134,15 +134,15 @@ def test_chunked_body_has_the_limit_of_any_other(server, key, granted):
 
 
 @pytest.mark.parametrize("name", ["SCRIPT_NAME", "PATH_INFO"])
-def test_no_header_says_where_the_service_is(server, key, granted, name):
-    """gunicorn believes these headers from this machine unless it is told not to."""
+def test_headers_do_not_change_the_path(server, key, granted, name):
+    """By default, gunicorn accepts these headers from clients on the same machine."""
     body = json.dumps(granted).encode()
     assert send(server, key, f"{name}: /elsewhere\r\nContent-Length: {len(body)}", body) == 201
 
 
 def test_a_connection_that_was_idle_is_still_served(server, key, granted):
     body = json.dumps(granted).encode()
-    with Line(server, key) as line:
-        assert line.send(f"Content-Length: {len(body)}", body) == 201
-        sleep(2.5)  # gunicorn's own limit is 2 seconds
-        assert line.send(f"Content-Length: {len(body)}", body) == 201
+    with Connection(server, key) as connection:
+        assert connection.send(f"Content-Length: {len(body)}", body) == 201
+        sleep(2.5)  # gunicorn's default limit is 2 seconds
+        assert connection.send(f"Content-Length: {len(body)}", body) == 201

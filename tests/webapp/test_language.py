@@ -23,7 +23,7 @@ def language(browser, path="/login", **headers):
     return re.search(r'<html lang="(\w+)"', browser.get(path, headers=headers).text)[1]
 
 
-def test_choose_is_kept(client):
+def test_choose_sets_the_language(client):
     asked = {"Accept-Language": "en"}
     assert language(client, **asked) == "en"
     answer = choose(client, "fr", Referer="http://localhost/login?next=/decisions")
@@ -36,7 +36,7 @@ def test_choose_is_kept(client):
     assert language(client, **{"Accept-Language": "fr"}) == "en"
 
 
-def test_choose_returns_to_our_own_pages_alone(client):
+def test_choose_redirects_only_to_own_pages(client):
     for came in (
         "http://evil.example/decisions",
         "http://localhost//evil.example",
@@ -61,13 +61,13 @@ def test_choose_unknown(client):
     assert client.get_cookie("language") is None
 
 
-def test_choose_by_post_with_a_token_alone(client):
+def test_choose_needs_post_and_a_token(client):
     assert client.get("/language/fr").status_code == 405
     assert client.post("/language/fr").status_code == 400
     assert client.get_cookie("language") is None
 
 
-def test_browser_asks(client):
+def test_language_follows_the_browser(client):
     for asked, got in (
         ("fr", "fr"),
         ("fr-CA,en;q=0.5", "fr"),
@@ -87,12 +87,12 @@ def test_browser_asks(client):
         assert language(client, **{"Accept-Language": asked}) == got, asked
 
 
-def test_cookie_unknown(client):
+def test_unknown_cookie_is_ignored(client):
     client.set_cookie("language", "xx")
     assert language(client, **{"Accept-Language": "fr"}) == "fr"
 
 
-def test_setting_where_the_browser_asks_for_neither(tmp_path, bundle, database_url):
+def test_setting_applies_if_the_browser_asks_for_neither(tmp_path, bundle, database_url):
     config = Config(
         instance=tmp_path, bundle=bundle.directory, language="fr", database_url=database_url
     )
@@ -104,14 +104,14 @@ def test_setting_where_the_browser_asks_for_neither(tmp_path, bundle, database_u
 
 @pytest.fixture
 def written(app):
-    """Write a value in each language, as a page does."""
+    """Format a value in each language, as a page does."""
 
-    def write(how, value):
-        found = []
+    def write(formatter, value):
+        texts = []
         for code in LANGUAGES:
             with app.test_request_context(headers={"Accept-Language": code}):
-                found.append(how(value))
-        return tuple(found)
+                texts.append(formatter(value))
+        return tuple(texts)
 
     return write
 

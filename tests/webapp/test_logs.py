@@ -12,7 +12,7 @@ FORGED = "svc\n[2026-01-01 00:00:00] INFO in pages: granted\x1b[2J\r\u2028"
 
 @pytest.fixture
 def written(app, monkeypatch):
-    """What Flask's handler writes."""
+    """The stream that Flask's handler writes to."""
     handler = logging.StreamHandler(io.StringIO())
     handler.setFormatter(default_handler.formatter)
     monkeypatch.setattr(app.logger, "handlers", [handler])

@@ -1,4 +1,4 @@
-"""The migrations, from nothing to the models and back, however many start at once."""
+"""Tests of the migrations, also when several processes start them at once."""
 
 import os
 
@@ -32,9 +32,9 @@ def empty(config):
         db.engine.dispose()
 
 
-def there():
-    """What the database holds: tables, views, and all that the migrations make beside them."""
-    found = inspect(db.engine)
+def database_objects():
+    """Return the names of tables and views, and those of triggers, functions and indexes."""
+    inspector = inspect(db.engine)
     with db.engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             statement = (
@@ -48,17 +48,17 @@ def there():
                 "UNION SELECT indexname FROM pg_indexes WHERE schemaname = 'public'"
             )
         more = set(connection.exec_driver_sql(statement).scalars())
-    return set(found.get_table_names()) | set(found.get_view_names()), more
+    return set(inspector.get_table_names()) | set(inspector.get_view_names()), more
 
 
 def ours(name, kind, _):
-    """Leave out the one table that triggers on SQLite alone use."""
+    """Leave out the table that only the triggers on SQLite use."""
     return name != "counting"
 
 
 def test_upgrade_equals_the_models(empty):
     upgrade()
-    tables, _ = there()
+    tables, _ = database_objects()
     assert tables >= {*TABLES, "v_decisions"}
     with db.engine.connect() as connection:
         options = {"compare_type": True, "compare_server_default": True, "include_name": ours}
@@ -70,16 +70,16 @@ def test_downgrade_leaves_nothing_and_upgrade_makes_it_again(empty):
     upgrade()
     with unit_of_work() as transaction:
         people.create_user(transaction, "clerk", password_hash="x")
-    first = there()
+    first = database_objects()
     db.session.remove()
     downgrade(revision="base")
-    tables, more = there()
+    tables, more = database_objects()
     assert tables == {"alembic_version"}
     assert not {name for name in more if "alembic" not in name}
     upgrade()
-    assert there() == first
+    assert database_objects() == first
     upgrade()  # once more changes nothing
-    assert there() == first
+    assert database_objects() == first
 
 
 def test_upgrade_that_fails_leaves_nothing(empty, query_at, config):
@@ -89,17 +89,17 @@ def test_upgrade_that_fails_leaves_nothing(empty, query_at, config):
     query_at(where, "CREATE VIEW v_decisions AS SELECT 1")  # the migration's last step must fail
     with pytest.raises(Exception, match="v_decisions"):
         upgrade()
-    assert there()[0] & TABLES == set()
+    assert database_objects()[0] & TABLES == set()
     query_at(where, "DROP VIEW v_decisions")
     upgrade()
-    assert there()[0] >= TABLES
+    assert database_objects()[0] >= TABLES
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize(
     "lock", ["SELECT pg_advisory_lock(5018735322)", "LOCK TABLE alembic_version"]
 )
-def test_prepare_names_who_keeps_a_lock_too_long(migrated, lock, monkeypatch):
+def test_prepare_names_the_sessions_that_hold_a_lock(migrated, lock, monkeypatch):
     monkeypatch.setattr(database, "MIGRATION_LOCK_SECONDS", 1)
     app = create_app(migrated)
     with psycopg.connect(migrated.database_url) as other:

@@ -1,4 +1,4 @@
-"""How many requests a process works on at once, and what it does when none of them ends."""
+"""Tests of webapp/slots.py: the limit of requests at once, also when none of them ends."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from webapp import slots
 from webapp.slots import Slots
 
 THREADS = 2
-PROMPT = 4.0  # seconds, in which a container's health check must have its answer
+PROMPT = 4.0  # seconds, the timeout of the container's health check
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def hurry(monkeypatch):
     monkeypatch.setattr(slots, "PATIENCE", 0.2)
 
 
-def test_slots_are_refused_only_while_nothing_moves(hurry):
+def test_take_gives_up_if_no_slot_moves(hurry):
     few = Slots(1)
     assert few.take()
     assert not few.take()
@@ -35,8 +35,8 @@ def test_slots_are_refused_only_while_nothing_moves(hurry):
     assert few.take()
 
 
-def test_slots_are_waited_for_while_others_come_and_go(monkeypatch):
-    """Eight threads for two slots wait longer than the patience each, and none is refused."""
+def test_take_waits_while_slots_move(monkeypatch):
+    """Of sixteen threads for two slots, most wait longer than PATIENCE, and none is refused."""
     monkeypatch.setattr(slots, "PATIENCE", 0.5)
     few = Slots(2)
 
@@ -90,12 +90,12 @@ def stopped(postgresql):
         yield
     finally:
         for process in processes:
-            with suppress(ProcessLookupError):  # it had ended, which its parent now sees
+            with suppress(ProcessLookupError):  # it ended before it was stopped
                 os.kill(process, signal.SIGCONT)
 
 
 def connections(url):
-    """Whether a server has a connection for every slot."""
+    """Return whether the service has a connection for every slot."""
     others = "datname = current_database() AND pid <> pg_backend_pid()"
     with psycopg.connect(url) as connection:
         query = f"SELECT count(*) FROM pg_stat_activity WHERE {others}"
@@ -114,7 +114,7 @@ def get(server, path):
     return status, body.decode(), monotonic() - started
 
 
-def test_hung_database_leaves_the_service_able_to_say_so(serve, new_postgresql_database, until):
+def test_service_answers_while_the_database_hangs(serve, new_postgresql_database, until):
     url = new_postgresql_database
     settings = {"LOAN_THREADS": str(THREADS), "workers": 1}
     with serve(url, **settings) as server, ThreadPoolExecutor(3 * THREADS) as pool:

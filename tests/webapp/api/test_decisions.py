@@ -35,7 +35,7 @@ DEEP = 30_000
 
 @pytest.fixture(scope="session")
 def answers():
-    """The answer to each hostile body, to compare the two databases."""
+    """The answer to each hostile body on the first database, to compare with the second."""
     return {}
 
 
@@ -117,7 +117,7 @@ def check_problem(answer, status):
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_create_answers_with_all_of_it(post, granted, bundle, product):
+def test_create_returns_every_fact(post, granted, bundle, product):
     answer = post(granted)
     assert answer.status_code == 201
     assert answer.content_type == "application/json"
@@ -140,7 +140,7 @@ def test_create_answers_with_all_of_it(post, granted, bundle, product):
 
 
 @pytest.mark.parametrize("kind", ["granted", "refused"])
-def test_show_equals_what_was_answered(post, client, api_key, request, kind):
+def test_show_equals_the_answer_of_create(post, client, api_key, request, kind):
     made = post(request.getfixturevalue(kind))
     assert made.json["decision"] == kind
     headers = {"Authorization": f"bearer  {api_key}"}
@@ -186,7 +186,7 @@ def test_create_hostile_body(post, hostile, query, answers):
 def test_create_duplicate_keys(post, granted, query):
     text = json.dumps(granted)
     answer = post(data=f'{{"loan_amount": 1, {text[1:]}', content_type="application/json")
-    assert answer.status_code == 201  # as RFC 8259 leaves open and most readers do, the last counts
+    assert answer.status_code == 201  # the last value counts, as in most parsers (RFC 8259)
     assert query("SELECT amount FROM decisions") == [(granted["loan_amount"],)]
 
 
@@ -260,7 +260,7 @@ def test_unknown_path(client, api_key):
     headers = {"Authorization": f"Bearer {api_key}"}
     paths = ("0", "1", MAX_ID, MAX_ID + 1, "9" * 400, "-1", "1.5", "x", "", "1/", "%00", "%ff")
     decisions = [f"{DECISIONS}/{p}" for p in paths]
-    # Two slashes that meet lead to the address with one.
+    # Without paths with a double slash, which redirect to the path with one slash.
     reasons = [f"{path}/reasons" for path in decisions if not path.endswith("/")]
     for path in (*decisions, *reasons, "/api/", "/api/v2/decisions", "/api//"):
         check_problem(client.get(path, headers=headers), 404)

@@ -1,4 +1,4 @@
-"""Which keys the API takes."""
+"""Tests of which API keys are accepted."""
 
 from webapp.ledger.transaction import unit_of_work
 from webapp.people import api_keys
@@ -6,7 +6,7 @@ from webapp.people import api_keys
 DECISIONS = "/api/v1/decisions"
 
 
-def test_key_wrong(app, client, api_key, granted, signed_in, query):
+def test_wrong_key_is_refused(app, client, api_key, granted, signed_in, query):
     with app.app_context(), unit_of_work() as transaction:
         revoked = api_keys.create_api_key(transaction, "gone")
         api_keys.revoke_api_key(transaction, "gone")
@@ -27,7 +27,7 @@ def test_key_wrong(app, client, api_key, granted, signed_in, query):
     ):
         headers = {} if header is None else {"Authorization": header}
         for answer in (
-            client.post(DECISIONS, json=granted, headers=headers),  # its session does not count
+            client.post(DECISIONS, json=granted, headers=headers),  # the session is ignored
             client.get(f"{DECISIONS}/1", headers=headers),
             client.get(f"{DECISIONS}/1/reasons", headers=headers),
             client.get("/api/v1/models/current", headers=headers),
@@ -41,6 +41,6 @@ def test_key_wrong(app, client, api_key, granted, signed_in, query):
     assert query("SELECT count(*) FROM decisions") == [(0,)]
 
 
-def test_key_opens_no_page(client, api_key):
+def test_key_does_not_open_pages(client, api_key):
     headers = {"Authorization": f"Bearer {api_key}"}
     assert client.get("/decisions", headers=headers).status_code == 302

@@ -21,7 +21,7 @@ def score(app):
         return Challenger(NAME).score_pending()
 
 
-def words(element):
+def text_of(element):
     return " ".join("".join(element.itertext()).split())
 
 
@@ -47,7 +47,7 @@ def test_metrics_page_counts_scores(app, client, decide_all, applications, query
     assert ratio == disagreements / len(applications)
 
 
-def test_challenger_page_without_one(signed_in, client):
+def test_challenger_page_without_a_challenger(signed_in, client):
     answer = signed_in.get("/model/challenger")
     assert answer.status_code == 200
     assert "No challenger is running." in answer.text
@@ -60,7 +60,7 @@ def test_challenger_page_without_one(signed_in, client):
     assert client.get("/model/challenger").status_code == 302
 
 
-def test_challenger_page_says_how_often_they_agree(
+def test_challenger_page_shows_the_agreement(
     app, signed_in, decide_all, applications, query, read_page, bundle
 ):
     numbers = decide_all(applications)
@@ -78,7 +78,7 @@ def test_challenger_page_says_how_often_they_agree(
     champion = by_kind.get(("granted", "refused"), 0)
     challenger = by_kind.get(("refused", "granted"), 0)
     low, high = wilson(champion + challenger, total=60)
-    row, other = ([words(cell) for cell in row] for row in first.findall("tr"))
+    row, other = ([text_of(cell) for cell in row] for row in first.findall("tr"))
     assert row == [
         f"{bundle.version} (in use)",
         NAME,
@@ -95,7 +95,7 @@ def test_challenger_page_says_how_often_they_agree(
     rows = second.findall("tr")
     assert len(rows) == len(disagreements) == champion + challenger
     for cells, (number, decision, probability, another_) in zip(rows, disagreements, strict=True):
-        shown = [words(cell) for cell in cells]
+        shown = [text_of(cell) for cell in cells]
         assert cells.find(".//a").get("href") == f"/decisions/{number}"
         assert decision.capitalize() in shown[2]
         assert shown[3:] == [f"{probability:.1%}", f"{another_:.1%}", NAME]

@@ -1,4 +1,4 @@
-"""Tests of the challenger's worker: it scores every decision and delays none."""
+"""Tests of the challenger's worker, which scores every decision and delays none."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -72,7 +72,7 @@ def test_score_pending_only_what_lacks_a_score(app, decide_all, applications, qu
         assert challenger.score_pending() == 0
         decide_all(applications[10:13])
         assert challenger.score_pending() == 3
-    assert score(app) == 0  # after a start, which looks through all
+    assert score(app) == 0  # a new challenger searches all decisions
     decide_all(applications[13:14])
     assert score(app) == 1
     assert query("SELECT count(*) FROM challenger_scores") == [(14,)]
@@ -113,7 +113,7 @@ def test_score_pending_two_at_once(app, decide_all, copy, applications, query, a
 
 
 @ON_POSTGRESQL
-def test_score_pending_of_a_decision_that_comes_to_sight_late(
+def test_score_pending_of_a_decision_that_is_committed_late(
     app, decide_all, applications, config, query
 ):
     [number] = decide_all(applications[:1])
@@ -135,33 +135,33 @@ def test_score_pending_of_a_decision_that_comes_to_sight_late(
     assert query("SELECT count(*) FROM challenger_scores") == [(4,)]
 
 
-def test_score_pending_does_not_look_at_all_history_again(
+def test_score_pending_does_not_search_all_decisions_again(
     app, decide_all, copy, applications, query
 ):
     [number] = decide_all(applications[:1])
     copy(number, "2024-01-01 00:00:00", 50)
     [(last,)] = query("SELECT max(id) FROM decisions")
-    looked = []
+    searches = []
 
     def note(connection, cursor, statement, parameters, context, executemany):
         if "NOT (EXISTS" in statement:
-            looked.append(parameters)
+            searches.append(parameters)
 
     with app.app_context():
         event.listen(db.engine, "before_cursor_execute", note)
         challenger = Challenger(NAME)
         assert challenger.score_pending() == 51
-        assert len(looked) == 1
+        assert len(searches) == 1
         challenger.score_pending()
-        assert len(looked) == 1
+        assert len(searches) == 1
         decide_all(applications[1:2])
         assert challenger.score_pending() == 1
-        assert len(looked) == 2
-        values = looked[1].values() if isinstance(looked[1], dict) else looked[1]
+        assert len(searches) == 2
+        values = searches[1].values() if isinstance(searches[1], dict) else searches[1]
         assert last in values
 
 
-def test_score_pending_goes_on_where_it_failed(app, decide_all, applications, query):
+def test_score_pending_continues_where_it_failed(app, decide_all, applications, query):
     decide_all(applications[:2])
     with app.app_context():
         challenger = Challenger(NAME)
@@ -187,7 +187,7 @@ def test_score_pending_leaves_out_what_cannot_be_scored(
         assert challenger.score_pending() == 3
         assert challenger.score_pending() == 0
     messages = [r.message for r in caplog.records if "cannot score" in r.message]
-    assert len(messages) == len(wrong)  # once each
+    assert len(messages) == len(wrong)  # each is logged once
     assert query("SELECT count(*) FROM challenger_scores") == [(3,)]
 
 
@@ -202,7 +202,7 @@ def test_scores_are_never_changed(app, decide_all, applications, query):
             query(statement)
 
 
-def test_decisions_go_on_while_the_scores_table_is_away(app, post, applications, query):
+def test_decisions_go_on_while_the_scores_table_is_missing(app, post, applications, query):
     query("ALTER TABLE challenger_scores RENAME TO away")
     for application in applications[:3]:
         assert post(application).status_code == 201
@@ -233,7 +233,7 @@ def test_decisions_go_on_with_a_challenger_that_cannot_be_read(
     shutil.copytree(bundle.directory, directory)
     with another_app(bundle=directory, challenger=NAME) as desk:
         with desk.app_context():
-            assert model.bundle  # read, as by a worker that serves
+            assert model.bundle  # reads the bundle, as a worker does
         (directory / challenger_files(NAME)[1]).write_bytes(b"damaged")
         done = desk.test_cli_runner().invoke(args=["challenger", "run", "--once"])
         assert (done.exit_code, done.stdout) == (1, "")
@@ -244,7 +244,7 @@ def test_decisions_go_on_with_a_challenger_that_cannot_be_read(
         assert answer.status_code == 201
 
 
-def test_answer_to_an_application_says_nothing_of_a_challenger(applications, post, send):
+def test_answer_to_an_application_does_not_mention_a_challenger(applications, post, send):
     for answer in (post(applications[0]), send(applications[1])):
         assert answer.status_code in (201, 303)
         assert "challenger" not in answer.text + str(answer.headers)

@@ -10,14 +10,14 @@ from ml.product.formats import format_integer
 
 FORM = "/applications/new"
 COUNT = "SELECT count(*) FROM decisions"
-# What asks nothing of the database is tried on one.
+# For tests in which the kind of database does not matter.
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 FRENCH = {"Accept-Language": "fr-FR,fr;q=0.9"}
 
 
 @pytest.fixture
 def typed(granted, texts):
-    """A valid application as typed, every answer given."""
+    """A valid application as a user types it, with every answer."""
     return {
         **texts(granted),
         "monthly_income": "2000",
@@ -26,14 +26,14 @@ def typed(granted, texts):
     }
 
 
-def places(page, name):
-    """Return the form's controls of a name."""
+def controls(page, name):
+    """Return the form's controls with a name."""
     return [e for e in page.iter() if e.get("name") == name and e.tag in ("input", "select")]
 
 
 def shown(page, name):
     """Return the value that a field shows."""
-    control, *others = places(page, name)
+    control, *others = controls(page, name)
     if control.tag == "select":
         return next((o.get("value") for o in control.iter("option") if "selected" in o.attrib), "")
     if control.get("type") == "radio":
@@ -49,7 +49,7 @@ def test_new_not_signed_in(client):
 
 
 @ON_ONE
-def test_home_leads_to_form(signed_in):
+def test_home_redirects_to_form(signed_in):
     assert signed_in.get("/").location == FORM
 
 
@@ -63,7 +63,7 @@ def test_new_shows_every_field(signed_in, product, read_page, language, headers)
     for group in product.groups:
         assert escape(group.label.in_language(language)) in answer.text
     for field in product.inputs:
-        assert places(page, field.name), field.name
+        assert controls(page, field.name), field.name
         for text in (field.label, field.unit, field.help, *(c.label for c in field.choices)):
             assert text is None or escape(text.in_language(language)) in answer.text
         for bound in (field.minimum, field.maximum):
@@ -75,7 +75,7 @@ def test_new_every_field_has_its_label(signed_in, product, read_page):
     page = read_page(signed_in.get(FORM).text)
     named = {e.get("for") for e in page.iter("label")}
     for field in product.inputs:
-        assert {e.get("id") for e in places(page, field.name)} <= named
+        assert {e.get("id") for e in controls(page, field.name)} <= named
     described = [
         word
         for e in page.iter()
@@ -90,16 +90,16 @@ def test_new_every_field_has_its_label(signed_in, product, read_page):
 
 
 @ON_ONE
-def test_new_asks_nothing_protected(signed_in, product, read_page):
+def test_new_asks_for_no_protected_field(signed_in, product, read_page):
     answer = signed_in.get(FORM)
     page = read_page(answer.text)
     assert product.protected
     for field in product.protected:
-        assert not places(page, field.name)
+        assert not controls(page, field.name)
         assert field.label.en not in answer.text
 
 
-def test_new_valid_leads_to_decision(send, granted, signed_in, query):
+def test_new_valid_redirects_to_decision(send, granted, signed_in, query):
     answer = send(granted)
     assert answer.status_code == 303
     assert query("SELECT id FROM decisions") == [(int(answer.location.rpartition("/")[2]),)]
@@ -107,7 +107,7 @@ def test_new_valid_leads_to_decision(send, granted, signed_in, query):
 
 
 @ON_ONE
-def test_new_thousands_set_apart(send, typed, query):
+def test_new_amount_with_thousands_separators(send, typed, query):
     amounts = ["7 000", "7,000", "7\u202f000", "7\u00a0000", " 7000 ", "7’000"]
     for amount in amounts:
         assert send(typed, loan_amount=amount).status_code == 303

@@ -1,4 +1,4 @@
-"""Rows that somebody changed by hand are shown as damaged, and the others as they are."""
+"""Tests that rows changed by hand are shown as damaged, and the other rows as usual."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.fixtures.desk import token
 from webapp.decisions import search
 from webapp.decisions.damage import Damaged
 
-# By the column that is to blame; SQLite alone stores what is not of the column's type.
+# Assignments by the damaged column; only SQLite stores values of another type than the column's.
 ON_BOTH = {
     "decision": ["decision = 'maybe'"],
     "model_decision": ["model_decision = 'x'"],
@@ -36,12 +36,12 @@ ON_SQLITE = {
     "normalised": ["normalised = ''", "normalised = 'NaN'"],
     "reasons": ["reasons = 'x'"],
 }
-TOLD = ("created_at", "operator", "channel")  # that a replay computes from nothing
+NOT_COMPUTED = ("created_at", "operator", "channel")  # columns that a replay only reads
 
 
 @pytest.fixture
 def damaged(decide_all, refused, tamper, config):
-    """The numbers of decisions that were tampered with, each with the column to blame."""
+    """The numbers of decisions that were tampered with, each with its damaged column."""
     kinds = ON_BOTH.items() if config.database_url else [*ON_BOTH.items(), *ON_SQLITE.items()]
     cases = [(column, assignment) for column, some in kinds for assignment in some]
     numbers = decide_all([refused] * len(cases))
@@ -50,10 +50,10 @@ def damaged(decide_all, refused, tamper, config):
     return {number: column for number, (column, _) in zip(numbers, cases, strict=True)}
 
 
-def test_a_damaged_decision_is_named_and_the_others_are_as_they_are(
+def test_damaged_decision_is_reported_and_the_others_are_shown(
     app, damaged, decide_all, granted, signed_in, api_key, caplog
 ):
-    [whole] = decide_all([granted])
+    [intact] = decide_all([granted])
     with app.app_context():
         page = search.list_decisions()
         listed = list(page.decisions)
@@ -61,7 +61,7 @@ def test_a_damaged_decision_is_named_and_the_others_are_as_they_are(
             page = search.list_decisions(before=page.older)
             listed += page.decisions
     columns = {d.id: d.columns for d in listed if isinstance(d, Damaged)}
-    assert [d.id for d in listed if d.id == whole] == [whole]
+    assert [d.id for d in listed if d.id == intact] == [intact]
     assert len(listed) == len(damaged) + 1
     headers = {"Authorization": f"Bearer {api_key}"}
     for number, column in damaged.items():
@@ -77,13 +77,13 @@ def test_a_damaged_decision_is_named_and_the_others_are_as_they_are(
             assert answer.json["columns"] == [column]
             assert answer.json["type"] == "urn:loan-desk:problem:damaged-decision"
         assert f"decision {number} is damaged: {column}" in caplog.text
-    assert signed_in.get(f"/decisions/{whole}").status_code == 200
-    assert signed_in.get(f"/api/v1/decisions/{whole}", headers=headers).status_code == 200
+    assert signed_in.get(f"/decisions/{intact}").status_code == 200
+    assert signed_in.get(f"/api/v1/decisions/{intact}", headers=headers).status_code == 200
     form = {"csrf_token": token(signed_in, "/decisions"), "loan_amount": "700"}
     assert signed_in.post(f"/decisions/{max(damaged)}/trials", data=form).status_code == 409
 
 
-def test_the_list_marks_what_is_damaged(signed_in, decide_all, refused, granted, tamper):
+def test_list_marks_damaged_rows(signed_in, decide_all, refused, granted, tamper):
     first, second = decide_all([refused, granted])
     tamper("decision = 'maybe'", first)
     page = signed_in.get("/decisions").text
@@ -96,19 +96,19 @@ def test_the_list_marks_what_is_damaged(signed_in, decide_all, refused, granted,
     assert "Ligne endommagée" in french
 
 
-def test_a_replay_names_every_damaged_decision(app, damaged):
+def test_replay_names_every_damaged_decision(app, damaged):
     done = app.test_cli_runner().invoke(args=["replay"])
     assert done.exit_code == 1
-    told = [line for line in done.stdout.splitlines() if line.startswith("decision ")]
-    lines = {int(line.split()[1].rstrip(":")): line for line in told}
-    named = {n for n, column in damaged.items() if column != "model"}  # of no model here
-    assert lines.keys() == named
-    for number in named:
-        if damaged[number] in TOLD:
+    reported = [line for line in done.stdout.splitlines() if line.startswith("decision ")]
+    lines = {int(line.split()[1].rstrip(":")): line for line in reported}
+    replayed = {n for n, column in damaged.items() if column != "model"}  # that model is missing
+    assert lines.keys() == replayed
+    for number in replayed:
+        if damaged[number] in NOT_COMPUTED:
             assert lines[number] == f"decision {number}: {damaged[number]} cannot be read"
 
 
-def test_a_damaged_trial_leaves_its_decision_to_be_read(signed_in, put, refused, bundle, query):
+def test_decision_with_a_damaged_trial_is_shown(signed_in, put, refused, bundle, query):
     number = put(refused, model=bundle.version)
     query(
         "INSERT INTO trials (id, created_at, decision_id, operator_id, probability, model_decision)"

@@ -1,4 +1,4 @@
-"""Why a decision fell as it did: told by the API, kept in the table, computed where it was not."""
+"""Tests of the reasons of decisions: in the API, in the database, and computed if not stored."""
 
 import json
 import re
@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[3] / "docs/api.md"
 DECISIONS = "/api/v1/decisions"
 PROBLEM = "application/problem+json"
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-# No model would say this of anybody.
+# Reasons that no model computes.
 INVENTED = [
     {"field": "assets", "share": -4.5, "principal": True, "text": {"en": "So", "fr": "Ainsi"}},
     {"field": "years_in_job", "share": 0.25, "principal": False, "text": {"en": "Not", "fr": "Ni"}},
@@ -37,20 +37,22 @@ def ask(client, api_key):
 
 @pytest.fixture(scope="session")
 def seen():
-    """What was stored on the first database, to compare with the other."""
+    """The reasons stored in the first database, to compare with the second."""
     return {}
 
 
 @pytest.fixture(scope="session")
 def refusals(applications, bundle):
-    """Every application of the examples that is refused."""
-    found = [a for a in applications if bundle.scorer.score(a).probability < bundle.threshold]
-    assert len(found) > 10
-    return found
+    """The example applications that are refused."""
+    refused_applications = [
+        a for a in applications if bundle.scorer.score(a).probability < bundle.threshold
+    ]
+    assert len(refused_applications) > 10
+    return refused_applications
 
 
-def kept_beside(tmp_path, bundle, another_bundle):
-    """Lay both bundles into one folder, as a desk has them whose model was replaced."""
+def copy_both(tmp_path, bundle, another_bundle):
+    """Copy both bundles into one folder, as after the model was replaced."""
     for name, one in (("old", bundle), ("new", another_bundle)):
         shutil.copytree(one.directory, tmp_path / "models" / name)
     return tmp_path / "models"
@@ -75,18 +77,18 @@ def test_refusal_gives_its_reasons(post, refusals, bundle, product):
     assert 1 <= min(principals) < max(principals) == MAX_PRINCIPAL_REASONS
 
 
-def test_refusal_says_its_reasons_in_the_language_asked(post, api_key, refused, bundle):
+def test_refusal_gives_its_reasons_in_the_requested_language(post, api_key, refused, bundle):
     explained = bundle.explainer.explain(refused, granted=False).reasons
-    told = {}
+    shown_reasons = {}
     for language in LANGUAGES:
         headers = {"Authorization": f"Bearer {api_key}", "Accept-Language": language}
         reasons = post(refused, headers=headers).json["reasons"]
-        told[language] = [r["text"] for r in reasons]
-        assert told[language] == [r.text.in_language(language) for r in explained]
-    assert all(en != fr for en, fr in zip(*told.values(), strict=True))
+        shown_reasons[language] = [r["text"] for r in reasons]
+        assert shown_reasons[language] == [r.text.in_language(language) for r in explained]
+    assert all(en != fr for en, fr in zip(*shown_reasons.values(), strict=True))
 
 
-def test_refusal_keeps_its_reasons_as_told(post, ask, refused, granted, query, bundle, seen):
+def test_refusal_stores_its_reasons_as_shown(post, ask, refused, granted, query, bundle, seen):
     body = post(refused).json
     post(granted)
     [(stored,), nothing] = query("SELECT reasons FROM decision_contents ORDER BY decision_id")
@@ -96,8 +98,8 @@ def test_refusal_keeps_its_reasons_as_told(post, ask, refused, granted, query, b
     assert stored == service.as_stored(explained)
     assert seen.setdefault("reasons", stored) == stored
     for language in LANGUAGES:
-        told = ask(f"{DECISIONS}/{body['id']}", language).json["reasons"]
-        assert told == [{**r, "text": r["text"][language]} for r in stored]
+        shown_reasons = ask(f"{DECISIONS}/{body['id']}", language).json["reasons"]
+        assert shown_reasons == [{**r, "text": r["text"][language]} for r in stored]
 
 
 def test_grant_gives_its_reasons_when_asked(post, ask, granted, bundle):
@@ -126,7 +128,7 @@ def test_grant_gives_its_reasons_when_asked(post, ask, granted, bundle):
 
 
 @ON_ONE
-def test_docs_show_what_is_answered(post, refused):
+def test_docs_show_an_answer_of_the_api(post, refused):
     shown = json.loads(re.search(r"```json\n(.*?)```", DOCS.read_text(), re.S)[1])
     body = post(refused).json
     assert list(shown) == list(body)
@@ -150,8 +152,8 @@ def test_reasons_of_a_refusal_are_those_stored(put, ask, refused, bundle):
     number = put(refused, model=bundle.version, reasons=INVENTED)
     for path in (f"{DECISIONS}/{number}", f"{DECISIONS}/{number}/reasons"):
         for language in LANGUAGES:
-            told = ask(path, language).json["reasons"]
-            assert told == [{**r, "text": r["text"][language]} for r in INVENTED]
+            shown_reasons = ask(path, language).json["reasons"]
+            assert shown_reasons == [{**r, "text": r["text"][language]} for r in INVENTED]
 
 
 def test_reasons_of_a_refusal_without_stored_ones(put, ask, refused, bundle):
@@ -160,11 +162,11 @@ def test_reasons_of_a_refusal_without_stored_ones(put, ask, refused, bundle):
     assert body["reasons"] is None
     assert body["out_of_range"] is False
     expected = service.as_stored(bundle.explainer.explain(refused, granted=False).reasons)
-    told = ask(f"{DECISIONS}/{number}/reasons").json["reasons"]
-    assert told == [{**r, "text": r["text"]["en"]} for r in expected]
+    shown_reasons = ask(f"{DECISIONS}/{number}/reasons").json["reasons"]
+    assert shown_reasons == [{**r, "text": r["text"]["en"]} for r in expected]
 
 
-def test_reasons_by_a_model_that_is_gone(put, ask, refused, granted):
+def test_reasons_of_a_missing_model(put, ask, refused, granted):
     gone = [put(refused), put(granted, probability=0.75)]
     details = set()
     for number in gone:
@@ -179,31 +181,29 @@ def test_reasons_by_a_model_that_is_gone(put, ask, refused, granted):
     assert ask(f"{DECISIONS}/{kept}/reasons").status_code == 200
 
 
-def test_reasons_by_a_model_kept_beside(
-    post, granted, restart, tmp_path, bundle, another_bundle, api_key
-):
+def test_reasons_of_a_past_model(post, granted, restart, tmp_path, bundle, another_bundle, api_key):
     number = post(granted).json["id"]
-    models = kept_beside(tmp_path, bundle, another_bundle)
+    models = copy_both(tmp_path, bundle, another_bundle)
     headers = {"Authorization": f"Bearer {api_key}"}
     desk = restart(models / "new")
     now = desk.get("/api/v1/models/current", headers=headers).json["version"]
     assert now == another_bundle.version != bundle.version
     path = f"{DECISIONS}/{number}/reasons"
-    told = {r["field"]: r["share"] for r in desk.get(path, headers=headers).json["reasons"]}
+    shares = {r["field"]: r["share"] for r in desk.get(path, headers=headers).json["reasons"]}
     explained = bundle.explainer.explain(granted, granted=True).reasons
-    assert told == {r.field: r.share for r in explained}
-    assert told != {
+    assert shares == {r.field: r.share for r in explained}
+    assert shares != {
         r.field: r.share for r in another_bundle.explainer.explain(granted, granted=True).reasons
     }
     shutil.rmtree(models / "old")
     assert restart(models / "new").get(path, headers=headers).status_code == 409
 
 
-def test_reasons_by_a_model_kept_beside_that_was_changed(
+def test_reasons_of_a_past_model_that_was_changed(
     put, granted, restart, tmp_path, bundle, another_bundle, api_key, caplog
 ):
     number = put(granted, probability=0.75, model=bundle.version)
-    models = kept_beside(tmp_path, bundle, another_bundle)
+    models = copy_both(tmp_path, bundle, another_bundle)
     with (models / "old" / "background.json").open("a") as file:
         file.write(" ")
     headers = {"Authorization": f"Bearer {api_key}"}
@@ -214,7 +214,7 @@ def test_reasons_by_a_model_kept_beside_that_was_changed(
 
 @ON_ONE
 def test_find_changes_by_the_decisions_own_threshold(app, put, refusals, bundle, product):
-    threshold, found = 0.3, []
+    threshold, probabilities = 0.3, []
     for application in refusals:
         if bundle.scorer.score(application).probability >= threshold:
             continue
@@ -224,12 +224,12 @@ def test_find_changes_by_the_decisions_own_threshold(app, put, refusals, bundle,
         assert changes == nearest_granted(
             product, bundle.scorer, application, threshold=threshold, ranges=bundle.ranges
         )
-        found += [suggestion.probability for suggestion in changes.suggestions]
-    assert any(threshold <= probability < bundle.threshold for probability in found)
+        probabilities += [suggestion.probability for suggestion in changes.suggestions]
+    assert any(threshold <= probability < bundle.threshold for probability in probabilities)
 
 
 @ON_ONE
-def test_a_model_that_is_gone_is_looked_for_once(signed_in, put, refused, caplog):
+def test_missing_model_is_searched_for_once(signed_in, put, refused, caplog):
     numbers = put(refused), put(refused, model="svc_linear-11111111")
     for number in numbers * 2:
         assert signed_in.get(f"/decisions/{number}").status_code == 200
@@ -240,7 +240,7 @@ def test_a_model_that_is_gone_is_looked_for_once(signed_in, put, refused, caplog
 
 
 @ON_ONE
-def test_find_changes_by_a_model_that_is_gone(app, put, refused):
+def test_find_changes_of_a_missing_model(app, put, refused):
     number = put(refused)
     with app.app_context():
         assert explanations.find_changes(*search.find_decision(number)) is None

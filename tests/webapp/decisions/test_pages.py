@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -20,14 +21,14 @@ def token(browser, path):
     return re.search(r'name="csrf_token"[^>]*value="([^"]+)"', browser.get(path).text)[1]
 
 
-def said(element: Element) -> str:
+def text_of(element: Element) -> str:
     return " ".join("".join(element.itertext()).split())
 
 
 def table(page: Element, caption: str = "") -> list[list[str]]:
-    """Return the words of a page's table, row by row."""
-    [found] = [t for t in page.iter("table") if caption in said(t.find("caption"))]
-    return [[said(cell) for cell in row] for row in found.find("tbody").findall("tr")]
+    """Return the texts of the cells of a page's table, row by row."""
+    [match] = [t for t in page.iter("table") if caption in text_of(t.find("caption"))]
+    return [[text_of(cell) for cell in row] for row in match.find("tbody").findall("tr")]
 
 
 @pytest.fixture
@@ -42,7 +43,9 @@ def decide(app, operator, applications, take):
 
 
 @pytest.mark.parametrize("kind", ["granted", "refused"])
-def test_show_says_all_of_it(send, signed_in, read_page, query, bundle, product, request, kind):
+def test_show_has_every_fact_and_field(
+    send, signed_in, read_page, query, bundle, product, request, kind
+):
     application = request.getfixturevalue(kind)
     before = now()
     answer = signed_in.get(send(application).location)
@@ -53,14 +56,14 @@ def test_show_says_all_of_it(send, signed_in, read_page, query, bundle, product,
     [(stored, chosen)] = query("SELECT probability, decision FROM decisions")
     assert stored == score.probability
     assert chosen == kind
-    words = " ".join("".join(page.itertext()).split())
-    assert kind.capitalize() in words
-    assert {"granted": "Refused", "refused": "Granted"}[kind] not in words
-    assert f"{score.probability * 100:.1f}%" in words
-    assert f"{bundle.threshold * 100:.1f}%" in words
-    assert "clerk" in words
-    assert bundle.version in words
-    assert product.label.en in words
+    text = " ".join("".join(page.itertext()).split())
+    assert kind.capitalize() in text
+    assert {"granted": "Refused", "refused": "Granted"}[kind] not in text
+    assert f"{score.probability * 100:.1f}%" in text
+    assert f"{bundle.threshold * 100:.1f}%" in text
+    assert "clerk" in text
+    assert bundle.version in text
+    assert product.label.en in text
     [time] = [e.get("datetime") for e in page.iter("time")]
     assert before <= datetime.fromisoformat(time) <= after
     rows = {row[0]: row[1:] for row in table(page, ENTERED)}
@@ -92,7 +95,9 @@ def test_show_says_all_of_it(send, signed_in, read_page, query, bundle, product,
 @pytest.mark.parametrize(
     ("years", "english", "french"), [(0, "0 years", "0 an"), (1, "1 year", "1 an")]
 )
-def test_show_one_of_a_unit(send, signed_in, read_page, granted, product, years, english, french):
+def test_show_unit_of_zero_and_one(
+    send, signed_in, read_page, granted, product, years, english, french
+):
     location = send({**granted, "years_in_job": years}).location
     label = product.by_name["years_in_job"].label
     for language, expected in (("en", english), ("fr", french)):
@@ -113,14 +118,12 @@ def test_show_in_french(send, signed_in, granted, product):
 
 
 @ON_ONE
-def test_show_time_in_the_desks_zone(send, signed_in, granted, query, read_page):
+def test_show_time_in_the_configured_zone(send, signed_in, granted, query, read_page):
     location = send(granted).location
     page = read_page(signed_in.get(location).text)
     [time] = page.iter("time")
     moment = datetime.fromisoformat(time.get("datetime"))
     assert moment.utcoffset() == UTC.utcoffset(None)
-    from zoneinfo import ZoneInfo
-
     assert f"{moment.astimezone(ZoneInfo('Europe/Paris')):%H:%M:%S}" in time.text
 
 
@@ -148,7 +151,7 @@ def test_index_empty(signed_in):
     assert "<table" not in answer.text
 
 
-def test_index_pages_forth_and_back(signed_in, decide, read_page):
+def test_index_pages_to_older_and_newer(signed_in, decide, read_page):
     first = decide(DECISIONS)
 
     def turn(address, towards):
@@ -166,7 +169,7 @@ def test_index_pages_forth_and_back(signed_in, decide, read_page):
         last = address
         numbers, address = turn(address, "next")
         seen += numbers
-        late += decide(3)  # new ones arrive while somebody reads
+        late += decide(3)  # new decisions between two pages
     assert seen == first[::-1]
     back, address = [], last
     while address:
@@ -212,9 +215,9 @@ def erased(decide, query):
 def test_show_erased(signed_in, erased, read_page, bundle):
     answer = signed_in.get(f"/decisions/{erased}")
     assert answer.status_code == 200
-    words = said(read_page(answer.text))
-    assert "have been erased" in words
-    assert bundle.version in words
+    text = text_of(read_page(answer.text))
+    assert "have been erased" in text
+    assert bundle.version in text
     assert (
         "ont été effacés"
         in signed_in.get(f"/decisions/{erased}", headers={"Accept-Language": "fr"}).text

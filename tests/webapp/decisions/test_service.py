@@ -1,4 +1,4 @@
-"""What the service does with decisions, and that the counts stay exact."""
+"""Tests that decisions are stored, listed and counted exactly."""
 
 import math
 from collections import Counter
@@ -30,7 +30,7 @@ def decide(app, operator, take):
 
 
 def row(number=0, **more):
-    """The columns of a decision, with or without sense."""
+    """Return the columns of an invented decision; `more` replaces some of them."""
     probability = (number % 41) / 40
     decision = "granted" if probability >= 0.5 else "refused"
     return {
@@ -49,7 +49,7 @@ def row(number=0, **more):
 
 
 def hour(moment):
-    """SQLite's text, or PostgreSQL's moment."""
+    """Return the hour of SQLite's text or of PostgreSQL's datetime."""
     return str(moment)[:13]
 
 
@@ -63,25 +63,25 @@ def band(amount):
 
 
 def counted(query):
-    """The kept counts and those of the table itself, in bands and bins of the test's own."""
-    kept, there = Counter(), Counter()
+    """Return the stored counts, and the counts that the test computes from the decisions."""
+    stored, expected = Counter(), Counter()
     for when, *kind, n in query(
         "SELECT hour, product, model, channel, decision, amount_from, score_bin, count "
         "FROM decision_counts"
     ):
-        kept[hour(when), *kind] += n
+        stored[hour(when), *kind] += n
     for when, *kind, amount, probability in query(
         "SELECT created_at, product, model, channel, decision, amount, probability FROM decisions"
     ):
-        there[hour(when), *kind, band(amount), bin_of(probability)] += 1
-    return kept, there
+        expected[hour(when), *kind, band(amount), bin_of(probability)] += 1
+    return stored, expected
 
 
-def test_decide_has_written_before_it_returns(app, decide, granted, query, bundle):
+def test_decision_is_stored_before_it_is_returned(app, decide, granted, query, bundle):
     with app.app_context():
         number = decide(granted).id
-        found = query("SELECT id, probability FROM decisions")
-    assert found == [(number, bundle.scorer.score(granted).probability)]
+        rows = query("SELECT id, probability FROM decisions")
+    assert rows == [(number, bundle.scorer.score(granted).probability)]
 
 
 def test_decide_keeps_inputs_in_the_products_order(app, decide, granted, product):
@@ -141,13 +141,13 @@ def test_counts_equal_the_table(app, decide, applications, operator, query):
         with suppress(ZeroDivisionError), unit_of_work() as transaction:
             transaction.execute(insert(decisions), many[:50])
             raise ZeroDivisionError
-        told = search.count_decisions()
-    kept, there = counted(query)
-    assert kept == there
-    assert len({amount for *_, amount, _ in kept}) == 13
-    assert {score_bin for *_, score_bin in kept} == set(range(SCORE_BINS))
-    assert sum(r.total for r in told) == query("SELECT count(*) FROM decisions")[0][0] == 400
-    assert {r.decision for r in told} == {"granted", "refused"}
+        totals = search.count_decisions()
+    stored, expected = counted(query)
+    assert stored == expected
+    assert len({amount for *_, amount, _ in stored}) == 13
+    assert {score_bin for *_, score_bin in stored} == set(range(SCORE_BINS))
+    assert sum(r.total for r in totals) == query("SELECT count(*) FROM decisions")[0][0] == 400
+    assert {r.decision for r in totals} == {"granted", "refused"}
 
 
 def test_counts_equal_the_table_after_threads(app, applications, query, operator, take):
@@ -161,12 +161,12 @@ def test_counts_equal_the_table_after_threads(app, applications, query, operator
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(work, range(THREADS)))
-    kept, there = counted(query)
-    assert kept == there
+    stored, expected = counted(query)
+    assert stored == expected
     assert query("SELECT count(*) FROM decisions") == [(len(applications),)]
 
 
-def test_list_decisions_from_any_place(app, decide, applications):
+def test_list_decisions_before_and_after_an_id(app, decide, applications):
     with app.app_context():
         numbers = [decide(a).id for a in applications[:3]]
         assert [d.id for d in search.list_decisions(before=numbers[1]).decisions] == numbers[:1]

@@ -1,4 +1,4 @@
-"""Requests for a trial that are refused: nothing is kept of them."""
+"""Tests that a refused request for a trial stores nothing."""
 
 import pytest
 

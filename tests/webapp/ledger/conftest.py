@@ -18,17 +18,17 @@ COMMIT = b"COMMIT"
 
 
 @dataclass
-class Line:
-    """The folder of the proxy's socket, and when it drops the connection."""
+class Proxy:
+    """The folder of the proxy's socket, and when the proxy drops a connection."""
 
     folder: str
     cut: str = ""  # "before" the server sees a commit, or "after" it has answered
 
 
-def handler(line: Line, target: str) -> type[BaseRequestHandler]:
-    """Return a handler that forwards one connection until it drops it at a commit."""
+def handler(proxy: Proxy, target: str) -> type[BaseRequestHandler]:
+    """Return a handler that forwards one connection, and drops it at a commit if told to."""
 
-    class Pass(BaseRequestHandler):
+    class Forward(BaseRequestHandler):
         def handle(self) -> None:
             with socket.socket(socket.AF_UNIX) as server, suppress(OSError):
                 server.connect(target)
@@ -38,40 +38,40 @@ def handler(line: Line, target: str) -> type[BaseRequestHandler]:
                     if self.request in ready:
                         data = self.request.recv(65536)
                         committing = COMMIT in data
-                        if not data or (committing and line.cut == "before"):
+                        if not data or (committing and proxy.cut == "before"):
                             return
                         server.sendall(data)
                     if server in ready:
                         data = server.recv(65536)
-                        if not data or (committing and line.cut == "after"):
+                        if not data or (committing and proxy.cut == "after"):
                             return
                         self.request.sendall(data)
 
-    return Pass
+    return Forward
 
 
 @pytest.fixture
-def line(database_url: str) -> Iterator[Line | None]:
+def proxy(database_url: str) -> Iterator[Proxy | None]:
     """The proxy of the application's database; None for SQLite."""
     if not database_url:
         yield None
         return
     [host] = parse_qs(urlsplit(database_url).query)["host"]
     [target] = Path(host).glob(".s.PGSQL.*[0-9]")
-    with tempfile.TemporaryDirectory(prefix="loan-desk-line-") as folder:
-        line = Line(folder)
-        place = str(Path(folder) / target.name)
-        with ThreadingUnixStreamServer(place, handler(line, str(target))) as server:
+    with tempfile.TemporaryDirectory(prefix="loan-desk-proxy-") as folder:
+        proxy = Proxy(folder)
+        address = str(Path(folder) / target.name)
+        with ThreadingUnixStreamServer(address, handler(proxy, str(target))) as server:
             thread = Thread(target=server.serve_forever, args=(0.05,))
             thread.start()
-            yield line
+            yield proxy
             server.shutdown()
             thread.join()
 
 
 @pytest.fixture
-def by_line(line: Line | None, database_url: str) -> str:
+def proxied_url(proxy: Proxy | None, database_url: str) -> str:
     """The URL of the database through the proxy, if there is one."""
-    return (
-        database_url if line is None else re.sub("host=[^&]+", f"host={line.folder}", database_url)
-    )
+    if proxy is None:
+        return database_url
+    return re.sub("host=[^&]+", f"host={proxy.folder}", database_url)

@@ -20,14 +20,14 @@ MAYBE = "may have been stored"
 
 @pytest.fixture
 def unfinished():
-    """Functions that are called, each once, when an answer is finished."""
+    """Functions to call, each once, at the end of a request."""
     return []
 
 
 @pytest.fixture
-def desk(another_app, by_line, unfinished):
+def desk(another_app, proxied_url, unfinished):
     """The application, which reaches its database through the proxy."""
-    with another_app(database_url=by_line) as app:
+    with another_app(database_url=proxied_url) as app:
 
         @app.after_request
         def finish(response):
@@ -46,7 +46,7 @@ def engine(desk):
 
 @pytest.fixture
 def prepare(desk, api_key, granted, sign_in, hidden, texts):
-    """Return a function that sends an application, by the API or by the form."""
+    """Return a function that sends an application through the API or the form."""
 
     def by(channel):
         browser = desk.test_client()
@@ -132,12 +132,12 @@ def test_failure_before_the_commit(prepare, channel, failing_statements, query, 
 @ON_POSTGRESQL
 @CHANNELS
 @pytest.mark.parametrize(("cut", "stored"), [("before", 0), ("after", 1)])
-def test_line_cut_at_the_commit(prepare, channel, line, cut, stored, query, caplog):
+def test_connection_lost_at_the_commit(prepare, channel, proxy, cut, stored, query, caplog):
     """The client cannot know whether the server has committed."""
     send = prepare(channel)
-    line.cut = cut
+    proxy.cut = cut
     answer = send()
-    line.cut = ""
+    proxy.cut = ""
     assert answer.status_code == 503
     check(answer, channel, says=MAYBE, unlike=NOT_STORED, caplog=caplog)
     assert "it may have been stored" in caplog.text
@@ -170,7 +170,7 @@ def test_write_that_fails_at_the_commit(prepare, channel, engine, query, caplog)
 def test_nothing_is_read_back_after_the_commit(
     prepare, channel, engine, failing_statements, query, granted, bundle
 ):
-    """Every statement after the commit would fail: the answer needs none."""
+    """The answer succeeds although every statement after the commit would fail."""
     send, committed = prepare(channel), []
     with (
         listening(engine, commit=committed.append),
@@ -202,8 +202,8 @@ def test_error_after_the_commit(prepare, channel, unfinished, query, caplog):
 
 
 @ON_POSTGRESQL
-def test_line_lost_when_the_answer_is_finished(app, desk, sign_in, query, unfinished):
-    """The session of a page that has only read ends on a connection that is gone."""
+def test_connection_lost_at_the_end_of_a_request(app, desk, sign_in, query, unfinished):
+    """The request of a page that only reads ends after the connection was closed."""
     browser = sign_in(desk.test_client())
     end_all = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

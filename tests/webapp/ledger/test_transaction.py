@@ -28,7 +28,7 @@ def test_unit_of_work_commits_all(app, add, names):
     with app.app_context():
         with unit_of_work() as transaction:
             numbers = [add(transaction, "one"), add(transaction, "two")]
-            assert names() == set()  # nobody else sees them yet
+            assert names() == set()  # not visible to other connections yet
         assert names() == {"one", "two"}
     assert numbers[0] < numbers[1]
 

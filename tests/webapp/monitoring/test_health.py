@@ -1,4 +1,4 @@
-"""The machine's questions."""
+"""Tests of webapp/monitoring/health.py."""
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -18,7 +18,7 @@ READY = {"database": True, "bundle": True, "secret": True}
 
 @pytest.fixture
 def without_bundle(app, config, tmp_path):
-    """Let the process have no bundle that may decide."""
+    """Configure a bundle that does not exist."""
     model.init_app(app, config.model_copy(update={"bundle": tmp_path / "nowhere"}))
 
 
@@ -53,7 +53,7 @@ def test_readyz_without_a_column(client, query):
 @ON_ONE
 @pytest.mark.parametrize("left", [0, 4096], ids=["nothing", "the first page"])
 def test_readyz_notices_a_damaged_file(client, config, query, left):
-    """The connection has the file's pages in memory."""
+    """The damage is noticed although the connection has cached the file's pages."""
     assert client.get("/readyz").json == READY
     query("PRAGMA wal_checkpoint(TRUNCATE)")
     file = config.instance / "loan_desk.db"
@@ -78,7 +78,7 @@ def test_readyz_notices_a_file_that_was_moved(client, config):
 
 @ON_ONE
 @pytest.mark.parametrize("content", ["", "x" * 64, None])
-def test_readyz_notices_that_the_secret_is_another(client, config, content):
+def test_readyz_notices_a_changed_secret(client, config, content):
     assert client.get("/readyz").json == READY
     file = config.instance / "secret_key"
     file.unlink() if content is None else file.write_text(content)
@@ -87,14 +87,14 @@ def test_readyz_notices_that_the_secret_is_another(client, config, content):
 
 
 @ON_ONE
-def test_readyz_with_a_secret_of_the_settings(app, another_app, config):
+def test_readyz_with_a_secret_in_the_settings(app, another_app, config):
     with another_app(secret_key="s" * 64) as desk:
         (config.instance / "secret_key").unlink()
         assert desk.test_client().get("/readyz").json == READY
 
 
 @ON_ONE
-def test_healthz_asks_nothing(app, client):
+def test_healthz_sends_no_query(app, client):
     statements = []
     with app.app_context():
         event.listen(db.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
@@ -144,9 +144,10 @@ def test_metrics_page_counts_probabilities(client, decide_all, applications, que
         f for f in text_string_to_metric_families(text) if f.name == "loan_decision_probability"
     ]
     labels = {"product": bundle.product.name, "model": bundle.version}
-    told = {s.labels["le"]: s.value for s in family.samples if labels.items() <= s.labels.items()}
+    samples = [s for s in family.samples if labels.items() <= s.labels.items()]
+    buckets = {s.labels["le"]: s.value for s in samples}
     probabilities = [p for (p,) in query("SELECT probability FROM decisions")]
     limits = [i / SCORE_BINS for i in range(1, SCORE_BINS)]
     expected = {str(limit): sum(p <= limit for p in probabilities) for limit in limits}
-    assert told == {**expected, "+Inf": len(applications)}
-    assert len(set(told.values())) > 5
+    assert buckets == {**expected, "+Inf": len(applications)}
+    assert len(set(buckets.values())) > 5

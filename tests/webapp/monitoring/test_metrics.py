@@ -1,4 +1,4 @@
-"""What /metrics says is so: with two workers, after a worker's death, with broken files."""
+"""Tests of /metrics: with two workers, after a worker was killed, and with damaged files."""
 
 import json
 import os
@@ -26,8 +26,8 @@ from webapp.database import sqlite_module
 
 ROOT = Path(__file__).parents[3]
 REQUESTS = "flask_http_request_total"
-MAX_INVENTED_SERIES = 10  # series
-MAX_SERIES = 400  # of all requests to every route, by whoever has not signed in
+MAX_INVENTED_SERIES = 10  # added by requests that no route accepts
+MAX_SERIES = 400  # after requests to every route by every method, without a sign-in
 COUNTED = "SELECT product, decision, channel, model, count(*) FROM decisions GROUP BY 1, 2, 3, 4"
 
 
@@ -46,7 +46,7 @@ def send(server, path, *, method="GET", key=None, body=None):
 
 
 class NotFollowing(urllib.request.HTTPRedirectHandler):
-    """Takes a redirect as an answer."""
+    """Returns a redirect instead of following it."""
 
     def redirect_request(self, *_):
         return None
@@ -87,7 +87,7 @@ def workers(server):
 
 
 def mixed(product, count):
-    """Requests of every kind that a client makes, with the status each must get."""
+    """Yield requests of several kinds, each with the status that it must get."""
     good = examples(product, count=count, seed=7)
     for i, application in enumerate(good):
         kind = i % 5
@@ -116,10 +116,10 @@ def test_metrics_agree_with_the_client_and_the_table(serve, database_url, produc
         table = in_the_table(server)
     assert [expected for expected, _, _ in done] == [status for _, status, _ in done]
     sent = Counter((method, str(status)) for _, status, method in done)
-    told = {
+    counted = {
         (s.labels["method"], s.labels["status"]): s.value for s in samples if s.name == REQUESTS
     }
-    assert {kind: told[kind] for kind in sent} == sent
+    assert {kind: counted[kind] for kind in sent} == sent
     assert sum(table.values()) == 80
     assert decisions(samples) == table
     value = {s.name: s.value for s in samples}
@@ -150,21 +150,21 @@ def test_metrics_equal_the_table_at_every_scrape_while_workers_are_killed(
                 scrapes += check_scrape(server)
             acknowledged += sum(f.result() == 201 for f in load)
             assert decisions(scrape(server)) == in_the_table(server)
-        assert scrapes > 8  # in the midst of the load
+        assert scrapes > 8  # during the load
         assert acknowledged <= sum(in_the_table(server).values())
         assert acknowledged > 80
 
 
 def check_scrape(server):
-    """Scrape while decisions are taken: every count lies between those before and after it."""
+    """Check that every count of a scrape lies between the counts before and after it."""
     before = in_the_table(server)
     try:
-        told = decisions(scrape(server))
+        scraped = decisions(scrape(server))
     except OSError:  # its worker was killed
         return False
     after = in_the_table(server)
-    assert all(before.get(kind, 0) <= count <= after[kind] for kind, count in told.items())
-    assert set(before) <= set(told)
+    assert all(before.get(kind, 0) <= count <= after[kind] for kind, count in scraped.items())
+    assert set(before) <= set(scraped)
     return True
 
 
@@ -182,8 +182,8 @@ def shared(start_server, tmp_path_factory):
         yield server
 
 
-def test_metrics_do_not_grow_with_what_a_client_invents(shared):
-    """Of what no route takes only the first request of a kind adds a series."""
+def test_metrics_do_not_grow_with_invented_paths_and_methods(shared):
+    """Of the requests that no route accepts, only the first of each kind adds a series."""
     scrape(shared)
     before = series(shared)
     with ThreadPoolExecutor(4) as pool:
@@ -207,7 +207,7 @@ def test_metrics_of_every_route_and_method_are_few(shared):
     assert len(series(shared)) <= MAX_SERIES
 
 
-def test_metrics_answer_with_a_broken_file(shared):
+def test_metrics_with_a_damaged_file(shared):
     file = Path(shared.environment["PROMETHEUS_MULTIPROC_DIR"]) / "counter_999999.db"
     for content in (b"", b"\x10\x00", b"\xff" * 5000):  # empty, cut short, rubbish
         file.write_bytes(content)
@@ -221,7 +221,7 @@ def test_metrics_answer_with_a_broken_file(shared):
 
 @pytest.fixture
 def small_disk(tmp_path, lack):
-    """A file system in memory that is soon full."""
+    """A small file system in memory."""
     folder = tmp_path / "small"
     folder.mkdir()
     as_root = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
@@ -234,7 +234,7 @@ def small_disk(tmp_path, lack):
     subprocess.run([*as_root, "umount", "--lazy", str(folder)], check=True)
 
 
-def test_full_metrics_folder_stops_nobody(serve, small_disk, until):
+def test_full_metrics_folder_ends_no_worker(serve, small_disk, until):
     settings = {"PROMETHEUS_MULTIPROC_DIR": str(small_disk), "workers": 1}
 
     def not_found():
@@ -263,13 +263,13 @@ def test_full_metrics_folder_stops_nobody(serve, small_disk, until):
 
 
 def test_metrics_file_that_cannot_grow_keeps_what_it_has(tmp_path):
-    """A limit on the size of files stands for a full disk."""
+    """A limit on the size of files simulates a full disk."""
     file = tmp_path / "counter_1.db"
     done = subprocess.run([sys.executable, "-c", GROWING, str(file)], cwd=ROOT, check=False)
     assert done.returncode == 0
-    found = {k: v for k, v, _, _ in MmapedDict.read_all_values_from_file(str(file))}
-    assert 1500 < len(found) < 2500
-    assert found["key 0"] == 7.0
+    values = {k: v for k, v, _, _ in MmapedDict.read_all_values_from_file(str(file))}
+    assert 1500 < len(values) < 2500
+    assert values["key 0"] == 7.0
 
 
 GROWING = """

@@ -98,7 +98,7 @@ def test_name_unknown_is_one_line(run):
 
 
 @ON_ONE
-def test_name_that_cannot_be(run):
+def test_invalid_name_is_one_line(run):
     for name in ("", " ", "x" * 65, "a\nb", "a\x00b", "a\u202eb"):
         for command in ("users", "api-keys"):
             code, lines, errors = run(command, "create", "--", name)
@@ -117,7 +117,7 @@ def test_api_keys_list_and_revoke(run):
 
 
 @ON_ONE
-def test_users_sign_in_by_the_name_they_were_given(run, app, sign_in):
+def test_users_sign_in_with_the_name_they_were_given(run, app, sign_in):
     for name in ("j.doe", "Jean-Paul O'Neil", "zoé", "zoe\u0301 d", "anna@bank.example", "7", "李"):
         code, lines, _ = run("users", "create", name)
         assert code == 0, name
@@ -139,7 +139,7 @@ def test_users_set_password(run, app, sign_in):
     sign_in(app.test_client(), "zoé", second)
 
 
-def test_prepare_says_the_first_password_once(config, sign_in):
+def test_prepare_prints_the_first_password_once(config, sign_in):
     app = create_app(config)
     code, lines, errors = invoked(app, "prepare")
     assert (code, errors) == (0, [])
@@ -153,7 +153,7 @@ def test_prepare_says_the_first_password_once(config, sign_in):
         db.engine.dispose()
 
 
-def test_database_not_prepared_is_one_line(config):
+def test_unprepared_database_is_one_line(config):
     app = create_app(config)
     for command in (
         ("users", "create", "clerk"),
@@ -169,7 +169,7 @@ def test_database_not_prepared_is_one_line(config):
         db.engine.dispose()
 
 
-def test_database_away_is_one_line(tmp_path):
+def test_unavailable_database_is_one_line(tmp_path):
     (tmp_path / "loan_desk.db").mkdir()
     for url in ("", "postgresql://user:secret@127.0.0.1:1/name"):
         app = create_app(Config(instance=tmp_path, database_url=url))
@@ -203,14 +203,14 @@ def test_prepare_without_space_is_one_line(tmp_path, full):
             preexec_fn=limit,
         )
     assert done.returncode == 1
-    words = {
+    errors = {
         "disk": "the database: disk I/O error",
         "output": "cannot write: No space left on device",
     }
-    assert done.stderr == f"Error: {words[full]}\n"
+    assert done.stderr == f"Error: {errors[full]}\n"
 
 
-def test_as_it_is_typed(tmp_path):
+def test_printed_command_can_be_run(tmp_path):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("LOAN_")}
     run = {
         "cwd": ROOT,

@@ -1,4 +1,4 @@
-"""How passwords are kept, with the parameters that are shipped."""
+"""Tests of stored passwords with the hash parameters of the shipped service."""
 
 import pytest
 from flask import Flask
@@ -29,7 +29,7 @@ def test_password_is_kept_as_a_costly_hash(shipped, query, sign_in):
 
 
 @ON_SQLITE
-def test_password_hashed_with_less_is_hashed_anew_at_sign_in(shipped, query, sign_in):
+def test_password_with_a_cheaper_hash_is_hashed_again_at_sign_in(shipped, query, sign_in):
     [(before,)] = query("SELECT password FROM users JOIN operators USING (id) WHERE name = 'clerk'")
     sign_in(shipped.test_client())
     [(after,)] = query("SELECT password FROM users JOIN operators USING (id) WHERE name = 'clerk'")

@@ -1,4 +1,4 @@
-"""Who gets in, and what the browser is told."""
+"""Tests of access control, sessions and security headers."""
 
 import re
 
@@ -25,7 +25,7 @@ def token(browser, path="/login"):
 
 
 def addresses(app):
-    """Every route with its methods and an address that it has."""
+    """Yield the endpoint of every route, one of its paths, and its methods."""
     for rule in app.url_map.iter_rules():
         converters = rule._converters
         values = {
@@ -83,7 +83,7 @@ def test_every_route_has_its_headers(app, signed_in):
         answer.close()
 
 
-def test_sign_in_leads_on(client):
+def test_sign_in_redirects_to_the_next_page(client):
     form = {**FORM, "csrf_token": token(client)}
     answer = client.post("/login", query_string={"next": "/decisions?before=9"}, data=form)
     assert answer.status_code == 302
@@ -92,7 +92,7 @@ def test_sign_in_leads_on(client):
 
 
 @ON_ONE
-def test_sign_in_wrong_tells_nothing(app, client, query_at, config):
+def test_failed_sign_ins_have_the_same_answer(app, client, query_at, config):
     def attempt(username, password):
         form = {"username": username, "password": password, "csrf_token": token(client)}
         answer = client.post("/login", data=form)
@@ -125,7 +125,7 @@ def test_sign_in_empty_or_hostile(client):
 
 
 @ON_ONE
-def test_sign_in_leads_nowhere_else(app):
+def test_sign_in_never_redirects_to_another_site(app):
     for there in (
         "//evil.example",
         "/\\evil.example",
@@ -143,7 +143,7 @@ def test_sign_in_leads_nowhere_else(app):
             browser = app.test_client()
             form = {**FORM, "csrf_token": token(browser), **asked.pop("data")}
             answer = browser.post("/login", data=form, **asked)
-            # As a browser reads it: a backslash is a slash, and white space is not there.
+            # As browsers parse it: a backslash is a slash, and white space is ignored.
             place = re.sub(r"\s", "", answer.location or "/").replace("\\", "/")
             assert not place.startswith("//"), (there, place)
             assert ":" not in place.partition("/")[0], (there, place)
@@ -169,7 +169,7 @@ def test_only_a_session_signs_in(app, client):
 
 
 @ON_ONE
-def test_sign_out_by_post_alone(signed_in):
+def test_sign_out_needs_post_and_a_token(signed_in):
     assert signed_in.get("/logout").status_code == 405
     assert signed_in.post("/logout").status_code == 400
     assert signed_in.get("/decisions").status_code == 200
@@ -199,7 +199,7 @@ def test_sign_out_ends_every_session_of_the_user(app, signed_in, sign_in, stolen
     assert stolen.get("/decisions").status_code == 302
 
 
-def test_session_of_before_a_deactivation_does_not_come_back(app, sign_in, stolen):
+def test_session_stays_ended_after_a_reactivation(app, sign_in, stolen):
     run = app.test_cli_runner()
     assert run.invoke(args=["users", "deactivate", "clerk"]).exit_code == 0
     assert stolen.get("/decisions").status_code == 302
@@ -218,7 +218,7 @@ def test_new_password_ends_sessions(app, signed_in):
 
 
 @ON_ONE
-def test_user_no_longer_active(signed_in, query_at, config):
+def test_session_of_an_inactive_user_ends(signed_in, query_at, config):
     query_at(config.instance, "UPDATE users SET active = 0")
     assert signed_in.get("/decisions").status_code == 302
 
@@ -234,7 +234,7 @@ def test_session_forged_or_of_another_key(app, client, sign_in, config):
 
 
 @pytest.mark.parametrize("https", ["yes", "no"])
-def test_cookies_are_kept_from_others(tmp_path, bundle, sign_in, https):
+def test_cookies_have_the_protecting_attributes(tmp_path, bundle, sign_in, https):
     config = Config(instance=tmp_path, bundle=bundle.directory, https=https == "yes")
     browser = create_app(config).test_client()
     base = "https://desk.example" if https == "yes" else "http://desk.example"

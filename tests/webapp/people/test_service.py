@@ -14,7 +14,7 @@ THREADS = 8
 
 @pytest.fixture
 def write(app):
-    """Do something in a unit of work of its own."""
+    """Call a function in a unit of work."""
 
     def act(function, *arguments, **more):
         with app.app_context(), unit_of_work() as transaction:

@@ -1,4 +1,4 @@
-"""What a sign-in refuses, what it says of that in the log, and what it leaves in the browser."""
+"""Tests of refused sign-ins, their log lines, and the cookies of a sign-in."""
 
 import logging
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -13,7 +13,7 @@ from webapp.people import sign_in as guard
 
 @pytest.fixture
 def sign_in(client):
-    """Try to sign in with these fields beside the token."""
+    """Try to sign in; keyword arguments replace fields of the form."""
 
     def attempt(path="/login", **fields):
         form = {"username": CLERK, "password": PASSWORD, "csrf_token": token(client, "/login")}
@@ -30,18 +30,18 @@ def test_sign_in_by_json_is_refused(client, body):
 
 
 def test_sign_in_with_a_nul_in_the_name_is_refused(sign_in):
-    """PostgreSQL takes no NUL in a text."""
+    """PostgreSQL refuses a NUL in a text."""
     assert sign_in(username="cl\0erk").status_code == 200
 
 
-def test_sign_in_over_long_password_is_refused(sign_in):
+def test_sign_in_with_a_too_long_password_is_refused(sign_in):
     assert sign_in(password="x" * (guard.MAX_PASSWORD + 1)).status_code == 400
     assert sign_in(password="x" * guard.MAX_PASSWORD).status_code == 200
     assert sign_in().status_code == 302
 
 
 @pytest.mark.parametrize("path", ["/login?next=http://[", "/login"])
-def test_sign_in_unreadable_address_to_go_on_to_is_refused(client, sign_in, path):
+def test_sign_in_with_an_invalid_next_url_is_refused(client, sign_in, path):
     assert sign_in(path, **({} if "?" in path else {"next": "http://["})).status_code == 400
     assert client.get("/applications/new").status_code == 302  # nobody has signed in
 
@@ -104,14 +104,14 @@ def test_sign_in_is_refused_at_once_while_another_waits(app, monkeypatch):
         assert waits.result() == 302
 
 
-def test_every_sign_in_gives_its_place_back(app, sign_in):
+def test_every_sign_in_releases_its_semaphores(app, sign_in):
     for number in range(guard.MAX_HASHES + 2):
         assert sign_in(password=f"wrong {number}").status_code == 200
     assert guard._hashing._value == guard.MAX_HASHES
     assert guard._admitted._value == guard.MAX_HASHES + guard.MAX_WAITING
 
 
-def test_https_is_demanded_for_a_year_where_it_is_used(client, app):
+def test_https_sends_strict_transport_security_for_a_year(client, app):
     assert "Strict-Transport-Security" not in client.get("/login").headers
     app.config["SESSION_COOKIE_SECURE"] = True
     header = client.get("/login").headers["Strict-Transport-Security"]

@@ -36,7 +36,7 @@ def start(forks):
 
 
 def error_line(done):
-    """Return the error, which must be one line beside gunicorn's own log lines."""
+    """Return the error, which must be the only line except gunicorn's INFO lines."""
     lines = [x for x in done.stderr.splitlines() if not re.match(r"\[.*\] \[INFO\]", x)]
     assert len(lines) == 1, done.stderr
     return lines[0]
@@ -97,18 +97,16 @@ def other_answers(directory):
 
 
 @pytest.mark.parametrize("harm", [changed_byte, other_answers])
-def test_start_stops_on_a_bundle_that_must_not_decide(start, copied, tmp_path, harm):
-    what = harm(copied)
+def test_start_stops_on_an_invalid_bundle(start, copied, tmp_path, harm):
+    message = harm(copied)
     done = start(tmp_path / "instance", copied)
     assert done.returncode == 2
-    assert what in error_line(done)
+    assert message in error_line(done)
     assert not list((tmp_path / "instance").glob("verified/*"))
     assert not list((tmp_path / "instance").glob("models/[!.]*"))
 
 
-def test_reload_keeps_what_is_served_when_the_new_bundle_must_not_decide(
-    serve, bundle, tmp_path, until
-):
+def test_reload_keeps_the_served_bundle_if_the_new_one_is_invalid(serve, bundle, tmp_path, until):
     """One worker is enough, because a reload replaces every worker."""
     place, log = tmp_path / "bundle", tmp_path / "gunicorn.log"
     shutil.copytree(bundle.directory, place)
@@ -135,11 +133,11 @@ def test_reload_keeps_what_is_served_when_the_new_bundle_must_not_decide(
     with serve(workers=1, LOAN_BUNDLE=str(place)) as server:
         for count, harm in enumerate(harms, start=1):
             renew()
-            what = harm(place)
+            message = harm(place)
             assert reload() == (bundle.version, f"{count}.0"), harm.__name__
             lines = [x for x in log.read_text().splitlines() if "[ERROR]" in x]
             assert len(lines) == count
-            assert what in lines[-1]
+            assert message in lines[-1]
         models = Path(server.environment["LOAN_INSTANCE"]) / "models"
         assert [path.name for path in models.glob("[!.]*")] == [bundle.version]
 
@@ -150,7 +148,7 @@ def test_reload_keeps_what_is_served_when_the_new_bundle_must_not_decide(
 
 
 def test_workers_start_and_reload_when_the_secret_is_damaged(serve, tmp_path, until):
-    """No worker reads it: a start, and a reload, read it once for all."""
+    """No worker reads the secret: the master reads it at the start and at a reload."""
     log = tmp_path / "gunicorn.log"
 
     def secret():
@@ -203,13 +201,13 @@ def children(server):
     return set(listed.split())
 
 
-def test_start_stops_on_a_setting_that_cannot_be_used(start, bundle, tmp_path):
+def test_start_stops_on_an_invalid_setting(start, bundle, tmp_path):
     done = start(tmp_path / "instance", bundle.directory, LOAN_THREADS="many")
     assert done.returncode == 2
     assert "LOAN_THREADS" in error_line(done)
 
 
-def test_start_stops_on_a_challenger_that_is_none(start, bundle, tmp_path):
+def test_start_stops_on_an_unknown_challenger(start, bundle, tmp_path):
     done = start(tmp_path / "instance", bundle.directory, LOAN_CHALLENGER="svc_linear")
     assert done.returncode == 2
     assert "svc_linear" in error_line(done)

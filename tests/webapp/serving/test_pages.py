@@ -1,4 +1,4 @@
-"""The model's card, as a page, as a file and in the API."""
+"""Tests of the model card as a page, as a file and in the API."""
 
 import json
 import re
@@ -105,8 +105,8 @@ def test_show_every_candidate(show, card, language, caption):
     rows = table(show(language), caption)
     assert len(rows) == len(card["candidates"]) == 2
     for row, candidate in zip(rows, card["candidates"], strict=True):
-        leads = candidate["name"] == card["champion"]
-        assert row[0] == candidate["label"][language] + (" (champion)" if leads else "")
+        mark = " (champion)" if candidate["name"] == card["champion"] else ""
+        assert row[0] == candidate["label"][language] + mark
         for cell, figure in zip(row[1:], FIGURES, strict=True):
             ends = (candidate[figure]["mean"], candidate[figure]["sd"])
             assert cell == " ± ".join(number(v, language, 3) for v in ends)
@@ -263,7 +263,7 @@ def test_api_card_unknown_version(client, api_key, bundle):
         assert answer.content_type == "application/problem+json"
 
 
-def test_api_card_of_a_model_kept_beside(restart, api_key, tmp_path, bundle, another_bundle, card):
+def test_api_card_of_a_past_model(restart, api_key, tmp_path, bundle, another_bundle, card):
     for name, one in (("old", bundle), ("new", another_bundle)):
         shutil.copytree(one.directory, tmp_path / name)
     desk = restart(tmp_path / "new")

@@ -92,7 +92,7 @@ def test_get_remembers_what_cannot_be_used(past, bundle, place, asked):
     assert len(asked) == 1
 
 
-def test_get_remembers_no_more_failures_than_it_may(past, asked):
+def test_get_remembers_a_limited_number_of_failures(past, asked):
     for number in (*range(MAX_FAILURES + 1), MAX_FAILURES, 0):
         with pytest.raises(VersionMissing):
             past.get(str(number))

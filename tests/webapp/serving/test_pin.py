@@ -63,7 +63,7 @@ def settings(config, place, monkeypatch):
 
 @pytest.fixture
 def verified(settings, bundle):
-    """The note that the bundle's known answers were computed here before."""
+    """The file that marks the bundle's known answers as verified in this instance."""
     note = settings.instance / "verified" / f"{bundle.digest}-{VERSION}"
     note.parent.mkdir(parents=True)
     note.touch()

@@ -186,7 +186,7 @@ def check_challenger_command(forks, server, key, applications):
     [number] = children(server)["challenger"]
     inherited = Path(f"/proc/{number}/environ").read_text().rstrip("\0").split("\0")
     environment = dict(x.split("=", 1) for x in inherited)
-    os.kill(number, signal.SIGSTOP)  # were it killed, it would be started again
+    os.kill(number, signal.SIGSTOP)  # not killed, because it would restart
     for application in applications:
         decide(server, key, application)
     command = ["-m", "flask", "--app", "webapp", "challenger", "run", "--once"]

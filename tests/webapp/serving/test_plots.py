@@ -6,7 +6,7 @@ import pytest
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def test_plot_is_sent_once_for_as_long_as_it_is_the_same(signed_in):
+def test_unchanged_plot_is_not_sent_again(signed_in):
     first = signed_in.get("/model/plots/roc.en.light.svg")
     assert first.headers["Cache-Control"] == "private, no-cache"
     assert first.headers["Content-Security-Policy"].startswith("default-src 'none'; ")
@@ -34,7 +34,7 @@ def test_plot_is_sent_once_for_as_long_as_it_is_the_same(signed_in):
         "",
     ],
 )
-def test_plot_of_another_name_is_not_there(signed_in, name):
+def test_plot_of_another_name_is_not_found(signed_in, name):
     answer = signed_in.get(f"/model/plots/{name}")
     assert (answer.status_code, answer.headers["Cache-Control"]) == (404, "no-store")
 
