@@ -87,8 +87,9 @@ def _check_address(server):
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
         except OSError as error:
-            other = f"LOAN_BIND={host}:{port % MAX_PORT + 1}"
-            _stop(f"LOAN_BIND: {host}:{port}: {error.strerror}. Choose another, such as {other}")
+            shown = f"[{host}]" if ":" in host else host
+            other = f"LOAN_BIND={shown}:{port % MAX_PORT + 1}"
+            _stop(f"LOAN_BIND: {shown}:{port}: {error.strerror}. Choose another, such as {other}")
 
 
 def on_starting(server):

@@ -185,7 +185,7 @@ class Config(BaseSettings):
         unknown = sorted(
             name
             for name, value in os.environ.items()
-            if name.startswith(PREFIX)
+            if name.upper().startswith(PREFIX)  # pydantic ignores the case
             and name not in known
             and not _INJECTED.fullmatch(f"{name}={value}")
         )

@@ -41,7 +41,7 @@ EXPLANATIONS = {
     ),
     HTTPStatus.INTERNAL_SERVER_ERROR: lazy_gettext("Something went wrong on our side."),
     HTTPStatus.SERVICE_UNAVAILABLE: lazy_gettext(
-        "Loan Desk cannot decide right now. Nothing was stored. Try again in a moment."
+        "Loan Desk is not available right now. Nothing was stored. Try again in a moment."
     ),
 }
 # For GET and HEAD, which store nothing.

@@ -121,6 +121,11 @@ def test_unknown_settings_are_named():
         read(LOAN_X="", LOAN_BUNDEL="x", HOME="/", LOAN_BIND=":1")
 
 
+def test_setting_in_lower_case_is_refused():
+    with pytest.raises(InvalidSetting, match=r"^loan_bundel, loan_workers: no such setting$"):
+        read(loan_workers="7", loan_bundel="x")
+
+
 def test_variables_that_kubernetes_or_a_link_injects_are_ignored():
     assert read(**INJECTED) == Config()
 

@@ -15,4 +15,5 @@ def show() -> str:
         comparisons=comparison.compare(),
         disagreements=comparison.latest_disagreements(),
         served=model.bundle,
+        running=model.challenger,
     )

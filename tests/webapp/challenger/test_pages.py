@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ml.evaluation.intervals import wilson
 from webapp.challenger.comparison import MAX_DISAGREEMENTS
 from webapp.challenger.worker import Challenger
+from webapp.serving.served import model
 
 NAME = "svc_rbf"
 COUNTED = (
@@ -58,6 +59,13 @@ def test_challenger_page_without_a_challenger(signed_in, client):
     assert "Aucun challenger n’est actif." in french
     client.delete_cookie("session")
     assert client.get("/model/challenger").status_code == 302
+
+
+def test_challenger_page_before_the_first_score(app, config, signed_in):
+    model.init_app(app, config.model_copy(update={"challenger": NAME}))
+    answer = signed_in.get("/model/challenger")
+    assert f"The challenger {NAME} has not scored any decision yet." in answer.text
+    assert "LOAN_CHALLENGER" not in answer.text
 
 
 def test_challenger_page_shows_the_agreement(

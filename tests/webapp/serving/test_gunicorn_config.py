@@ -49,14 +49,16 @@ def copied(bundle, tmp_path):
     return directory
 
 
-def test_port_in_use_stops_the_start_with_one_line(start, tmp_path, bundle):
-    with socket.create_server(("127.0.0.1", 0)) as other:
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_port_in_use_stops_the_start_with_one_line(start, tmp_path, bundle, host):
+    family = socket.AF_INET6 if "[" in host else socket.AF_INET
+    with socket.create_server((host.strip("[]"), 0), family=family) as other:
         port = other.getsockname()[1]
-        done = start(tmp_path, bundle.directory, LOAN_BIND=f"127.0.0.1:{port}")
+        done = start(tmp_path, bundle.directory, LOAN_BIND=f"{host}:{port}")
     assert done.returncode == 2
     assert error_line(done) == (
-        f"loan desk: LOAN_BIND: 127.0.0.1:{port}: Address already in use. "
-        f"Choose another, such as LOAN_BIND=127.0.0.1:{port + 1}"
+        f"loan desk: LOAN_BIND: {host}:{port}: Address already in use. "
+        f"Choose another, such as LOAN_BIND={host}:{port + 1}"
     )
 
 
