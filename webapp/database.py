@@ -6,10 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, FromClause, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 log = logging.getLogger(__name__)
 
@@ -73,16 +75,23 @@ def sqlite_journal() -> tuple[str, str]:
     return module.sqlite_version, "WAL" if wal else "TRUNCATE"
 
 
+Identity = tuple[int, int] | None  # a file's device and number; None where there is no file
+
+
 class _SqliteFile:
     """The file of a SQLite database, and its identity when the application started.
 
     A connection can still write to a file that was deleted or moved, and what it writes is lost.
-    So no transaction begins if the path leads to another file than at the start.
+    So no transaction begins if the path leads to another file than at the start, or to another
+    write-ahead log, which holds the newest rows, than the open connections use.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, journal: str) -> None:
         self._path = Path(path)
-        self._first = self._identity()
+        self._first = _identity(self._path)
+        self._log_files = [Path(f"{path}{end}") for end in ("-wal", "-shm") if journal == "WAL"]
+        self._log: dict[Path, Identity] = {}  # stays the same while a connection is open
+        self._connections: WeakSet[ConnectionPoolEntry] = WeakSet()
         for file in (path, f"{path}-wal", f"{path}-shm"):
             # Only the owner of a file can change its mode.
             with suppress(FileNotFoundError, PermissionError):
@@ -95,20 +104,32 @@ class _SqliteFile:
                 self._path.touch(mode=0o600)
             except OSError as error:
                 raise _operational_error(f"{self._path}: {error.strerror}") from error
-            self._first = self._identity()
+            self._first = _identity(self._path)
         self.check()
 
-    def check(self) -> None:
-        """Raise OperationalError if the path leads to another file than at the start."""
-        if self._identity() != self._first:
-            raise _operational_error(f"{self._path} was moved, deleted or replaced")
+    def opened(self, connection: ConnectionPoolEntry) -> None:
+        if not self._connections:
+            self._log = {file: _identity(file) for file in self._log_files}
+        self._connections.add(connection)
 
-    def _identity(self) -> tuple[int, int] | None:
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
+    def closed(self, connection: ConnectionPoolEntry) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._log = {}
+
+    def check(self) -> None:
+        """Raise OperationalError if a path leads to another file than the one that was opened."""
+        for file, identity in {self._path: self._first, **self._log}.items():
+            if _identity(file) != identity:
+                raise _operational_error(f"{file} was moved, deleted or replaced")
+
+
+def _identity(file: Path) -> Identity:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _operational_error(reason: str) -> OperationalError:
@@ -118,8 +139,8 @@ def _operational_error(reason: str) -> OperationalError:
 
 def prepare_sqlite(engine: Engine) -> None:
     """Configure every connection of an engine, and how its transactions begin."""
-    file = _SqliteFile(str(engine.url.database))
     version, journal = sqlite_journal()
+    file = _SqliteFile(str(engine.url.database), journal=journal)
     level = logging.DEBUG if journal == "WAL" else logging.INFO  # TRUNCATE is slower
     log.log(level, "SQLite %s, journal %s", version, journal)
 
@@ -128,12 +149,18 @@ def prepare_sqlite(engine: Engine) -> None:
         file.open()
 
     @event.listens_for(engine, "connect")
-    def configure(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's
+    def configure(connection: Any, entry: ConnectionPoolEntry) -> None:  # noqa: ANN401 - driver's
         connection.isolation_level = None  # the driver begins no transaction itself
         connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
         connection.execute(f"PRAGMA journal_mode={journal}")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()  # opens the log
+        file.opened(entry)
+
+    @event.listens_for(engine, "close")
+    def forget(_: object, record: ConnectionPoolEntry) -> None:
+        file.closed(record)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -14,6 +14,7 @@ from threading import Barrier
 import pytest
 from flask_migrate import upgrade
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from webapp import create_app
 from webapp.config import Config
@@ -125,6 +126,20 @@ def test_moved_or_replaced_sqlite_file_is_not_written_to(post, granted, config, 
     if not replaced:
         away.rename(file)
         assert post(granted).status_code == 201
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("end", ["-wal", "-shm"])
+def test_sqlite_log_taken_away_is_not_written_to(app, post, granted, config, end):
+    log, away = config.instance / f"loan_desk.db{end}", config.instance / "away"
+    assert post(granted).status_code == 201
+    log.rename(away)
+    assert post(granted).status_code == 503
+    with app.app_context(), db.engine.connect(), pytest.raises(OperationalError):
+        scalar_of("SELECT 1")  # by a second connection
+    assert not log.exists()  # no new one is made in its place
+    away.rename(log)
+    assert post(granted).status_code == 201
 
 
 def test_sqlite_files_are_accessible_only_to_their_owner(tmp_path, bundle):
