@@ -9,7 +9,7 @@ def create_app(config: Config | None = None) -> Flask:
     # Not at the top: gunicorn.conf.py imports webapp.config before it sets the metrics folder,
     # which prometheus_client looks for when it is imported.
     from webapp import blueprints, cli, errors, extensions, incoming, language, logs, slots  # noqa: PLC0415
-    from webapp.database import engine_options, prepare_sqlite  # noqa: PLC0415
+    from webapp.database import engine_options, prepare_postgresql, prepare_sqlite  # noqa: PLC0415
     from webapp.ledger import transaction  # noqa: PLC0415
     from webapp.metrics import metrics  # noqa: PLC0415
     from webapp.people import security  # noqa: PLC0415
@@ -42,9 +42,9 @@ def create_app(config: Config | None = None) -> Flask:
     slots.init_app(app, config.threads)
     extensions.db.init_app(app)
     transaction.init_app(app)
-    if config.database.startswith("sqlite"):
-        with app.app_context():
-            prepare_sqlite(extensions.db.engine)
+    prepare = prepare_sqlite if config.database.startswith("sqlite") else prepare_postgresql
+    with app.app_context():
+        prepare(extensions.db.engine)
     extensions.migrate.init_app(app, extensions.db, directory=str(ROOT / "migrations"))
     extensions.bootstrap.init_app(app)
     model.init_app(app, config, pin=pin)

@@ -52,6 +52,23 @@ def engine_options(url: str, *, threads: int) -> dict[str, Any]:
     }
 
 
+def prepare_postgresql(engine: Engine) -> None:
+    """Read a timestamp that Python cannot hold, such as infinity, as None: its row is damaged."""
+    from psycopg import DataError  # noqa: PLC0415 - not needed for SQLite
+    from psycopg.types.datetime import TimestamptzLoader  # noqa: PLC0415
+
+    class Loader(TimestamptzLoader):
+        def load(self, data: Any) -> Any:  # noqa: ANN401 - the driver's
+            try:
+                return super().load(data)
+            except DataError:
+                return None
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's
+        connection.adapters.register_loader("timestamptz", Loader)
+
+
 def insert_once(table: FromClause, *, dialect: str) -> Any:  # noqa: ANN401 - of either dialect
     """Return an INSERT that skips every row whose key exists already."""
     insert: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[dialect]

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
 
 from pydantic.dataclasses import dataclass as strict_dataclass
 from sqlalchemy import func, select, text
@@ -11,7 +10,7 @@ from ml.evaluation.intervals import wilson
 from webapp.challenger.tables import ChallengerCount, ChallengerScore
 from webapp.columns import DecisionValue, decision_value
 from webapp.decisions.damage import Damaged, read, readable
-from webapp.decisions.records import STRICT, Share
+from webapp.decisions.records import STRICT, Moment, Share
 from webapp.decisions.tables import DecisionRow
 from webapp.extensions import db
 from webapp.metrics import ScoresCounted
@@ -75,7 +74,7 @@ class Disagreement:
     """A decision that a challenger would have made differently."""
 
     id: int
-    created_at: datetime
+    created_at: Moment
     model_decision: DecisionValue
     probability: Share
     challenger: str

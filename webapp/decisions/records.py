@@ -1,9 +1,9 @@
 """Stored decisions and trials as immutable records, which refuse invalid values."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from ml.product.application import Application
@@ -12,6 +12,10 @@ from webapp.columns import DecisionValue
 
 STRICT = ConfigDict(strict=True)
 Share = Annotated[float, Field(ge=0, le=1)]
+# A moment can be shown in every time zone, and a measure in a few digits.
+_FIRST, _LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+Moment = Annotated[datetime, Field(gt=_FIRST, lt=_LAST)]
+Measure = Annotated[float, Field(gt=-1e12, lt=1e12, allow_inf_nan=False)]
 Channel = Literal["desk", "api"]
 
 
@@ -21,7 +25,7 @@ class _Reason(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     field: str
-    share: FiniteFloat
+    share: Measure
     principal: bool
     text: Text
 
@@ -40,7 +44,7 @@ class Contents:
     """The inputs of a decision, as entered and normalised, and its reasons; they can be erased."""
 
     inputs: Application
-    normalised: dict[str, FiniteFloat | list[int]]
+    normalised: dict[str, Measure | list[int]]
     reasons: StoredReasons | None
 
 
@@ -49,7 +53,7 @@ class Decision:
     """A decision as it is stored."""
 
     id: int
-    created_at: datetime
+    created_at: Moment
     operator: str  # its name
     channel: Channel
     product: str
@@ -76,7 +80,7 @@ class Trial:
     """A trial as it is stored; its inputs are None once they are erased."""
 
     id: int
-    created_at: datetime
+    created_at: Moment
     operator: str
     probability: Share
     model_decision: DecisionValue

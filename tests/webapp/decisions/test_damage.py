@@ -7,7 +7,9 @@ from webapp.decisions import search
 from webapp.decisions.damage import Damaged
 
 # Assignments by the damaged column; only SQLite stores values of another type than the column's.
+HUGE = '{"field": "age", "share": 1e308, "principal": true, "text": {"en": "a", "fr": "a"}}'
 ON_BOTH = {
+    "created_at": ["created_at = '9999-12-31 23:59:59.999999'"],
     "decision": ["decision = 'maybe'"],
     "model_decision": ["model_decision = 'x'"],
     "channel": ["channel = 'post'"],
@@ -21,8 +23,13 @@ ON_BOTH = {
         "inputs = '{\"loan_amount\": 1e400}'",
         "inputs = '{\"loan_amount\": [1]}'",
     ],
-    "normalised": ["normalised = '[7]'", "normalised = '{}'", 'normalised = \'{"age": "x"}\''],
-    "reasons": ["reasons = '{}'", "reasons = '[{}]'", "reasons = '[7]'"],
+    "normalised": [
+        "normalised = '[7]'",
+        "normalised = '{}'",
+        'normalised = \'{"age": "x"}\'',
+        "normalised = '{\"age\": 1e308}'",
+    ],
+    "reasons": ["reasons = '{}'", "reasons = '[{}]'", "reasons = '[7]'", f"reasons = '[{HUGE}]'"],
 }
 ON_SQLITE = {
     "created_at": ["created_at = 'x'", "created_at = 7", "created_at = ''"],
@@ -36,13 +43,18 @@ ON_SQLITE = {
     "normalised": ["normalised = ''", "normalised = 'NaN'"],
     "reasons": ["reasons = 'x'"],
 }
+ON_POSTGRESQL = {
+    "created_at": ["created_at = 'infinity'", "created_at = '0044-03-15 BC'"],
+    "novelty": ["novelty = 'NaN'"],
+}
 NOT_COMPUTED = ("created_at", "operator", "channel")  # columns that a replay only reads
 
 
 @pytest.fixture
 def damaged(decide_all, refused, tamper, config):
     """The numbers of decisions that were tampered with, each with its damaged column."""
-    kinds = ON_BOTH.items() if config.database_url else [*ON_BOTH.items(), *ON_SQLITE.items()]
+    more = ON_POSTGRESQL if config.database_url else ON_SQLITE
+    kinds = [*ON_BOTH.items(), *more.items()]
     cases = [(column, assignment) for column, some in kinds for assignment in some]
     numbers = decide_all([refused] * len(cases))
     for number, (_, assignment) in zip(numbers, cases, strict=True):
