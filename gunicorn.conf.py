@@ -22,7 +22,7 @@ from webapp.challenger.process import ChallengerProcess
 from webapp.config import MAX_PORT
 from webapp.database import sqlite_journal
 from webapp.failures import InvalidSetting
-from webapp.serving.pin import pin_at_reload, pin_at_start, read_settings
+from webapp.serving.pin import Pin, pin_at_reload, pin_at_start, read_settings
 
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 # The name of a prometheus_client file: the kind of metric, the mode of a gauge, and a process id.
@@ -136,13 +136,15 @@ def when_ready(server):
 
 def on_reload(server):
     """Pin the bundle that is there now, for the workers and the challenger that start next."""
+    before = Pin.from_environment()
     pin_at_reload(settings, server.log)
     try:
         _make_application()
     except Exception as error:  # raised, an error in a new template would end gunicorn
+        before.hand_over()  # the previous application serves that bundle
         unexpected = not isinstance(error, InvalidSetting)
-        message = "Still serving with the previous settings and templates: %s"
-        server.log.error(message, error, exc_info=unexpected)
+        message = "Still serving %s with the previous settings and templates: %s"
+        server.log.error(message, before.directory, error, exc_info=unexpected)
     gc.unfreeze()
     gc.collect()  # frees the previous application, which would otherwise stay frozen
     _share()

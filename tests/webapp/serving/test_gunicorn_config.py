@@ -149,9 +149,10 @@ def test_reload_keeps_the_served_bundle_if_the_new_one_is_invalid(serve, bundle,
         assert log.read_text().count("[ERROR]") == len(harms)
 
 
-def test_workers_start_and_reload_when_the_secret_is_damaged(serve, tmp_path, until):
+def test_workers_start_and_reload_when_the_secret_is_damaged(serve, bundle, tmp_path, until):
     """No worker reads the secret: the master reads it at the start and at a reload."""
-    log = tmp_path / "gunicorn.log"
+    place, log = tmp_path / "bundle", tmp_path / "gunicorn.log"
+    shutil.copytree(bundle.directory, place)
 
     def secret():
         try:
@@ -161,7 +162,7 @@ def test_workers_start_and_reload_when_the_secret_is_damaged(serve, tmp_path, un
                 return json.load(error)["secret"]
         return True
 
-    with serve(workers=1) as server:
+    with serve(workers=1, LOAN_BUNDLE=str(place)) as server:
         assert secret()
         (Path(server.environment["LOAN_INSTANCE"]) / "secret_key").write_text("short")
         [first] = children(server)
@@ -169,10 +170,14 @@ def test_workers_start_and_reload_when_the_secret_is_damaged(serve, tmp_path, un
         until(lambda: children(server) - {first})
         assert not secret()
         [second] = children(server)
+        manifest = json.loads((place / MANIFEST).read_text())
+        seal(place, manifest | {"trained_at": "2001-01-01T00:00:00+00:00"})
         server.process.send_signal(signal.SIGHUP)
         until(lambda: len(children(server)) == 1 and children(server) != {second})
         assert not secret()
         [line] = [x for x in log.read_text().splitlines() if "Still serving" in x]
+        # The new bundle is kept beside it, and decides nothing yet.
+        assert f"models/{bundle.version} with the settings and templates from before" in line
         assert "secret_key: shorter than" in line
 
 
