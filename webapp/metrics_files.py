@@ -32,6 +32,7 @@ class AllocatedFile(MmapedDict):
         self._fname = filename
         self._f: Any = None
         self._positions: dict[str, int] = {}
+        self._full = False
         if read_mode:
             super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]
 
@@ -55,8 +56,11 @@ class AllocatedFile(MmapedDict):
             if self._used + len(key.encode()) + ENTRY_BYTES > self._capacity:
                 _allocate(self._fname, 2 * self._capacity)
         except OSError as error:
-            log.warning("metrics are not written: %s: %s", self._fname, error.strerror)
+            if not self._full:  # once, and not at every request
+                log.warning("metrics are not written: %s: %s", self._fname, error.strerror)
+            self._full = True
             return False
+        self._full = False
         return True
 
 

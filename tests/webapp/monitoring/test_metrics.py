@@ -234,7 +234,7 @@ def small_disk(tmp_path, lack):
     subprocess.run([*as_root, "umount", "--lazy", str(folder)], check=True)
 
 
-def test_full_metrics_folder_ends_no_worker(serve, small_disk, until):
+def test_full_metrics_folder_ends_no_worker(serve, small_disk, tmp_path, until):
     settings = {"PROMETHEUS_MULTIPROC_DIR": str(small_disk), "workers": 1}
 
     def not_found():
@@ -260,6 +260,9 @@ def test_full_metrics_folder_ends_no_worker(serve, small_disk, until):
         assert send(server, "/nothing") == 404
         assert not_found() == 4
         assert workers(server) == [second]
+    told = re.findall("metrics are not written: .*", (tmp_path / "gunicorn.log").read_text())
+    assert told
+    assert len(told) == len(set(told))  # a file is named once, and not at every request
 
 
 def test_metrics_file_that_cannot_grow_keeps_what_it_has(tmp_path):
