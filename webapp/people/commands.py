@@ -43,7 +43,7 @@ def create_user(name: str) -> None:
     password, hashed = _new_password()
     with clear_errors(), unit_of_work() as transaction:
         service.create_user(transaction, name, password_hash=hashed)
-    click.echo(password)
+    _print(password)
 
 
 @users.command("set-password")
@@ -56,7 +56,7 @@ def set_password(name: str) -> None:
     password, hashed = _new_password()
     with clear_errors(), unit_of_work() as transaction:
         service.set_password(transaction, name, password_hash=hashed)
-    click.echo(password)
+    _print(password)
 
 
 @users.command("deactivate")
@@ -85,7 +85,7 @@ def create_api_key(name: str) -> None:
     name = _checked(name)
     with clear_errors(), unit_of_work() as transaction:
         key = keys.create_api_key(transaction, name)
-    click.echo(key)
+    _print(key)
 
 
 @api_keys.command("revoke")
@@ -103,7 +103,12 @@ def list_api_keys() -> None:
         listed = keys.list_api_keys()
     for key in listed:
         state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "in use"
-        click.echo(f"{key.name}\tcreated {key.created_at:%Y-%m-%d}\t{state}")
+        _print(f"{key.name}\tcreated {key.created_at:%Y-%m-%d}\t{state}")
+
+
+def _print(line: str) -> None:
+    with clear_errors():
+        click.echo(line)
 
 
 def _new_password() -> tuple[str, str]:

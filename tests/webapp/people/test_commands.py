@@ -5,10 +5,12 @@ import re
 import resource
 import subprocess
 import sys
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 import click
 import pytest
+from flask.cli import ScriptInfo
 
 from webapp import create_app
 from webapp.config import Config
@@ -208,6 +210,19 @@ def test_prepare_without_space_is_one_line(tmp_path, full):
         "output": "cannot write: No space left on device",
     }
     assert done.stderr == f"Error: {errors[full]}\n"
+
+
+@ON_ONE
+@pytest.mark.parametrize(
+    "command", ["users create a", "users set-password clerk", "api-keys create a", "api-keys list"]
+)
+def test_secret_that_cannot_be_printed_is_one_line(run, app, command):
+    run("api-keys", "create", "core-banking")
+    script, refused = ScriptInfo(create_app=lambda: app), pytest.raises(click.ClickException)
+    # What was not written is tried again when the file is closed: an OSError.
+    with suppress(OSError), open("/dev/full", "w") as full, redirect_stdout(full), refused as told:
+        app.cli.main(command.split(), obj=script, standalone_mode=False)
+    assert told.value.message == "cannot write: No space left on device"
 
 
 def test_printed_command_can_be_run(tmp_path):
