@@ -96,7 +96,10 @@ def on_starting(server):
     """Empty the metrics folder, and pin the bundle; an invalid bundle stops the start."""
     _check_address(server)
     folder = Path(os.environ[METRICS])
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _stop(f"{METRICS}: {folder}: {error.strerror}")
     for file in folder.glob("*.db"):
         if WRITTEN.fullmatch(file.name):  # the folder may hold other files, such as a database
             file.unlink()

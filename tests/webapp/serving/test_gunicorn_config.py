@@ -214,6 +214,14 @@ def test_start_stops_on_an_invalid_setting(start, bundle, tmp_path):
     assert "LOAN_THREADS" in error_line(done)
 
 
+def test_start_stops_if_the_metrics_folder_cannot_be_created(start, bundle, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    done = start(tmp_path / "instance", bundle.directory, PROMETHEUS_MULTIPROC_DIR=str(file))
+    assert done.returncode == 2
+    assert error_line(done) == f"loan desk: PROMETHEUS_MULTIPROC_DIR: {file}: File exists"
+
+
 def test_start_stops_on_an_unknown_challenger(start, bundle, tmp_path):
     done = start(tmp_path / "instance", bundle.directory, LOAN_CHALLENGER="svc_linear")
     assert done.returncode == 2
