@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -168,6 +169,8 @@ def prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, entry: ConnectionPoolEntry) -> None:  # noqa: ANN401 - driver's
         connection.isolation_level = None  # the driver begins no transaction itself
+        # SQLite stores bytes that are not UTF-8; they must not prevent other rows from being read.
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
         connection.execute(f"PRAGMA journal_mode={journal}")
         connection.execute("PRAGMA synchronous=FULL")

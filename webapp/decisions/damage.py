@@ -1,5 +1,6 @@
 """Finds stored values of decisions and trials that the service cannot have written."""
 
+import json
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -37,7 +38,10 @@ class _Readable(TypeDecorator[Any]):
 
         def process_or_mark(value: Any) -> Any:  # noqa: ANN401
             try:
-                return process(value) if process else value
+                result = process(value) if process else value
+                if isinstance(result, dict | list):  # of JSON, which may hold a lone surrogate
+                    json.dumps(result, ensure_ascii=False).encode()
+                return result
             except (ValueError, TypeError, RecursionError):
                 return _Readable
 

@@ -8,6 +8,7 @@ from webapp.decisions.damage import Damaged
 
 # Assignments by the damaged column; only SQLite stores values of another type than the column's.
 HUGE = '{"field": "age", "share": 1e308, "principal": true, "text": {"en": "a", "fr": "a"}}'
+SURROGATE = '{"field": "age", "share": 1, "principal": true, "text": {"en": "\\ud800", "fr": "a"}}'
 ON_BOTH = {
     "created_at": ["created_at = '9999-12-31 23:59:59.999999'"],
     "decision": ["decision = 'maybe'"],
@@ -33,6 +34,7 @@ ON_BOTH = {
 }
 ON_SQLITE = {
     "created_at": ["created_at = 'x'", "created_at = 7", "created_at = ''"],
+    "channel": ["channel = CAST(x'ff' AS TEXT)"],  # no UTF-8
     "operator": ["operator_id = 4711"],
     "probability": ["probability = 'x'"],
     "threshold": ["threshold = 'x'"],
@@ -41,7 +43,7 @@ ON_SQLITE = {
     "model": ["model = x'00'"],
     "inputs": ["inputs = '{'", "inputs = 7", "inputs = x'00'", f"inputs = '{'[' * 100_000}'"],
     "normalised": ["normalised = ''", "normalised = 'NaN'"],
-    "reasons": ["reasons = 'x'"],
+    "reasons": ["reasons = 'x'", f"reasons = '[{SURROGATE}]'"],
 }
 ON_POSTGRESQL = {
     "created_at": ["created_at = 'infinity'", "created_at = '0044-03-15 BC'"],
