@@ -68,17 +68,17 @@ def own_postgresql() -> Iterator[Any]:
 
 
 @pytest.fixture
-def database(own_postgresql: Any) -> Iterator[Database]:
-    """The empty database that compose's first start makes, by the same script."""
+def database(own_postgresql: Any, compose: Json) -> Iterator[Database]:
+    """The empty database that compose's first start makes, by the same scripts."""
     administrator = own_postgresql.get_uri()
-    script = ROOT / "postgresql/roles.sql"
+    mounted = [v.split(":") for v in compose["services"]["db"]["volumes"]]
+    scripts = sorted(ROOT / source for source, target, *_ in mounted if target.endswith(".sql"))
     subprocess.run(
         [
             own_postgresql.bin_path / "psql",
             "--no-psqlrc",
             "--quiet",
-            "--file",
-            script,
+            *(f"--file={script}" for script in scripts),
             administrator,
         ],
         env={
