@@ -177,7 +177,7 @@ def test_workers_start_and_reload_when_the_secret_is_damaged(serve, bundle, tmp_
         assert not secret()
         [line] = [x for x in log.read_text().splitlines() if "Still serving" in x]
         # The new bundle is kept beside it, and decides nothing yet.
-        assert f"models/{bundle.version} with the settings and templates from before" in line
+        assert f"models/{bundle.version} with the previous settings and templates" in line
         assert "secret_key: shorter than" in line
 
 
