@@ -9,13 +9,14 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder, SplineTransformer, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from ml.bundle.facts import Setting
 from ml.product.definition import Product
 from ml.product.texts import Text
 from ml.training.monotone import Loss, MonotoneLinear
+from ml.training.splines import Splines
 
 SVC_KERNELS = ("svc_rbf", "svc_linear")
 UNBOUND = "_unbound"  # ends the name of a candidate without the product's directions
@@ -76,9 +77,7 @@ def preparation(product: Product, *, splines: bool) -> ColumnTransformer:
     absent = [f.name for f in product.inputs if f.kind != "choice" and f.optional]
     choices = [f for f in product.inputs if f.kind == "choice"]
     normalised = [("impute", SimpleImputer(strategy="median")), ("scale", StandardScaler())]
-    spline = SplineTransformer(
-        knots="quantile", degree=2, extrapolation="constant", include_bias=False
-    )
+    spline = Splines(knots="quantile", degree=2, extrapolation="constant", include_bias=False)
     words = OneHotEncoder(
         categories=[[c.value for c in f.choices] for f in choices],
         handle_unknown="ignore",

@@ -98,7 +98,7 @@ def _choices(parts: dict[str, Any]) -> list[tuple[str, list[str], str | None]]:
 
 
 def _curves(
-    spline: Any,  # noqa: ANN401 - a fitted SplineTransformer, which scikit-learn does not type
+    spline: Any,  # noqa: ANN401 - fitted `ml.training.splines.Splines`, whose base is untyped
     coefficients: np.ndarray,
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
     """Return each number's share of the margin as a piecewise polynomial, and the other weights.
@@ -111,8 +111,11 @@ def _curves(
         count = basis.c.shape[1] - 1  # the last spline of each number is left out of the model
         weights = np.append(coefficients[at : at + count], 0.0)
         at += count
-        curve = BSpline(basis.t, weights, degree)
         breaks = np.unique(basis.t[degree:-degree])
+        if breaks.size == 1:  # a constant number, which adds nothing to the margin
+            curves.append((np.append(breaks, breaks + 1), np.zeros((degree + 1, 1))))
+            continue
+        curve = BSpline(basis.t, weights, degree)
         orders = range(degree, -1, -1)
         pieces = np.array([curve(breaks[:-1], nu=k) / math.factorial(k) for k in orders])
         curves.append((breaks, pieces))

@@ -93,7 +93,6 @@ class MonotoneLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         penalised = sums[:-1]  # all but the intercept
         steps = self._minimise((columns @ sums) * sides[:, None], penalised.T @ penalised, bounded)
         coefficients = whole.T @ (sums @ steps)
-        coefficients[self._beyond(X)] = 0.0
         self.coef_, self.intercept_ = coefficients[None, :-1], coefficients[-1:]
         return self
 
@@ -124,17 +123,6 @@ class MonotoneLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         """
         predicted: np.ndarray = self.classes_[(self.decision_function(X) > 0).astype(int)]
         return predicted
-
-    def _beyond(self, X: np.ndarray) -> np.ndarray:  # noqa: N803 - scikit-learn's name
-        """Return the splines next to each number's last that no row reaches.
-
-        Where the largest value is so frequent that several knots lie on it, these splines are all
-        that leads up to it, and must end where the last one is.
-        """
-        splines = X[:, : X.shape[1] - self.others]
-        parts = np.split((splines != 0).any(axis=0), max(len(self.directions), 1))
-        reached = [np.maximum.accumulate(part[::-1])[::-1] for part in parts]
-        return np.flatnonzero(~np.concatenate(reached))
 
     def _whole(self, columns: int) -> np.ndarray:
         """Return the matrix that adds each number's last spline, which is 1 less its others."""

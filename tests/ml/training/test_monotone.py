@@ -116,17 +116,3 @@ def test_fit_lets_no_missing_value_count_more_than_the_worst(data, loss, directi
         gains[absent] = model.decision_function(silent)[0] - worst
     assert gains[()] > 0.5
     assert gains[(0, 1),] <= 1e-9
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_fit_of_a_largest_value_on_which_several_knots_lie(data, loss):
-    """The curve leads up to the value at the end without a jump, as the exported pieces do."""
-    numbers, flag, good = data
-    often = numbers.copy()
-    often[:, 0] = np.where(often[:, 0] > -0.5, 2.0, np.minimum(often[:, 0].round(), -1))
-    seen, spline = columns(often, flag)
-    for directions in ((None, None), ("up", None), ("down", None)):
-        model = MonotoneLinear(loss, directions=directions, others=1).fit(seen, good)
-        ends = np.array([[2.0 - 1e-9, 0], [2.0, 0]])
-        before, at = model.decision_function(np.column_stack([spline.transform(ends), [0, 0]]))
-        assert at == pytest.approx(before, abs=1e-6)
