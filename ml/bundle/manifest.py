@@ -22,7 +22,7 @@ BACKGROUND = "background.json"
 NOVELTY = "novelty.npz"
 CARD = "card.json"
 _FILES = (CHAMPION, ARRAYS, PRODUCT, BACKGROUND, NOVELTY, CARD)
-FORMAT = 6  # of the folder; a new one for whatever an older reader would take for something else
+FORMAT = 7  # of the folder; a new one for whatever an older reader would take for something else
 _SEGMENT = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
 FileName = Annotated[str, StringConstraints(pattern=f"^{_SEGMENT}(/{_SEGMENT})*$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}-[0-9a-f]{8}$")]

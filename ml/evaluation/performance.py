@@ -143,14 +143,10 @@ def judged(good: np.ndarray, probability: np.ndarray, *, threshold: float) -> Ju
     """
     n = len(good)
     if not n:
-        return Judged(n=0, accuracy=None, brier=None)
+        return Judged(n=0, accuracy=None)
     right = int(((probability >= threshold) == good).sum())
     low, high = wilson(right, total=n)
-    return Judged(
-        n=n,
-        accuracy=Estimate(value=right / n, low=low, high=high),
-        brier=float(np.mean((probability - good) ** 2)),
-    )
+    return Judged(n=n, accuracy=Estimate(value=right / n, low=low, high=high))
 
 
 def evidence(

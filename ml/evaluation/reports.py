@@ -224,11 +224,10 @@ class Stability(Fact):
 
 
 class Judged(Fact):
-    """How well rows are decided; None for figures of no rows."""
+    """The accuracy of the decisions on some rows; None if there are no rows."""
 
     n: Count
     accuracy: Estimate | None
-    brier: float | None
 
 
 class NoveltyWorth(Fact):

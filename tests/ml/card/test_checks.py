@@ -51,7 +51,7 @@ def test_checks_list_each_optional_answer_and_warn_above_the_limit(card, granted
     )
     assert ("more than 5.0%: make the field required" in said) is warns
     [french] = changed(card, "fr", omissions=(omission,))
-    assert french.startswith("Dettes sans réponse : sur les 100 lignes refusées")
+    assert french.startswith("Dettes sans réponse\u00a0: sur les 100 lignes refusées")
     assert ("C’est plus de 5,0\u202f%" in french or "C’est plus de 5,0\u00a0%" in french) is warns
 
 
@@ -108,8 +108,8 @@ def test_checks_say_on_how_many_rows_settings_were_chosen(card):
 )
 def test_checks_say_what_the_mark_is_worth(card, right, says):
     accuracy = Estimate(value=right, low=right - 0.1, high=right + 0.1)
-    others = Judged(n=900, accuracy=Estimate(value=0.8, low=0.76, high=0.83), brier=0.1)
-    worth = NoveltyWorth(marked=Judged(n=100, accuracy=accuracy, brier=0.2), others=others)
+    others = Judged(n=900, accuracy=Estimate(value=0.8, low=0.76, high=0.83))
+    worth = NoveltyWorth(marked=Judged(n=100, accuracy=accuracy), others=others)
     [said] = changed(card, novelty=worth)
     assert said.startswith("Unusual applications: 100 of 1,000 training rows are marked so.")
     assert says in said
@@ -117,7 +117,7 @@ def test_checks_say_what_the_mark_is_worth(card, right, says):
 
 
 def test_checks_of_a_model_whose_reasons_were_not_measured_and_that_marks_nothing(card):
-    nothing = Judged(n=0, accuracy=None, brier=None)
+    nothing = Judged(n=0, accuracy=None)
     worth = NoveltyWorth(marked=nothing, others=card.novelty.others)
     unmeasured, unmarked = changed(card, stability=None, novelty=worth)
     assert "refuses none of the rows that it was trained on" in unmeasured
