@@ -58,8 +58,8 @@ DESCRIPTIONS = {
         en="ROC-AUC lost when a field’s values are shuffled among unseen applications, with one "
         "standard deviation either way. Largest: “{first}”, {most}. Smallest: “{last}”, {lowest}.",
         fr="AUC perdue quand les valeurs d’un champ sont mélangées entre des demandes inédites, à "
-        "un écart type près. La plus grande : «\u202f{first}\u202f», {most}. La plus petite : "
-        "«\u202f{last}\u202f», {lowest}.",
+        "un écart type près. La plus grande : « {first} », {most}. La plus petite : "
+        "« {last} », {lowest}.",
     ),
 }
 REFUSES = Text(

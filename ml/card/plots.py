@@ -54,7 +54,7 @@ STYLE: dict[str, Any] = {
 LABELS = {
     "model": Text(en="Model", fr="Modèle"),
     "used": Text(en="Threshold in use", fr="Seuil appliqué"),
-    "bin": Text(en="Model, 95% interval", fr="Modèle, intervalle à 95\u00a0%"),
+    "bin": Text(en="Model, 95% interval", fr="Modèle, intervalle à 95 %"),
     "calibrated": Text(en="Perfect calibration", fr="Calibration parfaite"),
     "predicted": Text(en="Mean predicted probability", fr="Probabilité moyenne prédite"),
     "found": Text(en="Share found good", fr="Part de bons prêts constatée"),

@@ -32,7 +32,7 @@ MESSAGES = {
     ),
     "at_most": Text(
         en="Must not be more than “{other}”.",
-        fr="Ne doit pas dépasser «\u202f{other}\u202f».",
+        fr="Ne doit pas dépasser « {other} ».",
     ),
     "choice": Text(en="Choose one of: {choices}.", fr="Choisissez parmi : {choices}."),
     "flag": Text(en="Answer 1 for yes or 0 for no.", fr="Répondez 1 pour oui ou 0 pour non."),

@@ -1,26 +1,34 @@
-"""Words for people, in every language the desk speaks, and how a product words its reasons."""
+"""Texts in English and French, and the sentences that name the reasons of a decision."""
 
+import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 Case = Literal["high", "low", "yes", "no", "value", "missing"]
+BREAKABLE = re.compile(r" (?=[:;!?»%])|(?<=«) ")  # the spaces that French does not break a line at
 
 
 class Stated(BaseModel):
-    """A part of a product's file: it holds what it names and nothing else."""
+    """A part of a product's file; it is frozen and refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Text(Stated):
-    """Words for people, in every language the desk speaks."""
+    """A text in English and French."""
 
     en: str
     fr: str
 
+    @field_validator("fr")
+    @classmethod
+    def _keep_signs_on_their_line(cls, text: str) -> str:
+        """Put a no-break space before a French double sign and within quotation marks."""
+        return BREAKABLE.sub("\u00a0", text)
+
     def in_language(self, language: str) -> str:
-        """Return the words in a language.
+        """Return the text in one language.
 
         Parameters
         ----------
@@ -39,41 +47,41 @@ LANGUAGES = tuple(Text.model_fields)
 
 
 class Wording(Stated):
-    """How a field's part in a decision is said, for each thing that may be so of its value.
+    """The sentences that name a field or a ratio as a reason, one for each case of its value.
 
-    A field without a wording of its own is said by the plain patterns below.
+    A case without a sentence of its own uses the pattern in `PLAIN`. ``{label}`` in a sentence is
+    replaced by the label of the field or ratio.
     """
 
-    high: Text | None = None  # of a number, or of a ratio
+    high: Text | None = None  # of a number or a ratio
     low: Text | None = None
     yes: Text | None = None  # of a flag
     no: Text | None = None
-    value: Text | None = None  # of a choice; {choice} stands for the answer's label
+    value: Text | None = None  # of a choice; {choice} is replaced by the label of the answer
     missing: Text | None = None
 
     def say(self, case: Case, *, label: Text, choice: Text | None = None) -> Text:
-        """Say what is so of a field's value.
+        """Return the sentence that names a field or a ratio as a reason.
 
         Parameters
         ----------
         case : {"high", "low", "yes", "no", "value", "missing"}
         label : Text
-            The field's.
+            The label of the field or ratio.
         choice : Text, optional
-            The answer's label, of a choice.
+            The label of the answer, for a choice field.
 
         Returns
         -------
         Text
-            Never the field's bare name.
         """
         pattern = getattr(self, case) or PLAIN[case]
 
-        def said(language: str) -> str:
-            words = pattern.in_language(language).replace("{label}", label.in_language(language))
-            return words.replace("{choice}", choice.in_language(language) if choice else "")
+        def fill(language: str) -> str:
+            text = pattern.in_language(language).replace("{label}", label.in_language(language))
+            return text.replace("{choice}", choice.in_language(language) if choice else "")
 
-        return Text(**{language: said(language) for language in LANGUAGES})
+        return Text(**{language: fill(language) for language in LANGUAGES})
 
 
 PLAIN: dict[str, Text] = {
@@ -84,10 +92,10 @@ PLAIN: dict[str, Text] = {
     "value": Text(en="{label}: {choice}", fr="{label} : {choice}"),
     "missing": Text(en="{label} is missing", fr="{label} : valeur manquante"),
 }
-# What is put behind the words for a missing answer that speaks for granting: what the model does
-# not know is then named with what the model takes it for.
+# The sentence of a missing answer that counts in favour of granting: without the value that the
+# model used instead, a reader could not see why a missing answer helps.
 COUNTED = Text(en="{text} (counted as {value})", fr="{text} (valeur retenue : {value})")
-CASES: dict[str, tuple[Case, ...]] = {  # of each kind of field
+CASES: dict[str, tuple[Case, ...]] = {  # of each kind of field, beside "missing"
     "integer": ("high", "low"),
     "flag": ("yes", "no"),
     "choice": ("value",),

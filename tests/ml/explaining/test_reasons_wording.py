@@ -163,7 +163,7 @@ def test_explain_says_what_is_missing_and_what_it_counts_as(case, product_name, 
             missing = field.reasons.say("missing", label=field.label)
             if reason.share > 0 and value is None:
                 assert reason.text.en.startswith(f"{missing.en} (counted as ")
-                assert reason.text.fr.startswith(f"{missing.fr} (valeur retenue : ")
+                assert reason.text.fr.startswith(f"{missing.fr} (valeur retenue\u00a0: ")
             else:
                 assert reason.text == missing
 
@@ -183,7 +183,8 @@ def test_explain_never_gives_a_missing_answer_for_granting_without_a_note(case):
     counted = {name: this.scorer.counted_as(name) for name in noted}
     assert noted["credit_history_meets_guidelines"] == (
         "Credit history meets guidelines is missing (counted as yes)",
-        "Historique de crédit conforme aux règles : valeur manquante (valeur retenue : oui)",
+        "Historique de crédit conforme aux règles\u00a0: "
+        "valeur manquante (valeur retenue\u00a0: oui)",
     )
     home = next(
         c.label

@@ -34,6 +34,24 @@ def test_text_in_too_few_or_too_many_languages(words):
         Text(**words)
 
 
+@pytest.mark.parametrize("sign", [":", ";", "!", "?", "»", "%"])
+def test_text_in_french_breaks_no_line_before_a_double_sign(sign):
+    text = Text(en=f"Before {sign} after", fr=f"Avant {sign} après")
+    assert text.fr == f"Avant\u00a0{sign} après"
+    assert text.en == f"Before {sign} after"
+
+
+def test_text_in_french_breaks_no_line_within_quotation_marks():
+    text = Text(en="“a”", fr="Ni « a b » ni «{first}» ni «\u202fc\u202f», {a:,}")
+    assert text.fr == "Ni «\u00a0a b\u00a0» ni «{first}» ni «\u202fc\u202f», {a:,}"
+    assert Text.model_validate_json(text.model_dump_json()) == text
+
+
+def test_say_in_french_breaks_no_line_before_a_colon():
+    for case in PLAIN:
+        assert " :" not in Wording().say(case, label=LABEL, choice=CHOICE).fr
+
+
 def test_text_cannot_be_changed():
     with pytest.raises(ValidationError):
         LABEL.en = "other"
@@ -65,9 +83,10 @@ def test_say_with_a_wording_of_its_own():
     assert wording.say("high", label=LABEL) == wording.high
     assert wording.say("low", label=LABEL).en == "Loan amount is low"
     text = wording.say("value", label=LABEL, choice=CHOICE)
-    assert (text.en, text.fr) == ("Home: Owner", "Logement : Propriétaire")
+    assert (text.en, text.fr) == ("Home: Owner", "Logement\u00a0: Propriétaire")
     text = wording.say("missing", label=LABEL)
-    assert (text.en, text.fr) == ("No answer on Loan amount", "Sans réponse : Montant du prêt")
+    assert text.en == "No answer on Loan amount"
+    assert text.fr == "Sans réponse\u00a0: Montant du prêt"
 
 
 def test_wording_of_a_case_that_there_is_not():
