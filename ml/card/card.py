@@ -1,4 +1,4 @@
-"""The model card: all that is known of a model, on one page."""
+"""Builds the model card: the facts about a model, its performance and its checks."""
 
 from ml.bundle.facts import (
     CandidateRow,
@@ -12,11 +12,11 @@ from ml.bundle.facts import (
 )
 from ml.bundle.manifest import CARD, understood
 from ml.bundle.reader import Bundle
+from ml.evaluation.fairness_reports import FairnessReport
 from ml.evaluation.reports import (
     Bound,
     Curve,
     Evidence,
-    FairnessReport,
     Figures,
     Importance,
     NoveltyWorth,
@@ -34,26 +34,30 @@ FIGURES = {  # by the names of `ml.bundle.facts.Metrics`
     "brier": Text(en="Brier score", fr="Score de Brier"),
 }
 POOLED = Text(
-    en="All rows are judged together, each by a model that was fitted without it. The models of "
-    "the folds do not share one scale, so a figure may differ from the mean over the folds; most "
-    "of all ROC-AUC, which may come out too low (Forman and Scholz 2010).",
-    fr="Toutes les lignes sont jugées ensemble, chacune par un modèle ajusté sans elle. Les "
-    "modèles des plis n’ont pas une échelle commune : un chiffre peut s’écarter de la moyenne des "
-    "plis, surtout l’AUC de la courbe ROC, parfois trop basse (Forman et Scholz 2010).",
+    en="The figures are computed from all rows together. The probability of each row comes from a "
+    "model that was fitted without it. The models of different folds have slightly different "
+    "scales, so a figure may differ from the mean over the folds. ROC-AUC differs most and may "
+    "be too low (Forman and Scholz 2010).",
+    fr="Les mesures portent sur toutes les lignes ensemble. La probabilité de chaque ligne "
+    "provient d’un modèle ajusté sans elle. Les modèles des différents plis n’ont pas exactement "
+    "la même échelle : une mesure peut donc s’écarter de la moyenne des plis. L’AUC de la courbe "
+    "ROC s’en écarte le plus et peut être trop basse (Forman et Scholz 2010).",
 )
 
 
 class CardContent(Fact):
-    """What ``card.json`` holds: the part of a card that only training can find.
+    """The content of ``card.json``: the part of a model card that only training can compute.
 
     Attributes
     ----------
     chosen_blind : Figures
-        The mean over the outer folds, each judged by what the rule chooses in the others.
+        The result of `ml.training.selection.chosen_blind`.
     bound : tuple of Bound
-        For each candidate that the product's directions concern, what keeping to them costs.
+        What the directions of the product cost each candidate that can keep to them.
+    curves : tuple of Curve
+        One for each field with a direction.
     stability : Stability or None
-        None where it was not measured.
+        None if it was not measured.
     """
 
     evidence: Evidence
@@ -67,25 +71,25 @@ class CardContent(Fact):
 
 
 class CardProduct(Fact):
-    """The product that a model is of."""
+    """The product of a model."""
 
     name: str
     label: Text
 
 
 class ModelCard(CardContent):
-    """All that is known of a model.
+    """The model card.
 
     Attributes
     ----------
     settings : dict of str to object
-        The champion's.
+        The settings of the champion.
     evidence_is : Text
-        How the evidence is to be read.
+        How the figures in `evidence` were computed.
     target_meaning : Text or None
-        How good and bad are to be read.
+        What good and bad mean in the data.
     limits : tuple of Text
-        What no model of the data can say.
+        What the data, and so any model of them, cannot show.
     """
 
     version: str
@@ -111,7 +115,7 @@ class ModelCard(CardContent):
 
 
 def card_content(bundle: Bundle) -> CardContent:
-    """Read what training found out about a model.
+    """Read the part of a model card that training computed.
 
     Parameters
     ----------
@@ -124,14 +128,14 @@ def card_content(bundle: Bundle) -> CardContent:
     Raises
     ------
     BundleMissing, BundleTampered
-        The file is not there any more, or does not hold what it must.
+        The file no longer exists, has changed, or has invalid content.
     """
     with understood(bundle.directory / CARD):
         return CardContent.model_validate_json(bundle.file(CARD))
 
 
 def model_card(bundle: Bundle) -> ModelCard:
-    """Build a model's card.
+    """Build the model card.
 
     Parameters
     ----------
@@ -144,7 +148,7 @@ def model_card(bundle: Bundle) -> ModelCard:
     Raises
     ------
     BundleMissing, BundleTampered
-        As `card_content`.
+        As for `card_content`.
     """
     manifest, product, content = bundle.manifest, bundle.product, card_content(bundle)
     return ModelCard(

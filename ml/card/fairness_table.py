@@ -6,14 +6,15 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from ml.evaluation.reports import AttributeReport, Estimate, FairnessReport, Ratio
+from ml.evaluation.fairness_reports import AttributeReport, FairnessReport, Ratio
+from ml.evaluation.reports import Estimate
 from ml.product.formats import decimal, format_integer
 from ml.product.texts import Text
 
 FIGURES = {
     "good_rate": Text(en="good, in the data", fr="bons, selon les données"),
     "grant_rate": Text(en="granted", fr="accordés"),
-    "grant_ratio": Text(en="grant ratio", fr="rapport des accords"),
+    "grant_ratio": Text(en="grant ratio", fr="rapport des taux d’octroi"),
     "equal_opportunity_difference": Text(en="equal opportunity", fr="égalité des chances"),
     "false_refusals": Text(en="false refusals", fr="refus à tort"),
 }
@@ -32,12 +33,13 @@ LABELS = {
     "unknown": Text(en="without a value: {}", fr="sans valeur : {}"),
     "nothing": Text(en="No protected column to compare.", fr="Aucune colonne protégée à comparer."),
     "limits": Text(
-        en="Limits, settings and not law: grant ratio {} to {}, difference {}, groups from {} rows."
-        " Below a figure its 95 % interval. Calibration is outside where p, corrected by Holm's"
-        " method for all groups, is at most 5 %.",
-        fr="Limites, réglages et non loi : rapport {} à {}, différence {}, groupes dès {} lignes."
-        " Sous un chiffre, son intervalle à 95 %. La calibration est hors limites si p, corrigée"
-        " selon Holm pour tous les groupes, est d’au plus 5 %.",
+        en="Limits, which are settings and not law: grant ratio from {} to {}, difference at most"
+        " {}, at least {} rows in a group. The 95% interval is below each figure. Calibration is"
+        " outside if p, corrected by Holm's method for all groups, is at most 5%.",
+        fr="Limites, qui sont des réglages et non des seuils légaux : rapport de {} à {},"
+        " différence de {} au plus, {} lignes au moins par groupe. L’intervalle à 95 % figure sous"
+        " chaque valeur. La calibration est hors limites si p, corrigée pour tous les groupes par"
+        " la méthode de Holm, est d’au plus 5 %.",
     ),
 }
 
@@ -91,7 +93,7 @@ def _table(attribute: AttributeReport, labels: dict[str, str], language: str) ->
 
 
 def _fit(attribute: AttributeReport, labels: dict[str, str], language: str) -> Table:
-    """Return how well the probabilities fit each group."""
+    """Return the table of calibration and ranking within each group."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column(labels["group"], overflow="fold")
     for name in ("predicted", "good_rate", "p_value", "roc_auc"):

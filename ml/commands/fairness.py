@@ -11,14 +11,14 @@ from ml.card.card import card_content
 from ml.card.fairness_table import as_text
 from ml.commands.options import bundle_option, left_out_lines, print_json
 from ml.evaluation.fairness import assess
-from ml.evaluation.reports import FairnessReport
+from ml.evaluation.fairness_reports import FairnessReport
 from ml.product.application import InvalidData
 from ml.product.definition import Fairness
 from ml.training.dataset import read_rows
 
 
 def _limit(ctx: click.Context, option: click.Parameter, value: str | None) -> float | None:
-    """Check a limit as the product's own is checked."""
+    """Validate a limit by the rules for the limits of a product."""
     if value is None or option.name is None:
         return None
     try:
@@ -65,7 +65,7 @@ def command(bundle: Path, data: Path | None, *, json: bool, **given: float | Non
     if data is not None:
         report = _assessed(model, data, limits)
     elif limits:
-        raise InvalidData("other limits need --data: the report made at training is as it is")
+        raise InvalidData("limits can be changed only with --data, not for the report of training")
     else:
         report = card_content(model).fairness
     if json:
@@ -81,13 +81,15 @@ def _assessed(bundle: Bundle, data: Path, limits: dict[str, float]) -> FairnessR
     probability = bundle.scorer.score_many(rows.fields)
     digest = hashlib.sha256(data.read_bytes()).hexdigest()
     if digest == bundle.manifest.data.sha256:
-        click.echo("These rows trained the model: what is found on them flatters it.", err=True)
-    set_by_hand = bundle.product.fairness.model_copy(update=limits)
+        click.echo(
+            "Warning: the model was trained on these rows, so the results are too good.", err=True
+        )
+    overridden = bundle.product.fairness.model_copy(update=limits)
     return assess(
         bundle.product,
         rows.protected,
         good=rows.good,
         granted=probability >= bundle.threshold,
         probability=probability,
-        limits=set_by_hand,
+        limits=overridden,
     )

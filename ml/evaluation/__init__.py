@@ -1,1 +1,1 @@
-"""From answers to figures: performance, fairness, intervals."""
+"""Computes performance, fairness and confidence intervals from labels and probabilities."""

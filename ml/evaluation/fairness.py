@@ -1,4 +1,4 @@
-"""Fairness: what decisions do to each group of a protected field."""
+"""Compares decisions between the groups of each protected field."""
 
 from typing import Literal, NamedTuple
 
@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 from scipy.stats.contingency import relative_risk
 
-from ml.evaluation.groups import area, holm, miscalibration
-from ml.evaluation.intervals import CONFIDENCE_LEVEL, difference, wilson
-from ml.evaluation.reports import (
+from ml.evaluation.fairness_reports import (
     AttributeReport,
-    Estimate,
     FairnessReport,
     Finding,
     GroupReport,
     Ratio,
 )
+from ml.evaluation.groups import area, holm, miscalibration
+from ml.evaluation.intervals import CONFIDENCE_LEVEL, difference, wilson
+from ml.evaluation.reports import Estimate
 from ml.product.definition import Fairness, Field, Product
 from ml.product.texts import Text
 
@@ -25,11 +25,11 @@ YES, NO = Text(en="Yes", fr="Oui"), Text(en="No", fr="Non")
 class _Group(NamedTuple):
     name: str
     label: Text
-    member: np.ndarray  # of shape (n_samples,), whether a row belongs to it
+    member: np.ndarray  # of bool and of shape (n_samples,): whether a row belongs to the group
 
 
 class _Answers(NamedTuple):
-    """What is known of each row, and what was made of it."""
+    """The label, the probability and the decision of each row."""
 
     good: np.ndarray
     probability: np.ndarray
@@ -73,15 +73,16 @@ def assess(
     ----------
     product : Product
     protected : DataFrame of shape (n_samples, n_attributes)
-        One column an attribute, NaN where a value is missing.
+        A column for each protected field, with NaN for a missing value. Protected fields without a
+        column are skipped.
     good : ndarray of shape (n_samples,)
         1 for good, 0 for bad.
     granted : ndarray of shape (n_samples,)
-        Of bool: the decisions.
+        The decisions: true if granted.
     probability : ndarray of shape (n_samples,)
-        Of being good.
+        The probabilities of being good.
     limits : Fairness, optional
-        By default the product's.
+        Default: the limits of the product.
 
     Returns
     -------
@@ -89,19 +90,21 @@ def assess(
 
     Notes
     -----
-    The reference is the assessable group with the most rows, so that every comparison is made with
-    the rates that are known best, and not with a small group whose rate is the highest by chance.
-    A ratio may therefore be above 1, and is outside its limit from either side.
+    The reference is the assessable group with the most rows, because its rates are known most
+    precisely. The group with the highest rate may be small and have that rate by chance. A ratio
+    can therefore be above 1, and the limit applies to it and to its inverse.
 
-    A group is miscalibrated if its share of good rows differs from its mean probability by more
-    than chance explains, at 5 % after Holm's correction (1979, "A simple sequentially rejective
-    multiple test procedure") for all groups of all protected fields. The reference can be, too.
+    A group is miscalibrated if its share of good rows differs significantly from its mean
+    probability, at the 5 % level after Holm's correction (1979, "A simple sequentially rejective
+    multiple test procedure") for all groups of all protected fields. The reference can be
+    miscalibrated too.
 
-    A group with fewer rows than ``smallest_group`` is ``not_assessable``. Any other is ``outside``
-    where it passes a limit or is miscalibrated, ``within`` only where every limit could be checked,
-    and else ``not_assessable`` too. Equal opportunity cannot be checked where the group or the
-    reference has fewer than ``smallest_group`` good rows, the ratio not where neither was granted
-    anything. The values decide; the intervals say how far chance alone could move them.
+    A group with fewer rows than ``smallest_group`` is ``not_assessable``. Any other group is
+    ``outside`` if it exceeds a limit or is miscalibrated, ``within`` if every limit could be
+    checked, and otherwise ``not_assessable`` too. Equal opportunity cannot be checked if the group
+    or the reference has fewer than ``smallest_group`` good rows. The ratio cannot be checked if
+    neither has any grants. The verdict depends on the values, not on the intervals, which show
+    how precisely the values are known.
 
     Rates have Wilson's interval (1927, "Probable inference, the law of succession, and statistical
     inference"), ratios Katz's on the logarithm (Katz, Baptista, Azen and Pike 1978, "Obtaining
@@ -155,7 +158,7 @@ def _band(field: Field, first: int, last: int) -> Text:
 def _measure_all(
     groups: dict[str, list[_Group]], answers: _Answers, smallest: int
 ) -> dict[str, dict[str, _Rates]]:
-    """Return the rates of every group that is large enough, by field and by group."""
+    """Return the rates of every group with enough rows, by field and by group."""
     assessable = {
         (field, group.name): answers.of(group)
         for field, its_groups in groups.items()
@@ -218,7 +221,7 @@ def _report(
 
 
 def _measure(own: _Answers, p_value: float, smallest: int) -> _Rates:
-    """Return a group's rates, with None for those that rest on too few good rows."""
+    """Return the rates of a group; those that need more good rows are None."""
     n, n_good, n_granted = len(own.good), int(own.good.sum()), int(own.granted.sum())
     good_granted = int((own.good & own.granted).sum())
     few = n_good < smallest
@@ -236,7 +239,7 @@ def _measure(own: _Answers, p_value: float, smallest: int) -> _Rates:
 
 
 def _compare(own: _Rates, base: _Rates, limits: Fairness) -> _Compared:
-    """Return a group's figures beside the reference's, and the verdict on them."""
+    """Return the figures of a group relative to the reference, with the verdict."""
     miscalibrated = own.calibration_p <= 1 - CONFIDENCE_LEVEL
     if own is base:
         return _Compared("reference", ("calibration",) if miscalibrated else ())
@@ -244,7 +247,7 @@ def _compare(own: _Rates, base: _Rates, limits: Fairness) -> _Compared:
     gap = None
     if own.opportunity and base.opportunity:
         gap = difference(own.opportunity, base.opportunity)
-    # Rounded: in binary 0.8 - 0.7 is more than 0.1, and 0.72 / 0.9 less than 0.8.
+    # Rounded, because in binary 0.8 - 0.7 is more than 0.1, and 0.72 / 0.9 is less than 0.8.
     outside: dict[Finding, bool | None] = {
         "grant_ratio": round(lower / higher, 9) < limits.grant_ratio if higher else None,
         "equal_opportunity_difference": round(abs(gap.value), 9) > limits.difference
@@ -274,6 +277,6 @@ def _ratio(own: _Rates, base: _Rates) -> Ratio | None:
         return None
     risk = relative_risk(own.granted, own.n, base.granted, base.n)
     low, high = risk.confidence_interval()
-    # Katz's method has no end where the group has no grants, and no width where all have them.
+    # Katz's interval has no bounds if the group has no grants, and no width if all are granted.
     ends = (float(low), float(high)) if low < high else (None, None)
     return Ratio(value=own.grant_rate.value / base.grant_rate.value, low=ends[0], high=ends[1])

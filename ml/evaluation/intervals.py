@@ -1,22 +1,24 @@
-"""Confidence intervals of proportions and of their differences."""
+"""Computes confidence intervals of proportions and of their differences."""
 
 import math
 from statistics import NormalDist
 
 from ml.evaluation.reports import Estimate
 
-CONFIDENCE_LEVEL = 0.95
+CONFIDENCE_LEVEL = 0.95  # by convention
 
 
 def wilson(count: int, *, total: int) -> tuple[float, float]:
-    """Return the score interval of a proportion (Wilson 1927), which stays within 0 and 1.
+    """Return Wilson's score interval of a proportion, which is always between 0 and 1.
+
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
 
     Parameters
     ----------
     count : int
-        The number of cases that have the property.
+        The number of cases with the property.
     total : int
-        The number of all cases, at least one.
+        The number of all cases, at least 1.
 
     Returns
     -------
@@ -28,21 +30,25 @@ def wilson(count: int, *, total: int) -> tuple[float, float]:
     centre = share + weight / 2
     half = math.sqrt(weight * (share * (1 - share) + weight / 4))
     low, high = (centre - half) / (1 + weight), (centre + half) / (1 + weight)
-    # Rounding errors would leave the exact bounds 0 and 1 just missed.
+    # The bounds 0 and 1 are exact in these cases, but rounding errors would change them slightly.
     return low if count else 0.0, high if count < total else 1.0
 
 
 def difference(own: Estimate, base: Estimate) -> Estimate:
-    """Return a proportion less another of other cases, by Newcombe's hybrid score (1998).
+    """Return the difference of the proportions of two independent groups, with its interval.
+
+    The interval is Newcombe's hybrid score interval (Newcombe 1998, "Interval estimation for the
+    difference between independent proportions", method 10).
 
     Parameters
     ----------
     own, base : Estimate
-        With the intervals of `wilson`.
+        The two proportions with the intervals of `wilson`.
 
     Returns
     -------
     Estimate
+        `own` minus `base`.
     """
     value = own.value - base.value
     below = math.hypot(own.value - own.low, base.high - base.value)

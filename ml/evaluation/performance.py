@@ -1,4 +1,4 @@
-"""How good probabilities and the decisions that follow from them are, in figures."""
+"""Computes the performance of probabilities and of the decisions that follow from them."""
 
 import math
 
@@ -26,22 +26,22 @@ from ml.evaluation.reports import (
 )
 
 METRICS = tuple(Figures.model_fields)
-BINS = 10  # of equal counts, as in Hosmer and Lemeshow 1980
-STEPS = 20  # thresholds are tabled at every twentieth
+BINS = 10  # with equal numbers of rows, as in Hosmer and Lemeshow 1980
+STEPS = 20  # the table of thresholds has every multiple of 1/20; our own choice
 
 
 def threshold_for(cost_ratio: float) -> float:
-    """Return the least probability of being good at which granting costs no more than refusing.
+    """Return the lowest probability of being good at which granting costs no more than refusing.
 
     Parameters
     ----------
     cost_ratio : float
-        What a bad loan granted costs, over what a good loan refused costs.
+        The cost r of granting a bad loan, divided by the cost of refusing a good one.
 
     Returns
     -------
     float
-        r / (1 + r): grant when p·1 ≥ (1 − p)·r (Elkan 2001, "The foundations of cost-sensitive
+        r / (1 + r), the solution p of p = (1 − p)·r (Elkan 2001, "The foundations of cost-sensitive
         learning").
     """
     return cost_ratio / (1 + cost_ratio)
@@ -50,18 +50,18 @@ def threshold_for(cost_ratio: float) -> float:
 def figures(
     good: np.ndarray, probability: np.ndarray, *, threshold: float, cost_ratio: float
 ) -> Figures:
-    """Return how well probabilities and the decisions that follow from them agree with the truth.
+    """Compute the metrics of probabilities and of the decisions that follow from them.
 
     Parameters
     ----------
     good : ndarray of shape (n_samples,)
-        1 for good, 0 for bad.
+        1 for good, 0 for bad; both must occur.
     probability : ndarray of shape (n_samples,)
-        Of being good.
+        The probabilities of being good.
     threshold : float
-        From which on a loan is granted.
+        The lowest probability at which a loan is granted.
     cost_ratio : float
-        What a bad loan granted costs, over what a good loan refused costs.
+        The cost of granting a bad loan, divided by the cost of refusing a good one.
 
     Returns
     -------
@@ -87,23 +87,23 @@ def _expected_cost(good: np.ndarray, granted: np.ndarray, cost_ratio: float) -> 
 def compare(
     good: np.ndarray, probability: np.ndarray, *, threshold: float, cost_ratio: float
 ) -> Comparison:
-    """Compare decisions with known answers, of which all may be good or all bad.
+    """Compare decisions with labels, which may be all good or all bad.
 
     Parameters
     ----------
     good : ndarray of shape (n_samples,)
-        1 for good, 0 for bad.
+        1 for good, 0 for bad; at least one row.
     probability : ndarray of shape (n_samples,)
-        Of being good.
+        The probabilities of being good.
     threshold : float
-        From which on a loan is granted.
+        The lowest probability at which a loan is granted.
     cost_ratio : float
-        What a bad loan granted costs, over what a good loan refused costs.
+        The cost of granting a bad loan, divided by the cost of refusing a good one.
 
     Returns
     -------
     Comparison
-        None where a figure needs good and bad rows and there are not both.
+        A figure is None if it needs both good and bad rows and only one kind occurs.
     """
     granted = probability >= threshold
     bad = good == 0
@@ -126,16 +126,16 @@ def compare(
 
 
 def judged(good: np.ndarray, probability: np.ndarray, *, threshold: float) -> Judged:
-    """Return how well some rows are decided, of which there may be none.
+    """Compute the accuracy of the decisions on some rows; there may be none.
 
     Parameters
     ----------
     good : ndarray of shape (n_samples,)
         1 for good, 0 for bad.
     probability : ndarray of shape (n_samples,)
-        Of being good.
+        The probabilities of being good.
     threshold : float
-        From which on a loan is granted.
+        The lowest probability at which a loan is granted.
 
     Returns
     -------
@@ -152,18 +152,18 @@ def judged(good: np.ndarray, probability: np.ndarray, *, threshold: float) -> Ju
 def evidence(
     *, good: np.ndarray, probability: np.ndarray, threshold: float, cost_ratio: float
 ) -> Evidence:
-    """Return what speaks for and against a model, from rows that it had not seen.
+    """Compute the figures, the calibration and the table of thresholds for a model card.
 
     Parameters
     ----------
     good : ndarray of shape (n_samples,)
-        1 for good, 0 for bad; both occur.
+        1 for good, 0 for bad; both must occur.
     probability : ndarray of shape (n_samples,)
-        Of being good, each by a model that was not fitted on the row.
+        The probabilities of being good, each by a model that was not fitted on the row.
     threshold : float
-        From which on a loan is granted.
+        The lowest probability at which a loan is granted.
     cost_ratio : float
-        What a bad loan granted costs, over what a good loan refused costs.
+        The cost of granting a bad loan, divided by the cost of refusing a good one.
 
     Returns
     -------
@@ -214,7 +214,7 @@ def _thresholds(
 def _decided(
     good: np.ndarray, probability: np.ndarray, *, threshold: float, cost_ratio: float, used: bool
 ) -> ThresholdRow:
-    """Count what a threshold grants and loses."""
+    """Count the grants and the wrong decisions of a threshold."""
     grants = probability >= threshold
     granted, bad_granted = int(grants.sum()), int((grants & (good == 0)).sum())
     good_refused = int((~grants & (good == 1)).sum())

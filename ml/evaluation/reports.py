@@ -1,22 +1,22 @@
-"""What an evaluation finds, as types alone: a web worker reads them without scikit-learn."""
+"""The types of evaluation results, without scikit-learn, so that a web worker can read them."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
 from ml.bundle.facts import Fact, Metrics, Spread
-from ml.product.definition import Fairness
 from ml.product.quantities import Direction
 from ml.product.texts import Text
 
 Count = Annotated[int, Field(ge=0)]
-CURVE_ROWS = 100  # at most, whose other answers are held while one is varied
-CURVE_VALUES = 100  # at most, of the field, spread as the training rows are
-Finding = Literal["grant_ratio", "equal_opportunity_difference", "calibration"]
+# A curve is checked on at most so many training rows, with at most so many quantiles of the field
+# in place of the row's own value. Our own choice: 10,000 scores for each field.
+CURVE_ROWS = 100
+CURVE_VALUES = 100
 
 
 class Figures(Metrics[float]):
-    """How well probabilities and the decisions that follow from them agree with the truth."""
+    """The metrics of probabilities and of the decisions that follow from them."""
 
 
 class Bound(Fact):
@@ -24,12 +24,14 @@ class Bound(Fact):
 
     Attributes
     ----------
+    candidate : str
+        The name of the candidate.
     kept : bool
-        Whether it keeps to them, as `ml.training.selection.RULE` says.
+        Whether the candidate keeps to them, by `ml.training.selection.RULE`.
     gain : float
-        By how much its expected cost is lower without them.
+        Its expected cost with the directions, minus that without.
     error : float
-        The standard error of that.
+        The standard error of this difference.
     """
 
     candidate: str
@@ -39,28 +41,32 @@ class Bound(Fact):
 
 
 class CountedFigures(Figures):
-    """Figures and the rows that they are of."""
+    """Figures, with the number of rows and of good rows that they were computed from."""
 
     n: Count
     n_good: Count
 
 
 class Comparison(Fact):
-    """Decisions compared with known answers.
+    """Decisions compared with labels.
 
     Attributes
     ----------
     n : int
+        The number of rows.
     expected_cost : float
-        Per row: a bad loan granted costs the cost ratio, a good one refused costs 1.
+        The mean cost per row: a bad loan granted costs the cost ratio, a good loan refused costs 1.
     log_loss, accuracy : float
     balanced_accuracy, roc_auc : float or None
-        None where there are not both good and bad rows.
+        None unless there are both good and bad rows.
     brier : float
+        The mean squared difference between the probability and the label.
     recall_refused : float or None
-        Of the bad rows, the share refused; None where there are none.
+        The share of the bad rows that is refused; None if there are no bad rows.
     grant_rate : float
+        The share of all rows that is granted.
     threshold : float
+        The lowest probability at which a loan is granted.
     """
 
     n: Count
@@ -76,7 +82,15 @@ class Comparison(Fact):
 
 
 class CalibrationBin(Fact):
-    """Rows of like probability: the mean predicted, the share found good and its interval."""
+    """Rows of similar probability.
+
+    Attributes
+    ----------
+    expected : float
+        The mean probability.
+    observed, low, high : float
+        The share of good rows, and Wilson's interval for it.
+    """
 
     n: Count
     expected: float
@@ -86,21 +100,32 @@ class CalibrationBin(Fact):
 
 
 class Calibration(Fact):
-    """Bins by rising probability, and the mean distance of predicted from found."""
+    """The calibration of probabilities.
+
+    Attributes
+    ----------
+    bins : tuple of CalibrationBin
+        In ascending order of the probability.
+    expected_error : float
+        The mean over all rows of the distance between ``expected`` and ``observed`` of their bin.
+    """
 
     bins: tuple[CalibrationBin, ...]
     expected_error: float
 
 
 class ThresholdRow(Fact):
-    """What a threshold grants and loses; costs are in good loans lost.
+    """The grants and the wrong decisions of a threshold.
 
     Attributes
     ----------
     bad_rate : float or None
-        The share of bad loans among the granted; None where nothing is granted.
+        The share of bad loans among those granted; None if nothing is granted.
+    cost, cost_per_1000 : float
+        The cost of all wrong decisions, and that per 1,000 rows. The unit is the cost of refusing
+        one good loan.
     used : bool
-        Whether it is the threshold that decides.
+        Whether this is the threshold in use.
     """
 
     threshold: float
@@ -115,14 +140,14 @@ class ThresholdRow(Fact):
 
 
 class OperatingPoint(NamedTuple):
-    """What the threshold in use grants and refuses, as shares.
+    """The grants and refusals of the threshold in use, as shares.
 
     Attributes
     ----------
     good_granted, bad_granted : float
-        Of the good rows and of the bad ones.
+        The share of the good rows, and of the bad rows, that is granted.
     precision : float or None
-        The share of the bad in what is refused; None where nothing is.
+        The share of bad rows among those refused; None if nothing is refused.
     """
 
     good_granted: float
@@ -131,7 +156,7 @@ class OperatingPoint(NamedTuple):
 
 
 class Evidence(Fact):
-    """What speaks for and against a model, from rows that it had not seen."""
+    """The performance of a model on rows that it was not fitted on."""
 
     figures: CountedFigures
     calibration: Calibration
@@ -141,17 +166,17 @@ class Evidence(Fact):
 
     @property
     def used(self) -> ThresholdRow:
-        """The row of the threshold that decides."""
+        """The row of the threshold in use."""
         return next(row for row in self.thresholds if row.used)
 
     @property
     def base_rate(self) -> float:
-        """The share of the bad in all rows."""
+        """The share of bad rows."""
         return 1 - self.figures.n_good / self.figures.n
 
     @property
     def operating_point(self) -> OperatingPoint:
-        """Where the threshold that decides lies on the curves."""
+        """The point of the threshold in use on the ROC and precision-recall curves."""
         used, n, n_good = self.used, self.figures.n, self.figures.n_good
         n_bad, refused = n - n_good, n - used.granted
         return OperatingPoint(
@@ -162,37 +187,32 @@ class Evidence(Fact):
 
 
 class Importance(Spread):
-    """What ROC-AUC loses on held-out rows when a field's values are shuffled."""
+    """The loss of ROC-AUC on held-out rows when the values of a field are shuffled."""
 
     field: str
     label: Text
 
 
 class Estimate(Fact):
-    """A rate, or a difference of two, with the ends of its 95 % interval."""
+    """A rate, or a difference of two rates, with its 95 % confidence interval."""
 
     value: float
     low: float
     high: float
 
 
-class Ratio(Fact):
-    """A ratio of two rates with the ends of its 95 % interval, None where it has none."""
-
-    value: float
-    low: float | None
-    high: float | None
-
-
 class Curve(Fact):
-    """A field's curve beside the direction that the product states.
+    """Whether the probability follows the direction that the product states for a field.
 
     Attributes
     ----------
+    stated : {"up", "down"}
+        Whether a larger value may only raise or only lower the probability.
     against : tuple of (int, int)
-        Between which values more of the field moves the probability the other way.
+        The intervals of values in which a larger value moves the probability the other way.
     fall : float
-        By how much at most it then falls short of the best value before.
+        The largest distance by which a probability is on the wrong side of that of an earlier
+        value; 0 if `against` is empty.
     """
 
     field: str
@@ -203,17 +223,19 @@ class Curve(Fact):
 
 
 class Stability(Fact):
-    """How often the reasons of a refusal change with the rows that they are compared with.
+    """How often the reasons of a refusal change if the background changes.
 
     Attributes
     ----------
     background_rows : int
+        The number of rows of each background.
     refused : int
-        The refused rows explained against each background.
+        The number of refused rows that are explained against each background.
     resamples : int
-        Backgrounds, each of training rows drawn anew with replacement.
+        The number of backgrounds, each chosen from training rows resampled with replacement.
     first_reason, principal_reasons : float
-        The shares in which the weightiest reason, and the set of principal ones, is another.
+        The share of explanations in which the first reason changes, and in which the set of
+        principal reasons changes.
     """
 
     background_rows: Count
@@ -231,68 +253,7 @@ class Judged(Fact):
 
 
 class NoveltyWorth(Fact):
-    """Rows marked as far from the training data beside all others."""
+    """The decisions on the rows marked as unusual, and on all other rows."""
 
     marked: Judged
     others: Judged
-
-
-class GroupReport(Fact):
-    """Decisions on one group of a protected field, beside those on the reference.
-
-    Attributes
-    ----------
-    predicted : float or None
-        The mean probability of being good, to be compared with `good_rate`.
-    calibration_p : float or None
-        How likely chance alone is to move `good_rate` so far from it, corrected for all groups.
-    roc_auc : Estimate or None
-        None where the group has too few good or too few bad rows.
-    good_rate, grant_rate, equal_opportunity_difference, false_refusals : Estimate or None
-    grant_ratio : Ratio or None
-        None where it cannot be had or rests on too few rows, as are the others.
-    verdict : {"reference", "within", "outside", "not_assessable"}
-    findings : tuple of str
-        The figures that are outside their limits.
-    """
-
-    name: str
-    label: Text
-    n: Count
-    n_good: Count
-    good_rate: Estimate | None = None
-    predicted: float | None = None
-    calibration_p: float | None = None
-    roc_auc: Estimate | None = None
-    grant_rate: Estimate | None = None
-    grant_ratio: Ratio | None = None
-    equal_opportunity_difference: Estimate | None = None
-    false_refusals: Estimate | None = None
-    verdict: Literal["reference", "within", "outside", "not_assessable"]
-    findings: tuple[Finding, ...] = ()
-
-
-class AttributeReport(Fact):
-    """The groups of one protected field.
-
-    Attributes
-    ----------
-    reference : str or None
-        The name of the group that the others are compared with; None where none is assessable.
-    unknown : int
-        Rows without a value.
-    """
-
-    name: str
-    label: Text
-    reference: str | None
-    unknown: Count
-    groups: tuple[GroupReport, ...]
-
-
-class FairnessReport(Fact):
-    """What decisions do to each group of every protected field."""
-
-    rows: Count
-    limits: Fairness
-    attributes: tuple[AttributeReport, ...]

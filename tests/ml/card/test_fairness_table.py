@@ -7,7 +7,7 @@ import pytest
 
 from ml.card.fairness_table import FIGURES, as_text
 from ml.evaluation.fairness import assess
-from ml.evaluation.reports import FairnessReport, GroupReport
+from ml.evaluation.fairness_reports import FairnessReport, GroupReport
 from ml.product.files import read_product
 from tests.ml.evaluation.counts import EVEN, rows
 
@@ -28,7 +28,7 @@ def test_as_text_says_every_group_limit_and_finding(mortgage):
     assert english == as_text(found)
     for words in ("Race", "White", "reference", "Black", "outside", "grant ratio", "0.500"):
         assert words in english
-    for words in ("Hispanic", "assessable", "ratio 0.800 to 1.250", "difference 0.100", "30 rows"):
+    for words in ("Hispanic", "assessable", "ratio from 0.800 to 1.250", "at most 0.100"):
         assert words in english
     for words in ("Origine", "Blanche", "référence", "hors", "−0,400", "0,800 à 1,250"):
         assert words in french

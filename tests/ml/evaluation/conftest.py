@@ -1,4 +1,4 @@
-"""Parts of the tests of evaluation."""
+"""Fixtures of the tests of evaluation."""
 
 import pytest
 

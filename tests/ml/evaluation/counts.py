@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 
 from ml.evaluation.fairness import assess
-from ml.evaluation.reports import FairnessReport
+from ml.evaluation.fairness_reports import FairnessReport
 from ml.product.definition import Fairness
 
 EVEN = (40, 10, 10, 40)  # good granted, good refused, bad granted, bad refused
 
 
 def rows(column, counts):
-    """Return the rows that hold each value's counts, in the order of EVEN.
+    """Return rows with the given counts of each value, in the order of EVEN.
 
     Each row's probability is the share of good ones of its value, so all groups are calibrated.
     """
@@ -29,7 +29,7 @@ def rows(column, counts):
 
 
 def groups_of(product, column, counts, **limits):
-    """Audit the rows that hold these counts; return the one attribute and its groups by name."""
+    """Assess rows with these counts; return the only attribute and its groups by name."""
     frame, answers = rows(column, counts)
     found = assess(product, frame, **answers, limits=Fairness(**limits))
     written = json.dumps(found.model_dump(mode="json"), allow_nan=False)

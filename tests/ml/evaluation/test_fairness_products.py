@@ -1,4 +1,4 @@
-"""What ml/evaluation/fairness.py finds in the data of the shipped products."""
+"""Tests of ml/evaluation/fairness.py on the data of the shipped products."""
 
 import numpy as np
 import pytest

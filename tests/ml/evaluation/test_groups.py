@@ -1,4 +1,4 @@
-"""What ml/evaluation/groups.py promises, and what the fairness report makes of it."""
+"""Tests of ml/evaluation/groups.py, and of its results in the fairness report."""
 
 import math
 
@@ -13,7 +13,7 @@ from tests.ml.evaluation.counts import EVEN, rows
 
 
 def test_miscalibration_of_the_separated_of_the_shipped_rows():
-    """99 rows, predicted .669 on average, of which 51 are good: z is 4.0 there."""
+    """99 rows with the mean probability .669, of which 51 are good: z is 4.0."""
     probability = np.concatenate([np.full(50, 0.95), np.full(49, 0.382)])
     good = np.array([1] * 51 + [0] * 48)
     assert probability.mean() == pytest.approx(0.669, abs=5e-4)

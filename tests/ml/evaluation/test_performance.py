@@ -18,14 +18,14 @@ from ml.evaluation.performance import (
 )
 from ml.evaluation.reports import Evidence
 
-# Six rows by rising probability; from .5 on four are granted, one of them bad.
+# Six rows in ascending order of probability. At the threshold .5 four are granted, one of them bad.
 GOOD = np.array([0, 1, 0, 1, 1, 1])
 PROBABILITY = np.array([0.1, 0.3, 0.5, 0.6, 0.8, 0.9])
 
 
 @pytest.fixture(scope="module")
 def drawn():
-    """Many rows whose probabilities are right: of those at p, p are good."""
+    """Many calibrated rows: of those with probability p, the share p is good."""
     rng = np.random.default_rng(5)
     probability = rng.beta(3, 1.5, size=4000).round(4)
     return (rng.random(4000) < probability).astype(int), probability
@@ -47,14 +47,14 @@ def test_figures_equal_those_by_hand():
     good = np.array([1, 1, 1, 0, 0])
     probability = np.array([0.9, 0.5, 0.3, 0.6, 0.1])
     found = figures(good, probability, threshold=0.5, cost_ratio=3)
-    # Granted: the first two, which are good, and the fourth, which is bad; 0.5 is granted.
+    # The first two rows, which are good, and the fourth, which is bad at exactly 0.5, are granted.
     assert found.expected_cost == pytest.approx((3 + 1) / 5)  # a bad one granted, a good refused
     assert found.log_loss == pytest.approx(-np.log([0.9, 0.5, 0.3, 0.4, 0.9]).mean())
     assert found.accuracy == pytest.approx(3 / 5)
     assert found.balanced_accuracy == pytest.approx((2 / 3 + 1 / 2) / 2)
-    # Pairs of a good and a bad row: 4 of 6 in the right order.
+    # Of the 6 pairs of a good and a bad row, 4 are in the right order.
     assert found.roc_auc == pytest.approx(4 / 6)
-    # By rising probability: bad, good, good, bad, good; precision 1/1 and 2/4 where recall rises.
+    # In ascending order: bad, good, good, bad, good. Recall rises at precision 1/1 and 2/4.
     assert found.pr_auc_refused == pytest.approx((1 / 1 + 2 / 4) / 2)
     assert found.brier == pytest.approx((0.01 + 0.25 + 0.49 + 0.36 + 0.01) / 5)
     assert tuple(found.model_dump()) == METRICS
