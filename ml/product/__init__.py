@@ -1,1 +1,1 @@
-"""What is lent, and the rules that an application for it must keep."""
+"""Products, and the rules that an application for a product must satisfy."""

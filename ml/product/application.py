@@ -1,4 +1,4 @@
-"""An application: the answers to a product's questions, checked by one set of rules."""
+"""Applications: the values of a product's fields, validated by one set of rules."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ MESSAGES = {
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field; it holds nothing of what was entered."""
+    """An error in one field; it never contains the value that was entered."""
 
     field: str
     code: str
@@ -53,7 +53,7 @@ class FieldError:
 
 
 class InvalidApplication(Exception):
-    """An application that breaks the product's rules, with every field that does."""
+    """An application that breaks the product's rules; lists an error for each invalid field."""
 
     def __init__(self, errors: list[FieldError]) -> None:
         super().__init__("; ".join(f"{e.field}: {e.message.en}" for e in errors))
@@ -61,11 +61,11 @@ class InvalidApplication(Exception):
 
 
 class InvalidData(Exception):
-    """Rows that cannot be used; the message says which file and why in one line."""
+    """Rows that cannot be used; the message names the file and the reason in one line."""
 
 
 class MalformedApplication(Exception):
-    """A body that is no JSON object at all."""
+    """A request body that is not a JSON object."""
 
 
 def as_columns(applications: Sequence[Application]) -> dict[str, list[Value]]:
@@ -84,33 +84,33 @@ def as_columns(applications: Sequence[Application]) -> dict[str, list[Value]]:
 
 
 class Rules:
-    """The rules of one product's applications.
+    """The rules that applications for one product must satisfy.
 
     Parameters
     ----------
     product : Product
     fields : sequence of Field, optional
-        Which an application must have; those of the product where none are given.
+        The fields of an application. Default: the unprotected fields of the product.
     """
 
     def __init__(self, product: Product, *, fields: Sequence[Field] | None = None) -> None:
         self.product = product
         self.fields = product.inputs if fields is None else tuple(fields)
         self._by_name = {f.name: f for f in self.fields}
-        # A limit is checked against a field that stands before it.
-        in_turn = sorted(self.fields, key=lambda f: f.at_most is not None)
-        definitions: dict[str, Any] = {f.name: _definition(f) for f in in_turn}
+        # pydantic validates fields in order, and a limit must be valid before it is compared with.
+        limited_last = sorted(self.fields, key=lambda f: f.at_most is not None)
+        definitions: dict[str, Any] = {f.name: _definition(f) for f in limited_last}
         self.model: type[BaseModel] = create_model(
             product.name, __config__=ConfigDict(extra="forbid", strict=True), **definitions
         )
 
     def check(self, values: Mapping[str, object]) -> Application:
-        """Check the values of an application.
+        """Validate the values of an application.
 
         Parameters
         ----------
         values : mapping of str to object
-            By field name. A missing optional field counts as None.
+            The values by field name. An optional field that is absent counts as None.
 
         Returns
         -------
@@ -128,12 +128,12 @@ class Rules:
             raise self._invalid(error) from None
 
     def check_json(self, body: bytes) -> Application:
-        """Check an application that came as the bytes of a JSON object.
+        """Validate an application in JSON.
 
         Parameters
         ----------
         body : bytes
-            UTF-8.
+            A JSON object in UTF-8.
 
         Returns
         -------
@@ -142,7 +142,7 @@ class Rules:
         Raises
         ------
         MalformedApplication
-            The bytes are no JSON object.
+            The body is not a JSON object.
         InvalidApplication
             With one error for every field that is wrong.
         """
@@ -154,12 +154,12 @@ class Rules:
             raise self._invalid(error) from None
 
     def check_text(self, texts: Mapping[str, str]) -> Application:
-        """Check an application that was typed: every value a text, empty where none was given.
+        """Validate an application whose values are texts, from a form or a CSV row.
 
         Parameters
         ----------
         texts : mapping of str to str
-            By field name, as from a form or a CSV row.
+            The texts by field name. An empty text is a missing value.
 
         Returns
         -------
@@ -185,7 +185,7 @@ class Rules:
         return {f.name: getattr(model, f.name) for f in self.fields}
 
     def _invalid(self, error: ValidationError) -> InvalidApplication:
-        # A name that is no Unicode, such as a lone surrogate, has no place that could be told.
+        # pydantic gives no location for a name that is not valid Unicode (a lone surrogate).
         details = {str(e["loc"][0]) if e["loc"] else "": e for e in error.errors(include_url=False)}
         order = {f.name: i for i, f in enumerate(self.fields)}
         names = sorted(details, key=lambda name: (order.get(name, len(order)), name))
@@ -196,13 +196,13 @@ class Rules:
         if field is None:
             return FieldError(_shown(name), "unknown", MESSAGES["unknown"])
         code = _code(field, detail)
-        words = {
-            language: getattr(MESSAGES[code], language).format(**self._facts(field, language))
+        message = {
+            language: getattr(MESSAGES[code], language).format(**self._details(field, language))
             for language in LANGUAGES
         }
-        return FieldError(name, code, Text(**words))
+        return FieldError(name, code, Text(**message))
 
-    def _facts(self, field: Field, language: str) -> dict[str, str]:
+    def _details(self, field: Field, language: str) -> dict[str, str]:
         other = self._by_name.get(field.at_most or "")
         return {
             "minimum": "" if field.minimum is None else format_integer(field.minimum, language),
@@ -213,7 +213,7 @@ class Rules:
 
 
 def _shown(name: str) -> str:
-    """Return an unknown field's name fit to be repeated: short and printable."""
+    """Return an unknown field's name, shortened and with unprintable characters replaced."""
     return "".join(c if c.isprintable() else "?" for c in name[:64]) or "?"
 
 

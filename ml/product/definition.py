@@ -1,4 +1,4 @@
-"""A product: what is lent and which fields an application for it has."""
+"""Products: a kind of loan, the fields of an application for it, and their consistency checks."""
 
 from functools import cached_property
 from pathlib import Path
@@ -22,27 +22,27 @@ from ml.product.texts import (
 )
 
 DATA = Path(__file__).parents[1] / "data"
-# What would change a refusal is found by scoring every value, and every pair of an amount with
-# another value. So many pairs take about a second with the slowest SVC (docs/benchmarks.md).
+# Changes for a refused applicant are found by scoring every pair of an amount and another value.
+# This number of pairs takes about a second with the slowest SVC (docs/benchmarks.md).
 MAX_PAIRS = 100_000
 
 
 class Group(Stated):
-    """Fields that a clerk asks about together."""
+    """A heading of the form, with the fields under it."""
 
     name: Name
     label: Text
 
 
 class Choice(Stated):
-    """One of the values that a choice field may take."""
+    """One of the values of a choice field."""
 
     value: Name
     label: Text
 
 
 class Field(Stated):
-    """One question of an application, with all that is known about its answer."""
+    """A field of an application: its labels, its valid values and how the model uses it."""
 
     name: Name
     kind: Literal["integer", "choice", "flag"]
@@ -50,23 +50,23 @@ class Field(Stated):
     help: Text | None = None
     group: Name | None = None
     unit: Text | None = None
-    unit_one: Text | None = None  # the unit of a single one, where it is another word
+    unit_one: Text | None = None  # the unit in the singular, if it is a different word
     minimum: int | None = None
     maximum: int | None = None
-    at_most: Name | None = None  # another field, whose value this one must not pass
+    at_most: Name | None = None  # another field, whose value this one must not exceed
     choices: tuple[Choice, ...] = ()
     optional: bool = False
     changeable: bool = False  # the applicant could ask for another value
     step: Annotated[int, Bounded(ge=1)] = 1  # suggested values are its multiples
-    protected: bool = False  # never asked with the application, never scored
+    protected: bool = False  # not on the form and never seen by a model
     transform: Literal["log", "sqrt"] | None = None
-    monotone: Direction | None = None  # more of it makes granting more or less likely
-    bands: tuple[int, ...] = ()  # of a protected number: where its second group begins, and so on
+    monotone: Direction | None = None  # whether a larger value may only raise or only lower p(good)
+    bands: tuple[int, ...] = ()  # of a protected number: the first value of its second group, ...
     reasons: Wording = Wording()
 
     @property
     def suggested(self) -> range:
-        """The values of an integer field that may be suggested, in ascending order."""
+        """The values of an integer field that may be suggested to an applicant, ascending."""
         low, high = self.minimum or 0, self.maximum or 0
         return range(-(-low // self.step) * self.step, high + 1, self.step)
 
@@ -74,42 +74,40 @@ class Field(Stated):
     def _kind_has_what_it_needs(self) -> Self:
         bounds = [bound for bound in (self.minimum, self.maximum) if bound is not None]
         if len(bounds) != (2 if self.kind == "integer" else 0):
-            raise ValueError("an integer field, and no other, states minimum and maximum")
+            raise ValueError("only an integer field has a minimum and a maximum, and it needs both")
         if bounds != sorted(bounds):
             raise ValueError("the minimum is above the maximum")
         of_integers = (self.at_most, self.transform, self.monotone, self.step != 1)
         if self.kind != "integer" and any(of_integers):
-            raise ValueError(
-                "an integer field, and no other, has at_most, a transform, monotone or a step"
-            )
+            raise ValueError("only an integer field can have at_most, transform, monotone or step")
         if (self.kind == "choice") != bool(self.choices):
-            raise ValueError("a choice field, and no other, lists its choices")
+            raise ValueError("only a choice field has choices, and it needs them")
         _refuse_twice([c.value for c in self.choices])
         wrong = self.reasons.model_fields_set - {*CASES[self.kind], "missing"}
         if wrong:
-            raise ValueError(f"{self.kind} fields have no wording for {min(wrong)}")
+            raise ValueError(f"the reasons of a field of kind {self.kind} have no {min(wrong)}")
         return self
 
     @model_validator(mode="after")
     def _use_agrees(self) -> Self:
         if not self.protected and self.group is None:
-            raise ValueError("a field that is asked names its group")
+            raise ValueError("a field that is not protected needs a group")
         if self.bands and not (self.protected and self.kind == "integer"):
-            raise ValueError("a protected integer field, and no other, has bands")
+            raise ValueError("only a protected integer field can have bands")
         if list(self.bands) != sorted(set(self.bands)):
-            raise ValueError("the bands do not ascend")
+            raise ValueError("the bands must be in ascending order")
         if self.unit_one and not self.unit:
-            raise ValueError("a field with unit_one has a unit")
+            raise ValueError("a field with unit_one needs a unit")
         if self.transform == "sqrt" and (self.minimum or 0) < 0:
             raise ValueError("the square root needs a minimum of 0 or more")
         if self.protected and self.monotone:
-            raise ValueError("no model sees a protected field, so it has no monotone")
+            raise ValueError("a protected field cannot have monotone: no model sees it")
         if hasattr(BaseModel, self.name):
-            raise ValueError(f"{self.name} cannot be a field's name: the checks use it themselves")
+            raise ValueError(f"a field cannot have the name {self.name}: it is reserved")
         return self
 
     def unit_of(self, number: int) -> Text | None:
-        """Return the unit as it stands beside a number.
+        """Return the unit to show beside a number.
 
         Parameters
         ----------
@@ -118,20 +116,24 @@ class Field(Stated):
         Returns
         -------
         Text or None
-            In the singular where the language uses it for that number.
+            In the singular for languages that use it with that number; None without a unit.
         """
         if self.unit is None or self.unit_one is None:
             return self.unit
         one, other = self.unit_one, self.unit
-        words = {
+        units = {
             code: (one if plural_form(number, code) == "one" else other).in_language(code)
             for code in LANGUAGES
         }
-        return Text(**words)
+        return Text(**units)
 
 
 class Fairness(Stated):
-    """From where on a difference between groups is reported: a bank's settings, not law."""
+    """The limits of the fairness report: settings of the bank, not legal limits.
+
+    The grant ratio is the four-fifths rule of 29 CFR 1607.4(D); the others are our own choice
+    (docs/fairness.md).
+    """
 
     grant_ratio: Annotated[Finite, Bounded(gt=0, le=1)] = 0.8
     difference: Annotated[Finite, Bounded(gt=0, le=1)] = 0.1
@@ -139,14 +141,14 @@ class Fairness(Stated):
 
 
 class RowFlaws(Stated):
-    """What the product's data are known to hold that an application may not."""
+    """Flaws of the product's CSV rows that training tolerates."""
 
-    leave_out_empty: tuple[Name, ...] = ()  # required fields; rows without them are left out
-    repeated: Literal["refuse", "leave_out", "keep"] = "refuse"  # rows that are there already
+    leave_out_empty: tuple[Name, ...] = ()  # required fields; a row without one is left out
+    repeated: Literal["refuse", "leave_out", "keep"] = "refuse"  # a row equal to an earlier one
 
 
 class Product(Stated):
-    """What is lent: its fields, its data and what a wrong decision costs."""
+    """A kind of loan: the fields of an application, the training data and the cost of errors."""
 
     name: Name
     label: Text
@@ -154,10 +156,10 @@ class Product(Stated):
     data: str
     target: Name
     amount: Name
-    term: Name | None = None  # the field that says how long the loan runs
-    target_meaning: Text | None = None  # how good and bad are to be read
-    limits: tuple[Text, ...] = ()  # what the data and any model of them cannot say
-    cost_ratio: Annotated[Finite, Bounded(gt=0)]  # a bad loan granted : a good one refused
+    term: Name | None = None  # the field with the duration of the loan
+    target_meaning: Text | None = None  # what good and bad mean in the data
+    limits: tuple[Text, ...] = ()  # what the data, and so any model of them, cannot show
+    cost_ratio: Annotated[Finite, Bounded(gt=0)]  # cost of a bad loan granted / good one refused
     fairness: Fairness = Fairness()
     rows: RowFlaws = RowFlaws()
     groups: tuple[Group, ...]
@@ -167,7 +169,7 @@ class Product(Stated):
 
     @cached_property
     def inputs(self) -> tuple[Field, ...]:
-        """The fields of an application, in the order they are asked; no protected one."""
+        """The unprotected fields, which an application has, in the order of the form."""
         return tuple(f for f in self.fields if not f.protected)
 
     @cached_property
@@ -182,16 +184,16 @@ class Product(Stated):
 
     @cached_property
     def by_name(self) -> dict[str, Field]:
-        """Every field of an application by its name."""
+        """The unprotected fields by name."""
         return {f.name: f for f in self.inputs}
 
     @cached_property
     def players(self) -> dict[str, tuple[str, ...]]:
-        """What shares a decision, by name: the fields and ratios that it is made of.
+        """The players among whom Shapley values divide a decision, each with its members.
 
-        A field stands alone, but the fields that a ratio is computed from cannot change without
-        it: they and the ratio are one player, named after the ratio. Ratios that have a field in
-        common are one player too, named after the first.
+        A player is a field, or a ratio with all fields that it is computed from, because these
+        fields cannot change without the ratio. Ratios with a common field are one player. A player
+        is named after its first ratio, or else after its field.
         """
         blocks: dict[str, tuple[str, ...]] = {f.name: (f.name,) for f in self.inputs}
         for r in self.ratios:
@@ -204,11 +206,11 @@ class Product(Stated):
 
     @property
     def data_file(self) -> Path:
-        """Where the rows lie from which the product's default model is trained."""
+        """The path of the CSV file that the default model is trained on."""
         return DATA / self.data
 
     def fields_of(self, group: Group) -> list[Field]:
-        """Return the fields that are asked together under a group.
+        """Return the fields of a group, in the order of the form.
 
         Parameters
         ----------
@@ -227,12 +229,14 @@ class Product(Stated):
         _refuse_twice([r.name for r in self.policy_rules])
         self._refuse_unknown()
         if self.by_name[self.amount].optional:
-            raise ValueError(f"the amount, {self.amount}, cannot be optional")
+            raise ValueError(f"{self.amount} is the amount, so it cannot be optional")
         if (self.by_name[self.amount].minimum or 0) < 1:
-            raise ValueError(f"the amount, {self.amount}, needs a minimum of 1 or more")
+            raise ValueError(f"{self.amount} is the amount, so it needs a minimum of 1 or more")
         for field in self.inputs:
             if field.at_most and self.by_name[field.at_most].at_most:
-                raise ValueError(f"{field.name} is limited by {field.at_most}, itself limited")
+                raise ValueError(
+                    f"{field.name} has at_most {field.at_most}, which has an at_most itself"
+                )
         return self
 
     @model_validator(mode="after")
@@ -243,8 +247,8 @@ class Product(Stated):
         pairs = values.pop(self.amount, 1) * max(values.values(), default=1)
         if pairs > MAX_PAIRS:
             raise ValueError(
-                f"{pairs:,} pairs of values could be suggested: state a step that leaves "
-                f"{MAX_PAIRS:,} at most"
+                f"{pairs:,} pairs of values could be suggested, at most {MAX_PAIRS:,} are allowed: "
+                "set a larger step"
             )
         return self
 
@@ -253,15 +257,15 @@ class Product(Stated):
         for where, name in self._references():
             if name not in integers:
                 raise ValueError(
-                    f"{where} names {name}, which is no integer field of an application"
+                    f"{where} refers to {name}, which is not an integer field of an application"
                 )
         for name in self.rows.leave_out_empty:
             if name not in self.by_name or self.by_name[name].optional:
-                raise ValueError(f"rows: {name} is no required field of an application")
+                raise ValueError(f"rows: {name} is not a required field of an application")
         groups = {g.name for g in self.groups}
         for field in self.inputs:
             if field.group not in groups:
-                raise ValueError(f"{field.name} names an unknown group, {field.group}")
+                raise ValueError(f"{field.name} refers to an unknown group, {field.group}")
 
     def _references(self) -> list[tuple[str, str]]:
         limits = [(f.name, f.at_most) for f in self.inputs if f.at_most is not None]
@@ -273,4 +277,4 @@ class Product(Stated):
 def _refuse_twice(names: list[str]) -> None:
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
-        raise ValueError(f"said twice: {', '.join(twice)}")
+        raise ValueError(f"defined twice: {', '.join(twice)}")

@@ -1,4 +1,4 @@
-"""The TOML files of products: those shipped, and how one is read."""
+"""Reads products from TOML files, shipped ones or others."""
 
 import tomllib
 from pathlib import Path
@@ -11,7 +11,7 @@ PRODUCTS = Path(__file__).parents[1] / "products"
 
 
 class InvalidProduct(Exception):
-    """A product file that cannot be used; the message says where and why in one line."""
+    """A product file that cannot be used; the message names the place and the reason."""
 
 
 def parse_product(text: str, *, source: str) -> Product:
@@ -22,7 +22,7 @@ def parse_product(text: str, *, source: str) -> Product:
     text : str
         The whole file.
     source : str
-        What to call it in an error.
+        The name of the file in error messages.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def parse_product(text: str, *, source: str) -> Product:
     Raises
     ------
     InvalidProduct
-        The text is no TOML, or what it says does not hold together.
+        The text is not TOML, or does not define a valid product.
     """
     try:
         return Product.model_validate(tomllib.loads(text))
@@ -42,7 +42,7 @@ def parse_product(text: str, *, source: str) -> Product:
 
 
 def first_error(error: ValidationError) -> str:
-    """Return where the first error of a pydantic model is, and what it is, without its jargon.
+    """Return the place and the message of the first error that pydantic found.
 
     Parameters
     ----------
@@ -58,12 +58,12 @@ def first_error(error: ValidationError) -> str:
 
 
 def read_product(name_or_file: str | Path) -> Product:
-    """Read a product by its name among those shipped, or from a TOML file of one's own.
+    """Read a shipped product by its name, or any product from a TOML file.
 
     Parameters
     ----------
     name_or_file : str or Path
-        ``consumer_credit``, say, or a path that ends in ``.toml``.
+        The name, such as ``consumer_credit``, or a path that ends in ``.toml``.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def read_product(name_or_file: str | Path) -> Product:
     Raises
     ------
     InvalidProduct
-        There is no such file, or it cannot be used.
+        The file does not exist or cannot be used.
     """
     path = Path(name_or_file)
     if path.suffix != ".toml":

@@ -1,4 +1,4 @@
-"""Numbers, shares and moments as English and French write them, by CLDR."""
+"""Formats numbers, percentages, dates and lists in English and French, by CLDR."""
 
 import re
 from collections.abc import Sequence
@@ -28,19 +28,19 @@ def _pattern(language: str, *, percent: bool, places: int) -> NumberPattern:
 
 
 def _with_minus(number: str) -> str:
-    """Put a true minus sign in place of CLDR's hyphen."""
+    """Replace CLDR's hyphen by a minus sign."""
     return number.replace("-", "−")
 
 
 def _fixed(number: float, language: str, *, percent: bool, places: int) -> str:
-    """Write a number with a fixed count of decimals; zero has no sign."""
+    """Format a number with a fixed number of decimals; zero has no sign."""
     pattern = _pattern(language, percent=percent, places=places)
     written = pattern.apply(number, _locale(language))
     return _with_minus(written) if re.search("[1-9]", written) else written.removeprefix("-")
 
 
 def decimal(number: float, language: str, *, places: int = 3) -> str:
-    """Write a number with a fixed count of decimals.
+    """Format a number with a fixed number of decimals.
 
     Parameters
     ----------
@@ -48,18 +48,18 @@ def decimal(number: float, language: str, *, places: int = 3) -> str:
     language : str
         Its two-letter code.
     places : int
-        How many decimals.
+        The number of decimals.
 
     Returns
     -------
     str
-        Without a minus sign where all its digits are zero.
+        Without a minus sign if all digits shown are 0.
     """
     return _fixed(number, language, percent=False, places=places)
 
 
 def signed(number: float, language: str, *, places: int = 2) -> str:
-    """Write a number with a sign in any case.
+    """Format a number with a plus or minus sign.
 
     Parameters
     ----------
@@ -67,19 +67,19 @@ def signed(number: float, language: str, *, places: int = 2) -> str:
     language : str
         Its two-letter code.
     places : int
-        How many decimals.
+        The number of decimals.
 
     Returns
     -------
     str
-        With a plus sign where all its digits are zero.
+        With a plus sign if all digits shown are 0.
     """
     written = decimal(number, language, places=places)
     return written if written.startswith("−") else f"+{written}"
 
 
 def short(number: float, language: str, *, digits: int = 4) -> str:
-    """Write a number with no more digits than it needs.
+    """Format a number rounded to significant digits, without trailing zeros.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def short(number: float, language: str, *, digits: int = 4) -> str:
     language : str
         Its two-letter code.
     digits : int
-        How many it may have at the most.
+        The largest number of significant digits.
 
     Returns
     -------
@@ -100,16 +100,16 @@ def short(number: float, language: str, *, digits: int = 4) -> str:
 
 
 def percent(share: float, language: str, *, places: int = 1) -> str:
-    """Write a share in hundredths.
+    """Format a share as a percentage.
 
     Parameters
     ----------
     share : float
-        1 for all.
+        From 0 for none to 1 for all.
     language : str
         Its two-letter code.
     places : int
-        How many decimals.
+        The number of decimals.
 
     Returns
     -------
@@ -119,16 +119,16 @@ def percent(share: float, language: str, *, places: int = 1) -> str:
 
 
 def moment(when: datetime, language: str, *, zone: tzinfo) -> str:
-    """Write a date with its time.
+    """Format a date with its time.
 
     Parameters
     ----------
     when : datetime
-        Aware of its time zone.
+        With a time zone.
     language : str
         Its two-letter code.
     zone : tzinfo
-        In which it is shown.
+        The time zone to show it in.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def moment(when: datetime, language: str, *, zone: tzinfo) -> str:
 
 
 def listed(items: Sequence[str], language: str) -> str:
-    """Join items as a sentence does: a, b and c.
+    """Join items as in a sentence: "a, b and c".
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def listed(items: Sequence[str], language: str) -> str:
 
 
 def plural_form(number: int, language: str) -> str:
-    """Return which form of a word goes with a number.
+    """Return which plural form of a word to use with a number.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def plural_form(number: int, language: str) -> str:
 
 
 def format_integer(number: int, language: str) -> str:
-    """Write a whole number with its thousands set apart as readers of the language expect.
+    """Format a whole number with the thousands separators of the language.
 
     Parameters
     ----------
@@ -186,15 +186,15 @@ def format_integer(number: int, language: str) -> str:
     return _with_minus(format_decimal(number, locale=_locale(language)))
 
 
-# A space of any width, a comma or an apostrophe may set thousands apart. No number needs more
-# digits than here.
+# Separators of thousands that people type: spaces of several widths, a comma, apostrophes. 18
+# digits fit a 64-bit integer.
 _SEPARATORS = " ,'\u2019\u00a0\u2009\u202f"
 _INTEGER = re.compile(rf"[+−-]?([0-9]{{1,18}}|[0-9]{{1,3}}(?:[{_SEPARATORS}][0-9]{{3}}){{1,5}})")
 _PLAIN = str.maketrans("−", "-", _SEPARATORS)
 
 
 def parse_integer(text: str) -> int | None:
-    """Read a whole number as a person writes it.
+    """Read a whole number that a person typed.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def parse_integer(text: str) -> int | None:
     Returns
     -------
     int or None
-        None where the text is no whole number; a decimal part is never cut off or guessed at.
+        None if the text is not a whole number; a number with decimals is never rounded.
     """
     text = text.strip()
     return int(text.translate(_PLAIN)) if _INTEGER.fullmatch(text) else None

@@ -1,4 +1,4 @@
-"""What is computed from the fields of an application: ratios, and a bank's own rules."""
+"""Quantities computed from the fields of an application: ratios and policy rules."""
 
 from typing import Annotated, Literal, Self
 
@@ -12,7 +12,7 @@ Finite = Annotated[float, Bounded(allow_inf_nan=False)]
 
 
 class Quantity(Stated):
-    """What is computed from fields: a weighted ``sum``, times ``times``, over ``over``."""
+    """A weighted sum of fields, multiplied by the fields ``times`` and divided by ``over``."""
 
     name: Name
     label: Text
@@ -22,12 +22,12 @@ class Quantity(Stated):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The names of the fields it is computed from."""
+        """The names of the fields that it is computed from."""
         return tuple(dict.fromkeys((*self.sum, *self.times, *self.over)))
 
 
 class Ratio(Quantity):
-    """A quantity that the model sees."""
+    """A quantity that is an input of the model."""
 
     minimum: Finite  # the value is clipped to these bounds before it is normalised
     maximum: Finite
@@ -37,12 +37,12 @@ class Ratio(Quantity):
     @model_validator(mode="after")
     def _bounds_agree(self) -> Self:
         if self.minimum >= self.maximum:
-            raise ValueError("the minimum is not below the maximum")
+            raise ValueError("the minimum must be below the maximum")
         return self
 
 
 class PolicyRule(Quantity):
-    """A bank's own rule beside the model: it is broken above ``above`` and below ``below``."""
+    """A rule of the bank, separate from the model; broken above ``above`` or below ``below``."""
 
     above: Finite | None = None
     below: Finite | None = None
@@ -50,5 +50,5 @@ class PolicyRule(Quantity):
     @model_validator(mode="after")
     def _can_be_broken(self) -> Self:
         if self.above is None and self.below is None:
-            raise ValueError("a rule states above or below")
+            raise ValueError("a policy rule needs above or below")
         return self

@@ -1,4 +1,4 @@
-"""Random applications for a product: used for known answers, tests and benchmarks."""
+"""Random applications for known answers, tests and benchmarks."""
 
 import math
 import random
@@ -7,13 +7,14 @@ from ml.product.application import Application, Value
 from ml.product.definition import Field, Product
 
 UNSEEN = "never_seen"
-UNSEEN_RATE = 0.1  # of choices, where unseen values are asked for
-MISSING_RATE = 0.2  # of optional answers
-LOG_UNIFORM_RATE = 0.5  # of numbers that cannot be negative; the others are uniform
+# The shares below are our own choice: large enough for each case to occur in a few applications.
+UNSEEN_RATE = 0.1  # the share of choices with an unseen value, if unseen values are requested
+MISSING_RATE = 0.2  # the share of optional answers that are missing
+LOG_UNIFORM_RATE = 0.5  # the share of non-negative numbers drawn log-uniformly, not uniformly
 
 
 def examples(product: Product, *, count: int, seed: int, unseen: bool = False) -> list[Application]:
-    """Make random applications, all of them valid unless `unseen` is set.
+    """Make random applications, which are valid unless `unseen` is true.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ def examples(product: Product, *, count: int, seed: int, unseen: bool = False) -
     Returns
     -------
     list of Application
-        Some optional answers are missing.
+        Of length `count`. Some optional answers are missing.
     """
     rng = random.Random(seed)  # noqa: S311 - examples, not secrets
     return [_example(product, rng, unseen=unseen) for _ in range(count)]

@@ -14,7 +14,7 @@ TEXT = (PRODUCTS / "consumer_credit.toml").read_text(encoding="utf-8")
 
 
 def dictionary(product: Product) -> dict[str, str]:
-    """Return the product's rows of the data dictionary, as text by column."""
+    """Return the rows of the data dictionary about the product, as texts by column."""
     rows = {}
     section = ""
     for line in (DATA / "DATA.md").read_text(encoding="utf-8").splitlines():
@@ -168,31 +168,34 @@ INVALID = {
     "no TOML": ("name =", "not TOML"),
     "unknown key": ('colour = "red"\n' + TEXT, "colour"),
     "no target": (TEXT.replace('target = "eligible"\n', ""), "target: Field required"),
-    "target is a field": (TEXT.replace('target = "eligible"', 'target = "assets"'), "said twice"),
+    "target is a field": (
+        TEXT.replace('target = "eligible"', 'target = "assets"'),
+        "defined twice",
+    ),
     "name with a space": (TEXT.replace('name = "work"', 'name = "my work"'), "groups.1.name"),
     "currency": (TEXT.replace('"EUR"\ndata', '"euro"\ndata'), "currency"),
     "cost ratio 0": (TEXT.replace("cost_ratio = 1.0", "cost_ratio = 0"), "cost_ratio"),
     "cost ratio infinite": (TEXT.replace("cost_ratio = 1.0", "cost_ratio = inf"), "cost_ratio"),
-    "field twice": (TEXT.replace('"years_in_job"', '"assets"'), "said twice: assets"),
-    "group twice": (TEXT.replace('name = "work"', 'name = "means"'), "said twice: means"),
-    "choice twice": (TEXT.replace('"temporary"', '"permanent"'), "said twice: permanent"),
+    "field twice": (TEXT.replace('"years_in_job"', '"assets"'), "defined twice: assets"),
+    "group twice": (TEXT.replace('name = "work"', 'name = "means"'), "defined twice: means"),
+    "choice twice": (TEXT.replace('"temporary"', '"permanent"'), "defined twice: permanent"),
     "unknown group": (TEXT.replace('name = "work"', 'name = "job"'), "unknown group, work"),
-    "no group": (TEXT.replace('group = "work"\n', "", 1), "names its group"),
-    "no maximum": (TEXT.replace("maximum = 72\n", ""), "states minimum and maximum"),
+    "no group": (TEXT.replace('group = "work"\n', "", 1), "needs a group"),
+    "no maximum": (TEXT.replace("maximum = 72\n", ""), "has a minimum and a maximum"),
     "bounds of a choice": (
         TEXT.replace('kind = "choice"\n', 'kind = "choice"\nminimum = 1\n', 1),
-        "states minimum and maximum",
+        "has a minimum and a maximum",
     ),
     "bounds crossed": (TEXT.replace("minimum = 6\n", "minimum = 73\n"), "above the maximum"),
     "choices of an integer": (
         TEXT.replace(
             "maximum = 72\n", 'maximum = 72\nchoices = [{value="a",label={en="",fr=""}}]\n'
         ),
-        "lists its choices",
+        "has choices",
     ),
     "choice without choices": (
         TEXT.replace('kind = "flag"', 'kind = "choice"'),
-        "lists its choices",
+        "has choices",
     ),
     "square root of a negative": (
         TEXT.replace(SQRT, SQRT.replace("minimum = 0", "minimum = -1")),
@@ -200,19 +203,19 @@ INVALID = {
     ),
     "transform of a flag": (
         TEXT.replace('kind = "flag"\n', 'kind = "flag"\ntransform = "log"\n'),
-        "has at_most, a transform, monotone or a step",
+        "can have at_most, transform, monotone or step",
     ),
     "step of a flag": (
         TEXT.replace('kind = "flag"\n', 'kind = "flag"\nstep = 2\n'),
-        "has at_most, a transform, monotone or a step",
+        "can have at_most, transform, monotone or step",
     ),
     "direction of a choice": (
         TEXT.replace('kind = "choice"\n', 'kind = "choice"\nmonotone = "up"\n', 1),
-        "has at_most, a transform, monotone or a step",
+        "can have at_most, transform, monotone or step",
     ),
     "direction of a protected field": (
         TEXT.replace(BANDS, BANDS + 'monotone = "up"\n'),
-        "no model sees a protected field",
+        "a protected field cannot have monotone",
     ),
     "unknown direction": (TEXT.replace('monotone = "up"', 'monotone = "rising"', 1), "monotone"),
     "step of 0": (TEXT.replace("step = 50\n", "step = 0\n"), "fields.0.step"),
@@ -222,22 +225,25 @@ INVALID = {
     ),
     "term unknown": (
         TEXT.replace('term = "loan_term_months"', 'term = "years"'),
-        "term names years",
+        "term refers to years",
     ),
     "unit of one alone": (
         TEXT.replace('unit = { en = "years", fr = "ans" }\n', ""),
-        "unit_one has a unit",
+        "unit_one needs a unit",
     ),
-    "rule that cannot be broken": (TEXT.replace("below = 1.0\n", ""), "states above or below"),
+    "rule that cannot be broken": (TEXT.replace("below = 1.0\n", ""), "needs above or below"),
     "rule of a protected field": (
         TEXT.replace("monthly_expenses = -1 }", "protected_age = -1 }"),
-        "affordability names protected_age",
+        "affordability refers to protected_age",
     ),
-    "rule twice": (TEXT + TEXT[TEXT.index(RULE) : TEXT.index(BELOW)] + BELOW, "said twice"),
+    "rule twice": (TEXT + TEXT[TEXT.index(RULE) : TEXT.index(BELOW)] + BELOW, "defined twice"),
     "field named as a method": (TEXT.replace('"years_in_job"', '"model_dump"'), "model_dump"),
     "limit unknown": (TEXT.replace(LIMITED, 'at_most = "wealth"\n'), "loan_amount"),
     "limit protected": (TEXT.replace(LIMITED, 'at_most = "protected_age"\n'), "protected_age"),
-    "limit limited": (TEXT.replace(LIMITED, 'at_most = "loan_amount"\n'), "itself limited"),
+    "limit limited": (
+        TEXT.replace(LIMITED, 'at_most = "loan_amount"\n'),
+        "which has an at_most itself",
+    ),
     "amount unknown": (TEXT.replace('amount = "loan_amount"', 'amount = "sum"'), "amount"),
     "amount of nothing": (TEXT.replace("minimum = 500\n", "minimum = 0\n"), "minimum of 1"),
     "amount optional": (TEXT.replace('amount = "loan_amount"', 'amount = "assets"'), "optional"),
@@ -246,36 +252,36 @@ INVALID = {
         "protected_age",
     ),
     "ratio of nothing": (TEXT.replace("sum = { loan_amount = 1 }", "sum = {}"), "ratios.0.sum"),
-    "ratio clipped to nothing": (TEXT.replace("maximum = 1.0", "maximum = 0.0"), "not below"),
+    "ratio clipped to nothing": (TEXT.replace("maximum = 1.0", "maximum = 0.0"), "must be below"),
     "wording of a number as a flag's": (
         TEXT.replace(REASONS + "high", REASONS + "yes", 1),
-        "integer fields have no wording for yes",
+        "field of kind integer have no yes",
     ),
     "wording of a choice as a number's": (
         TEXT.replace(REASONS + "value", REASONS + "low", 1),
-        "choice fields have no wording for low",
+        "field of kind choice have no low",
     ),
     "wording of a flag as a choice's": (
         TEXT.replace(REASONS + "yes", REASONS + "value", 1),
-        "flag fields have no wording for value",
+        "field of kind flag have no value",
     ),
     "wording of no case": (TEXT.replace(REASONS + "high", REASONS + "higher", 1), "reasons.higher"),
     "wording in one language": (
         TEXT.replace(', fr = "Le montant du prêt est élevé"', ""),
         "reasons.high.fr",
     ),
-    "bands that do not ascend": (TEXT.replace(BANDS, "bands = [35, 25]\n"), "do not ascend"),
-    "bands twice": (TEXT.replace(BANDS, "bands = [25, 25]\n"), "do not ascend"),
+    "bands that do not ascend": (TEXT.replace(BANDS, "bands = [35, 25]\n"), "in ascending order"),
+    "bands twice": (TEXT.replace(BANDS, "bands = [25, 25]\n"), "in ascending order"),
     "bands of a field that is scored": (
         TEXT.replace("maximum = 72\n", "maximum = 72\nbands = [12, 24]\n"),
-        "protected integer field, and no other, has bands",
+        "only a protected integer field can have bands",
     ),
     "bands of a protected choice": (
         TEXT.replace(
             'name = "protected_marital_status"\n',
             'name = "protected_marital_status"\nbands = [1]\n',
         ),
-        "protected integer field, and no other, has bands",
+        "only a protected integer field can have bands",
     ),
     "label in one language": (TEXT.replace(', fr = "Durée"', ""), "fr"),
 }

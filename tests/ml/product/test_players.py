@@ -1,4 +1,4 @@
-"""Tests of Product.players: single fields, and blocks of fields that a ratio ties."""
+"""Tests of Product.players: single fields, and fields that a ratio combines."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tests of ml/product/texts.py, and of the wording of the shipped products' reasons."""
+"""Tests of ml/product/texts.py, and of the sentences for reasons of the shipped products."""
 
 import re
 
