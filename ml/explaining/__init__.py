@@ -1,1 +1,1 @@
-"""Why a decision fell as it did, and what would change it."""
+"""Computes the reasons of a decision, and the changes that would reverse a refusal."""

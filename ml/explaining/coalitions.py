@@ -9,14 +9,14 @@ from ml.explaining.shapley import Groups
 from ml.product.application import Application, as_columns
 from ml.scoring.scorer import Scorer
 
-MAX_ROWS_PER_CALL = 2**16  # of the scorer; some 30 MB of fields
+MAX_ROWS_PER_CALL = 2**16  # of the scorer, to limit memory: about 30 MB of fields
 
 
 class CoalitionShares:
-    """Shapley values of a model without a closed form, by their definition.
+    """Shapley values of a model without a closed form, computed by their definition.
 
-    Only the players whose values differ between the applicant and a background row have a share
-    against that row; each of their 2^k coalitions is scored once.
+    Only the k players whose values differ between the applicant and a background row have a share
+    against that row. Each of their 2^k coalitions is scored once.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What would change a refusal: the nearest values, in the product's steps, that are granted."""
+"""Finds the changes that would reverse a refusal: the nearest values that would be granted."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -11,22 +11,24 @@ from ml.product.quantities import PolicyRule
 from ml.scoring.features import number, ratio
 from ml.scoring.scorer import Scorer
 
-# The probabilities of many rows and of one differ by rounding, about 1e-15: a value this near to
-# the threshold is scored alone as well.
+# `score_many` and `score` differ by rounding errors of about 1e-15. A row of values whose
+# probability is this close to the threshold is scored again by `score`, as a decision is.
 ROUNDING = 1e-9
-# Pairs are scored from the nearest on, so many in one call: a call costs more than its first rows.
+# Pairs are scored in order of their distance, so many in one call, because a call has a fixed cost.
+# Our own choice.
 PAIRS_AT_ONCE = 2_000
 
 
 class Suggestion(NamedTuple):
-    """Other values with which the application is granted.
+    """A change with which the application would be granted.
 
     Attributes
     ----------
     values : dict of str to int
-        By the names of the fields that differ: one, or the amount and one other.
+        The new values by the names of the fields that change: one field, or the amount and one
+        other.
     probability : float
-        What the Scorer says of the application with these values.
+        The probability of being good with these values.
     """
 
     values: dict[str, int]
@@ -34,14 +36,14 @@ class Suggestion(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What would change a refusal.
+    """The changes that would reverse a refusal.
 
     Attributes
     ----------
     suggestions : list of Suggestion
-        In the product's order; of one field the lower value first.
+        In the order of the product's fields; the lower value of a field comes first.
     searched : dict of str to (int, int)
-        For each field with other values: the lowest and the highest value tried alone.
+        The lowest and the highest value tried for each field that was changed alone.
     """
 
     suggestions: list[Suggestion]
@@ -56,28 +58,30 @@ def nearest_granted(
     threshold: float,
     ranges: Mapping[str, tuple[int, int]],
 ) -> Changes:
-    """Find what would have been granted instead, all else equal.
+    """Find the changes of a refused application that would be granted, all else equal.
 
-    The values are multiples of each field's step, within the field's own range and that of the
-    training data. They pass no limit that another field sets, and break no policy rule; a rule is
-    broken too where one of its fields has no value. Every such value is scored.
+    The values tried are multiples of the field's step, within the range of the field and the range
+    of the training data. They respect every `at_most` and break no policy rule. A rule counts as
+    broken if one of its fields has no value. Every such value is scored.
 
-    One field is changed at a time: the amount to the nearest lower value that is granted, any
-    other integer that the applicant can change to the nearest lower and the nearest higher one,
-    and an empty one to the lowest. Where none of these is granted, the amount is changed together
-    with one other field. The nearest pair has the smallest reduction of the amount, and then the
-    smallest change of the other field; of two equal changes, the lower value is taken.
+    First, one field is changed at a time. The amount is changed to the nearest lower value that
+    would be granted. Any other changeable integer field is changed to the nearest lower and to the
+    nearest higher value that would be granted; if it is empty, to the lowest such value.
+
+    If no single change would be granted, the amount is changed together with one other field. The
+    pair returned has the smallest reduction of the amount, and among those the smallest change of
+    the other field. Of two equal changes, the lower value is returned.
 
     Parameters
     ----------
     product : Product
     scorer : Scorer
     application : Application
-        A refused one.
+        A refused application.
     threshold : float
-        The probability from which on an application is granted.
+        The lowest probability of being good at which an application is granted.
     ranges : mapping of str to (int, int)
-        The smallest and the largest value of each such field in training.
+        The smallest and the largest training value, at least of each changeable integer field.
 
     Returns
     -------
@@ -101,14 +105,14 @@ def nearest_granted(
 
 
 def _sides(values: np.ndarray, applied: Value) -> list[np.ndarray]:
-    """Return the values below and above the one applied for, the nearest first."""
+    """Return the values below and above the value applied for, the nearest first."""
     if not isinstance(applied, int):
         return [values]
     return [values[values < applied][::-1], values[values > applied]]
 
 
 class _Search:
-    """Looks for granted values of one application."""
+    """Searches for values with which one application would be granted."""
 
     def __init__(
         self, product: Product, scorer: Scorer, application: Application, threshold: float
@@ -117,7 +121,7 @@ class _Search:
         self._threshold = threshold
 
     def values(self, field: Field, trained: tuple[int, int]) -> np.ndarray:
-        """Return the other values that a field may have alone, in ascending order."""
+        """Return the values to try for a field that is changed alone, in ascending order."""
         applied = self._application[field.name]
         values = np.array([v for v in field.suggested if trained[0] <= v <= trained[1]], dtype=int)
         if isinstance(applied, int):
@@ -127,8 +131,8 @@ class _Search:
         return within
 
     def pairs(self, amounts: np.ndarray, others: Mapping[str, np.ndarray]) -> list[Suggestion]:
-        """Return the nearest pair that is granted, if there is one."""
-        found: list[Suggestion] = []
+        """Return the nearest pair that would be granted, or nothing."""
+        granted: list[Suggestion] = []
         for name, values in others.items():
             applied = self._application[name]
             apart = values - applied if isinstance(applied, int) else values
@@ -141,15 +145,15 @@ class _Search:
                 part = {n: v[start : start + PAIRS_AT_ONCE] for n, v in columns.items()}
                 pair = self.first(part)
                 if pair:
-                    found.append(pair)
+                    granted.append(pair)
                     break
-        return sorted(found, key=lambda pair: -pair.values[self._product.amount])[:1]
+        return sorted(granted, key=lambda pair: -pair.values[self._product.amount])[:1]
 
     def first(self, columns: Mapping[str, np.ndarray]) -> Suggestion | None:
-        """Return the first of the rows of values that is granted and may be suggested."""
-        may = self._within_limits(columns) & self._within_rules(columns)
-        columns = {name: values[may] for name, values in columns.items()}
-        count = int(may.sum())
+        """Return the first row of values that may be suggested and would be granted."""
+        valid = self._within_limits(columns) & self._within_rules(columns)
+        columns = {name: values[valid] for name, values in columns.items()}
+        count = int(valid.sum())
         if not count:
             return None
         same = {
@@ -167,7 +171,7 @@ class _Search:
     def _within_limits(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         numbers = self._numbers(columns)
         limited = [(f.name, f.at_most) for f in self._product.inputs if f.at_most]
-        # A missing answer limits nothing and is not limited.
+        # A comparison with a missing value (NaN) is false, so it never exceeds a limit.
         return _all([~(numbers[name] > numbers[limit]) for name, limit in limited], columns)
 
     def _within_rules(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -185,7 +189,7 @@ def _kept(rule: PolicyRule, numbers: Mapping[str, np.ndarray]) -> np.ndarray:
     high = np.inf if rule.above is None else rule.above
     terms, unclipped = list(rule.sum.items()), (-np.inf, np.inf)
     value = ratio(numbers, terms=terms, times=rule.times, over=rule.over, bounds=unclipped)
-    kept: np.ndarray = (low <= value) & (value <= high)  # a value that is not known is in no range
+    kept: np.ndarray = (low <= value) & (value <= high)  # False for NaN, a value that is missing
     return kept
 
 

@@ -1,4 +1,4 @@
-"""Why a decision fell as it did: each field's exact share, in plain words, weightiest first."""
+"""The reasons of a decision: the exact share of each field, with a sentence that describes it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,30 +15,30 @@ from ml.product.texts import COUNTED, LANGUAGES, Case, Text
 from ml.scoring.margins import KernelMargin, LinearMargin
 from ml.scoring.scorer import Scorer
 
-# More than four principal reasons are not likely to help an applicant: Regulation B, official
-# comment 9(b)(2)-1.
+# Regulation B, official comment 9(b)(2)-1: more than four principal reasons are not likely to help
+# an applicant.
 MAX_PRINCIPAL_REASONS = 4
-# A reason that weighs less than a tenth of the first is no principal one: our own choice.
+# The smallest share of a principal reason, relative to the first reason. Our own choice.
 MIN_RELATIVE_SHARE = 0.1
-# What has no closed form is explained by every coalition of players, 2 to their number; with more
-# than these one explanation takes minutes.
+# A model without a closed form is scored on every coalition of players, of which there are 2 to
+# the power of their number. With more players, one explanation takes minutes.
 MAX_PLAYERS = 12
 
 
 class Reason(NamedTuple):
-    """A field's part in a decision.
+    """The contribution of a field to a decision.
 
     Attributes
     ----------
     field : str
-        Its name, or that of the ratio that ties several fields into one.
+        The name of the field, or of the ratio that combines several fields into one player.
     share : float
-        Its Shapley value: how much it moves the margin away from the background's mean, up for
-        granting and down for refusing.
+        The Shapley value: how far the field moves the margin from the mean margin of the
+        background. A positive share counts for granting, a negative one for refusing.
     text : Text
-        What it says of the value.
+        A sentence that describes the value of the field.
     principal : bool
-        Whether it is one of the reasons to name to a refused applicant.
+        Whether the reason is one of those to name to a refused applicant.
     """
 
     field: str
@@ -48,15 +48,15 @@ class Reason(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """A decision taken apart.
+    """The explanation of a decision.
 
     Attributes
     ----------
     margin, base : float
-        The applicant's margin, and the mean of the background's. The shares add up to their
-        difference.
+        The margin of the applicant, and the mean margin of the background. The shares add up to
+        margin minus base.
     reasons : list of Reason
-        Every player once; those that weigh most for the decision come first.
+        One reason for each player. The one that counts most for the decision comes first.
     """
 
     margin: float
@@ -72,27 +72,32 @@ class Explainer:
     product : Product
     scorer : Scorer
     background : sequence of Application
-        Applications that were granted, just so: a refusal is then told by what set it apart from
-        them, as Regulation B's official comment 9(b)(2)-5 has it.
+        The applications to compare with: those that were only just granted. Regulation B, official
+        comment 9(b)(2)-5, allows this comparison for the reasons of a refusal.
+
+    Attributes
+    ----------
+    base : float
+        The mean margin of the background.
 
     Raises
     ------
     ValueError
-        The background has no rows, or the model no closed form and the product more than
+        The background has no rows, or the model has no closed form and the product has more than
         `MAX_PLAYERS` players.
     """
 
     def __init__(self, product: Product, scorer: Scorer, background: Sequence[Application]) -> None:
         if not background:
-            raise ValueError("nothing to compare with")
+            raise ValueError("the background has no rows")
         self._product, self._scorer = product, scorer
         self._players = product.players
         self._members = [name for player in self._players.values() for name in player]
         self._sizes = [len(names) for names in self._players.values()]
         sizes = np.repeat(self._sizes, self._sizes)
-        self._tied = np.flatnonzero(sizes > 1).tolist()  # the members that are not alone
+        self._tied = np.flatnonzero(sizes > 1).tolist()  # members of players with several members
         self._ratios = {r.name: r for r in product.ratios}
-        self._said: dict[tuple[str, Case, Text | None, bool], Text] = {}
+        self._texts_by_key: dict[tuple[str, Case, Text | None, bool], Text] = {}
         frame = {f.name: [a[f.name] for a in background] for f in product.inputs}
         self._background = scorer.matrix(frame)
         self.base = float(scorer.margins(frame).mean())
@@ -112,23 +117,27 @@ class Explainer:
         if isinstance(margin, KernelMargin):
             return KernelShares(margin, self._background, members=members, players=players)
         if len(players) > MAX_PLAYERS:
-            raise ValueError(f"{len(players)} players and no closed form: at most {MAX_PLAYERS}")
+            raise ValueError(
+                f"{len(players)} players, but a model without a closed form can have at most "
+                f"{MAX_PLAYERS}"
+            )
         return CoalitionShares(self._scorer, background, members=self._members, players=players)
 
     def explain(self, application: Application, *, granted: bool) -> Explanation:
-        """Take a decision apart.
+        """Explain a decision.
 
         Parameters
         ----------
         application : Application
         granted : bool
+            The decision. It determines the order of the reasons; only a refusal has principal ones.
 
         Returns
         -------
         Explanation
         """
-        seen = self._scorer.row(application)
-        row = np.array(seen)
+        columns = self._scorer.row(application)
+        row = np.array(columns)
         against = self._shares.shares(application, row)
         shares = against.mean(axis=0).tolist()
         texts = self._texts(application, row, against)
@@ -144,64 +153,65 @@ class Explainer:
             )
             for place, (name, share) in enumerate(order)
         ]
-        return Explanation(self._scorer.margin_of(seen, application), self.base, reasons)
+        return Explanation(self._scorer.margin_of(columns, application), self.base, reasons)
 
     def _texts(
         self, application: Application, row: np.ndarray, against: np.ndarray
     ) -> dict[str, Text]:
         sides = np.where(against.mean(axis=0) > 0, 1, -1)
         favours = dict(zip(self._players, sides > 0, strict=True))
-        # How much each member does of what its player does, background row by row: one that is
-        # alone does all of it.
+        # The effect of each member in the direction of its player's share, for each background row.
+        # A player's only member has the whole share.
         effects = np.repeat(against, self._sizes, axis=1)
         if self._tied:
             effects[:, self._tied] = self._shares.effects(application, row, self._tied)
         effects *= np.repeat(sides, self._sizes)
         total = dict(zip(self._members, effects.sum(axis=0).tolist(), strict=True))
-        high = dict(zip(self._members, self._speaks_high(row, effects), strict=True))
+        high = dict(zip(self._members, self._counts_as_high(row, effects), strict=True))
         texts = {}
         for player, names in self._players.items():
-            # Of a block, the member that does most of what the block does is spoken of.
+            # The sentence describes the member with the largest effect.
             member = max(names, key=total.__getitem__)
             texts[player] = self._say(
                 member, application, high=high[member], favours=bool(favours[player])
             )
         return texts
 
-    def _speaks_high(self, row: np.ndarray, effects: np.ndarray) -> list[bool]:
-        """Say of each member whether it speaks by being higher than the background's values.
+    def _counts_as_high(self, row: np.ndarray, effects: np.ndarray) -> list[bool]:
+        """Return, for each member, whether a sentence should call its value high and not low.
 
-        That is so where the rows that it is above of give more of its effect than those that it is
-        below of; where neither give any, its place among them tells. Only a number's answer means
-        something.
+        A value is called high if the background rows with lower values account for more of its
+        effect than those with higher values. If neither account for any, it is called high if it is
+        above the mean of the background. The result has no meaning for a choice.
         """
         apart = row[self._columns] - self._background[:, self._columns]
         above, below = ((effects * side).sum(axis=0) for side in (apart > 0, apart < 0))
-        speaks: list[bool] = np.where(
+        high: list[bool] = np.where(
             np.maximum(above, below) <= 0, apart.mean(axis=0) > 0, above > below
         ).tolist()
-        return speaks
+        return high
 
     def _say(self, name: str, application: Application, *, high: bool, favours: bool) -> Text:
-        said: Field | Ratio = self._ratios.get(name) or self._product.by_name[name]
+        member: Field | Ratio = self._ratios.get(name) or self._product.by_name[name]
         value, choice = application.get(name), None
         case: Case = "high" if high else "low"
-        if _is_missing(said, application):
+        if _is_missing(member, application):
             case = "missing"
-        elif isinstance(said, Field) and said.kind == "flag":
+        elif isinstance(member, Field) and member.kind == "flag":
             case = "yes" if value else "no"
-        elif isinstance(said, Field) and said.kind == "choice":
-            choice = next((c.label for c in said.choices if c.value == value), None)
+        elif isinstance(member, Field) and member.kind == "choice":
+            choice = next((c.label for c in member.choices if c.value == value), None)
             case = "value" if choice else "missing"
-        noted = favours and case == "missing" and value is None
-        key = (name, case, choice, noted)
-        if key not in self._said:  # some dozens for a product, and slow to put together
-            text = said.reasons.say(case, label=said.label, choice=choice)
-            self._said[key] = self._with_stand_in(text, said) if noted else text
-        return self._said[key]
+        substituted = favours and case == "missing" and value is None
+        key = (name, case, choice, substituted)
+        if key not in self._texts_by_key:  # a product has a few dozen, and each is slow to build
+            text = member.reasons.say(case, label=member.label, choice=choice)
+            self._texts_by_key[key] = self._with_substitute(text, member) if substituted else text
+        return self._texts_by_key[key]
 
-    def _with_stand_in(self, text: Text, said: Field | Ratio) -> Text:
-        value = _in_words(said, self._scorer.counted_as(said.name))
+    def _with_substitute(self, text: Text, member: Field | Ratio) -> Text:
+        """Add the value that the model uses for a missing answer."""
+        value = _in_words(member, self._scorer.counted_as(member.name))
         return Text(
             **{
                 language: COUNTED.in_language(language).format(
@@ -212,27 +222,28 @@ class Explainer:
         )
 
 
-def _is_missing(said: Field | Ratio, application: Application) -> bool:
-    """Say whether an answer was not given, or a ratio lacks one or has nothing to be divided by."""
-    if isinstance(said, Field):
-        return application[said.name] is None
-    return None in {application[n] for n in said.inputs} or 0 in {application[n] for n in said.over}
+def _is_missing(member: Field | Ratio, application: Application) -> bool:
+    """Return whether a field has no value, or a ratio lacks an input or has a divisor of 0."""
+    if isinstance(member, Field):
+        return application[member.name] is None
+    inputs, divisors = ({application[n] for n in names} for names in (member.inputs, member.over))
+    return None in inputs or 0 in divisors
 
 
-def _in_words(said: Field | Ratio, value: float | str) -> Text:
-    """Return what a missing answer counts as, in words."""
+def _in_words(member: Field | Ratio, value: float | str) -> Text:
+    """Return a value that the model uses for a missing answer, in words."""
     if isinstance(value, str):
-        choices = said.choices if isinstance(said, Field) else ()
+        choices = member.choices if isinstance(member, Field) else ()
         return next(c.label for c in choices if c.value == value)
-    if isinstance(said, Field) and said.kind == "flag":
+    if isinstance(member, Field) and member.kind == "flag":
         return Text(en="yes", fr="oui") if value >= 0.5 else Text(en="no", fr="non")
-    return Text(**{language: _number(said, value, language) for language in LANGUAGES})
+    return Text(**{language: _number(member, value, language) for language in LANGUAGES})
 
 
-def _number(said: Field | Ratio, value: float, language: str) -> str:
-    if isinstance(said, Ratio):
+def _number(member: Field | Ratio, value: float, language: str) -> str:
+    if isinstance(member, Ratio):
         return decimal(value, language, places=2)
-    unit = said.unit_of(round(value))
+    unit = member.unit_of(round(value))
     suffix = f"\u00a0{unit.in_language(language)}" if unit else ""
     return format_integer(round(value), language) + suffix
 

@@ -1,4 +1,4 @@
-"""Exact interventional Shapley values of linear and RBF kernel margins over a background."""
+"""Exact interventional Shapley values of linear and RBF kernel margins against a background."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -40,12 +40,12 @@ class Shares(Protocol):
         row : ndarray of shape (n_columns,)
             The application in the model's columns.
         members : sequence of int
-            The members to replace, one at a time.
+            The members whose values are replaced, one member at a time.
 
         Returns
         -------
         ndarray of shape (n_background, len(members))
-            The margin minus the margin with that one value replaced.
+            The margin, minus the margin with the value of that member replaced.
         """
 
 

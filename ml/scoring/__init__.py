@@ -1,1 +1,1 @@
-"""From an application to a probability, in NumPy alone."""
+"""Computes the probability of an application, with NumPy alone."""

@@ -1,4 +1,8 @@
-"""The sigmoid that calibrates a margin to a probability (Platt 1999)."""
+"""The sigmoid that converts a margin to a calibrated probability.
+
+Source: Platt 1999, "Probabilistic outputs for support vector machines and comparisons to
+regularized likelihood methods".
+"""
 
 import math
 
@@ -11,14 +15,14 @@ class Sigmoid:
     Parameters
     ----------
     a, b : float
-        As scikit-learn's `CalibratedClassifierCV` fits them.
+        The coefficients ``a_`` and ``b_`` of a calibrator that `CalibratedClassifierCV` has fitted.
     """
 
     def __init__(self, a: float, b: float) -> None:
         self._a, self._b = a, b
 
     def one(self, margin: float) -> float:
-        """Calibrate one margin.
+        """Return the probability for one margin.
 
         Parameters
         ----------
@@ -27,6 +31,7 @@ class Sigmoid:
         Returns
         -------
         float
+            The calibrated probability of being good.
         """
         exponent = self._a * margin + self._b
         if exponent < 0:
@@ -35,7 +40,7 @@ class Sigmoid:
         return inverse / (1 + inverse)
 
     def many(self, margins: np.ndarray) -> np.ndarray:
-        """Calibrate many margins.
+        """Return the probabilities for many margins.
 
         Parameters
         ----------
@@ -44,6 +49,7 @@ class Sigmoid:
         Returns
         -------
         ndarray of shape (n_samples,)
+            The calibrated probabilities of being good.
         """
         exponent = self._a * margins + self._b
         inverse = np.exp(-np.abs(exponent))

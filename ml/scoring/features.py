@@ -1,4 +1,4 @@
-"""The arithmetic from raw fields to a model's columns, in NumPy alone, for training and scoring."""
+"""Computes a model's columns from raw fields, with NumPy alone, for training and scoring."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from ml.product.application import Application
 
 
 def transformed(values: np.ndarray, transform: str | None) -> np.ndarray:
-    """Apply a field's transform.
+    """Apply the transform of a field.
 
     Parameters
     ----------
@@ -36,16 +36,18 @@ def ratio(
     over: Sequence[str],
     bounds: tuple[float, float],
 ) -> np.ndarray:
-    """Compute a ratio.
+    """Compute a ratio: a weighted sum of fields, multiplied and divided by other fields.
 
     Parameters
     ----------
     fields : mapping of str to ndarray of shape (n_samples,)
-        The fields it is computed from.
-    terms, times, over
-        Its weighted sum, its factors and its divisors.
+        At least the fields that the ratio is computed from.
+    terms : sequence of (str, float)
+        The fields of the sum with their weights.
+    times, over : sequence of str
+        The fields that multiply the sum, and those that divide it.
     bounds : (float, float)
-        What it is clipped to.
+        The lowest and the highest value; others are clipped to them.
 
     Returns
     -------
@@ -62,7 +64,7 @@ def ratio(
 
 
 def transform_one(value: float, transform: str | None) -> float:
-    """Apply a field's transform to one value, as `transformed` does to many.
+    """Apply the transform of a field to one value, as `transformed` does to many.
 
     Parameters
     ----------
@@ -79,7 +81,7 @@ def transform_one(value: float, transform: str | None) -> float:
 
 
 def untransformed(value: float, transform: str | None) -> float:
-    """Undo `transform_one`.
+    """Apply the inverse of `transform_one`.
 
     Parameters
     ----------
@@ -96,12 +98,13 @@ def untransformed(value: float, transform: str | None) -> float:
 
 
 def ratio_one(application: Application, definition: tuple[Any, Any, Any, float, float]) -> float:
-    """Compute a ratio of one application, as `ratio` does of many.
+    """Compute a ratio of one application, as `ratio` does for many.
 
     Parameters
     ----------
     application : Application
     definition : (terms, times, over, low, high)
+        As for `ratio`; ``low`` and ``high`` are the bounds.
 
     Returns
     -------
@@ -121,7 +124,7 @@ def ratio_one(application: Application, definition: tuple[Any, Any, Any, float, 
 
 
 def number(value: int | str | None) -> float:
-    """Return an answer as a number.
+    """Return the value of a field as a number.
 
     Parameters
     ----------
@@ -131,28 +134,35 @@ def number(value: int | str | None) -> float:
     -------
     float
         NaN for None.
+
+    Raises
+    ------
+    ValueError
+        The value is a text that is not a number.
     """
     return math.nan if value is None else float(value)
 
 
 def codes_of(column: Iterable[Any], values: list[str], fill: str | None) -> np.ndarray:
-    """Return each word's place among the values of its field.
+    """Return the index of each answer to a choice field among the field's values.
 
     Parameters
     ----------
     column : iterable of length n_samples
+        The answers; None or NaN for a missing one.
     values : list of str
+        The values of the field.
     fill : str or None
-        What stands for a missing word.
+        The value to use for a missing answer.
 
     Returns
     -------
     ndarray of shape (n_samples,)
-        Of int; -1 for an unseen word.
+        Of int; -1 for an answer that is not among the values.
     """
-    places: dict[Any, int] = {value: i for i, value in enumerate(values)}
-    filled = places.get(fill, -1)
-    words = np.asarray(column, dtype=object)
+    indices: dict[Any, int] = {value: i for i, value in enumerate(values)}
+    filled = indices.get(fill, -1)
+    answers = np.asarray(column, dtype=object)
     return np.array(
-        [filled if w is None or w != w else places.get(w, -1) for w in words], dtype=int
+        [filled if a is None or a != a else indices.get(a, -1) for a in answers], dtype=int
     )

@@ -1,4 +1,4 @@
-"""Margins of the models that are stored as arrays: linear with curves, and RBF kernel."""
+"""Computes the margins of models stored as arrays: linear models with curves, and RBF kernels."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ CHUNK_ROWS = 1024
 
 
 class LinearMargin:
-    """A margin that is a sum over columns: curves of the first ones, weights of the others.
+    """A margin that is a sum over columns: curves for the first ones, weights for the others.
 
     Parameters
     ----------
@@ -20,7 +20,8 @@ class LinearMargin:
         ``weights``, ``intercept`` and, for each curve i, ``breaks_i`` of shape (n_breaks,) and
         ``pieces_i`` of shape (degree + 1, n_breaks - 1), the highest power first.
     curves : int
-        The number of columns that have a curve, which is a piecewise polynomial.
+        The number of columns with a curve. A curve is a piecewise polynomial, constant beyond its
+        first and its last break.
 
     Attributes
     ----------
@@ -133,7 +134,8 @@ class KernelMargin:
 
     Attributes
     ----------
-    vectors, dual : ndarray
+    vectors : ndarray of shape (n_vectors, n_columns)
+    dual : ndarray of shape (n_vectors,)
     intercept, gamma : float
     """
 
@@ -205,7 +207,7 @@ def read_margin(arrays: dict[str, np.ndarray], layout: dict[str, Any]) -> Margin
     Returns
     -------
     LinearMargin, KernelMargin or None
-        None for a model that only its pipeline can score.
+        None for a model that has no array form; only its pipeline can score.
     """
     if layout["kind"] == "linear":
         return LinearMargin(arrays, curves=layout["curves"])

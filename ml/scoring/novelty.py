@@ -1,27 +1,34 @@
-"""Whether an application is like those that a model has learned from."""
+"""Measures how far an application is from the training rows of a model."""
 
 import io
 import math
 
 import numpy as np
 
-NEIGHBOURS = 5
+NEIGHBOURS = 5  # our own choice: a single odd training row makes no application usual
 
 
 class Novelty:
-    """Tells applications that are far from all training data.
+    """Measures the novelty of applications.
 
-    The distance of an application is the one to its fifth nearest training row: Euclidean, between
-    what the model sees of each, so in standard deviations for a number, and apart by √2 for
-    another word of a choice. It is far if that is more than for all but a hundredth of the
-    training rows themselves, or if one number alone is beyond nearly all of theirs: fields with
-    long tails make the distances between training rows too large to show that.
+    The distance of an application is the Euclidean distance to its fifth nearest training row, in
+    the columns of the model: a number counts in standard deviations, and a different value of a
+    choice counts √2. An application is far from the training rows if its distance exceeds the
+    limit that `ml.training.reference` computes, or if one number lies outside the usual range of
+    the training rows. The second test is needed for fields with long tails: they make the
+    distances between training rows so large that one extreme number does not exceed the limit.
 
     Parameters
     ----------
     content : bytes
-        Of a bundle's ``novelty.npz``: ``rows`` of shape (n_rows, n_columns), ``limit``, and the
-        ``lowest`` and ``highest`` usual values of the first columns, the numbers.
+        The content of a bundle's ``novelty.npz``: ``rows`` of shape (n_rows, n_columns), ``limit``,
+        and the usual range of the numbers, which are the first columns: ``lowest`` and ``highest``
+        of shape (n_numbers,).
+
+    Attributes
+    ----------
+    limit : float
+        The distance above which an application is far from the training rows.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -33,16 +40,17 @@ class Novelty:
         self._last = min(NEIGHBOURS, len(self._rows)) - 1
 
     def distance(self, row: list[float]) -> float:
-        """Return how far an application is from the training data.
+        """Return the distance of an application to its fifth nearest training row.
 
         Parameters
         ----------
         row : list of float of length n_columns
-            As `ml.scoring.scorer.Score` has it.
+            The attribute ``row`` of `ml.scoring.scorer.Score`.
 
         Returns
         -------
         float
+            With fewer than five training rows, the distance to the farthest one.
         """
         here = np.array(row)
         squares = self._lengths - 2 * (self._rows @ here)
@@ -50,18 +58,20 @@ class Novelty:
         return float(np.sqrt(max(near, 0.0)))
 
     def measure(self, row: list[float]) -> float:
-        """Return an application's novelty: its distance over the limit, or more for one number.
+        """Return the novelty of an application.
 
         Parameters
         ----------
         row : list of float of length n_columns
+            The attribute ``row`` of `ml.scoring.scorer.Score`.
 
         Returns
         -------
         float
-            Above 1 there are few training rows like it. A number beyond the usual ones makes it at
-            least 1 and the excess, in standard deviations. Infinite if it differs from rows that
-            are all alike.
+            The distance divided by the limit. If a number is outside its usual range, at least 1
+            plus the excess in standard deviations. Above 1, the application is far from the
+            training rows. If the limit is 0 because all training rows are alike, infinite for any
+            other application and 0 for the same.
         """
         distance, excess = self.distance(row), self._excess(row)
         if self.limit > 0:
@@ -69,7 +79,7 @@ class Novelty:
         return math.inf if distance > 0 else 0.0
 
     def _excess(self, row: list[float]) -> float:
-        """Return how far the most unusual number is beyond the usual ones."""
+        """Return how far the most unusual number is outside its usual range."""
         numbers = np.array(row[: len(self._lowest)])
         beyond = np.maximum(self._lowest - numbers, numbers - self._highest)
         return float(beyond.max(initial=0.0))

@@ -1,4 +1,4 @@
-"""The Scorer: a fitted pipeline as plain NumPy arrays, with the same answer as scikit-learn's."""
+"""The Scorer: a fitted pipeline as NumPy arrays, with the same results as scikit-learn's."""
 
 import io
 import json
@@ -32,17 +32,18 @@ class Frame(Protocol):
 
 
 class Score(NamedTuple):
-    """What a model says of one application.
+    """The score of one application.
 
     Attributes
     ----------
     probability : float
-        Calibrated, of being good.
+        The calibrated probability of being good.
     normalised : dict of str to float or list of int
-        What the model saw of each field: standard deviations from the training mean (a missing
-        value stands at the median), and for a choice one 0 or 1 for each of its words.
-    row : list of float
-        The same and the indicators of missing values, in the order of the Scorer's columns.
+        The input of the model for each field and ratio: the distance from the training mean in
+        standard deviations (a missing value counts as the training median), and for a choice a list
+        of one 0 or 1 for each of its values.
+    row : list of float of length n_columns
+        The same values and the indicators of missing values, in the order of `Scorer.columns`.
     """
 
     probability: float
@@ -56,7 +57,7 @@ def scorer_kind(content: bytes) -> str:
     Parameters
     ----------
     content : bytes
-        Of a bundle's ``scorer.npz``.
+        The content of a bundle's ``scorer.npz``.
 
     Returns
     -------
@@ -72,18 +73,24 @@ class Scorer:
     Parameters
     ----------
     content : bytes
-        Of a bundle's ``scorer.npz``; nothing in it is unpickled.
+        The content of a bundle's ``scorer.npz``; nothing in it is unpickled.
     pipeline : callable, optional
-        From raw fields to probabilities; asked where the arrays hold no model, which is so for
-        every champion but the SVCs and logistic regression.
+        Computes probabilities from raw fields. Required for a model without an array form, which
+        is every model but the SVCs and logistic regression.
 
     Attributes
     ----------
     kind : {"linear", "rbf", "pipeline"}
         How the margin is computed.
     margin : LinearMargin, KernelMargin or None
+        None for a model without an array form.
     columns : tuple of str
-        For each column that the model sees, the field or the ratio that it comes from.
+        For each column of the model, the field or the ratio that it comes from.
+
+    Raises
+    ------
+    ValueError
+        The model has no array form, and `pipeline` is not given.
     """
 
     def __init__(
@@ -107,8 +114,8 @@ class Scorer:
         self._choices: list[tuple[str, list[str], str | None]] = [
             tuple(c) for c in layout["choices"]
         ]
-        words = [name for name, values, _ in self._choices for _ in values]
-        self.columns = (*self._scaled, *self._absent, *words)
+        indicated = [name for name, values, _ in self._choices for _ in values]
+        self.columns = (*self._scaled, *self._absent, *indicated)
         self._calibration = Sigmoid(*layout["calibration"])
         self._scales = list(
             zip(*(arrays[n].tolist() for n in ("median", "mean", "scale")), strict=True)
@@ -134,7 +141,7 @@ class Scorer:
         return Score(probability, normalised, row)
 
     def row(self, application: Application) -> list[float]:
-        """Compute what the model sees of one application.
+        """Compute the columns of the model for one application.
 
         Parameters
         ----------
@@ -153,8 +160,9 @@ class Scorer:
         Parameters
         ----------
         row : list of float of length n_columns
+            The columns of the application, as `Score.row`.
         application : Application
-            The same; a model without an array form needs it as it is.
+            The application itself, which a model without an array form needs.
 
         Returns
         -------
@@ -192,8 +200,8 @@ class Scorer:
         Returns
         -------
         ndarray of shape (n_samples,)
-            The decision function of an SVC or of logistic regression; of any other model the
-            log-odds of its calibrated probability.
+            The decision function for an SVC or logistic regression; for any other model the
+            log-odds of the calibrated probability.
         """
         if self.margin is None:
             probability = self._by_pipeline(frame)
@@ -206,7 +214,7 @@ class Scorer:
         return self.margin.many(scaled, absent, list(zip(codes, counts, strict=True)))
 
     def matrix(self, frame: Frame) -> np.ndarray:
-        """Compute what a model sees of many applications.
+        """Compute the columns of the model for many applications.
 
         Parameters
         ----------
@@ -216,28 +224,30 @@ class Scorer:
         Returns
         -------
         ndarray of shape (n_samples, n_columns)
-            Normalised numbers, indicators of missing ones, a 1 for each choice's word.
+            Normalised numbers and flags, indicators of missing ones, and for each choice one 0 or
+            1 for each of its values.
         """
         scaled, absent, codes = self._parts(frame)
-        words = [
+        indicators = [
             (code == i).astype(np.float64)
             for code, (_, values, _) in zip(codes, self._choices, strict=True)
             for i in range(len(values))
         ]
-        return np.column_stack([*scaled, *absent, *words])
+        return np.column_stack([*scaled, *absent, *indicators])
 
     def counted_as(self, name: str) -> float | str:
-        """Return the answer that stands for a missing one.
+        """Return the value that the model uses for a missing one.
 
         Parameters
         ----------
         name : str
-            Of a field or a ratio.
+            The name of a field or a ratio.
 
         Returns
         -------
         float or str
-            The training median of a number, a flag or a ratio; the most frequent word of a choice.
+            The training median for a number, a flag or a ratio, before any transform; the most
+            frequent value for a choice.
         """
         if name in self._scaled:
             median, _, _ = self._scales[self._scaled.index(name)]
@@ -248,13 +258,13 @@ class Scorer:
         scaled = self._scale_one(application)
         normalised: Normalised = dict(zip(self._scaled, scaled, strict=True))
         absent = [1.0 if application[name] is None else 0.0 for name in self._absent]
-        words: list[int] = []
+        indicators: list[int] = []
         for name, values, fill in self._choices:
-            word = fill if application[name] is None else application[name]
-            places = [int(word == value) for value in values]
-            normalised[name] = places
-            words += places
-        return normalised, [*scaled, *absent, *words]
+            answer = fill if application[name] is None else application[name]
+            of_field = [int(answer == value) for value in values]
+            normalised[name] = of_field
+            indicators += of_field
+        return normalised, [*scaled, *absent, *indicators]
 
     def _by_pipeline(self, frame: Frame) -> np.ndarray:
         if self._pipeline is None:  # pragma: no cover - the constructor refuses this
@@ -274,7 +284,7 @@ class Scorer:
         return scaled
 
     def _parts(self, frame: Frame) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-        """Return the normalised numbers, the indicators and the places of the words, by column."""
+        """Return normalised numbers, indicators of missing ones, and choices as indices."""
         raw = {name: np.asarray(frame[name], dtype=np.float64) for name in self._transforms}
         columns = {name: transformed(raw[name], t) for name, t in self._transforms.items()}
         for name, terms, times, over, low, high in self._ratios:

@@ -1,4 +1,4 @@
-"""Fitted models with all that an explanation of them needs."""
+"""Fitted models, with their products, rows and explainers."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -41,7 +41,7 @@ EIGHT = (
 
 
 class Case:
-    """A fitted model, its product's rows and what an explanation of it compares with."""
+    """A fitted model with the rows of its product and the background of its explanations."""
 
     def __init__(self, product: Product, model: Pipeline) -> None:
         self.product, self.model, self.scorer = product, model, scorer_of(model)
@@ -67,13 +67,13 @@ class Case:
         return self.explainer.explain(application, granted=granted)
 
     def applicants(self, count: int) -> list[Application]:
-        """Half of them real and refused, half random with missing values and unseen words."""
+        """Return refused rows and random applications with missing and unseen values, half each."""
         refused = self.refused[: count // 2]
         rest = count - len(refused)
         return [*refused, *examples(self.product, count=rest, seed=1, unseen=True)]
 
     def scikit_learn(self, frame: dict[str, Any]) -> np.ndarray:
-        """The margin as the fitted pipeline itself has it."""
+        """Return the margins by the fitted pipeline."""
         raw = self.model.named_steps["columns"].transform(pd.DataFrame(frame))
         [calibrated] = self.model.named_steps["calibrated"].calibrated_classifiers_
         return calibrated.estimator.decision_function(raw)
@@ -86,7 +86,7 @@ def products() -> dict[str, Product]:
     credit, mortgage = read_product("consumer_credit"), read_product("mortgage")
     ratios = [*stated(credit)["ratios"], SECOND_RATIO]
     lenient = with_optional(mortgage, "property_type", "credit_history_meets_guidelines")
-    # Without directions, since a missing number with one never speaks for granting.
+    # Without directions: a missing number with a direction never counts in favour of granting.
     few = [stated(f) | {"monotone": None} for f in lenient.fields if f.name in EIGHT]
     rest = {
         "rows": {"leave_out_empty": ["loan_term_months"], "repeated": "leave_out"},
@@ -106,7 +106,7 @@ def stated(part: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def case(fitted, products) -> Callable[[str, str], Case]:
-    """Return the case of a product and a candidate, made when it is first asked for."""
+    """Return the case of a product and a candidate, which is made at the first call."""
     made: dict[tuple[str, str], Case] = {}
 
     def get(which: str, name: str) -> Case:
@@ -125,7 +125,7 @@ def scorer_for(fitted) -> Callable[[str, Product], Scorer]:
 
 @pytest.fixture
 def base(trained: Trained, product: Product) -> tuple[Trained, Application]:
-    """What margins are made up from, and an application that they are asked about."""
+    """A training to derive artificial scorers from, and an application."""
     application = examples(product, count=1, seed=12)[0]
     application |= {"loan_amount": 9_000, "purchase_price": 20_000, "loan_term_months": 40}
     return trained, application

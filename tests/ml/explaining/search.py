@@ -1,4 +1,4 @@
-"""Suggestions by scoring every value alone, in plain Python."""
+"""Finds suggestions by brute force: scores every value alone, in plain Python."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from ml.training.dataset import as_applications, read_rows
 
 
 def real(product):
-    """The applications of the product's rows."""
+    """Return the rows of the product as applications."""
     return as_applications(read_rows(product, product.data_file).fields)
 
 
@@ -34,7 +34,7 @@ def changed(product, *, fields=None, **stated):
 
 
 def refused(scorer, applications, *, count, threshold=0.5):
-    """Return some of the applications that are refused, from all over them."""
+    """Return a sample of the refused applications, spread over all of them."""
     frame = {name: [a[name] for a in applications] for name in applications[0]}
     probability = scorer.score_many(frame)
     found = [a for a, p in zip(applications, probability, strict=True) if p < threshold]

@@ -1,4 +1,4 @@
-"""In which words ml/explaining/reasons.py says a share: high or low, missing, the answer."""
+"""Tests of ml/explaining/reasons.py: the sentences that describe values."""
 
 import numpy as np
 import pytest
@@ -12,20 +12,18 @@ KINDS = ("svc_linear", "svc_rbf")
 PRODUCTS = ("consumer_credit", "mortgage")
 
 
-def spoken(product):
-    """What each wording of a number says: the member it speaks of, and whether that is high."""
+def number_sentences(product):
+    """Return, for each sentence about a number, its field or ratio and the case high or low."""
     found = {}
-    for said in (*product.inputs, *product.ratios):
-        if isinstance(said, type(product.inputs[0])) and said.kind != "integer":
-            continue
+    for number in product.numbers:
         for way in ("high", "low"):
-            found[said.reasons.say(way, label=said.label)] = (said.name, way)
+            found[number.reasons.say(way, label=number.label)] = (number.name, way)
     assert len(found) == len(set(found.values()))
     return found
 
 
 def alone(product):
-    """The numbers that no ratio ties to others."""
+    """Return the integer fields that no ratio uses."""
     players = product.players
     return [f for f in product.inputs if f.kind == "integer" and players.get(f.name) == (f.name,)]
 
@@ -78,7 +76,7 @@ def test_explain_loan_far_above_the_price_of_others(case, name):
 @pytest.mark.parametrize("name", KINDS)
 def test_explain_never_calls_a_number_high_where_none_compared_with_is_lower(case, name):
     this = case("consumer_credit", name)
-    numbers = spoken(this.product)
+    numbers = number_sentences(this.product)
     seen = this.scorer.matrix(as_columns(this.background))
     unusual = [
         {**application, field.name: value}
@@ -120,7 +118,7 @@ def test_explain_high_means_that_lower_rows_account_for_more_of_the_share(case, 
                 column = this.scorer.columns.index(field.name)
                 apart, toward = row[column] - seen[:, column], np.sign(reason.share) * shares
                 above, below = toward[apart > 0].sum(), toward[apart < 0].sum()
-                # A curve may be flat: nothing is accounted for, and the value's place tells.
+                # Where a curve is flat, the effect is 0 and the value is compared with the mean.
                 high = above > below if max(above, below) > 0 else apart.mean() > 0
                 way = "high" if high else "low"
                 assert reason.text == getattr(field.reasons, way)
@@ -130,7 +128,7 @@ def test_explain_high_means_that_lower_rows_account_for_more_of_the_share(case, 
 
 def test_explain_high_means_that_lower_values_of_others_would_help(case):
     this = case("consumer_credit", "svc_linear")
-    numbers, margin = spoken(this.product), this.scorer.margin
+    numbers, margin = number_sentences(this.product), this.scorer.margin
     columns = np.array(this.scorer.columns)
     others = this.scorer.matrix(as_columns(this.background))
     ways = {"high": 0, "low": 0}

@@ -1,4 +1,4 @@
-"""Tests of ml/explaining/shapley.py: fitted models."""
+"""Tests of ml/explaining/shapley.py on fitted models."""
 
 from math import comb
 
@@ -15,13 +15,13 @@ EXACT = 1e-9
 
 
 def brute_force(product, margins, background, application):
-    """Shapley values as they are defined: the mean margin of every coalition, from raw fields."""
+    """Compute Shapley values by definition, from the mean margin of every coalition."""
     players = [[n for n in p if n in product.by_name] for p in product.players.values()]
     count = len(players)
     coalitions = np.arange(2**count)
     inside = (coalitions[:, None] >> np.arange(count)) & 1
     whose = np.arange(len(background))
-    # Rows that are the same are computed once: a value that both have makes no difference.
+    # Equal rows are scored once: coalitions give equal rows if applicant and background agree.
     differ = np.array(
         [[any(b[n] != application[n] for n in player) for player in players] for b in background]
     )
@@ -108,7 +108,7 @@ def test_shares_of_a_product_without_a_ratio_add_up(case, name):
 
 
 def by_sizes(margin, background, row, groups):
-    """The shares of a product over players, its coalitions summed by size: no quadrature in it."""
+    """Compute the shares of a product of factors from coalitions by size, without quadrature."""
 
     def factors(matrix):
         apart = (matrix[:, None, :] - margin.vectors) ** 2

@@ -1,4 +1,4 @@
-"""The arithmetic of ml/explaining/shapley.py at its ends, on models that are made up."""
+"""Tests of ml/explaining/shapley.py: extreme values, on artificial models."""
 
 from math import comb
 
@@ -34,7 +34,7 @@ def linear(columns):
 
 
 def shares_of(margin, rows, row):
-    """By a method of ml/explaining/shapley.py, each column a player."""
+    """Compute Shapley values by ml/explaining/shapley.py, with each column as a player."""
     alone = [[i] for i in range(len(row))]
     method = KernelShares if isinstance(margin, KernelMargin) else LinearShares
     against = method(margin, rows, members=alone, players=alone).shares({}, row)
@@ -43,7 +43,7 @@ def shares_of(margin, rows, row):
 
 
 def enumerated(margin, rows, row):
-    """The same by its definition, on columns."""
+    """Compute the same Shapley values by their definition."""
     count = len(row)
     inside = ((np.arange(2**count)[:, None] >> np.arange(count)) & 1) == 1
     worth = np.array([np.mean([margin.one(r) for r in np.where(s, row, rows)]) for s in inside])

@@ -1,4 +1,4 @@
-"""What one value from the background changes, by the methods of ml/explaining/shapley.py."""
+"""Tests of ml/explaining/shapley.py: the effects of replacing one value."""
 
 import numpy as np
 import pytest
