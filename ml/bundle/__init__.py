@@ -1,1 +1,1 @@
-"""A trained model on disk: written, read, verified, found."""
+"""Bundles, which are trained models on disk: writes, reads, verifies and finds them."""

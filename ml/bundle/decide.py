@@ -1,4 +1,4 @@
-"""Decides an application by a bundle, with the reasons of a refusal."""
+"""Decides an application with a bundle, and explains a refusal."""
 
 from typing import NamedTuple, cast
 
@@ -25,10 +25,10 @@ class Verdict(NamedTuple):
     amount : int
         The amount of the loan, in the product's currency.
     normalised : dict of str to float or list of int
-        Each field as the model sees it.
+        The normalised value of each field, as in `ml.scoring.scorer.Score`.
     novelty : float
-        How unusual the application is, as `ml.scoring.novelty.Novelty.measure` says: by its
-        distance from the training rows or by one number alone. Above 1 it is marked.
+        The result of `ml.scoring.novelty.Novelty.measure`. Above 1, the application is marked as
+        unusual.
     reasons : list of Reason or None
         The reasons of a refusal; None for a grant, which is explained only on request.
     """

@@ -1,4 +1,4 @@
-"""What a training states of a model: the parts of a bundle's manifest, as types."""
+"""The types of the facts about a model that training writes into a bundle's manifest."""
 
 from typing import Annotated, Generic, Literal, TypeVar
 
@@ -19,32 +19,35 @@ Moment = Annotated[
 ScorerKind = Literal["linear", "rbf", "pipeline"]
 Setting = bool | int | float | str | None
 Settings = dict[str, Setting]
-# One in twenty, our own choice: above what the shipped models show, and far below the 47 % of an
-# answer whose absence a model once took for the best one.
+# Our own choice: above the shares of the shipped models, and far below the 47 % that were measured
+# when a model treated a missing answer like the best one.
 MAX_GRANTED_BY_OMISSION = 0.05
-REPEATED = "repeated"  # a reason to leave a row out, beside fields that are empty
+REPEATED = "repeated"  # why a row was left out, if not for an empty field
 
 
 class Fact(BaseModel):
-    """A frozen value object that refuses a wrong kind of value and an unknown key."""
+    """A frozen value object; refuses values of another type and unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Spread(Fact):
-    """A mean over folds and the standard deviation."""
+    """The mean and the standard deviation of a figure over folds."""
 
     mean: float
     sd: Annotated[float, Field(ge=0)]
 
 
 class Metrics(Fact, Generic[Measure]):
-    """One value for each metric that compares models.
+    """The metrics by which models are compared, one value each.
 
     Attributes
     ----------
     expected_cost
-        Per application: a bad loan granted costs the cost ratio, a good one refused costs 1.
+        The mean cost per application: a bad loan granted costs the cost ratio, a good loan refused
+        costs 1.
+    pr_auc_refused
+        The average precision of refusals in finding bad loans.
     """
 
     expected_cost: Measure
@@ -69,7 +72,7 @@ class TrainingData(Fact):
     Attributes
     ----------
     left_out : dict of str to int
-        How many rows of the file were not used: by the field that is empty, and under `REPEATED`.
+        The number of rows that were not used, by the field that was empty or under `REPEATED`.
     """
 
     file: str
@@ -85,14 +88,14 @@ class Effort(Fact):
     Attributes
     ----------
     repeats : int
-        How often the outer cross-validation is repeated with other folds.
+        How many times the outer cross-validation is run, each time with different folds.
     inner_folds : int
-        Folds of the search for settings within a training fold.
+        The number of folds within a training set for the search for settings.
     thorough : bool
         Whether the fine grids are searched.
     search_rows : int or None
-        Settings are chosen on at most so many rows of a training fold, the model is then fitted on
-        all; None for no limit.
+        The largest number of rows of a training set on which settings are searched; None for no
+        limit. The model is then fitted on all rows.
     """
 
     repeats: Annotated[int, Field(ge=1)] = 1
@@ -102,14 +105,14 @@ class Effort(Fact):
 
 
 class Omission(Fact):
-    """What leaving an optional answer empty does to the rows that the model refuses.
+    """How many refused rows would be granted if they left out an optional answer.
 
     Attributes
     ----------
     refused : int
-        The refused rows in which it is answered.
+        The number of refused rows that have the answer.
     granted : int
-        Those of them that would be granted without the answer.
+        The number of those rows that would be granted without it.
     """
 
     field: Name
@@ -129,17 +132,17 @@ class Omission(Fact):
 
 
 class KnownAnswer(Fact):
-    """An application with the answers that every later computation must give.
+    """An application with the results that every later computation must reproduce.
 
     Attributes
     ----------
     application : Application
     probability : float
-        Of being good, by the champion.
+        The champion's probability of being good.
     challengers : dict of str to float
-        The same by each candidate that does not decide.
+        The probability by each candidate that does not decide.
     shares : dict of str to float or None
-        What each player has in the champion's margin; None for an application without known ones.
+        The Shapley value of each player by the champion; None if it was not computed.
     """
 
     application: Application
@@ -149,7 +152,7 @@ class KnownAnswer(Fact):
 
 
 class Facts(Fact):
-    """What a training states of the model that it has chosen."""
+    """The facts about a model that training writes into the manifest."""
 
     product: Name
     champion: Name

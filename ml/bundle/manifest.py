@@ -1,4 +1,4 @@
-"""A bundle's manifest: what every bundle says of itself, and the proof that its files are whole."""
+"""The manifest of a bundle: facts about the model, and the hashes of the bundle's files."""
 
 import hashlib
 import platform
@@ -22,19 +22,21 @@ BACKGROUND = "background.json"
 NOVELTY = "novelty.npz"
 CARD = "card.json"
 _FILES = (CHAMPION, ARRAYS, PRODUCT, BACKGROUND, NOVELTY, CARD)
-FORMAT = 7  # of the folder; a new one for whatever an older reader would take for something else
+FORMAT = 7  # of the bundle; increase it for any change that an older reader would misunderstand
 _SEGMENT = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
 FileName = Annotated[str, StringConstraints(pattern=f"^{_SEGMENT}(/{_SEGMENT})*$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}-[0-9a-f]{8}$")]
-KNOWN_ANSWER_TOLERANCE = 1e-9  # float64 leaves about 1e-15 between two ways of computing one
+# Two ways to compute a probability differ by about 1e-12 at most (docs/benchmarks.md); a different
+# model differs by far more.
+KNOWN_ANSWER_TOLERANCE = 1e-9
 
 
 class InvalidBundle(Exception):
-    """A bundle that must not be used; the message says which file and why in one line."""
+    """A bundle that must not be used; the message names the file and the reason in one line."""
 
 
 class BundleMissing(InvalidBundle):
-    """A file of the bundle is not there."""
+    """A file of the bundle does not exist or cannot be read."""
 
 
 class BundleTampered(InvalidBundle):
@@ -42,52 +44,54 @@ class BundleTampered(InvalidBundle):
 
 
 class BundleForeign(InvalidBundle):
-    """The bundle was trained under other versions than those installed."""
+    """The bundle has another format, or was trained with other versions than those installed."""
 
 
 class VersionMissing(InvalidBundle):
-    """There is no bundle of that version here."""
+    """No bundle of the version exists in the folders searched."""
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a pickled model depends on, as installed here.
+    """Return the installed versions that a pickled model depends on.
 
     Returns
     -------
     dict of str to str
+        By the names ``python``, ``numpy`` and ``scikit-learn``.
     """
     python = ".".join(platform.python_version_tuple()[:2])
     return {"python": python, "numpy": version("numpy"), "scikit-learn": version("scikit-learn")}
 
 
 def challenger_files(name: str) -> tuple[str, str]:
-    """Return where a bundle keeps a candidate that does not decide.
+    """Return the paths, in a bundle, of the files of a candidate that does not decide.
 
     Parameters
     ----------
     name : str
+        The name of the candidate.
 
     Returns
     -------
     (str, str)
-        Its pipeline and its arrays.
+        The paths of its pipeline and of its arrays.
     """
     return f"challengers/{name}.joblib", f"challengers/{name}.npz"
 
 
 class Manifest(Facts):
-    """What ``manifest.json`` states: the facts, and the files that they are about.
+    """The content of ``manifest.json``: facts about the model, and the hashes of its files.
 
     Attributes
     ----------
     format : int
-        Of the folder; `FORMAT` in every manifest that is read.
+        The format of the bundle; `FORMAT` in every manifest that is read.
     version : str
-        The champion's name and the beginning of a hash, as `ml.bundle.version` computes it.
+        The version of the model, as `ml.bundle.version.version_of` computes it.
     versions : dict of str to str
-        Those of `versions` at training.
+        The result of `versions` at training.
     files : dict of str to str
-        The SHA-256 of each file of the bundle.
+        The SHA-256 of each file of the bundle by its path.
     """
 
     format: int
@@ -111,33 +115,34 @@ class Manifest(Facts):
                 if name not in known.challengers:
                     raise ValueError(f"a known answer lacks the challenger {name}")
         if self.champion not in {row.name for row in self.table} & self.settings.keys():
-            raise ValueError(f"{self.champion} is no candidate with settings")
+            raise ValueError(f"{self.champion} is not a candidate with settings")
         return self
 
 
 class _Formatted(BaseModel):
-    """Any manifest, of whatever format."""
+    """The format of a manifest, without validation of the rest."""
 
     format: object = None
 
 
 class _Versioned(BaseModel):
-    """Any manifest whose version can name a folder."""
+    """The version of a manifest, if it is a valid folder name, without validation of the rest."""
 
     version: Annotated[str, StringConstraints(pattern=f"^{_SEGMENT}$")]
 
 
 def stated_version(directory: Path) -> str | None:
-    """Return the version that a bundle states, without reading the rest of it.
+    """Return the version that a bundle's manifest states, without checking anything else.
 
     Parameters
     ----------
     directory : Path
+        The folder of the bundle.
 
     Returns
     -------
     str or None
-        None where there is no manifest, or none with a version that can name a folder.
+        None if there is no readable manifest, or its version is not a valid folder name.
     """
     try:
         content = (directory / MANIFEST).read_bytes()
@@ -147,27 +152,27 @@ def stated_version(directory: Path) -> str | None:
 
 
 def read_manifest(directory: Path) -> tuple[Manifest, str]:
-    """Read a manifest whose seal holds.
+    """Read a manifest after comparing its hash with the seal.
 
     Parameters
     ----------
     directory : Path
-        Of a bundle.
+        The folder of the bundle.
 
     Returns
     -------
     manifest : Manifest
     digest : str
-        SHA-256 of the file.
+        The SHA-256 of ``manifest.json``.
 
     Raises
     ------
     BundleMissing
-        It is not there or cannot be read.
+        The manifest or the seal does not exist or cannot be read.
     BundleTampered
-        It is not the one that was written, or does not say what it must.
+        The manifest is not the one that was written, or its content is invalid.
     BundleForeign
-        It is of another format.
+        The bundle has another format.
     """
     content = _read(directory / MANIFEST)
     digest = hashlib.sha256(content).hexdigest()
@@ -182,48 +187,52 @@ def read_manifest(directory: Path) -> tuple[Manifest, str]:
 
 
 def refuse_other_versions(directory: Path, manifest: Manifest) -> None:
-    """Refuse a bundle whose pickles belong to other versions.
+    """Refuse a bundle that was trained with other versions than those installed.
 
     Parameters
     ----------
     directory : Path
+        The folder of the bundle, for the message.
     manifest : Manifest
 
     Raises
     ------
     BundleForeign
+        A version differs.
     """
     for name, here in versions().items():
         trained = manifest.versions[name]
         if trained != here:
             raise BundleForeign(
-                f"{directory}: trained under {name} {trained}, but {here} is installed; "
+                f"{directory}: trained with {name} {trained}, but {here} is installed; "
                 "train it again"
             )
 
 
 def verified(directory: Path, manifest: Manifest, name: str) -> bytes:
-    """Read a file of a bundle, if it is the one that was written.
+    """Read a file of a bundle and compare its hash with the manifest.
 
     Parameters
     ----------
     directory : Path
+        The folder of the bundle.
     manifest : Manifest
     name : str
-        As the manifest has it.
+        The path of the file in the manifest.
 
     Returns
     -------
     bytes
+        The content of the file.
 
     Raises
     ------
     BundleMissing
-        The manifest has no such file, it is not there or it cannot be read.
+        The manifest does not list the file, or the file does not exist or cannot be read.
     BundleTampered
-        Its hash is another.
+        The hash differs.
     """
-    if name not in manifest.files:  # nothing else is opened, whatever the name
+    if name not in manifest.files:  # so that a name from a request cannot open any other file
         raise BundleMissing(f"{directory / name}: not in {MANIFEST}")
     content = _read(directory / name)
     if hashlib.sha256(content).hexdigest() != manifest.files[name]:
@@ -233,16 +242,17 @@ def verified(directory: Path, manifest: Manifest, name: str) -> bytes:
 
 @contextmanager
 def understood(path: Path) -> Iterator[None]:
-    """Turn whatever a file breaks into one line: its hash fits, but what it holds does not.
+    """Turn any exception about the content of a file into an error of one line.
 
     Parameters
     ----------
     path : Path
-        What to call it.
+        The file, for the message.
 
     Raises
     ------
     BundleTampered
+        The block raised an exception that is not an `InvalidBundle`.
     """
     try:
         yield
@@ -264,6 +274,6 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise BundleMissing(f"{path}: not there") from None
+        raise BundleMissing(f"{path}: does not exist") from None
     except OSError as error:
         raise BundleMissing(f"{path}: {error.strerror}") from error

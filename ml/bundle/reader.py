@@ -1,4 +1,4 @@
-"""A bundle: a trained model on disk with all that is needed to check it and to use it."""
+"""Reads a bundle: a trained model on disk with everything needed to verify and use it."""
 
 import io
 from collections.abc import Callable
@@ -44,7 +44,8 @@ class Bundle:
     directory : Path
     manifest : Manifest
     digest : str
-        SHA-256 of ``manifest.json``; it stands for the whole bundle, whose hashes that file holds.
+        The SHA-256 of ``manifest.json``. It identifies the whole bundle, because that file
+        contains the hashes of all others.
     product : Product
     scorer : Scorer
     explainer : Explainer
@@ -61,17 +62,17 @@ class Bundle:
 
     @property
     def version(self) -> str:
-        """The model's version: its kind and the beginning of its hash."""
+        """The version of the model: the champion's name and the beginning of a hash."""
         return self.manifest.version
 
     @property
     def threshold(self) -> float:
-        """The probability of being good from which a loan is granted."""
+        """The lowest probability of being good at which a loan is granted."""
         return self.manifest.threshold
 
     @property
     def ranges(self) -> dict[str, tuple[int, int]]:
-        """Between which values each integer field lies in the training data."""
+        """The smallest and the largest training value of each integer field."""
         return self.manifest.ranges
 
     @property
@@ -94,17 +95,18 @@ class Bundle:
         Raises
         ------
         BundleMissing
-            There is none of that name.
+            No challenger has that name, or one of its files does not exist.
         BundleTampered
             Its files are not those that were written.
         BundleForeign
-            It has no array form, and was trained under other versions.
+            It has no array form, and was trained with other versions than those installed.
         """
         model, arrays = challenger_files(name)
         content = self.file(arrays)
 
         def pickled() -> bytes:
-            refuse_other_versions(self.directory, self.manifest)  # it may be read for the past
+            # A bundle that was read with `past` may have been trained with other versions.
+            refuse_other_versions(self.directory, self.manifest)
             return self.file(model)
 
         with understood(self.directory / model):
@@ -116,34 +118,38 @@ class Bundle:
         Parameters
         ----------
         name : str
-            As the manifest has it.
+            The path of the file in the manifest.
 
         Returns
         -------
         bytes
+            The content of the file.
 
         Raises
         ------
-        BundleMissing, BundleTampered
-            It is not there any more, or not the one that was written.
+        BundleMissing
+            The manifest does not list the file, or the file no longer exists.
+        BundleTampered
+            The file is not the one that was written.
         """
         return verified(self.directory, self.manifest, name)
 
 
 def read_bundle(directory: Path, *, past: bool = False, digest: str | None = None) -> Bundle:
-    """Verify a bundle and read what is needed to decide and explain with it.
+    """Read a bundle, after comparing the hashes of all its files.
 
-    Every file's hash is compared before anything in it is looked at. Only a champion without an
-    array form is unpickled, and only after that.
+    Only a champion without an array form is unpickled, and only after its hash has been compared.
 
     Parameters
     ----------
     directory : Path
+        The folder of the bundle.
     past : bool
-        Whether it is read to compute past decisions again. Then one that holds its model as
-        arrays, which no version changes, may have been trained under other versions.
+        Whether the bundle is read to compute past decisions again. If its champion has an array
+        form, which does not depend on library versions, it may then have been trained with other
+        versions than those installed.
     digest : str, optional
-        Of the only bundle that is wanted: another one is refused before its files are read.
+        The digest that the bundle must have. Any other bundle is refused before its files are read.
 
     Returns
     -------
@@ -152,12 +158,12 @@ def read_bundle(directory: Path, *, past: bool = False, digest: str | None = Non
     Raises
     ------
     BundleMissing
-        A file is not there or cannot be read.
+        A file does not exist or cannot be read.
     BundleTampered
-        A file is not the one that was written, or does not hold what it must; the stated version is
-        not that of the content; or the bundle is not the one that is wanted.
+        A file is not the one that was written, or its content is invalid; the version that the
+        manifest states is not that of the content; or the bundle does not have the given digest.
     BundleForeign
-        It was trained under other versions, or has another format.
+        The bundle was trained with other versions, or has another format.
     """
     manifest, found = read_manifest(directory)
     if digest not in (None, found):
@@ -170,20 +176,22 @@ def read_bundle(directory: Path, *, past: bool = False, digest: str | None = Non
     with understood(directory / ARRAYS):
         kind = scorer_kind(files[ARRAYS])
         if kind != manifest.scorer:
-            raise ValueError(f"a scorer of the kind {kind}, not {manifest.scorer}")
+            raise ValueError(
+                f"the scorer is of kind {kind}, but the manifest says {manifest.scorer}"
+            )
         scorer = _scorer(files[ARRAYS], lambda: files[CHAMPION])
     with understood(directory / BACKGROUND):
         background = _APPLICATIONS.validate_json(files[BACKGROUND], strict=True)
         explainer = Explainer(product, scorer, background)
     with understood(directory / NOVELTY):
         novelty = Novelty(files[NOVELTY])
-        novelty.measure([0.0] * len(scorer.columns))  # so it knows rows of that many
+        novelty.measure([0.0] * len(scorer.columns))  # fails if the number of columns differs
     with understood(directory):
         version = version_of(manifest, files)
     if version != manifest.version:
         raise BundleTampered(
-            f"{directory / MANIFEST}: states version {manifest.version}, but that of its content "
-            f"is {version}"
+            f"{directory / MANIFEST}: states version {manifest.version}, but its content has "
+            f"version {version}"
         )
     return Bundle(directory, manifest, found, product, scorer, explainer, novelty)
 
@@ -196,19 +204,21 @@ def _scorer(arrays: bytes, pipeline: Callable[[], bytes]) -> Scorer:
 
 
 def load_pipeline(content: bytes) -> Callable[[Frame], np.ndarray]:
-    """Unpickle a model whose hash has been verified.
+    """Unpickle a model; the caller must have verified its hash.
 
     Parameters
     ----------
     content : bytes
-        Of a ``.joblib`` file.
+        The content of a ``.joblib`` file.
 
     Returns
     -------
     callable
-        From raw fields to the probabilities of being good, an ndarray of shape (n_samples,).
+        Takes a frame of raw fields; returns the probabilities of being good, an ndarray of shape
+        (n_samples,).
     """
-    # Imported here: these cost a web worker more memory than all the rest, and most need none.
+    # Imported here because they need more memory than the rest of a web worker, and most workers
+    # never unpickle a model.
     import joblib  # noqa: PLC0415 - see above
     import pandas as pd  # noqa: PLC0415 - see above
 

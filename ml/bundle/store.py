@@ -1,4 +1,4 @@
-"""Stores of bundles: folders that hold several bundles, found by version and copied atomically."""
+"""Finds bundles by their version, and keeps verified copies of bundles in a folder."""
 
 import fcntl
 import hashlib
@@ -23,7 +23,7 @@ from ml.bundle.reader import Bundle, read_bundle
 
 
 def find_bundle(current: Path, version: str, *, store: Path | None = None) -> Bundle:
-    """Find the bundle of a version: the one in use, one beside it, or one in a store.
+    """Find the bundle of a version: in the folder in use, beside it, or in a store.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def find_bundle(current: Path, version: str, *, store: Path | None = None) -> Bu
         The folder of the bundle in use. The folders beside it are searched too.
     version : str
     store : Path, optional
-        Another folder whose folders are searched.
+        Another folder that holds bundles, searched last.
 
     Returns
     -------
@@ -41,9 +41,9 @@ def find_bundle(current: Path, version: str, *, store: Path | None = None) -> Bu
     Raises
     ------
     VersionMissing
-        No bundle there states the version.
+        No bundle in these folders states the version.
     InvalidBundle
-        Only unusable bundles state it; the message is about the first of them.
+        Every bundle that states the version is invalid; the error is that of the first one.
     """
     folders = [folder for folder in (current.parent, store) if folder]
     # Hidden folders are skipped: they are being written, or were left incomplete.

@@ -1,4 +1,4 @@
-"""Verifies a bundle: recomputes its known answers by the champion and the challengers."""
+"""Verifies a bundle: computes its known answers again, by the champion and the challengers."""
 
 from pathlib import Path
 
@@ -20,9 +20,9 @@ from ml.product.application import as_columns
 
 
 def verify_bundle(bundle: Bundle) -> None:
-    """Compare the bundle's known answers with those of its pipeline, scorer and challengers.
+    """Compute the known answers again, by the pipeline, the Scorer and the challengers.
 
-    Hashes and the version are not checked again: reading the bundle has verified them.
+    Hashes and the version are not checked again, because reading the bundle has verified them.
 
     Parameters
     ----------
@@ -33,8 +33,10 @@ def verify_bundle(bundle: Bundle) -> None:
     BundleMissing
         The file of the pipeline or of a challenger no longer exists.
     BundleTampered
-        One of them has changed since the bundle was read, or an answer differs from the known one
-        by more than `KNOWN_ANSWER_TOLERANCE`.
+        One of these files has changed since the bundle was read, or a probability or a share
+        differs from the known one by more than `KNOWN_ANSWER_TOLERANCE`.
+    BundleForeign
+        A challenger has no array form, and was trained with other versions than those installed.
     """
     content = verified(bundle.directory, bundle.manifest, CHAMPION)
     known = bundle.manifest.known_answers

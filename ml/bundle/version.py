@@ -1,4 +1,4 @@
-"""The version of a bundle: a hash of all that affects its decisions and explanations."""
+"""Computes the version of a bundle: a hash of everything that affects its decisions and reasons."""
 
 import hashlib
 import io
@@ -11,19 +11,21 @@ import numpy as np
 from ml.bundle.facts import Facts
 from ml.bundle.manifest import ARRAYS, BACKGROUND, NOVELTY, PRODUCT
 
-HASHED_DECIMALS = 6
+HASHED_DECIMALS = 6  # our own choice, far from the differences between processors: see below
 _HASHED_FACTS = {"product", "champion", "threshold", "cost_ratio", "ranges", "known_answers"}
 
 
 def version_of(facts: Facts, files: Mapping[str, bytes]) -> str:
-    """Return the version of a bundle; trainings that decide and explain alike have the same one.
+    """Return the version of a bundle.
 
-    Known answers and arrays are rounded to `HASHED_DECIMALS` decimals before they are hashed, as
-    processors differ in the last digits (by 4.5e-13 between one with AVX2 and one without).
+    Two bundles that decide and explain in the same way have the same version. Known answers and
+    arrays are rounded to `HASHED_DECIMALS` decimals before they are hashed, because processors
+    differ in the last digits (by 4.5e-13 between one with AVX2 and one without).
 
-    Arrays are hashed, not their files, because the layout of a zip archive depends on the version
-    of Python. So do the bytes of a pickle: a challenger without an array form is therefore
-    identified by its normalisation and its known answers, which `ml.bundle.verify` recomputes.
+    Arrays are hashed, not the files that hold them, because the layout of a zip archive depends on
+    the version of Python. The bytes of a pickle depend on it too. A challenger without an array
+    form is therefore identified by its normalisation and its known answers, which
+    `ml.bundle.verify` computes again.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Writes bundles atomically, and keeps the version that a new one replaces."""
+"""Writes bundles atomically, and keeps the bundle that a new one replaces."""
 
 import hashlib
 import json
@@ -27,14 +27,14 @@ def write_bundle(directory: Path, files: Mapping[str, bytes], facts: Facts) -> N
     Parameters
     ----------
     directory : Path
-        A bundle of the same version there is replaced. A bundle of another version is moved beside
-        it, to a folder named after that version, so that its decisions can be replayed. Anything
-        else there is an error.
+        The folder to write. If it holds a bundle of the same version, that bundle is deleted. If it
+        holds a bundle of another version, that bundle is moved to a folder beside it, named after
+        its version, so that its decisions can be replayed. Any other content is an error.
     files : mapping of str to bytes
         The content of each file by its path in the bundle.
     facts : Facts
-        The manifest without the format, the version, the files' hashes and the versions of
-        libraries, which are added.
+        The facts of the manifest. The format, the version, the hashes of the files and the versions
+        of the libraries are added.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def _replace(directory: Path, new: Path) -> None:
     if version is None or version in (stated_version(directory), stated_version(archive)):
         shutil.rmtree(old, ignore_errors=True)
     else:
-        if archive.exists():  # and is not a bundle of that version
+        if archive.exists():  # it is not a bundle of that version, so it must not be overwritten
             archive = Path(tempfile.mkdtemp(prefix=f"{version}-", dir=directory.parent))
         os.replace(old, archive)
 
@@ -104,7 +104,7 @@ def refuse_foreign(directory: Path) -> None:
     Raises
     ------
     InvalidBundle
-        It is a file, cannot be read, or holds files but not those of a bundle.
+        The path is a file or cannot be read, or the folder has files but no manifest and seal.
     """
     try:
         names = {path.name for path in directory.iterdir()}

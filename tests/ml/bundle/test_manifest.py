@@ -71,7 +71,7 @@ def test_read_manifest_byte_more_or_less(folder, name):
 @pytest.mark.parametrize("name", [MANIFEST, SEAL])
 def test_read_manifest_missing_file(folder, name):
     (folder / name).unlink()
-    assert refused(folder, BundleMissing) == f"{folder / name}: not there"
+    assert refused(folder, BundleMissing) == f"{folder / name}: does not exist"
 
 
 @pytest.mark.parametrize("name", [MANIFEST, SEAL])
@@ -229,7 +229,7 @@ def test_versions_are_those_installed():
 def test_refuse_other_versions_names_the_one(bundle, name):
     refuse_other_versions(bundle.directory, bundle.manifest)
     other = bundle.manifest.model_copy(update={"versions": versions() | {name: "0.24.2"}})
-    expected = f"trained under {name} 0.24.2, but {versions()[name]} is installed; train it again"
+    expected = f"trained with {name} 0.24.2, but {versions()[name]} is installed; train it again"
     with pytest.raises(BundleForeign) as raised:
         refuse_other_versions(bundle.directory, other)
     assert str(raised.value) == f"{bundle.directory}: {expected}"
@@ -263,7 +263,7 @@ def test_verified_changed_file(single, content):
 
 def test_verified_missing_file(single):
     (single[0] / "a").unlink()
-    with pytest.raises(BundleMissing, match=r"a: not there$"):
+    with pytest.raises(BundleMissing, match=r"a: does not exist$"):
         verified(*single, "a")
 
 

@@ -1,4 +1,4 @@
-"""Tests of ml/bundle/reader.py: a whole bundle and of one that was damaged."""
+"""Tests of ml/bundle/reader.py: whole and damaged bundles."""
 
 import dataclasses
 import hashlib
@@ -69,7 +69,7 @@ def test_read_changed_byte(copy, name, place):
     at = {"first": 0, "middle": len(content) // 2, "last": -1}[place]
     content[at] ^= 1
     (copy / name).write_bytes(content)
-    # A change in the seal shows as a manifest that does not fit it.
+    # A changed seal is reported as a manifest that does not match it.
     broken = str(copy / (MANIFEST if name == SEAL else name))
     assert refused(copy, BundleTampered).startswith(f"{broken}: its hash is not the one in")
 
@@ -85,7 +85,7 @@ def test_read_byte_more_or_less(copy, name):
 @pytest.mark.parametrize("name", DAMAGED)
 def test_read_missing_file(copy, name):
     (copy / name).unlink()
-    assert refused(copy, BundleMissing) == f"{copy / name}: not there"
+    assert refused(copy, BundleMissing) == f"{copy / name}: does not exist"
 
 
 def test_read_directory_in_place_of_a_file(copy):
@@ -111,7 +111,7 @@ def test_read_bundle_of_the_first_format(copy):
 def test_read_other_version(copy, bundle, name):
     state(copy, versions=versions() | {name: "0.24.2"})
     message = refused(copy, BundleForeign)
-    assert f"trained under {name} 0.24.2, but {versions()[name]} is installed" in message
+    assert f"trained with {name} 0.24.2, but {versions()[name]} is installed" in message
     past = read_bundle(copy, past=True)  # arrays are read alike under any version
     applications = examples(bundle.product, count=20, seed=3, unseen=True)
     for application in applications:

@@ -1,4 +1,4 @@
-"""Tests of ml/bundle/reader.py: models without an array form, and of challengers."""
+"""Tests of ml/bundle/reader.py: models without an array form, and challengers."""
 
 import pickle
 
@@ -37,7 +37,7 @@ def test_read_champion_without_array_form_of_other_versions(run_by_pipeline, tmp
     put(run_by_pipeline, CHAMPION, pickle.dumps(Touches(trace)))
     state(run_by_pipeline, versions=versions() | {name: "0.24.2"})
     for past in (False, True):
-        assert f"trained under {name} 0.24.2" in refused(run_by_pipeline, BundleForeign, past=past)
+        assert f"trained with {name} 0.24.2" in refused(run_by_pipeline, BundleForeign, past=past)
     assert not trace.exists()
 
 
@@ -58,7 +58,7 @@ def test_read_past_champion_that_only_says_it_has_an_array_form(run_by_pipeline,
     put(run_by_pipeline, CHAMPION, pickle.dumps(Touches(trace)))
     state(run_by_pipeline, scorer="linear", versions=versions() | {"numpy": "1.0"})
     message = refused(run_by_pipeline, BundleTampered, past=True)
-    assert message.endswith("a scorer of the kind pipeline, not linear")
+    assert message.endswith("the scorer is of kind pipeline, but the manifest says linear")
     assert not trace.exists()
 
 

@@ -1,4 +1,4 @@
-"""Tests of ml/bundle/reader.py: files that are sealed well but hold something else."""
+"""Tests of ml/bundle/reader.py: files with valid hashes but invalid content."""
 
 import json
 import pickle
@@ -95,7 +95,9 @@ def test_read_resealed_background_with_a_word_for_a_number(copy):
 
 def test_read_other_kind_of_scorer(copy):
     state(copy, scorer="rbf")
-    assert refused(copy, BundleTampered).endswith("a scorer of the kind linear, not rbf")
+    assert refused(copy, BundleTampered).endswith(
+        "the scorer is of kind linear, but the manifest says rbf"
+    )
 
 
 def test_read_malicious_pickle_is_never_executed(copy, tmp_path):

@@ -153,7 +153,7 @@ def test_verify_champion_changed_since_it_was_read(copy, tmp_path):
 def test_verify_whole_bundle(copy, bundle):
     code, out, errors = verify(copy)
     assert (code, errors) == (0, [])
-    assert out == [f"{copy}: {bundle.version} is whole and gives its known answers"]
+    assert out == [f"{copy}: {bundle.version} is unchanged and gives its known answers"]
 
 
 def missing(directory):

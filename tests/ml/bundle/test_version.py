@@ -1,4 +1,4 @@
-"""Tests of ml/bundle/version.py, and that a bundle cannot carry the version of another."""
+"""Tests of ml/bundle/version.py, also that a bundle cannot state the version of another one."""
 
 import io
 import json
@@ -167,7 +167,7 @@ def test_read_bundle_that_carries_the_version_of_another(copy, bundle, change, p
     message = refused(copy, BundleTampered, past=past)
     own = state_version(copy)
     assert message == (
-        f"{copy / MANIFEST}: states version {bundle.version}, but that of its content is {own}"
+        f"{copy / MANIFEST}: states version {bundle.version}, but its content has version {own}"
     )
     assert read_bundle(copy, past=past).version == own != bundle.version
 

@@ -92,7 +92,7 @@ def test_pin_at_start_and_reload(settings, bundle, caplog):
         pin_at_reload(settings, log)
         assert Pin.from_environment() == replace(first, reloads_refused=count)
     errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
-    why = f"{settings.bundle / ARRAYS}: not there"
+    why = f"{settings.bundle / ARRAYS}: does not exist"
     assert errors == [f"Bundle refused, still serving {first.directory}: {why}"] * 2
     shutil.copy(bundle.directory / ARRAYS, settings.bundle)
     pin_at_reload(settings, log)
