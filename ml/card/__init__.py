@@ -1,1 +1,1 @@
-"""From figures to pages: the model card, its text and its plots."""
+"""Builds the model card from the results of training: its texts and its plots."""

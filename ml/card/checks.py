@@ -1,4 +1,4 @@
-"""What was checked of a model at training, in sentences."""
+"""Describes the checks of a model at training, in sentences."""
 
 import math
 from collections.abc import Iterator
@@ -22,26 +22,26 @@ from ml.product.texts import Text
 def shortcomings(
     *, cost: float, area: float, good: float, cost_ratio: float, language: str
 ) -> list[str]:
-    """Say in which way a model is no better than none.
+    """Return a sentence for each way in which a model is no better than no model.
 
     Parameters
     ----------
     cost : float
-        The expected cost per row on all rows, each decided by a model that had not seen it.
+        The expected cost per row over all rows, each decided by a model that was not fitted on it.
     area : float
         The mean ROC-AUC over the outer folds.
     good : float
         The share of good rows.
     cost_ratio : float
-        What a bad loan granted costs, over what a good loan refused costs.
+        The cost of granting a bad loan, divided by the cost of refusing a good one.
     language : str
         Its two-letter code.
 
     Returns
     -------
     list of str
-        Empty for a model that costs less than granting all, less than refusing all, and ranks
-        better than chance.
+        Empty if the model costs less than granting all and less than refusing all applications,
+        and its ROC-AUC is at least 0.5.
     """
     least = min(cost_ratio * (1 - good), good)  # of granting all and of refusing all
     found = []
@@ -56,7 +56,7 @@ def shortcomings(
 
 
 def checks(card: ModelCard, language: str) -> list[str]:
-    """Say what was checked of a model at training.
+    """Return the sentences that describe the checks of a model at training.
 
     Parameters
     ----------
@@ -67,13 +67,12 @@ def checks(card: ModelCard, language: str) -> list[str]:
     Returns
     -------
     list of str
-        Sentences.
     """
     return list(_Checks(language).of(card))
 
 
 class _Checks:
-    """Puts findings into sentences of one language."""
+    """Writes the sentences in one language."""
 
     def __init__(self, language: str) -> None:
         self._language = language
@@ -143,7 +142,8 @@ class _Checks:
                     stretches=", ".join(stretches),
                     fall=self._share(curve.fall),
                 )
-        # Bounds on the coefficients hold for every value; anything else was looked at.
+        # A champion with bounded coefficients keeps to the directions at every value. For others,
+        # the sentence states how large the sample was.
         bounded = any(b.candidate == card.champion and b.kept for b in card.bound)
         if card.curves and not bounded:
             rows, values = self._integer(CURVE_ROWS), self._integer(CURVE_VALUES)

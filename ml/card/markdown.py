@@ -1,4 +1,4 @@
-"""A model card as Markdown, written by the template ``card.md.jinja``."""
+"""Writes a model card as Markdown, by the template ``card.md.jinja``."""
 
 import math
 import re
@@ -16,7 +16,7 @@ from ml.evaluation.performance import threshold_for
 from ml.product.formats import decimal, format_integer, moment, percent, short
 from ml.product.texts import Text
 
-SPECIAL = re.compile(r"[\\`*\[\]<|]|(?<!\w)_|_(?!\w)")  # an underscore within a word is none
+SPECIAL = re.compile(r"[\\`*\[\]<|]|(?<!\w)_|_(?!\w)")  # not an underscore within a word
 
 
 def as_markdown(card: ModelCard, language: str) -> str:
@@ -31,7 +31,7 @@ def as_markdown(card: ModelCard, language: str) -> str:
     Returns
     -------
     str
-        Its pictures are named by their paths in the bundle.
+        The links to plots are their paths in the bundle.
     """
     environment = Environment(  # noqa: S701 - Markdown is not escaped as HTML is: see `escaped`
         loader=FileSystemLoader(Path(__file__).parent),
@@ -62,7 +62,7 @@ def as_markdown(card: ModelCard, language: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Escape what Markdown would read as its own signs, and join lines.
+    """Escape the special characters of Markdown, and join lines.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The pictures of a model card: their names, their files, and what they show in words."""
+"""The names, files and text descriptions of the plots of a model card."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -69,13 +69,13 @@ REFUSES = Text(
     "refus sont de mauvais prêts.",
 )
 REFUSES_NOBODY = Text(
-    en="The threshold in use, {threshold}, refuses nobody.",
-    fr="Le seuil appliqué, {threshold}, ne refuse personne.",
+    en="The threshold in use, {threshold}, refuses no loan.",
+    fr="Le seuil appliqué, {threshold}, ne refuse aucun prêt.",
 )
 
 
 def picture_file(name: str, language: str, theme: str) -> str:
-    """Return where a bundle keeps a picture.
+    """Return the path of a plot in a bundle.
 
     Parameters
     ----------
@@ -94,20 +94,20 @@ def picture_file(name: str, language: str, theme: str) -> str:
 
 
 def describe(evidence: Evidence, importance: Sequence[Importance], language: str) -> dict[str, str]:
-    """Say what each picture shows, with its key figures.
+    """Describe each plot in words, with its key figures.
 
     Parameters
     ----------
     evidence : Evidence
     importance : sequence of Importance
-        Of each field, by falling mean.
+        At least one, in descending order of the mean.
     language : str
         Its two-letter code.
 
     Returns
     -------
     dict of str to str
-        By the names of `TITLES`.
+        The descriptions by the names of `TITLES`.
     """
     number, share = partial(decimal, language=language), partial(percent, language=language)
     plain = partial(short, language=language)

@@ -1,4 +1,4 @@
-"""The plots of a model card, drawn by matplotlib at training. No web worker imports this module."""
+"""Draws the plots of a model card with matplotlib. Only training imports this module."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -48,7 +48,8 @@ STYLE: dict[str, Any] = {
     "figure.subplot.bottom": 0.13,
     "figure.subplot.top": 0.97,
     "path.simplify_threshold": 0.3,  # points
-    "svg.fonttype": "none",  # letters of the page's reader; DejaVu, which is wider, measures them
+    # Text stays text, in the reader's font. The layout is computed with DejaVu, which is wider.
+    "svg.fonttype": "none",
     "svg.hashsalt": "loan-desk",  # the same input gives the same bytes
 }
 LABELS = {
@@ -57,7 +58,7 @@ LABELS = {
     "bin": Text(en="Model, 95% interval", fr="Modèle, intervalle à 95 %"),
     "calibrated": Text(en="Perfect calibration", fr="Calibration parfaite"),
     "predicted": Text(en="Mean predicted probability", fr="Probabilité moyenne prédite"),
-    "found": Text(en="Share found good", fr="Part de bons prêts constatée"),
+    "found": Text(en="Observed share of good loans", fr="Part de bons prêts constatée"),
     "chance": Text(en="Chance", fr="Hasard"),
     "bad_granted": Text(en="Share of bad loans granted", fr="Part des mauvais prêts accordés"),
     "good_granted": Text(en="Share of good loans granted", fr="Part des bons prêts accordés"),
@@ -74,9 +75,10 @@ LABELS = {
         fr="Coût pour 1\u202f000 demandes,\nen bons prêts perdus",
     ),
     "threshold": Text(
-        en="Threshold: least probability granted", fr="Seuil : probabilité minimale accordée"
+        en="Threshold: lowest probability granted",
+        fr="Seuil : probabilité minimale pour un accord",
     ),
-    "loss": Text(en="ROC-AUC lost", fr="AUC perdue"),
+    "loss": Text(en="Loss of ROC-AUC", fr="Perte d’AUC"),
 }
 Say = Callable[[str], str]
 
@@ -93,18 +95,23 @@ def draw(
     Parameters
     ----------
     good : ndarray of shape (n_samples,)
-        1 for good, 0 for bad.
+        1 for good, 0 for bad; both must occur.
     probability : ndarray of shape (n_samples,)
-        Of being good, each by a model that was not fitted on the row.
+        The probabilities of being good, each by a model that was not fitted on the row.
     evidence : Evidence
-        Of these rows.
+        The figures of these rows.
     importance : sequence of Importance
-        Of each field, by falling mean.
+        The importance of each field, in descending order of the mean.
 
     Returns
     -------
     dict of str to bytes
-        SVG by its path in a bundle; the same input gives the same bytes.
+        The SVG files by their paths in a bundle. The same input gives the same bytes.
+
+    Raises
+    ------
+    KeyError
+        A plot has a colour that `DARK` does not list.
     """
     plots: dict[str, Callable[[Figure, str], None]] = {
         "calibration": partial(_calibration, evidence=evidence),
@@ -159,7 +166,7 @@ def _calibration(figure: Figure, language: str, *, evidence: Evidence) -> None:
 
 
 def _against_chance(say: Say) -> dict[str, Any]:
-    """Return how a display draws the model's curve and that of chance."""
+    """Return the arguments with which a display draws the curves of the model and of chance."""
     return {
         "curve_kwargs": {"label": say("model")},
         "plot_chance_level": True,
@@ -193,7 +200,7 @@ def _precision_recall(
 
 
 def _finish(axes: Axes, *, x: str, y: str, language: str) -> None:
-    """Replace the displays' English words, and write both axes as shares."""
+    """Replace the English labels of a display, and format both axes as percentages."""
     axes.set(xlabel=x, ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     _shares(axes.xaxis, axes.yaxis, language=language)
 

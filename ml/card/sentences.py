@@ -1,115 +1,117 @@
-"""The sentences that say what was checked of a model, by what they say."""
+"""The texts of the sentences that describe the checks of a model."""
 
 from ml.product.texts import Text
 
 SENTENCES = {
     "costly": Text(
-        en="The expected cost per application, {cost}, is not below {least}, that of deciding all "
-        "applications alike.",
-        fr="Le coût attendu par demande, {cost}, n’est pas inférieur à {least}, celui d’une même "
-        "décision pour toutes les demandes.",
+        en="The expected cost per application is {cost}. This is not below {least}, the cost of "
+        "giving all applications the same decision.",
+        fr="Le coût attendu par demande est de {cost}. Il n’est pas inférieur à {least}, le coût "
+        "d’une même décision pour toutes les demandes.",
     ),
     "random": Text(
-        en="The ROC-AUC, {auc}, is below 0.5, that of chance.",
-        fr="L’AUC de la courbe ROC, {auc}, est inférieure à 0,5, celle du hasard.",
+        en="The ROC-AUC is {auc}. This is below 0.5, the value for random decisions.",
+        fr="L’AUC de la courbe ROC est de {auc}. Elle est inférieure à 0,5, la valeur obtenue au "
+        "hasard.",
     ),
     "blind": Text(
-        en="The folds that give a champion's figures have also chosen it, which flatters it a "
-        "little. If each fold is judged by what the rule chooses in the others, the expected cost "
-        "is {blind_cost} and the ROC-AUC {blind_auc}; the champion's own means are {cost} and "
-        "{auc}.",
-        fr="Les plis qui donnent les chiffres du champion l’ont aussi choisi, ce qui les embellit "
-        "un peu. Si chaque pli est jugé par ce que la règle choisit sur les autres, le coût "
-        "attendu est de {blind_cost} et l’AUC de la courbe ROC de {blind_auc} ; les moyennes du "
-        "champion sont de {cost} et {auc}.",
+        en="The champion was selected on the same folds from which its figures come, so they are "
+        "slightly too good: its mean expected cost is {cost} and its mean ROC-AUC {auc}. With the "
+        "selection for each fold made on the other folds, they are {blind_cost} and {blind_auc}.",
+        fr="Le champion a été sélectionné sur les plis dont proviennent ses mesures, qui sont donc "
+        "légèrement trop favorables : son coût attendu moyen est de {cost} et son AUC moyenne de "
+        "{auc}. Si la sélection pour chaque pli se fait sur les autres plis, ces mesures sont de "
+        "{blind_cost} et de {blind_auc}.",
     ),
     "search": Text(
         en="Settings were chosen on at most {count} rows of each training set, drawn with the same "
-        "share of good ones; the models were then fitted on all its rows.",
+        "share of good rows. The models were then fitted on all rows of the set.",
         fr="Les réglages ont été choisis sur {count} lignes au plus de chaque jeu d’apprentissage, "
-        "tirées avec la même part de bons ; les modèles ont ensuite été ajustés sur toutes ses "
-        "lignes.",
+        "tirées avec la même part de bons dossiers. Les modèles ont ensuite été ajustés sur toutes "
+        "les lignes du jeu.",
     ),
     "kept": Text(
-        en="{label} keeps to the directions that the product states: its expected cost with them, "
-        "less that without, is {gain} (standard error {error}).",
-        fr="{label} respecte les sens de variation que le produit fixe : son coût attendu avec "
-        "eux, moins celui sans eux, est de {gain} (erreur type {error}).",
+        en="{label} keeps to the directions that the product states. Its expected cost with them, "
+        "minus that without them, is {gain} (standard error {error}).",
+        fr="{label} respecte les sens de variation définis par le produit. Son coût attendu avec "
+        "eux, moins son coût attendu sans eux, est de {gain} (erreur type {error}).",
     ),
     "not_kept": Text(
-        en="{label} does not keep to the directions that the product states: its expected cost "
-        "with them, less that without, is {gain} (standard error {error}).",
-        fr="{label} ne respecte pas les sens de variation que le produit fixe : son coût attendu "
-        "avec eux, moins celui sans eux, est de {gain} (erreur type {error}).",
+        en="{label} does not keep to the directions that the product states. Its expected cost "
+        "with them, minus that without them, is {gain} (standard error {error}).",
+        fr="{label} ne respecte pas les sens de variation définis par le produit. Son coût attendu "
+        "avec eux, moins son coût attendu sans eux, est de {gain} (erreur type {error}).",
     ),
     "curves": Text(
-        en="More of a field never moves the probability against the direction that is stated for "
-        "it: {labels}.",
-        fr="Une valeur plus élevée ne fait jamais varier la probabilité contre le sens fixé : "
-        "{labels}.",
+        en="A larger value of these fields never moves the probability against the stated "
+        "direction: {labels}.",
+        fr="Une valeur plus élevée de ces champs ne fait jamais varier la probabilité à l’encontre "
+        "du sens défini : {labels}.",
     ),
     "against": Text(
-        en="{label} runs against its stated direction from {stretches}: the probability moves the "
-        "other way by up to {fall}.",
-        fr="{label} varie contre le sens fixé de {stretches} : la probabilité va dans l’autre "
-        "sens, jusqu’à {fall}.",
+        en="{label}: between these values, a larger value moves the probability against the stated "
+        "direction, by up to {fall}: {stretches}.",
+        fr="{label} : entre les valeurs suivantes, une valeur plus élevée fait varier la "
+        "probabilité à l’encontre du sens défini, de {fall} au plus : {stretches}.",
     ),
     "sampled": Text(
-        en="Looked at in a sample: at most {rows} training rows, with at most {values} values of "
-        "the field.",
-        fr="Examiné sur un échantillon : au plus {rows} lignes d’apprentissage, avec au plus "
-        "{values} valeurs du champ.",
+        en="Directions were checked on a sample: at most {rows} training rows, with at most "
+        "{values} values of each field.",
+        fr="Les sens de variation ont été vérifiés sur un échantillon : au plus {rows} lignes "
+        "d’apprentissage, avec au plus {values} valeurs de chaque champ.",
     ),
     "stretch": Text(en="{} to {}", fr="{} à {}"),
     "omission": Text(
-        en="{label} left out: {granted} of the {refused} refused rows that have it would be "
-        "granted without it ({share}).",
-        fr="{label} sans réponse : sur les {refused} lignes refusées où elle est donnée, {granted} "
-        "seraient accordées sans elle ({share}).",
+        en="Without an answer to “{label}”, {granted} of the {refused} refused rows that have one "
+        "would be granted ({share}).",
+        fr="Sans réponse à « {label} », {granted} des {refused} lignes refusées qui en ont une "
+        "seraient accordées ({share}).",
     ),
     "excessive": Text(
-        en="That is more than {limit}: make the field required, or find out why its absence speaks "
-        "for granting.",
-        fr="C’est plus de {limit} : rendez le champ obligatoire, ou cherchez pourquoi son absence "
-        "parle pour l’accord.",
+        en="This is more than {limit}. Make the field required, or find out why leaving it out "
+        "leads to grants.",
+        fr="Cette part dépasse {limit}. Rendez le champ obligatoire, ou cherchez pourquoi son "
+        "absence favorise l’accord.",
     ),
     "stability": Text(
-        en="Reasons compare with {rows} training rows. The model stays the same and only these "
-        "rows are drawn again from resampled training rows ({resamples} times): of {refused} "
-        "refused rows, which the model was trained on, the first reason is another one in {first} "
-        "of the explanations, and the set of principal reasons in {principal}.",
-        fr="Les motifs comparent à {rows} lignes d’apprentissage. Le modèle reste le même et "
-        "seules ces lignes sont tirées à nouveau, de lignes d’apprentissage rééchantillonnées "
-        "({resamples} fois) : pour {refused} lignes refusées, sur lesquelles le modèle a été "
-        "entraîné, le premier motif est un autre dans {first} des explications, et l’ensemble des "
-        "motifs principaux dans {principal}.",
+        en="The reasons for a refusal come from a comparison with {rows} training rows. To measure "
+        "how much they depend on these rows, the rows were chosen {resamples} more times, from "
+        "resampled training rows, while the model stayed the same. For {refused} refused rows, "
+        "which the model was trained on, the first reason changed in {first} of the explanations "
+        "and the set of principal reasons in {principal}.",
+        fr="Les motifs d’un refus résultent d’une comparaison avec {rows} lignes d’apprentissage. "
+        "Pour mesurer à quel point ils en dépendent, ces lignes ont été choisies {resamples} fois "
+        "de plus, parmi des lignes d’apprentissage rééchantillonnées, sans changer le modèle. Pour "
+        "{refused} lignes refusées, sur lesquelles le modèle a été entraîné, le premier motif a "
+        "changé dans {first} des explications et l’ensemble des motifs principaux dans "
+        "{principal}.",
     ),
     "too_slow": Text(
-        en="How much reasons depend on the rows that they compare with was not measured: one "
-        "explanation of this kind of model takes too long.",
-        fr="La dépendance des motifs aux lignes comparées n’a pas été mesurée : une explication de "
-        "ce type de modèle prend trop de temps.",
+        en="It was not measured how much the reasons depend on the training rows used for "
+        "comparison, because explaining this kind of model takes too long.",
+        fr="La dépendance des motifs à l’égard des lignes de comparaison n’a pas été mesurée, car "
+        "l’explication de ce type de modèle prend trop de temps.",
     ),
     "none_refused": Text(
-        en="How much reasons depend on the rows that they compare with was not measured: the model "
-        "refuses none of the rows that it was trained on.",
-        fr="La dépendance des motifs aux lignes comparées n’a pas été mesurée : le modèle ne "
-        "refuse aucune des lignes sur lesquelles il a été entraîné.",
+        en="It was not measured how much the reasons depend on the training rows used for "
+        "comparison, because the model refuses none of the rows that it was trained on.",
+        fr="La dépendance des motifs à l’égard des lignes de comparaison n’a pas été mesurée, car "
+        "le modèle ne refuse aucune des lignes sur lesquelles il a été entraîné.",
     ),
     "novelty": Text(
-        en="Unusual applications: {marked} of {rows} training rows are marked so. The decision is "
-        "right in {right} of them ({low} to {high}) and in {others} of the others ({others_low} to "
-        "{others_high}).",
-        fr="Demandes atypiques : {marked} lignes d’apprentissage sur {rows} sont signalées. La "
+        en="{marked} of {rows} training rows are marked as unusual applications. The decision is "
+        "right for {right} of them ({low} to {high}) and for {others} of the others "
+        "({others_low} to {others_high}).",
+        fr="Sur {rows} lignes d’apprentissage, {marked} sont signalées comme atypiques. La "
         "décision est juste pour {right} d’entre elles ({low} à {high}) et pour {others} des "
         "autres ({others_low} à {others_high}).",
     ),
     "less_sure": Text(
-        en="So decisions on marked rows are less accurate.",
-        fr="Les décisions sur les lignes signalées sont donc moins justes.",
+        en="Decisions on marked rows are therefore less accurate.",
+        fr="Les décisions sur les lignes signalées sont donc moins exactes.",
     ),
     "as_sure": Text(
         en="This does not show that decisions on marked rows are less accurate.",
-        fr="Cela ne montre pas que les décisions sur les lignes signalées soient moins justes.",
+        fr="Cela ne montre pas que les décisions sur les lignes signalées soient moins exactes.",
     ),
 }

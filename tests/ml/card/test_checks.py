@@ -1,4 +1,6 @@
-"""What ml/card/checks.py promises."""
+"""Tests of ml/card/checks.py."""
+
+import re
 
 import pytest
 
@@ -17,7 +19,7 @@ def card(bundle):
 
 
 def changed(card, language="en", **change):
-    """What a card says that has other findings, and did not say before."""
+    """Return the sentences of a card with changed findings that the original card lacks."""
     before = checks(card, language)
     return [s for s in checks(card.model_copy(update=change), language) if s not in before]
 
@@ -25,7 +27,7 @@ def changed(card, language="en", **change):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_checks_say_what_was_found_of_the_model(card, bundle, language):
     said = checks(card, language)
-    # The choice, the directions, the curves, three answers left out, reasons, novelty.
+    # Selection, directions, curves, three omitted answers, stability of reasons, novelty.
     assert len(said) == 8
     assert all("{" not in sentence for sentence in said)
     for omission in bundle.manifest.omissions:
@@ -46,13 +48,13 @@ def test_checks_list_each_optional_answer_and_warn_above_the_limit(card, granted
     omission = Omission(field="debt", label=DEBT, refused=100, granted=granted)
     [said] = changed(card, omissions=(omission,))
     assert said.startswith(
-        f"Debt left out: {granted} of the 100 refused rows that have it would be granted without "
-        f"it ({share})."
+        f"Without an answer to “Debt”, {granted} of the 100 refused rows that have one would be "
+        f"granted ({share})."
     )
-    assert ("more than 5.0%: make the field required" in said) is warns
+    assert ("more than 5.0%. Make the field required" in said) is warns
     [french] = changed(card, "fr", omissions=(omission,))
-    assert french.startswith("Dettes sans réponse\u00a0: sur les 100 lignes refusées")
-    assert ("C’est plus de 5,0\u202f%" in french or "C’est plus de 5,0\u00a0%" in french) is warns
+    assert french.startswith(f"Sans réponse à «\u00a0Dettes\u00a0», {granted} des 100 lignes")
+    assert bool(re.search("Cette part dépasse 5,0[\u202f\u00a0]%", french)) is warns
 
 
 def test_checks_list_each_curve_that_runs_against_its_direction(card):
@@ -61,34 +63,35 @@ def test_checks_list_each_curve_that_runs_against_its_direction(card):
         Curve(field="b", label=DEBT, stated="down", against=((0, 10), (1500, 2000)), fall=0.0123),
     )
     kept, against = changed(card, curves=curves)
-    assert kept.endswith("stated for it: Income.")
+    assert kept.endswith("against the stated direction: Income.")
     assert against == (
-        "Debt runs against its stated direction from 0 to 10, 1,500 to 2,000: the probability "
-        "moves the other way by up to 1.2%."
+        "Debt: between these values, a larger value moves the probability against the stated "
+        "direction, by up to 1.2%: 0 to 10, 1,500 to 2,000."
     )
 
 
 def test_checks_say_what_keeping_to_the_directions_costs(card):
     bound = Bound(candidate="svc_linear", kept=False, gain=0.0123, error=0.004)
     assert changed(card, bound=(bound,)) == [
-        "SVC (linear) does not keep to the directions that the product states: its expected cost "
-        "with them, less that without, is 0.0123 (standard error 0.0040).",
-        "Looked at in a sample: at most 100 training rows, with at most 100 values of the field.",
+        "SVC (linear) does not keep to the directions that the product states. Its expected cost "
+        "with them, minus that without them, is 0.0123 (standard error 0.0040).",
+        "Directions were checked on a sample: at most 100 training rows, with at most 100 values "
+        "of each field.",
     ]
     cheaper = bound.model_copy(update={"kept": True, "gain": -0.0003})
     [kept] = changed(card, bound=(cheaper,))
     assert kept == (
-        "SVC (linear) keeps to the directions that the product states: its expected cost with "
-        "them, less that without, is −0.0003 (standard error 0.0040)."
+        "SVC (linear) keeps to the directions that the product states. Its expected cost with "
+        "them, minus that without them, is −0.0003 (standard error 0.0040)."
     )
 
 
 def test_checks_say_that_curves_without_bounds_were_looked_at_in_a_sample(card):
     others = tuple(b for b in card.bound if b.candidate != card.champion)
     [sampled] = changed(card, bound=others)
-    assert sampled.startswith("Looked at in a sample: at most 100 training rows")
+    assert sampled.startswith("Directions were checked on a sample: at most 100 training rows")
     nothing = card.model_copy(update={"bound": (), "curves": ()})
-    assert not any("Looked at" in sentence for sentence in checks(nothing, "en"))
+    assert not any("on a sample" in sentence for sentence in checks(nothing, "en"))
 
 
 def test_checks_say_on_how_many_rows_settings_were_chosen(card):
@@ -101,7 +104,7 @@ def test_checks_say_on_how_many_rows_settings_were_chosen(card):
 @pytest.mark.parametrize(
     ("right", "says"),
     [
-        (0.5, "So decisions on marked rows are less accurate."),
+        (0.5, "Decisions on marked rows are therefore less accurate."),
         (0.695, "This does not show"),  # its interval ends below 0.8, but reaches that of 0.8
         (0.78, "This does not show"),
     ],
@@ -111,9 +114,9 @@ def test_checks_say_what_the_mark_is_worth(card, right, says):
     others = Judged(n=900, accuracy=Estimate(value=0.8, low=0.76, high=0.83))
     worth = NoveltyWorth(marked=Judged(n=100, accuracy=accuracy), others=others)
     [said] = changed(card, novelty=worth)
-    assert said.startswith("Unusual applications: 100 of 1,000 training rows are marked so.")
+    assert said.startswith("100 of 1,000 training rows are marked as unusual applications.")
     assert says in said
-    assert "in 80.0% of the others (76.0% to 83.0%)." in said
+    assert "for 80.0% of the others (76.0% to 83.0%)." in said
 
 
 def test_checks_of_a_model_whose_reasons_were_not_measured_and_that_marks_nothing(card):
@@ -122,18 +125,28 @@ def test_checks_of_a_model_whose_reasons_were_not_measured_and_that_marks_nothin
     unmeasured, unmarked = changed(card, stability=None, novelty=worth)
     assert "refuses none of the rows that it was trained on" in unmeasured
     [slow] = changed(card, stability=None, scorer="pipeline")
-    assert "one explanation of this kind of model takes too long" in slow
-    assert unmarked.startswith("Unusual applications: 0 of")
+    assert "explaining this kind of model takes too long" in slow
+    assert unmarked.startswith("0 of")
 
 
 @pytest.mark.parametrize(
     ("cost", "area", "ratio", "found"),
     [
         (0.29, 0.51, 1.0, []),
-        (0.30, 0.51, 1.0, ["The expected cost per application, 0.3000, is not below 0.3000"]),
+        (
+            0.30,
+            0.51,
+            1.0,
+            ["The expected cost per application is 0.3000. This is not below 0.3000"],
+        ),
         (0.69, 0.51, 5.0, []),  # granting all costs 1.5, refusing all 0.7
-        (0.71, 0.51, 5.0, ["The expected cost per application, 0.7100, is not below 0.7000"]),
-        (0.20, 0.49, 1.0, ["The ROC-AUC, 0.4900, is below 0.5, that of chance."]),
+        (
+            0.71,
+            0.51,
+            5.0,
+            ["The expected cost per application is 0.7100. This is not below 0.7000"],
+        ),
+        (0.20, 0.49, 1.0, ["The ROC-AUC is 0.4900. This is below 0.5"]),
         (0.30, 0.49, 1.0, ["The expected cost", "The ROC-AUC"]),
     ],
 )

@@ -19,7 +19,7 @@ def card(bundle):
 
 
 def tables(text):
-    """Every table as its rows of cells."""
+    """Return every table as a list of rows of cells."""
     found, rows = [], []
     for line in [*text.splitlines(), ""]:
         if line.startswith("|"):
@@ -89,7 +89,7 @@ def test_markdown_says_what_each_threshold_grants_and_loses(card):
 def test_markdown_in_french_writes_numbers_the_french_way(card):
     text = as_markdown(card, "fr")
     assert "# Fiche du modèle" in text
-    assert "Ce que veulent dire bon et mauvais" in text
+    assert "Ce que signifient «\u00a0bon\u00a0» et «\u00a0mauvais\u00a0»" in text
     cells = [cell for rows in tables(text) for row in rows[2:] for cell in row]
     assert any(re.search(r"\d,\d", cell) for cell in cells)
     numbers = [cell for cell in cells if not re.search(r"[a-z]", cell)]
@@ -100,7 +100,7 @@ def test_markdown_in_french_writes_numbers_the_french_way(card):
 def test_markdown_says_where_the_threshold_comes_from(card):
     assert "follows from the cost ratio" in as_markdown(card, "en")
     by_hand = card.model_copy(update={"threshold": 0.8})
-    expected = "from a probability of 0.8 on. This threshold was set by hand;"
+    expected = "if its probability is at least 0.8. This threshold was set by hand;"
     assert expected in as_markdown(by_hand, "en")
     assert "fixé à la main" in as_markdown(by_hand, "fr")
 

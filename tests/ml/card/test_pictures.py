@@ -46,7 +46,7 @@ def test_describe_thresholds_that_grant_or_refuse_nobody(card):
     n, n_good = card.evidence.figures.n, card.evidence.figures.n_good
     everybody = {"granted": n, "bad_granted": n - n_good, "good_refused": 0}
     rows = (used.model_copy(update=everybody),)
-    assert "refuses nobody" in described(card, thresholds=rows)["precision_recall"]
-    assert "ne refuse personne" in described(card, "fr", thresholds=rows)["precision_recall"]
+    assert "refuses no loan" in described(card, thresholds=rows)["precision_recall"]
+    assert "ne refuse aucun prêt" in described(card, "fr", thresholds=rows)["precision_recall"]
     rows = (used.model_copy(update={"bad_rate": None}),)
     assert "– of them bad" in described(card, thresholds=rows)["thresholds"]
