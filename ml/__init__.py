@@ -1,1 +1,1 @@
-"""Loan decisions without the web: products, training, bundles and scoring; no Flask, no SQL."""
+"""Products, training, model bundles and scoring; imports neither Flask nor SQL."""

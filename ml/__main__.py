@@ -12,16 +12,16 @@ COMMANDS = ("train", "evaluate", "fairness", "card", "verify")
 
 
 class Refused(click.ClickException):
-    """What was asked for cannot be done: one line, exit code 2."""
+    """An error that the user can correct; printed as one line, with exit code 2."""
 
     exit_code = 2
 
 
 class Commands(click.Group):
-    """A group whose commands are imported when they are asked for: scikit-learn takes a second."""
+    """A group that imports a command only when it is used: scikit-learn takes a second."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order in which they are used."""
+        """Return the names of the commands, in the order in which people use them."""
         del ctx
         return list(COMMANDS)
 
@@ -34,7 +34,7 @@ class Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; turn what is wrong with a bundle, data or product into one line."""
+        """Run the command; print an invalid bundle, CSV file or product as one line."""
         try:
             return super().invoke(ctx)
         except (InvalidBundle, InvalidData, InvalidProduct) as error:

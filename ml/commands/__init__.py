@@ -1,1 +1,1 @@
-"""The commands of ``python -m ml``, one module each, imported only when it is run."""
+"""The commands of ``python -m ml``. Each is one module, which is imported only if it is run."""

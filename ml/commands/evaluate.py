@@ -1,4 +1,4 @@
-"""The command that decides the rows of a CSV file and prints figures."""
+"""The command that decides the rows of a CSV file and prints performance figures."""
 
 from pathlib import Path
 

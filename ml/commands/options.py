@@ -1,4 +1,4 @@
-"""Options, number types and output that several commands share."""
+"""Options, a number type and output functions that several commands use."""
 
 import json
 import math
@@ -21,12 +21,12 @@ bundle_option = click.option(
 
 
 class FiniteRange(click.FloatRange):
-    """A range that refuses infinity and NaN, which compare with no bound."""
+    """A range of finite numbers; click's own range accepts NaN and, without a bound, infinity."""
 
     def convert(
         self, value: float, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Return the number."""
+        """Return the number, or report an error if it is not finite."""
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number.", param, ctx)
@@ -34,7 +34,7 @@ class FiniteRange(click.FloatRange):
 
 
 def left_out_lines(left_out: Mapping[str, int]) -> Iterator[str]:
-    """Say how many rows are not used, a line for each reason."""
+    """Yield one line for each reason why rows were left out, with their number."""
     for name, count in left_out.items():
         rows = f"{count:,} row{'' if count == 1 else 's'} left out"
         yield f"{rows}: {'repeated' if name == REPEATED else f'no {name}'}."

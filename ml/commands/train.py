@@ -22,7 +22,7 @@ from ml.training.dataset import read_rows
 from ml.training.train import DEFAULT, FOLDS, SEED, THOROUGH, train
 
 PRINTED = ("expected_cost", "log_loss", "accuracy", "roc_auc")  # the card has every metric
-SEEDS = 2**32  # what NumPy takes: 32 bits
+SEEDS = 2**32  # NumPy accepts seeds of 32 bits
 SHIPPED = ", ".join(sorted(p.stem for p in PRODUCTS.glob("*.toml")))
 
 console = Console(stderr=True)
@@ -88,7 +88,7 @@ def command(
     file = data or definition.data_file
     rows = read_rows(definition, file)
     folder = out or Path("models") / definition.name
-    refuse_foreign(folder)  # now, and not after minutes of training
+    refuse_foreign(folder)  # before training, which takes minutes
     ratio = cost_ratio or definition.cost_ratio
     grant_from = threshold or threshold_for(ratio)
     effort = THOROUGH if thorough else DEFAULT
@@ -144,7 +144,8 @@ def _report(bundle: Bundle) -> None:
     console.print(manifest.reason.en)
     if manifest.scorer == "pipeline":
         console.print(
-            "This champion has no array form: the service will run its scikit-learn pipeline."
+            "This champion has no array form, so the service will run its scikit-learn pipeline, "
+            "which is slower and needs more memory."
         )
     for sentence in checks(model_card(bundle), LANGUAGES[0]):
         console.print(f"- {sentence}")

@@ -15,4 +15,4 @@ def command(bundle: Path) -> None:
     """Check a bundle: file hashes, library versions and known answers."""
     model = read_bundle(bundle)
     verify_bundle(model)
-    click.echo(f"{model.directory}: {model.version} is whole and gives its known answers")
+    click.echo(f"{model.directory}: {model.version} is unchanged and gives its known answers")

@@ -1,1 +1,1 @@
-"""From rows to a bundle."""
+"""Trains models on rows of a CSV file and writes them into a bundle."""

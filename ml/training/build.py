@@ -1,4 +1,4 @@
-"""Putting a bundle together from what a training found."""
+"""Assembles a bundle from the results of a training."""
 
 import hashlib
 import io
@@ -51,32 +51,32 @@ from ml.training.selection import RULE
 from ml.training.stability import stability
 from ml.training.train import Trained
 
-KNOWN_ANSWERS = 20  # an optional field is missing in one of them with probability .99
-KNOWN_SHARES = 3  # of them; those of a model without a closed form take seconds each
+KNOWN_ANSWERS = 20  # so that an optional field is missing in one of them with probability .99
+KNOWN_SHARES = 3  # how many have shares, which take seconds each without a closed form
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a model comes from.
+    """The inputs and settings of a training.
 
     Attributes
     ----------
     definition : bytes
-        Of the product's TOML file.
+        The content of the product's TOML file.
     data_file : Path
-        The rows it was trained on.
+        The CSV file of the rows.
     rows : Rows
-        Their protected attributes serve the fairness report alone.
+        The rows of that file. Protected columns are used only for the fairness report.
     seed : int
     effort : Effort
     cost_ratio : float
-        What a bad loan granted costs, over what a good one refused costs.
+        The cost of granting a bad loan, divided by the cost of refusing a good one.
     threshold : float
-        From which probability of being good on a loan is granted.
+        The lowest probability of being good at which a loan is granted.
     by_hand : bool
-        Whether the threshold was set by hand and not by the cost ratio.
+        Whether the threshold was set by hand instead of computed from the cost ratio.
     force : bool
-        Whether the bundle is written even if the model is no better than none.
+        Whether the bundle is written even if the model is no better than no model.
     """
 
     definition: bytes
@@ -91,11 +91,12 @@ class Origin:
 
 
 def assemble(directory: Path, product: Product, trained: Trained, origin: Origin) -> Bundle:
-    """Write a bundle, then open it as a service would and replay its known answers.
+    """Write a bundle, then read it as a service does and verify its known answers.
 
     Parameters
     ----------
     directory : Path
+        The folder to write.
     product : Product
     trained : Trained
     origin : Origin
@@ -107,9 +108,10 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
     Raises
     ------
     InvalidBundle
-        It cannot be written there, or does not give its known answers.
+        The bundle cannot be written, or does not give its known answers.
     InvalidData
-        No row reaches the threshold, or the model is no better than none.
+        No row reaches the threshold, or the model is no better than no model and `origin.force` is
+        false.
     """
     files = {PRODUCT: origin.definition, **_models(trained)}
     scorer = Scorer(files[ARRAYS], pipeline=load_pipeline(files[CHAMPION]))
@@ -169,7 +171,7 @@ def _refuse_worthless(trained: Trained, origin: Origin) -> None:
         language=LANGUAGES[0],
     )
     if found and not origin.force:
-        raise InvalidData(f"{' '.join(found)} Nothing was written; --force writes it all the same.")
+        raise InvalidData(f"{' '.join(found)} Nothing was written; --force writes it anyway.")
 
 
 def _models(trained: Trained) -> dict[str, bytes]:

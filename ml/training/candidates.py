@@ -1,4 +1,4 @@
-"""The pipelines that compete to decide, each with imputation, normalisation and encoding inside."""
+"""The candidates: the kinds of model that a training compares, and their common preparation."""
 
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ from ml.training.monotone import Loss, MonotoneLinear
 from ml.training.splines import Splines
 
 SVC_KERNELS = ("svc_rbf", "svc_linear")
-UNBOUND = "_unbound"  # ends the name of a candidate without the product's directions
+UNBOUND = "_unbound"  # the suffix in the name of a candidate fitted without directions
 LABELS = {
     "svc_rbf": Text(en="SVC (rbf)", fr="SVC (rbf)"),
     "svc_linear": Text(en="SVC (linear)", fr="SVC (linéaire)"),
@@ -37,13 +37,13 @@ class Candidate:
     Attributes
     ----------
     name : str
-        What it is called in files; people read its label in `LABELS`.
+        The name in files; pages show the label in `LABELS`.
     estimator : Pipeline
-        Unfitted: normalisation and classifier.
+        The unfitted preparation and classifier.
     unbound : Pipeline or None
-        The same without the directions that the product states; None where it keeps to none.
+        The same without the directions that the product states; None if `estimator` ignores them.
     grid, fine_grid : dict of str to list
-        The settings compared inside each training fold, by default and when thorough.
+        The settings to compare within each training set, by default and for a thorough training.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Candidate:
     unbound: Pipeline | None = None
 
     def without_directions(self) -> "Candidate":
-        """Return the candidate that keeps to no direction, under a name of its own."""
+        """Return the candidate that ignores the directions; its name ends with `UNBOUND`."""
         return replace(self, name=self.name + UNBOUND, estimator=self.unbound, unbound=None)
 
 
@@ -64,8 +64,8 @@ def preparation(product: Product, *, splines: bool) -> ColumnTransformer:
     ----------
     product : Product
     splines : bool
-        Whether each normalised number is spread over a B-spline basis, so that a linear model
-        can bend.
+        Whether each normalised number is expanded in a B-spline basis, so that a linear model can
+        fit a curve.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def _monotone(product: Product, loss: Loss) -> MonotoneLinear:
 
 
 def candidates(product: Product, *, seed: int) -> list[Candidate]:
-    """Return the models that compete for a product.
+    """Return the candidates for a product.
 
     Parameters
     ----------
@@ -123,8 +123,8 @@ def candidates(product: Product, *, seed: int) -> list[Candidate]:
     Returns
     -------
     list of Candidate
-        The two SVCs first. The linear ones see splines of the numbers; the others bend by
-        themselves. Where the product states directions, the linear ones keep to them.
+        The two SVCs come first. The linear models get splines of the numbers, and keep to the
+        directions that the product states.
     """
 
     def pipeline(classifier: BaseEstimator, *, splines: bool = False) -> Pipeline:

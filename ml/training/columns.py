@@ -1,4 +1,4 @@
-"""The columns that a model sees, from the raw fields of applications."""
+"""Computes the columns of a model from the raw fields of applications, as a pipeline step."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -13,23 +13,23 @@ from ml.scoring.features import ratio, transformed
 
 
 class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
-    """The columns of a model from the raw fields of applications; it learns nothing.
+    """Transformer from raw fields to the columns of a model; it has nothing to fit.
 
     Parameters
     ----------
     numbers : sequence of (name, transform)
-        Fields that hold numbers. ``"log"`` is sign(x)·log(1+|x|), ``"sqrt"`` the square root,
-        None the value.
+        The integer fields and flags. ``"log"`` is sign(x)·log(1+|x|), ``"sqrt"`` the square root,
+        None the value itself.
     ratios : sequence of (name, sum, times, over, minimum, maximum)
-        Quantities computed from fields. Missing or zero divisors give a missing value, never an
-        infinite one.
+        The quantities computed from fields. A missing input or a divisor of 0 gives a missing
+        value.
     choices : sequence of str
-        Fields that hold one of several words.
+        The choice fields.
 
     Notes
     -----
-    It holds plain tuples and no `Product`, so that an old model can be opened whatever a product
-    looks like by then.
+    The parameters are tuples and not a `Product`, so that an old model can be unpickled after that
+    class has changed.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
         self.choices = choices
 
     def fit(self, X: pd.DataFrame, y: object = None) -> Self:  # noqa: N803 - scikit-learn's name
-        """Learn nothing.
+        """Do nothing.
 
         Parameters
         ----------
         X : DataFrame of shape (n_samples, n_fields)
-            Raw fields.
+            Ignored.
         y : object
             Ignored.
 
@@ -59,7 +59,7 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Say that there is nothing to fit."""
+        """Return that the transformer is always fitted."""
         return True
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:  # noqa: N803 - scikit-learn's name
@@ -68,12 +68,12 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
         Parameters
         ----------
         X : DataFrame of shape (n_samples, n_fields)
-            Raw fields; others are ignored.
+            Raw fields; fields that no column uses are ignored.
 
         Returns
         -------
         DataFrame of shape (n_samples, n_columns)
-            Numbers as float64 with NaN for missing, choices as objects with NaN for missing.
+            Numbers as float64 and choices as objects, both with NaN for a missing value.
         """
         out: dict[str, object] = {}
         for name, transform in self.numbers:
@@ -82,13 +82,13 @@ class Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
             factors = {n: as_floats(X[n]) for n in (*(n for n, _ in terms), *times, *over)}
             out[name] = ratio(factors, terms=terms, times=times, over=over, bounds=(low, high))
         for name in self.choices:
-            words = X[name].astype(object)
-            out[name] = words.where(words.notna(), np.nan)
+            answers = X[name].astype(object)
+            out[name] = answers.where(answers.notna(), np.nan)
         return pd.DataFrame(out, index=X.index)
 
 
 def as_floats(column: pd.Series) -> np.ndarray:
-    """Return a column of numbers with NaN for missing.
+    """Return a column of numbers as float64.
 
     Parameters
     ----------
@@ -97,13 +97,13 @@ def as_floats(column: pd.Series) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n_samples,)
-        float64.
+        NaN for a missing value.
     """
     return pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def columns_of(product: Product) -> Columns:
-    """Return the columns that a product's models see.
+    """Return the transformer to the columns of a product's models.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def columns_of(product: Product) -> Columns:
     Returns
     -------
     Columns
-        Without any protected field.
+        It uses no protected field.
     """
     numbers = tuple((f.name, f.transform) for f in product.inputs if f.kind != "choice")
     choices = tuple(f.name for f in product.inputs if f.kind == "choice")

@@ -1,4 +1,4 @@
-"""The check of a model's curves against the directions that its product states."""
+"""Checks whether the probability of a model follows the directions that the product states."""
 
 import numpy as np
 import pandas as pd
@@ -7,27 +7,30 @@ from ml.evaluation.reports import CURVE_ROWS, CURVE_VALUES, Curve
 from ml.product.definition import Product
 from ml.scoring.scorer import Scorer
 
-ROUNDING = 1e-6  # of probability; less is rounding
+ROUNDING = 1e-6  # a change of probability up to this is taken for a rounding error: our own choice
 
 
 def curves(
     product: Product, scorer: Scorer, fields: pd.DataFrame, *, seed: int
 ) -> tuple[Curve, ...]:
-    """Find where more of a field moves the probability against the stated direction.
+    """Find the values at which more of a field moves the probability against its direction.
+
+    Each of at most `CURVE_ROWS` rows is scored with at most `CURVE_VALUES` values of the field,
+    which are quantiles of the rows. Ratios that use the field change with it.
 
     Parameters
     ----------
     product : Product
     scorer : Scorer
-        Of any kind; the ratios that a field is in change with it.
     fields : DataFrame of shape (n_samples, n_fields)
+        The training rows.
     seed : int
-        Of the sample of at most `CURVE_ROWS` rows.
+        The seed of the sample of rows.
 
     Returns
     -------
     tuple of Curve
-        One for each field with a direction. Ratios, which follow from fields, are not checked.
+        One for each field with a direction. The directions of ratios are not checked.
     """
     rows = fields.sample(min(len(fields), CURVE_ROWS), random_state=seed)
     found = []
@@ -56,11 +59,11 @@ def curves(
 
 
 def _stretches(values: list[int], against: list[bool]) -> tuple[tuple[int, int], ...]:
-    """Join the intervals between values that run against the direction where they touch."""
+    """Return the intervals between values that are against the direction; join adjacent ones."""
     joined: list[tuple[int, int]] = []
-    for first, last, runs in zip(values, values[1:], against, strict=False):
-        if runs and joined and joined[-1][1] == first:
+    for first, last, is_against in zip(values, values[1:], against, strict=False):
+        if is_against and joined and joined[-1][1] == first:
             joined[-1] = (joined[-1][0], last)
-        elif runs:
+        elif is_against:
             joined.append((first, last))
     return tuple(joined)

@@ -1,4 +1,4 @@
-"""The rows of a product's CSV file, each checked by the rules of an application."""
+"""Reads the rows of a product's CSV file; each must be a valid application with a label."""
 
 import csv
 from collections import Counter
@@ -19,20 +19,19 @@ Cells = dict[str, str]
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a file that can be learned from or judged.
+    """The usable rows of a CSV file.
 
     Attributes
     ----------
     fields : DataFrame of shape (n_samples, n_fields)
-        The fields of an application: no protected column, no target. Numbers are int64, or
-        float64 with NaN for missing; choices are objects with NaN for missing.
+        The unprotected fields, without the target. A column of numbers is int64, or float64 with
+        NaN if a value is missing; a column of choices holds objects, with NaN for a missing value.
     good : ndarray of shape (n_samples,)
-        1 for good, 0 for bad.
+        1 for good, 0 for bad; int64.
     protected : DataFrame of shape (n_samples, n_attributes)
-        Those protected columns that the file has, in the product's order.
+        The protected columns that the file has, in the order of the product.
     left_out : dict of str to int
-        How many rows the product lets pass and training leaves out: by the field that is empty,
-        and under ``"repeated"``.
+        The number of rows left out, by the field that was empty or under `REPEATED`.
     """
 
     fields: pd.DataFrame
@@ -42,7 +41,7 @@ class Rows:
 
     @property
     def data(self) -> tuple[pd.DataFrame, np.ndarray]:
-        """The fields and the answers."""
+        """The fields and the labels."""
         return self.fields, self.good
 
 
@@ -53,8 +52,8 @@ def read_rows(product: Product, file: Path) -> Rows:
     ----------
     product : Product
     file : Path
-        UTF-8, with a header, separated by commas; an empty cell is a missing value. Every cell
-        obeys the rules of an application; ``product.rows`` says which flaws are let pass.
+        Encoded in UTF-8, with a header and commas as separators. An empty cell is a missing value.
+        Every row must be a valid application, except for the flaws that ``product.rows`` allows.
 
     Returns
     -------
@@ -63,8 +62,8 @@ def read_rows(product: Product, file: Path) -> Rows:
     Raises
     ------
     InvalidData
-        The file cannot be read, lacks a column or has no rows, or a cell breaks a rule. The
-        message names the first such cell and counts the others.
+        The file cannot be read, lacks a column or has no usable rows, or a row is invalid. The
+        message names the first invalid cell or row and counts the others.
     """
     reader = _Reader(product, file)
     try:
@@ -80,7 +79,7 @@ def read_rows(product: Product, file: Path) -> Rows:
 
 
 class _Reader:
-    """Reads one file; holds the rows and what is wrong with them."""
+    """Reads one file; collects the rows and the errors."""
 
     def __init__(self, product: Product, file: Path) -> None:
         self._product = product
@@ -97,9 +96,9 @@ class _Reader:
         if header is None:
             raise InvalidData(f"{self._file}: no header")
         self._check_header(header)
-        # A protected cell may be empty, whatever the product says; it may not be wrong.
-        asked = [f.model_copy(update={"optional": True}) for f in self._product.protected]
-        known = [f for f in asked if f.name in header]
+        # A protected cell may be empty even if the field is not optional, but must not be invalid.
+        optional = [f.model_copy(update={"optional": True}) for f in self._product.protected]
+        known = [f for f in optional if f.name in header]
         self._protected_rules = Rules(self._product, fields=known)
         for line in lines:
             if line:
@@ -123,7 +122,7 @@ class _Reader:
         wanted = [*self._product.by_name, self._product.target]
         separator = next((s for s in OTHER_SEPARATORS if s in header[0]), "")
         if len(header) == 1 and separator and len(wanted) > 1:
-            raise InvalidData(f"{self._file}: separated by {separator!r} where a comma belongs")
+            raise InvalidData(f"{self._file}: separated by {separator!r} instead of commas")
         absent = [name for name in wanted if name not in header]
         if absent:
             raise InvalidData(f"{self._file}: no column {', '.join(absent)}")
@@ -134,13 +133,13 @@ class _Reader:
 
     def _take(self, number: int, header: list[str], line: list[str]) -> None:
         if len(line) != len(header):
-            self._refuse(number, f"{len(line)} cells under {len(header)} columns.")
+            self._refuse(number, f"{len(line)} cells, but the header has {len(header)}.")
             return
         cells = dict(zip(header, line, strict=True))
         errors = len(self._wrong)
         answer = cells[self._product.target].strip()
         if answer not in ("0", "1"):
-            self._refuse(number, "1 for good or 0 for bad.", column=self._product.target)
+            self._refuse(number, "Enter 1 for good or 0 for bad.", column=self._product.target)
         protected = self._checked(number, cells, self._protected_rules)
         empty = self._empty(cells)
         application = None if empty else self._checked(number, cells, self._rules)
@@ -152,7 +151,7 @@ class _Reader:
             self._kept.append((application, int(answer), protected))
 
     def _empty(self, cells: Cells) -> str | None:
-        """Return the first empty field for which the row is to be left out."""
+        """Return the first empty field for which the product says to leave out the row."""
         leave = self._product.rows.leave_out_empty
         return next((name for name in leave if not cells[name].strip()), None)
 
@@ -165,7 +164,7 @@ class _Reader:
         return None
 
     def _repeats(self, number: int, line: tuple[str, ...]) -> bool:
-        """Say whether a row is to be left out as one that was there before, or refuse it."""
+        """Return whether a row is left out because it equals an earlier one, or is an error."""
         policy = self._product.rows.repeated
         first = self._first_line.setdefault(line, number)
         if first == number or policy == "keep":
@@ -173,7 +172,7 @@ class _Reader:
         if policy == "leave_out":
             self._left_out[REPEATED] += 1
         else:
-            self._refuse(number, f"the same as line {first}.")
+            self._refuse(number, f"repeats line {first}.")
         return True
 
     def _refuse(self, number: int, reason: str, *, column: str = "") -> None:

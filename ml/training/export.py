@@ -1,4 +1,4 @@
-"""The export of a fitted pipeline to the arrays that a Scorer reads."""
+"""Exports a fitted pipeline as the arrays that a Scorer reads."""
 
 import io
 import json
@@ -17,12 +17,12 @@ from ml.training.monotone import MonotoneLinear
 
 
 def kind_of(model: Pipeline) -> ScorerKind:
-    """Return how a Scorer computes a fitted model's margin.
+    """Return how a Scorer computes the margin of a fitted model.
 
     Parameters
     ----------
     model : Pipeline
-        What `ml.training.train.fit` returns.
+        A model that `ml.training.train.fit` returned.
 
     Returns
     -------
@@ -41,13 +41,14 @@ def export_scorer(model: Pipeline) -> bytes:
     Parameters
     ----------
     model : Pipeline
-        What `ml.training.train.fit` returns.
+        A model that `ml.training.train.fit` returned.
 
     Returns
     -------
     bytes
-        Of an ``.npz`` file without pickles. It holds the whole model if that is an SVC or logistic
-        regression, else only its normalisation, with the kind ``pipeline``.
+        The content of an ``.npz`` file without pickles. It holds the whole model if that is an SVC
+        or logistic regression; for any other model only the normalisation, with the kind
+        ``pipeline``.
     """
     columns: Columns = model.named_steps["columns"]
     calibrated = model.named_steps["calibrated"].calibrated_classifiers_[0]
@@ -101,10 +102,10 @@ def _curves(
     spline: Any,  # noqa: ANN401 - fitted `ml.training.splines.Splines`, whose base is untyped
     coefficients: np.ndarray,
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
-    """Return each number's share of the margin as a piecewise polynomial, and the other weights.
+    """Return the curve of each number as a piecewise polynomial, and the weights of other columns.
 
-    Between two knots a sum of B-splines is one polynomial: its coefficients are the derivatives at
-    the left knot, over factorials (de Boor, "A practical guide to splines", 1978).
+    Between two knots, a sum of B-splines is one polynomial. Its coefficients are the derivatives at
+    the left knot, divided by factorials (de Boor 1978, "A practical guide to splines").
     """
     degree, curves, at = spline.degree, [], 0
     for basis in spline.bsplines_:

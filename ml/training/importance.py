@@ -1,4 +1,4 @@
-"""How much a model leans on each field of an application."""
+"""Measures the importance of each field by shuffling its values."""
 
 import os
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from ml.evaluation.reports import Importance
 from ml.product.definition import Product
 from ml.training.columns import columns_of
 
-SHUFFLES = 5  # of each field in each fold: scikit-learn's default
+SHUFFLES = 5  # of each field in each fold: the default of sklearn's permutation_importance
 
 
 def importance(
@@ -27,30 +27,31 @@ def importance(
     splits: Sequence[tuple[np.ndarray, np.ndarray]],
     seed: int,
 ) -> tuple[Importance, ...]:
-    """Measure what ROC-AUC loses when a field's values are shuffled among held-out rows.
+    """Measure the loss of ROC-AUC when the values of a field are shuffled among held-out rows.
 
     Parameters
     ----------
     estimator : Pipeline
-        A candidate's, unfitted.
+        The unfitted estimator of a candidate.
     product : Product
     data : (DataFrame of shape (n_samples, n_fields), ndarray of shape (n_samples,))
         Raw fields, and 1 for good or 0 for bad.
     settings : sequence of dict of str to object
-        Of the estimator in each fold, chosen on the fold's training rows alone.
+        The settings of the estimator for each fold, chosen on its training rows alone.
     splits : sequence of (ndarray of shape (n_train,), ndarray of shape (n_test,))
-        The rows to fit on and those to measure on, once a fold.
+        For each fold, the positions of the rows to fit on and of the rows to measure on.
     seed : int
-        Of the shuffles.
+        The seed of the shuffles.
 
     Returns
     -------
     tuple of Importance
-        Of each field of an application over folds and shuffles, by falling mean.
+        One for each field, with the mean and standard deviation over folds and shuffles, in
+        descending order of the mean.
     """
     tasks = []
     for chosen, split in zip(settings, splits, strict=True):
-        # Not calibrated: a sigmoid keeps the order of the rows, and with it ROC-AUC.
+        # Calibration is omitted because a sigmoid does not change the order of rows, nor ROC-AUC.
         fitted = clone(estimator).set_params(**chosen)
         model = Pipeline([("columns", columns_of(product)), ("estimator", fitted)])
         tasks.append(delayed(_losses)(model, data, split, seed))
@@ -78,7 +79,7 @@ def _losses(
     fitted = clone(model).fit(fields.iloc[train], good[train])
     rows, truth = fields.iloc[test].reset_index(drop=True), good[test]
     area = roc_auc_score(truth, _ranking(fitted, rows))
-    # All shuffles of a field are scored at once: on few rows one call costs more than the rows.
+    # All shuffles of a field are scored in one call, because a call has a fixed cost.
     repeated = pd.concat([rows] * SHUFFLES, ignore_index=True)
     rng = np.random.default_rng(seed)
     losses = np.empty((rows.shape[1], SHUFFLES))
@@ -92,7 +93,7 @@ def _losses(
 
 
 def _ranking(model: Pipeline, rows: pd.DataFrame) -> np.ndarray:
-    """Return what orders the rows from bad to good."""
+    """Return a score of each row that is higher for rows more likely to be good."""
     ranking: np.ndarray = (
         model.decision_function(rows)
         if hasattr(model, "decision_function")

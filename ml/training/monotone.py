@@ -1,4 +1,4 @@
-"""A linear classifier on B-splines whose curves rise or fall where the product says so."""
+"""A linear classifier on B-splines, whose curves keep to the directions of the product."""
 
 import warnings
 from collections.abc import Sequence
@@ -12,10 +12,15 @@ from sklearn.exceptions import ConvergenceWarning
 from ml.product.quantities import Direction
 
 Loss = Literal["squared_hinge", "log"]
-MAX_NEWTON_STEPS = 100  # of Newton’s method, which took 5 to 7 on the shipped rows
-TOLERANCE = 1e-12  # what the next step may still promise, as a share of the objective
-DECREASE = 1e-4  # that a step must bring, as a share of what the gradient promises (Armijo 1966)
-RIDGE = 1e-10  # lets the Hessian be inverted where no row pulls on the intercept
+MAX_NEWTON_STEPS = 100  # measured on the shipped rows: 5 to 7
+# Iteration ends if the gradient predicts a smaller decrease, as a share of the objective. Our own
+# choice: near the precision of float64.
+TOLERANCE = 1e-12
+# The decrease that a step must achieve, as a share of the decrease that the gradient predicts
+# (Armijo 1966; the value is from Nocedal and Wright 2006, "Numerical optimization", section 3.1).
+DECREASE = 1e-4
+# Makes the Hessian invertible if no row has a loss, when nothing determines the intercept.
+RIDGE = 1e-10
 
 
 class MonotoneLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # untyped
@@ -27,12 +32,12 @@ class MonotoneLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
     C : float
         The weight of the loss against half the squared length of the coefficients.
     directions : sequence of {"up", "down", None}
-        Of each number, whether its curve may only rise or only fall.
+        For each number, whether its curve may only rise or only fall; None for no restriction.
     others : int
-        How many columns follow those of the numbers' splines.
+        The number of columns after the splines of the numbers.
     absent : sequence of (int, int)
-        For each number that may be missing its place among the numbers, and that of its indicator
-        among the columns that follow.
+        For each number that may be missing, its index among the numbers, and the index of its
+        indicator among the columns after the splines.
 
     Attributes
     ----------
@@ -43,19 +48,21 @@ class MonotoneLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
 
     Notes
     -----
-    A sum of B-splines never falls if their coefficients never do (de Boor, "A practical guide to
-    splines", 1978). So the coefficients are written as sums of steps that are at least 0.
+    A sum of B-splines does not decrease if the sequence of their coefficients does not (de Boor
+    1978, "A practical guide to splines"). The coefficients of a curve are therefore written as
+    cumulative sums of steps, and the steps are bounded by 0.
 
-    A number with a direction that is left out counts no more than the worst answer, provided that a
-    training row lacks it. Without such a row, its indicator has no weight, and it counts as what
-    stands in for it.
+    If a number has a direction and is missing in some training row, a missing value contributes no
+    more to the margin than the worst value. If it is missing in no training row, its indicator has
+    the weight 0, and a missing value contributes what its substitute, the median, does.
 
-    `ml.training.candidates.preparation` leaves out the last spline of each number. It is added
-    again here: without it the penalty pulls a curve to its value at the largest number, and a curve
-    that may not turn pays most for that (docs/adr/0016). The result is then written without it.
+    `ml.training.candidates.preparation` omits the last spline of each number. It is added again
+    for the fit, because without it the penalty draws a curve towards its value at the largest
+    number, which costs a monotone curve the most (docs/adr/0016). The coefficients are then
+    converted to those without the last spline.
 
-    Each step of Newton's method solves its quadratic problem within the bounds exactly, so the end
-    is the same to the last digits on every processor.
+    Each step of Newton's method solves its quadratic problem within the bounds exactly. The result
+    is then the same on every processor except for the last digits.
     """
 
     def __init__(
@@ -73,13 +80,14 @@ class MonotoneLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         self.absent = absent
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> Self:  # noqa: N803 - scikit-learn's name
-        """Find the coefficients.
+        """Fit the coefficients; warn if they have not converged.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_columns)
+            The splines of the numbers, then the other columns.
         y : ndarray of shape (n_samples,)
-            Of two classes.
+            Labels of two classes.
 
         Returns
         -------
@@ -111,7 +119,7 @@ class MonotoneLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         return margins
 
     def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803 - scikit-learn's name
-        """Return the class on whose side of the margin 0 each row lies.
+        """Return the predicted classes: the second class if the margin is above 0.
 
         Parameters
         ----------
@@ -125,7 +133,7 @@ class MonotoneLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         return predicted
 
     def _whole(self, columns: int) -> np.ndarray:
-        """Return the matrix that adds each number's last spline, which is 1 less its others."""
+        """Return the matrix that adds the last spline of each number: 1 minus the others."""
         numbers = len(self.directions)
         count = (columns - self.others) // max(numbers, 1)
         rows = []
@@ -137,7 +145,7 @@ class MonotoneLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         return np.array([*rows, *np.eye(columns + 1)[numbers * count :]])
 
     def _sums(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the matrix from steps to coefficients and intercept, and which steps are >= 0."""
+        """Return the matrix from steps to coefficients, and which steps are bounded by 0."""
         width = columns.shape[1]
         sums, bounded = np.eye(width), np.zeros(width, dtype=bool)
         count = (width - 1 - self.others) // max(len(self.directions), 1)
@@ -151,12 +159,12 @@ class MonotoneLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
             at = width - 1 - self.others + place
             missing = np.flatnonzero(columns[:, at])
             if self.directions[i] and missing.size:
-                # What stands in for a missing value and its indicator count together what the
-                # worst value does, less a step.
+                # The substitute of a missing value and its indicator contribute together what the
+                # worst value does, minus a step.
                 part = slice(i * count, (i + 1) * count)
-                stand_in = columns[missing[0], part]
+                substitute = columns[missing[0], part]
                 worst = part.start if self.directions[i] == "up" else part.stop - 1
-                sums[at] = sums[worst] - stand_in @ sums[part]
+                sums[at] = sums[worst] - substitute @ sums[part]
                 sums[at, at], bounded[at] = -1.0, True
         return sums, bounded
 
@@ -167,7 +175,7 @@ class MonotoneLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         for _ in range(MAX_NEWTON_STEPS):
             gradient = rows.T @ slopes + penalty @ steps
             hessian = (rows.T * bends) @ rows + penalty + RIDGE * np.eye(len(steps))
-            # The model's minimum within the bounds, as least squares.
+            # The quadratic problem within the bounds, written as least squares.
             root = np.linalg.cholesky(hessian)
             goal = np.linalg.solve(root, hessian @ steps - gradient)
             move = lsq_linear(root.T, goal, (least, np.inf), method="bvls").x - steps
@@ -183,11 +191,11 @@ class MonotoneLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
                 size /= 2
             steps = there
         else:
-            warnings.warn("the coefficients have not settled", ConvergenceWarning, stacklevel=3)
+            warnings.warn("the coefficients did not converge", ConvergenceWarning, stacklevel=3)
         return steps
 
     def _loss(self, margins: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """Return the loss, and by each row's margin its first and second derivative."""
+        """Return the loss, and its first and second derivatives by the margin of each row."""
         if self.loss == "log":
             wrong = np.exp(-np.logaddexp(0.0, margins))  # the probability of the other class
             value = np.logaddexp(0.0, -margins).sum()

@@ -1,4 +1,4 @@
-"""What a model makes of refused rows when an optional answer is left out."""
+"""Counts the refused rows that would be granted if they left out an optional answer."""
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,9 @@ def omissions(
     product : Product
     scorer : Scorer
     fields : DataFrame of shape (n_samples, n_fields)
-        Of which those below the threshold are looked at.
+        The training rows, granted or refused.
     threshold : float
+        The lowest probability of being good at which a loan is granted.
 
     Returns
     -------

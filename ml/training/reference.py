@@ -1,4 +1,4 @@
-"""What a bundle keeps of its training rows: background, ranges, and what is far from them all."""
+"""Chooses what a bundle keeps of its training rows: background, ranges and novelty limits."""
 
 import io
 from typing import NamedTuple
@@ -13,37 +13,41 @@ from ml.product.definition import Product
 from ml.scoring.novelty import NEIGHBOURS
 from ml.training.dataset import as_applications
 
-# With 50 rows, other training rows of the same kind would change the principal reasons of one
-# refusal in six, with 200 of one in fifteen (docs/model.md). A linear margin explains against 200
-# in the same time; the others take four times as long, and an RBF kernel more than 10 ms.
+# Measured (docs/model.md): with 50 rows, resampled training rows change the principal reasons of
+# one refusal in six; with 200 rows, of one in fifteen. A linear margin is explained against 200
+# rows in about the same time. Other models would take four times as long; a kernel already takes
+# more than 10 ms with 50 rows.
 BACKGROUND_ROWS: dict[ScorerKind, int] = {"linear": 200, "rbf": 50, "pipeline": 50}
-# Of the training rows themselves one in a hundred counts as far from the others: our own choice.
+# The limit of the distance is this quantile of the distances between training rows. Our own choice.
 NOVELTY_QUANTILE = 0.99
-# Of a field's values in the training rows, 99.5 % are at most its highest usual one and 99.5 % at
-# least its lowest: our own choice.
+# The usual range of a number is between this quantile of the training rows and its counterpart at
+# the other end. Our own choice.
 USUAL_QUANTILE = 0.995
 DECIMALS, ROUNDING = 6, 1e-6
-MAX_NOVELTY_ROWS = 5_000  # kept to measure distances to; a sample of them where there are more
+MAX_NOVELTY_ROWS = 5_000  # kept in the bundle to measure distances to; our own choice
 
 
 def background(
     fields: pd.DataFrame, probability: np.ndarray, *, threshold: float, count: int
 ) -> list[Application]:
-    """Choose the rows that an explanation compares with: those that were only just granted.
+    """Choose the background of explanations: the rows that were only just granted.
 
     Parameters
     ----------
     fields : DataFrame of shape (n_samples, n_fields)
+        The training rows.
     probability : ndarray of shape (n_samples,)
-        Of being good, as the model has it that decides.
+        The probabilities of being good by the model to be explained.
     threshold : float
+        The lowest probability at which a loan is granted.
     count : int
+        The largest number of rows.
 
     Returns
     -------
     list of Application
-        The `count` rows next above the threshold, all different; all there are if there are
-        fewer.
+        The different rows with the lowest probabilities at or above the threshold, in ascending
+        order; at most `count`.
 
     Raises
     ------
@@ -53,17 +57,18 @@ def background(
     order = np.argsort(probability, kind="stable")
     granted = fields.iloc[order[probability[order] >= threshold]].drop_duplicates()
     if granted.empty:
-        raise InvalidData(f"no row reaches the threshold {threshold:g}: nothing would be granted")
+        raise InvalidData(f"no row reaches the threshold {threshold:g}, so none would be granted")
     return as_applications(granted.head(count))
 
 
 def ranges(product: Product, fields: pd.DataFrame) -> dict[str, tuple[int, int]]:
-    """Return between which values each integer field lies in the rows.
+    """Return the smallest and the largest value of each integer field.
 
     Parameters
     ----------
     product : Product
     fields : DataFrame of shape (n_samples, n_fields)
+        The training rows.
 
     Returns
     -------
@@ -74,16 +79,17 @@ def ranges(product: Product, fields: pd.DataFrame) -> dict[str, tuple[int, int]]
 
 
 class Neighbourhood(NamedTuple):
-    """What tells applications that are far from the training rows.
+    """The data for `ml.scoring.novelty.Novelty`, and the training rows that it would mark.
 
     Attributes
     ----------
     content : bytes
-        Of an ``.npz`` file for `ml.scoring.novelty.Novelty`.
+        The content of an ``.npz`` file for `ml.scoring.novelty.Novelty`.
     kept : ndarray of shape (n_kept,)
-        The positions of the rows that it holds.
+        The positions of the training rows that the file holds.
     marked : ndarray of shape (n_kept,)
-        Whether each of them is far from the others, or has a number beyond the usual ones.
+        Of bool: whether each of these rows is far from the others, or has a number outside its
+        usual range.
     """
 
     content: bytes
@@ -92,16 +98,16 @@ class Neighbourhood(NamedTuple):
 
 
 def neighbourhood(matrix: np.ndarray, *, numbers: int, seed: int) -> Neighbourhood:
-    """Measure how far training rows lie from one another, and between what their numbers lie.
+    """Compute the limit of the distance between training rows, and the usual ranges of numbers.
 
     Parameters
     ----------
     matrix : ndarray of shape (n_samples, n_columns)
-        What the model sees of them.
+        The training rows in the columns of the model.
     numbers : int
-        How many of the first columns are numbers.
+        The number of columns, from the first on, that are numbers.
     seed : int
-        Of the sample that is taken of more than `MAX_NOVELTY_ROWS` rows.
+        The seed of the sample that is drawn if there are more than `MAX_NOVELTY_ROWS` rows.
 
     Returns
     -------
@@ -113,13 +119,13 @@ def neighbourhood(matrix: np.ndarray, *, numbers: int, seed: int) -> Neighbourho
             np.random.default_rng(seed).choice(len(matrix), MAX_NOVELTY_ROWS, replace=False)
         )
     rows, some = matrix[kept], matrix[:, :numbers]
-    # Rounded, so that another processor's last digit makes no other version of the model; outward,
-    # so that the last usual value is not beyond itself.
+    # Rounded, so that different last digits on another processor do not change the version of the
+    # model; and outward, so that a value at the end of the range is within it.
     lowest = (
         np.quantile(some, 1 - USUAL_QUANTILE, axis=0, method="lower").round(DECIMALS) - ROUNDING
     )
     highest = np.quantile(some, USUAL_QUANTILE, axis=0, method="higher").round(DECIMALS) + ROUNDING
-    count = min(NEIGHBOURS + 1, len(rows))  # each row is its own nearest
+    count = min(NEIGHBOURS + 1, len(rows))  # one more, because each row is nearest to itself
     distances, _ = NearestNeighbors(n_neighbors=count).fit(rows).kneighbors(rows)
     limit = round(float(np.quantile(distances[:, -1], NOVELTY_QUANTILE)), DECIMALS)
     beyond = (rows[:, :numbers] < lowest) | (rows[:, :numbers] > highest)

@@ -1,4 +1,4 @@
-"""The rule by which one of the candidates comes to decide."""
+"""The rule that selects the champion among the candidates."""
 
 from collections.abc import Collection, Iterable
 
@@ -11,9 +11,9 @@ from ml.product.formats import decimal
 from ml.product.texts import LANGUAGES, Text
 from ml.training.candidates import LABELS, SVC_KERNELS, UNBOUND
 
-EXPLAINED = frozenset({*SVC_KERNELS, "logistic"})  # exact Shapley values in closed form
-# A direction is what a bank knows beside the data: it is dropped only where chance hardly explains
-# the cost, not at one standard error, which chance alone passes in one case of six.
+EXPLAINED = frozenset({*SVC_KERNELS, "logistic"})  # their Shapley values have a closed form
+# A direction is knowledge of the bank that is independent of the data. It is dropped only if chance
+# hardly explains its cost. Chance alone exceeds one standard error in one case of six.
 DIRECTION_ERRORS = 2
 RULE = Text(
     en=(
@@ -60,7 +60,7 @@ def explainable(product: Product, names: Iterable[str]) -> set[str]:
     ----------
     product : Product
     names : iterable of str
-        Of the candidates.
+        The names of all candidates.
 
     Returns
     -------
@@ -71,12 +71,12 @@ def explainable(product: Product, names: Iterable[str]) -> set[str]:
 
 
 class PairedFolds:
-    """Candidates compared in pairs over the same outer folds.
+    """Compares candidates in pairs, over the same outer folds.
 
     Parameters
     ----------
     folds : dict of str to list of Figures
-        For each candidate its figures in every outer fold, in the same order of folds.
+        The figures of each candidate in every outer fold, in the same order of folds.
     k : int
         The number of folds of one cross-validation.
     """
@@ -89,16 +89,21 @@ class PairedFolds:
         }
 
     def gain(self, better: str, worse: str, metric: str) -> tuple[float, float]:
-        """Return by how much one candidate's mean is lower than another's, and the error of that.
+        """Return the mean difference of a metric between two candidates, and its standard error.
 
         Parameters
         ----------
         better, worse : str
+            The names of the candidates.
         metric : {"expected_cost", "log_loss"}
 
         Returns
         -------
-        gain, error : float
+        gain : float
+            The mean of `worse` minus the mean of `better`.
+        error : float
+            The standard error of the gain, corrected for training rows that folds share (Nadeau and
+            Bengio 2003, "Inference for the generalization error").
         """
         difference = self._values[worse][metric] - self._values[better][metric]
         n = len(difference)
@@ -106,7 +111,7 @@ class PairedFolds:
         return float(difference.mean()), float(error)
 
     def beats(self, one: str, other: str) -> str | None:
-        """Return the metric by which one candidate is better beyond the error; None if by none."""
+        """Return the first metric that differs by more than its error, if `one` is better by it."""
         for metric in COMPARED:
             gain, error = self.gain(one, other, metric)
             if abs(gain) > error:
@@ -114,20 +119,20 @@ class PairedFolds:
         return None
 
     def best(self, names: Iterable[str]) -> str:
-        """Return the candidate of the lowest cost, of equals that of the lowest log loss."""
+        """Return the candidate with the lowest cost, or with the lowest log loss at equal cost."""
         return min(names, key=lambda n: [self._values[n][m].mean().round(12) for m in COMPARED])
 
 
 def choose(
     folds: dict[str, list[Figures]], *, may_decide: Collection[str], k: int
 ) -> tuple[str, Text]:
-    """Apply `RULE`.
+    """Select the champion by `RULE`.
 
     Parameters
     ----------
     folds : dict of str to list of Figures
-        For each candidate, by a name of `LABELS`, its figures in every outer fold, in the same
-        order of folds.
+        The figures of each candidate in every outer fold, in the same order of folds. The names are
+        those of `LABELS`.
     may_decide : collection of str
         The candidates that can be explained exactly, both SVCs among them.
     k : int
@@ -137,7 +142,8 @@ def choose(
     -------
     champion : str
     reason : Text
-        The numbers that decided, and which candidate would be cheaper but is not eligible.
+        The numbers that determined the selection. If a candidate has a lower cost but is not
+        eligible, the reason names it.
     """
     compared = PairedFolds(folds, k=k)
     svc = compared.best(SVC_KERNELS)
@@ -162,21 +168,22 @@ def choose(
 def keep_directions(
     folds: dict[str, list[Figures]], *, k: int
 ) -> tuple[dict[str, list[Figures]], tuple[Bound, ...]]:
-    """Let each candidate keep to the stated directions, unless that costs too much.
+    """Select, for each candidate with directions, the form with or without them.
 
     Parameters
     ----------
     folds : dict of str to list of Figures
-        For each candidate its figures in every outer fold; those without directions under a name
-        that ends with `UNBOUND`.
+        The figures of each candidate in every outer fold. The name of a form without directions
+        ends with `UNBOUND`.
     k : int
         The number of folds of one cross-validation.
 
     Returns
     -------
     folds : dict of str to list of Figures
-        One of each two, under the name without `UNBOUND`.
+        The figures of the selected form of each candidate, under the name without `UNBOUND`.
     bound : tuple of Bound
+        What the directions cost each candidate that has both forms.
     """
     compared = PairedFolds(folds, k=k)
     kept, bound = {name: f for name, f in folds.items() if not name.endswith(UNBOUND)}, []
@@ -193,22 +200,26 @@ def keep_directions(
 def chosen_blind(
     folds: dict[str, list[Figures]], *, may_decide: Collection[str], k: int
 ) -> Figures:
-    """Judge the rule of choice itself: in each outer fold, by what it chooses in the others.
+    """Estimate the performance of `RULE`: select on all folds but one, and measure on that one.
 
-    The champion's own figures come from the folds that chose it, which flatters them (Varma and
-    Simon 2006, "Bias in error estimation when using cross-validation for model selection"). This
-    flatters less, but is not free of it: the models that give the other folds' figures, by which
-    is chosen, were trained on rows of the judged fold.
+    The figures of the champion come from the same folds that selected it, so they are too good on
+    average (Varma and Simon 2006, "Bias in error estimation when using cross-validation for model
+    selection"). The bias of this estimate is smaller but not 0, because the models of the other
+    folds were trained on rows of the fold that is measured.
 
     Parameters
     ----------
-    folds, may_decide, k
-        As for `choose` and `keep_directions`.
+    folds : dict of str to list of Figures
+        As for `keep_directions`, with all repeats in order.
+    may_decide : collection of str
+        As for `choose`.
+    k : int
+        The number of folds of one cross-validation.
 
     Returns
     -------
     Figures
-        The mean over all outer folds. A fold's choice is made in the other folds of its repeat.
+        The mean over all outer folds. The selection for a fold uses the other folds of its repeat.
     """
     judged = []
     for place in range(len(next(iter(folds.values())))):
@@ -244,7 +255,7 @@ def _displaced(compared: PairedFolds, champion: str, svc: str, metric: str) -> T
         )
     return Text(
         en=f"The {one.en} decides: against the {other.en}, {same.en}{lower.en} {numbers.en}.",
-        fr=f"Décide : {one.fr}. Face à « {other.fr} », {same.fr}{lower.fr} {numbers.fr}.",
+        fr=f"Modèle retenu : {one.fr}. Face à « {other.fr} », {same.fr}{lower.fr} {numbers.fr}.",
     )
 
 
@@ -255,7 +266,7 @@ def _kept(compared: PairedFolds, svc: str, eligible: list[str]) -> Text:
     if not round(gain, 4):
         return Text(
             en=f"The {one.en} decides: no eligible candidate has a lower expected cost.",
-            fr=f"Décide : {one.fr}. Aucun candidat admis n’a un coût attendu inférieur.",
+            fr=f"Modèle retenu : {one.fr}. Aucun candidat admis n’a un coût attendu inférieur.",
         )
     numbers = _numbers(gain, error)
     return Text(
@@ -264,7 +275,7 @@ def _kept(compared: PairedFolds, svc: str, eligible: list[str]) -> Text:
             f"{numbers.en}."
         ),
         fr=(
-            f"Décide : {one.fr}. Le coût attendu de « {other.fr} » n’est inférieur que de "
+            f"Modèle retenu : {one.fr}. Le coût attendu de « {other.fr} » n’est inférieur que de "
             f"{numbers.fr}."
         ),
     )

@@ -1,4 +1,4 @@
-"""How much reasons depend on which rows they are compared with."""
+"""Measures how much the reasons of refusals depend on the rows of the background."""
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,9 @@ from ml.scoring.scorer import Scorer
 from ml.training.dataset import as_applications
 from ml.training.reference import BACKGROUND_ROWS, background
 
-RESAMPLES = 10
-# Refused rows explained against each background: about a second for a linear model, four for a
-# kernel, whose explanation takes fifty times as long.
+RESAMPLES = 10  # our own choice: ten backgrounds of 200 refusals give 2,000 comparisons
+# The number of refused rows explained against each background, limited by time: all backgrounds
+# take about a second for a linear model, and four for a kernel.
 REFUSED = {"linear": 200, "rbf": 40}
 
 
@@ -33,37 +33,45 @@ def stability(
     ----------
     product : Product
     scorer : Scorer
-        The model stays the same; only the background changes.
+        The model, which stays the same; only the background changes.
     fields : DataFrame of shape (n_samples, n_fields)
         The rows that the model was trained on.
     kind : {"linear", "rbf", "pipeline"}
+        The kind of the scorer.
     threshold : float
+        The lowest probability of being good at which a loan is granted.
     seed : int
+        The seed of the choice of refused rows and of the resampling.
 
     Returns
     -------
     Stability or None
-        None where nothing is refused, or for a pipeline, whose explanations take too long.
+        None if no row is refused, or for a pipeline, whose explanations take too long.
+
+    Raises
+    ------
+    InvalidData
+        No row, or no resampled row, reaches the threshold.
     """
     probability = scorer.score_many(fields)
-    places = np.flatnonzero(probability < threshold)
-    if kind == "pipeline" or not places.size:
+    below = np.flatnonzero(probability < threshold)
+    if kind == "pipeline" or not below.size:
         return None
     rng = np.random.default_rng(seed)
-    some = np.sort(rng.permutation(places)[: REFUSED[kind]])
+    some = np.sort(rng.permutation(below)[: REFUSED[kind]])
     refused = as_applications(fields.iloc[some])
     count = BACKGROUND_ROWS[kind]
 
-    def told(kept: np.ndarray) -> list[list[str]]:
-        rows = background(fields.iloc[kept], probability[kept], threshold=threshold, count=count)
-        explainer = Explainer(product, scorer, rows)
+    def principal_reasons(rows: np.ndarray) -> list[list[str]]:
+        granted = background(fields.iloc[rows], probability[rows], threshold=threshold, count=count)
+        explainer = Explainer(product, scorer, granted)
         return [_principal(explainer, application) for application in refused]
 
-    usual = told(np.arange(len(fields)))
+    original = principal_reasons(np.arange(len(fields)))
     first, whole = [], []
     for _ in range(RESAMPLES):
-        other = told(np.sort(rng.integers(0, len(fields), len(fields))))
-        for before, after in zip(usual, other, strict=True):
+        resampled = principal_reasons(np.sort(rng.integers(0, len(fields), len(fields))))
+        for before, after in zip(original, resampled, strict=True):
             first.append(before[:1] != after[:1])
             whole.append(set(before) != set(after))
     return Stability(
@@ -76,6 +84,6 @@ def stability(
 
 
 def _principal(explainer: Explainer, application: Application) -> list[str]:
-    """Return the fields of a refusal's principal reasons, the weightiest first."""
+    """Return the fields of the principal reasons of a refusal, in order."""
     reasons = explainer.explain(application, granted=False).reasons
     return [reason.field for reason in reasons if reason.principal]

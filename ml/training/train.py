@@ -1,4 +1,4 @@
-"""Training: compare the candidates, choose one by a stated rule, calibrate and fit it."""
+"""Trains a model: compares the candidates, selects the champion, calibrates and fits all."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +29,9 @@ from ml.training.importance import importance
 from ml.training.selection import choose, chosen_blind, explainable, keep_directions
 from ml.training.tuning import best_settings
 
-FOLDS = 5  # enough to choose among models (Breiman and Spector 1992)
+# Five folds select models well (Breiman and Spector 1992, "Submodel selection and evaluation in
+# regression").
+FOLDS = 5
 SEED = 0
 
 
@@ -39,7 +41,7 @@ THOROUGH = Effort(repeats=5, inner_folds=5, thorough=True)
 
 @dataclass(frozen=True)
 class Trained:
-    """All that a training found out.
+    """The result of a training.
 
     Attributes
     ----------
@@ -48,20 +50,20 @@ class Trained:
     champion : str
         The name of the candidate that decides.
     reason : Text
-        How the rule led to it.
+        The numbers by which the rule selected the champion.
     models : dict of str to Pipeline
-        Every candidate, calibrated and fitted on every row.
+        Every candidate, calibrated and fitted on all rows.
     settings : dict of str to dict
-        The settings that the search chose for each.
+        The settings that the search chose for each candidate.
     out_of_fold : ndarray of shape (n_samples,)
-        Each row's probability of being good, by the champion's candidate fitted on the outer folds
-        that the row is not in; of the first repeat.
+        The probability of each row of being good, by the champion fitted on the outer folds that
+        the row is not in; from the first repeat.
     importance : tuple of Importance
-        Of each field of an application, the most important first.
+        The importance of each field, the most important first.
     bound : tuple of Bound
-        For each candidate that keeps to the stated directions, what that costs.
+        What the directions of the product cost each candidate that can keep to them.
     chosen_blind : Figures
-        As `ml.training.selection.chosen_blind`.
+        The result of `ml.training.selection.chosen_blind`.
     """
 
     table: tuple[CandidateRow, ...]
@@ -83,7 +85,7 @@ def fit(
     effort: Effort,
     seed: int,
 ) -> tuple[Pipeline, Settings]:
-    """Search a candidate's settings, calibrate it and fit it, all on the rows given and no others.
+    """Search the settings of a candidate, calibrate it and fit it, all on the given rows only.
 
     Parameters
     ----------
@@ -97,9 +99,9 @@ def fit(
     Returns
     -------
     model : Pipeline
-        From raw fields to the calibrated probability of being good.
+        Computes the calibrated probability of being good from raw fields.
     settings : dict of str to object
-        What the search chose.
+        The settings that the search chose.
     """
     fields, good = data
     columns = columns_of(product)
@@ -121,7 +123,7 @@ def fit(
 def _sample(
     data: tuple[pd.DataFrame, np.ndarray], count: int | None, *, seed: int
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return at most so many rows, as many of them good as there are in all."""
+    """Return a sample of at most `count` rows with the same share of good rows."""
     fields, good = data
     if count is None or len(good) <= count:
         return data
@@ -142,7 +144,7 @@ def train(
     competing: Sequence[Candidate] = (),
     progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda tasks, _: tasks,
 ) -> Trained:
-    """Compare the candidates by nested cross-validation, choose one, fit all on every row.
+    """Compare the candidates by nested cross-validation, select the champion, and fit all.
 
     Parameters
     ----------
@@ -150,16 +152,18 @@ def train(
     data : (DataFrame of shape (n_samples, n_fields), ndarray of shape (n_samples,))
         Raw fields, and 1 for good or 0 for bad.
     threshold : float
-        From which probability of being good on a loan is granted.
+        The lowest probability of being good at which a loan is granted.
     cost_ratio : float
-        What a bad loan granted costs, over what a good loan refused costs.
+        The cost of granting a bad loan, divided by the cost of refusing a good one.
     effort : Effort
     seed : int
-        Of the folds and of every model.
+        The seed of the folds and of every model.
     competing : sequence of Candidate
-        Both SVCs and any others; empty for all of `ml.training.candidates.candidates`.
+        The candidates to compare: both SVCs and any others. Empty for all of
+        `ml.training.candidates.candidates`.
     progress : callable
-        Is given the finished tasks as they come and their total; shows them and hands them on.
+        Takes an iterable of the results and their total number; yields the same results, and may
+        show how many are finished.
 
     Returns
     -------
@@ -168,7 +172,7 @@ def train(
     Raises
     ------
     InvalidData
-        One of the two classes has fewer rows than the folds need, or a field has no value at all.
+        A class has fewer rows than the folds need, or a field has no value in any row.
     """
     _refuse_unusable(data)
     competing = competing or candidates(product, seed=seed)
@@ -233,7 +237,7 @@ def _compete(
     options: dict[str, Any],
     progress: Callable[[Iterable[Any], int], Iterable[Any]],
 ) -> dict[str, list[Any]]:
-    """Return for each candidate what `_task` returns: by outer fold, and at last for good."""
+    """Return the results of `_task` for each candidate: by outer fold, then for all rows."""
     plan = [(c, split) for split in [*splits, None] for c in competing]
     tasks = [delayed(_task)(c, product, data, split, options) for c, split in plan]
     runs: dict[str, list[Any]] = {c.name: [] for c in competing}
@@ -250,7 +254,7 @@ def _task(
     split: tuple[np.ndarray, np.ndarray] | None,
     options: dict[str, Any],
 ) -> tuple[Any, Settings]:
-    """Return an outer fold's answers, or without one the model, and the settings chosen for it."""
+    """Fit a candidate; return test probabilities (or the model without a split) and settings."""
     fields, good = data
     if split is None:
         return fit(candidate, product, data, **options)

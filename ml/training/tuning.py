@@ -1,4 +1,4 @@
-"""Choice of a candidate's settings by cross-validation, each preparation fitted once a fold."""
+"""Chooses the settings of a candidate by cross-validation; fits each preparation once a fold."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from ml.bundle.facts import Setting, Settings
 
-PREPARATION = "prepare__"  # how the name of a setting of the preparation begins
+PREPARATION = "prepare__"  # the prefix in the names of settings of the preparation
 
 
 def best_settings(
@@ -23,8 +23,8 @@ def best_settings(
 ) -> Settings:
     """Return the settings with the highest mean ROC-AUC over the folds.
 
-    The same choice as `sklearn.model_selection.GridSearchCV`, which fits the preparation again
-    for every setting of the classifier.
+    The choice is that of `sklearn.model_selection.GridSearchCV`, but the preparation is not fitted
+    again for every setting of the classifier.
 
     Parameters
     ----------
@@ -33,15 +33,15 @@ def best_settings(
     grid : dict of str to list
         The values tried for each setting.
     data : (DataFrame of shape (n_samples, n_columns), ndarray of shape (n_samples,))
-        Columns that the preparation takes, and 1 for good or 0 for bad.
-    folds : iterable of (ndarray, ndarray)
-        Positions of the rows to fit on and of the rows to score.
+        The columns that the preparation takes, and 1 for good or 0 for bad.
+    folds : iterable of (ndarray of shape (n_train,), ndarray of shape (n_test,))
+        The positions of the rows to fit on and of the rows to score.
 
     Returns
     -------
     dict of str to object
-        Of equally good ones, the first in the order of `ParameterGrid`. A single setting is
-        returned without fitting anything.
+        Among equally good settings, the first in the order of `ParameterGrid`. If the grid has only
+        one combination, it is returned without fitting anything.
     """
     columns, good = data
     tried = list(ParameterGrid(grid))

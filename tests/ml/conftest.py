@@ -1,4 +1,4 @@
-"""The command line of ml."""
+"""A fixture that runs the command line of ml."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the commands of python -m ml promise."""
+"""Tests of the commands of python -m ml."""
 
 import json
 import subprocess
@@ -179,7 +179,7 @@ def test_fairness_wrong_data(run, bundle, product, tmp_path):
 
 
 def test_card_prints_markdown_in_a_language(run, bundle):
-    titles = {"en": "# Model card: ", "fr": "# Fiche du modèle "}
+    titles = {"en": "# Model card: ", "fr": "# Fiche du modèle\u00a0: "}
     for language, title in titles.items():
         command = ("card", "--bundle", bundle.directory, "--language", language)
         code, out, errors = run(*command)

@@ -1,4 +1,4 @@
-"""Models that are fitted quickly, for tests that plant what they look for."""
+"""Fits models quickly, for tests on data with a planted effect."""
 
 from dataclasses import replace
 

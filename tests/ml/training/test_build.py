@@ -194,7 +194,7 @@ def test_assemble_refuses_a_place_that_is_taken(tmp_path, product, trained, orig
 
 def test_assemble_refuses_a_threshold_that_no_row_reaches(tmp_path, product, trained, origin):
     unreachable = dataclasses.replace(origin, threshold=1 - 1e-9, by_hand=True)
-    with pytest.raises(InvalidData, match="nothing would be granted"):
+    with pytest.raises(InvalidData, match="so none would be granted"):
         assemble(tmp_path / "new", product, trained, unreachable)
     assert list(tmp_path.iterdir()) == []
 
@@ -214,7 +214,7 @@ def spreads(**means):
 def test_assemble_refuses_a_model_that_is_no_better_than_none(
     tmp_path, product, trained, origin, probability, area, ratio, said
 ):
-    """One that grants all, at two cost ratios, and one that ranks worse than chance."""
+    """Models that grant all, at two cost ratios, and a model that ranks worse than chance."""
     table = tuple(row.model_copy(update=spreads(roc_auc=area)) for row in trained.table)
     worthless = dataclasses.replace(trained, table=table)
     if probability:
@@ -223,7 +223,7 @@ def test_assemble_refuses_a_model_that_is_no_better_than_none(
     of_cost = dataclasses.replace(origin, cost_ratio=ratio)
     with pytest.raises(InvalidData, match=said) as raised:
         assemble(tmp_path / "new", product, worthless, of_cost)
-    assert str(raised.value).endswith("Nothing was written; --force writes it all the same.")
+    assert str(raised.value).endswith("Nothing was written; --force writes it anyway.")
     assert list(tmp_path.iterdir()) == []
 
 

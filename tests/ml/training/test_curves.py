@@ -1,4 +1,4 @@
-"""What ml/training/curves.py promises."""
+"""Tests of ml/training/curves.py."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ PLANTED = ("monthly_income", "monthly_expenses")
 
 @pytest.fixture(scope="module")
 def turning(product):
-    """Rows that are good in the middle of one field, and by chance in another."""
+    """Rows that are good at the middle values of one field; another field has no effect."""
     fields = pd.DataFrame(examples(product, count=600, seed=6))
     fields["monthly_income"] = np.random.default_rng(6).integers(1, 10_000, 600)
     near = np.abs(np.log(fields["monthly_income"]) - np.log(2_000)) < 0.8

@@ -82,8 +82,8 @@ def test_read_rows_of_a_few_lines(product, given):
     assert rows.left_out == {}
 
 
-# Cells that pandas' own reader accepts silently, among others: a decimal read as a whole number or
-# cut to one, a flag of 2, a negative year, a sentinel, a choice in capitals, one read as missing.
+# Among them are cells that the reader of pandas accepts silently: a decimal read as a whole number
+# or truncated, a flag of 2, negative years, a sentinel, a choice in capitals or read as missing.
 CELLS = {
     ("loan_amount", "8.240"): "Enter a whole number.",
     ("monthly_income", "20.9"): "Enter a whole number.",
@@ -102,9 +102,9 @@ CELLS = {
     ("employment_type", "null"): "Choose one of: permanent, temporary, self_employed, other.",
     ("protected_age", "17"): "Enter a whole number from 18 to 100.",
     ("protected_age", "old"): "Enter a whole number.",
-    ("eligible", "2"): "1 for good or 0 for bad.",
-    ("eligible", ""): "1 for good or 0 for bad.",
-    ("eligible", "good"): "1 for good or 0 for bad.",
+    ("eligible", "2"): "Enter 1 for good or 0 for bad.",
+    ("eligible", ""): "Enter 1 for good or 0 for bad.",
+    ("eligible", "good"): "Enter 1 for good or 0 for bad.",
 }
 
 
@@ -144,7 +144,7 @@ def test_read_rows_repeated(product, given):
     file = given(ROW, OTHER, ROW)
     with pytest.raises(InvalidData) as raised:
         read_rows(product, file)
-    assert str(raised.value) == f"{file}, line 4: the same as line 2."
+    assert str(raised.value) == f"{file}, line 4: repeats line 2."
     definition = product.model_dump(exclude_defaults=True)
     for policy, count, left_out in (("leave_out", 2, {"repeated": 1}), ("keep", 3, {})):
         lenient = Product.model_validate({**definition, "rows": {"repeated": policy}})
@@ -165,7 +165,7 @@ def test_read_rows_leaves_out_what_the_product_says(product, given):
 def test_read_rows_names_a_wrong_separator(product, given, separator):
     with pytest.raises(InvalidData) as raised:
         read_rows(product, given(ROW, separator=separator))
-    assert f"separated by {separator!r} where a comma belongs" in str(raised.value)
+    assert f"separated by {separator!r} instead of commas" in str(raised.value)
 
 
 @pytest.mark.parametrize("column", ["assets", "protected_age", "eligible"])

@@ -56,7 +56,7 @@ def test_importance_depends_on_the_seed_alone(product, planted):
 
 
 def test_importance_has_settings_of_their_own_in_each_fold(product, planted):
-    """Settings chosen on all rows would have seen the rows that are held out."""
+    """Settings chosen on all rows would depend on the held-out rows."""
     strengths = (1e-6, 0.1)
     both = {r.field: r.mean for r in measure(product, planted, strengths=strengths)}
     each = [

@@ -1,4 +1,4 @@
-"""What ml/training/monotone.py promises."""
+"""Tests of ml/training/monotone.py."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ LOSSES = ("log", "squared_hinge")
 
 @pytest.fixture(scope="module")
 def data():
-    """Two numbers and a flag; good is likeliest in the middle of the first number."""
+    """Two numbers and a flag; rows at the middle of the first number are good most often."""
     rng = np.random.default_rng(0)
     numbers, flag = rng.normal(size=(400, 2)), rng.integers(0, 2, 400)
     chance = 1 / (1 + np.exp(2 * numbers[:, 0] ** 2 - 2 + numbers[:, 1] - flag))
@@ -53,7 +53,7 @@ def test_fit_keeps_to_a_direction_that_the_data_turn_against(data, loss, degree,
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_fit_finds_the_minimum_within_the_bounds(data, loss):
-    """A general solver finds nothing lower."""
+    """A general solver finds no lower value of the objective."""
     seen, _ = columns(*data[:2])
     sides = np.where(data[2] == 1, 1.0, -1.0)
     count = (seen.shape[1] - 1) // 2
@@ -62,13 +62,13 @@ def test_fit_finds_the_minimum_within_the_bounds(data, loss):
         margins = sides * (seen @ coefficients + intercept)
         short = np.maximum(1 - margins, 0)
         lost = np.logaddexp(0, -margins).sum() if loss == "log" else short @ short
-        # A curve may be shifted at no cost but the penalty's, which is least around its mean.
+        # Shifting a curve changes only the penalty, which is lowest if its mean is 0.
         whole = (np.append(coefficients[i : i + count], 0) for i in (0, count))
         penalty = sum(((part - part.mean()) ** 2).sum() for part in whole)
         return lost + (penalty + coefficients[-1] ** 2) / 2
 
     def split(steps):
-        """The first number's curve rises to its last value by the steps, the second's falls."""
+        """Return coefficients: the first number's curve rises by the steps, the second's falls."""
         rising = -np.cumsum(steps[:count][::-1])[::-1]
         falling = np.cumsum(steps[count : 2 * count][::-1])[::-1]
         return np.concatenate([rising, falling, steps[-2:-1]]), steps[-1]
@@ -96,7 +96,7 @@ def test_fit_is_the_same_to_the_last_digits_for_rows_in_another_order(data, loss
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_fit_lets_no_missing_value_count_more_than_the_worst(data, loss, direction):
-    """Missing values go with good rows, and yet silence does not pay."""
+    """A missing value contributes no more than the worst value, although rows with it are good."""
     numbers, flag, good = data
     gone = np.random.default_rng(2).random(400) < 0.5 * good
     filled = numbers.copy()

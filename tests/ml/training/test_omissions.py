@@ -1,4 +1,4 @@
-"""What ml/training/omissions.py promises."""
+"""Tests of ml/training/omissions.py."""
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ def test_omissions_are_counted_as_one_by_one(bundle, origin):
 
 
 def test_omission_of_an_answer_whose_absence_goes_with_good_rows(product):
-    """Rows with debts are bad, rows without the answer good."""
+    """Rows with debts are bad, and rows without the answer are good."""
     fields = pd.DataFrame(examples(product, count=300, seed=5))
     rng = np.random.default_rng(5)
     good = rng.integers(0, 2, 300)
@@ -43,7 +43,7 @@ def test_omission_of_an_answer_whose_absence_goes_with_good_rows(product):
     assert found["outstanding_debt"].excessive
     assert found["assets"].share < 0.05
     assert not found["assets"].excessive
-    # One that keeps to the directions lets silence count no more than the worst answer.
+    # A model that keeps to the directions counts a missing answer no more than the worst one.
     scorer = scorer_of(quick(product, (fields, good)))
     assert [o.granted for o in omissions(product, scorer, fields, threshold=0.5)] == [0, 0, 0]
 

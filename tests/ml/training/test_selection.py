@@ -39,7 +39,8 @@ def chosen(folds, *, may_decide=None, k=5):
 
 
 SPREAD = np.array([-0.02, -0.01, 0.0, 0.01, 0.02])
-# Of five differences with that spread: their standard deviation times the root of 1/5 + 1/4.
+# The standard error of five differences with that spread: their standard deviation times the root
+# of 1/5 + 1/4.
 ERROR = math.sqrt(0.00025) * math.sqrt(0.45)
 WORSE = {"svc_linear": folds_of([0.3] * 5)}
 
@@ -63,7 +64,7 @@ def test_choose_another_only_beyond_one_standard_error(gain, champion):
 
 
 def test_choose_compares_the_same_folds():
-    """Costs that vary together across folds differ significantly by less than their spread."""
+    """Costs that vary together over the folds differ significantly by less than their spread."""
     folds = WORSE | {
         "svc_rbf": folds_of(0.2 + 10 * SPREAD),
         "forest": folds_of(0.19 + 10 * SPREAD + SPREAD / 10),
@@ -137,7 +138,7 @@ def test_choose_a_lower_log_loss_does_not_make_up_for_a_higher_cost():
 
 
 def test_choose_by_the_cost_ratio_not_by_accuracy():
-    """At 5 : 1 a model that is right less often may cost less."""
+    """At a cost ratio of 5, a model with lower accuracy may cost less."""
     good = np.array([1] * 70 + [0] * 30)
     lenient, strict = np.full(100, 0.9), np.where(np.arange(100) < 60, 0.9, 0.1)
     found = {}
@@ -183,7 +184,7 @@ def with_flags(product, count):
 
 def test_explainable_others_up_to_so_many_players(product):
     names = {c.name for c in candidates(product, seed=0)}
-    # Eleven fields, of which the one ratio joins two.
+    # Eleven fields; the only ratio combines two of them.
     room = MAX_PLAYERS - 10
     assert explainable(product, names) == names
     assert explainable(with_flags(product, room), names) == names
@@ -215,7 +216,7 @@ def test_directions_that_no_candidate_has():
 
 
 def test_chosen_blind_judges_each_fold_by_the_choice_in_the_others():
-    """The tree is best in all, but only because of one fold; without that fold the SVC decides."""
+    """The tree is best over all folds because of one fold; without that fold the SVC decides."""
     svc, tree = [0.2] * 5, [0.20, 0.20, 0.20, 0.20, 0.05]
     luck = {"svc_rbf": folds_of(svc), "svc_linear": folds_of([0.3] * 5), "forest": folds_of(tree)}
     steady = luck | {"forest": folds_of([0.1] * 5)}

@@ -1,4 +1,4 @@
-"""What ml/training/stability.py promises."""
+"""Tests of ml/training/stability.py."""
 
 import pandas as pd
 
@@ -23,7 +23,7 @@ def test_stability_counts_reasons_that_another_background_changes(bundle, origin
 
 
 def test_stability_with_but_one_background_there_is(bundle, origin):
-    """Rows that are granted are all the same one, so every background explains alike."""
+    """All granted rows are equal, so every background gives the same reasons."""
     fields = origin.rows.fields
     probability = bundle.scorer.score_many(fields)
     granted = fields[probability >= bundle.threshold].head(1)

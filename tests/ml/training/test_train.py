@@ -221,7 +221,7 @@ def test_train_compares_chooses_and_fits_all(product):
             np.testing.assert_allclose(found.out_of_fold[outside], expected, rtol=1e-12)
             chosen.append(settings)
             first.append((inside, outside))
-    # Of each fold's own settings: those for good were chosen on the rows held out too.
+    # Each fold must use its own settings: the final ones were chosen on the held-out rows as well.
     assert found.importance == importance(
         champion.estimator, product, rows, settings=chosen, splits=first, seed=SEED
     )
@@ -239,7 +239,7 @@ def light(name, classifier, grid):
 
 
 def test_train_lets_none_decide_that_cannot_be_explained(product):
-    """The forest, of one tree, is always right, but has too many fields to be explained."""
+    """The forest (of one tree) is always right, but has too many fields to be explained."""
     term, flag = (product.by_name[name] for name in ("loan_term_months", "adverse_credit_record"))
     flags = [flag.model_copy(update={"name": f"flag_{i}"}) for i in range(MAX_PLAYERS)]
     wide = of_fields(product, [term, *flags], amount="loan_term_months", ratios=[])
