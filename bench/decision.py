@@ -30,7 +30,7 @@ def applications() -> list[bytes]:
     """Return the shipped rows as request bodies."""
     with DATA_FILE.open() as file:
         rows = list(csv.DictReader(file))
-    fields = [n for n in rows[0] if n != TARGET and not n.startswith(("audit_", "protected_"))]
+    fields = [n for n in rows[0] if n != TARGET and not n.startswith("protected_")]
     return [
         json.dumps({n: _value(n, row[n]) for n in fields if row[n] != ""}).encode() for row in rows
     ]
@@ -91,13 +91,13 @@ def decide(port: int, key: str, bodies: list[bytes]) -> list[float]:
         answer.read()
         latencies.append(time.perf_counter() - start)
         if answer.status != 201:
-            raise SystemExit(f"answered {answer.status}")
+            raise SystemExit(f"a decision failed with status {answer.status}")
     connection.close()
     return latencies
 
 
 def measure(label: str, database_url: str, *, bundle: str, decisions: int, connections: int) -> str:
-    """Return a row of the table: CPU time, latency and rate on one database."""
+    """Measure CPU time, latency and rate on one database; return a row of the table."""
     bodies = (applications() * 10)[:decisions]
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -16,7 +16,7 @@ class Times(NamedTuple):
 def race(
     first: Callable[[], Any], second: Callable[[], Any], *, rounds: int
 ) -> tuple[Times, Times]:
-    """Time both in alternation, so that other load on the machine slows both."""
+    """Time two functions in alternation, so that other load on the machine affects both."""
     seconds = [(_seconds(first), _seconds(second)) for _ in range(rounds)]
     of_first, of_second = (Times(min(times), median(times)) for times in zip(*seconds, strict=True))
     return of_first, of_second

@@ -1,4 +1,4 @@
-"""Compare reasons in closed form with the sum over all coalitions: python -m bench.reasons."""
+"""Time reasons in closed form and by the sum over all coalitions: python -m bench.reasons."""
 
 import io
 import json
@@ -23,7 +23,7 @@ from ml.scoring.scorer import Scorer
 from ml.training.dataset import as_applications, read_rows
 
 APPLICATIONS = 40
-COALITION_APPLICATIONS = 4  # that are explained by all coalitions too, which takes seconds for each
+COALITION_APPLICATIONS = 4  # also explained by all coalitions, which takes seconds each
 ROUNDS = 7
 COALITION_ROUNDS = 2
 CHALLENGER = "svc_rbf"
@@ -32,7 +32,7 @@ Shares = dict[str, float]
 
 
 class PipelineMargins:
-    """The margins of a fitted scikit-learn pipeline, by the method that a Scorer has."""
+    """Computes margins by a scikit-learn pipeline, with the same method as a Scorer."""
 
     def __init__(self, model: Any) -> None:
         self._columns = model.named_steps["columns"]
@@ -58,6 +58,8 @@ def by_coalitions(
 
 
 def in_closed_form(explainer: Explainer) -> Callable[[Application], Shares]:
+    """Return a function that explains an application in closed form."""
+
     def explain(application: Application) -> Shares:
         reasons = explainer.explain(application, granted=False).reasons
         return {reason.field: reason.share for reason in reasons}
@@ -95,7 +97,7 @@ def compare(
 
 
 def refused(bundle: Bundle, count: int) -> list[Application]:
-    """Return rows of the product's own data that the champion refuses."""
+    """Return at most `count` rows of the product's data that the champion refuses."""
     fields = read_rows(bundle.product, bundle.product.data_file).fields
     rows = np.flatnonzero(bundle.scorer.score_many(fields) < bundle.threshold)
     return as_applications(fields.iloc[rows[:: max(1, len(rows) // count)][:count]])

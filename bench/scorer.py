@@ -1,4 +1,4 @@
-"""Compare the Scorer with the pipeline that it was exported from: python -m bench.scorer."""
+"""Time the Scorer and the pipeline that it was exported from: python -m bench.scorer."""
 
 import io
 from pathlib import Path
@@ -17,10 +17,10 @@ from ml.product.samples import examples
 from ml.scoring.scorer import Scorer
 from ml.training.export import export_scorer, kind_of
 
-SINGLE_SCORES = 200  # in a round; the slow pipeline computes a tenth of them
+SINGLE_SCORES = 200  # in a round; the pipeline, which is slower, computes a tenth of them
 ROWS = 100_000
-PIPELINE_CHUNK_ROWS = 10_000  # as a nightly job would send them
-ROUNDS = 5  # the fastest counts: the others had to share the processor
+PIPELINE_CHUNK_ROWS = 10_000  # a typical chunk of a nightly job
+ROUNDS = 5  # the fastest counts, because other processes delay the others
 CHALLENGER = "challengers/svc_rbf.joblib"
 
 
@@ -75,9 +75,8 @@ def main(folder: Path, rows: int, rounds: int) -> None:
     for file, label in models.items():
         if file in bundle.manifest.files:
             model = joblib.load(io.BytesIO((bundle.directory / file).read_bytes()))
-            with threadpool_limits(
-                limits=1
-            ):  # as in the service, which runs a process for each core
+            # One thread, as in a service with a process for each core.
+            with threadpool_limits(limits=1):
                 lines = compare(label, model, applications, rounds)
             print("\n".join(lines), flush=True)
 

@@ -1,4 +1,4 @@
-"""Measure what would change a refusal, over all refused rows: python -m bench.suggestions."""
+"""Time the search for changes that would reverse a refusal: python -m bench.suggestions."""
 
 import time
 from collections import Counter
@@ -14,7 +14,7 @@ from ml.training.dataset import as_applications, read_rows
 
 
 def outcome(bundle: Bundle, application: Application, changes: Changes) -> str:
-    """Return what was found for a refused application."""
+    """Return the kind of result of a search."""
     if changes.suggestions:
         return "one change" if len(changes.suggestions[0].values) == 1 else "a pair"
     rules = bundle.product.policy_rules
@@ -32,7 +32,7 @@ def outcome(bundle: Bundle, application: Application, changes: Changes) -> str:
     show_default=True,
 )
 def main(folders: tuple[Path, ...]) -> None:
-    """Search suggestions for every refused row of the data that each bundle was trained on."""
+    """Search changes for each row of a bundle's training data that the bundle refuses."""
     for folder in folders:
         bundle = read_bundle(folder)
         fields = read_rows(bundle.product, bundle.product.data_file).fields
