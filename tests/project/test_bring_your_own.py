@@ -70,7 +70,7 @@ def test_product_is_defined_by_two_files(walked, house, brought):
 
 def test_commands_report_on_the_product(walked, house, brought):
     assert walked["verify"]["stdout"].endswith(
-        f"{house.version} is whole and gives its known answers\n"
+        f"{house.version} is unchanged and gives its known answers\n"
     )
     figures = json.loads(walked["evaluate"]["stdout"])
     left_out = re.findall(r"^(\d+) rows? left out", walked["evaluate"]["stderr"], re.M)
