@@ -243,7 +243,7 @@ def test_explain_ratio_without_a_value_is_not_known(case):
     assert said["high"] in usual
 
 
-def test_explain_a_block_speaks_of_the_member_that_does_most(case):
+def test_explain_describes_the_member_with_the_largest_effect(case):
     this = case("tied", "svc_linear")
     block = this.product.players["loan_to_price"]
     wordings = {
