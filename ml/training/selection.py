@@ -255,7 +255,7 @@ def _displaced(compared: PairedFolds, champion: str, svc: str, metric: str) -> T
         )
     return Text(
         en=f"The {one.en} decides: against the {other.en}, {same.en}{lower.en} {numbers.en}.",
-        fr=f"Modèle retenu : {one.fr}. Face à « {other.fr} », {same.fr}{lower.fr} {numbers.fr}.",
+        fr=f"Modèle retenu : {one.fr}. Face à « {other.fr} », {same.fr}{lower.fr} {numbers.fr}.",
     )
 
 
@@ -275,7 +275,7 @@ def _kept(compared: PairedFolds, svc: str, eligible: list[str]) -> Text:
             f"{numbers.en}."
         ),
         fr=(
-            f"Modèle retenu : {one.fr}. Le coût attendu de « {other.fr} » n’est inférieur que de "
+            f"Modèle retenu : {one.fr}. Le coût attendu de « {other.fr} » n’est inférieur que de "
             f"{numbers.fr}."
         ),
     )
@@ -285,7 +285,7 @@ def _barred(name: str, lower: Text) -> Text:
     return Text(
         en=f"The cost of the {LABELS[name].en} is lower by {lower.en}, but it is not eligible.",
         fr=(
-            f"Le coût de « {LABELS[name].fr} » est inférieur de {lower.fr}, mais ce candidat "
+            f"Le coût de « {LABELS[name].fr} » est inférieur de {lower.fr}, mais ce candidat "
             "n’est pas admis."
         ),
     )

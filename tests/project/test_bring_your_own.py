@@ -123,7 +123,7 @@ def test_pages_show_the_product_s_texts(serve, house, unseen):
             }
             kind = next(f for f in product.inputs if f.name == "property_type")
             choice = next(c for c in kind.choices if c.value == application["property_type"])
-            colon = " : " if language == "fr" else ": "
+            colon = "\u00a0: " if language == "fr" else ": "
             plain = kind.label.in_language(language) + colon + choice.label.in_language(language)
             assert rule[language] in reasons
             assert f'<th scope="row">{plain}</th>' in page

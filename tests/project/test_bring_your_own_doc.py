@@ -20,7 +20,7 @@ from ml.product.definition import (
 from ml.product.files import parse_product
 from ml.product.quantities import PolicyRule, Ratio
 from ml.product.samples import examples
-from ml.product.texts import PLAIN, Wording
+from ml.product.texts import PLAIN, Text, Wording
 from ml.training.reference import BACKGROUND_ROWS, MAX_NOVELTY_ROWS
 from ml.training.train import FOLDS
 
@@ -61,7 +61,7 @@ def test_doc_names_every_key_and_no_other(title, part):
 
 def test_doc_lists_the_default_wordings():
     for case, (_, english, french) in section("Reasons in your own words").items():
-        assert (english, french) == (PLAIN[case].en, PLAIN[case].fr)
+        assert Text(en=english, fr=french) == PLAIN[case]
 
 
 def test_doc_s_example_has_every_key_and_is_valid():

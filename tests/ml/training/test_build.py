@@ -206,9 +206,9 @@ def spreads(**means):
 @pytest.mark.parametrize(
     ("probability", "area", "ratio", "said"),
     [
-        (0.9, 0.8, 1.0, r"^The expected cost per application, (0\.2\d+), is not below \1, that of"),
-        (0.9, 0.8, 5.0, r"application, 1\.\d+, is not below 0\.7\d+, that of deciding all"),
-        (None, 0.48, 1.0, r"^The ROC-AUC, 0\.4800, is below 0\.5, that of chance\."),
+        (0.9, 0.8, 1.0, r"application is (0\.2\d+)\. This is not below \1, the cost of giving"),
+        (0.9, 0.8, 5.0, r"application is 1\.\d+\. This is not below 0\.7\d+, the cost of"),
+        (None, 0.48, 1.0, r"^The ROC-AUC is 0\.4800\. This is below 0\.5, the value for"),
     ],
 )
 def test_assemble_refuses_a_model_that_is_no_better_than_none(
@@ -233,4 +233,6 @@ def test_assemble_writes_a_model_no_better_than_none_if_forced_and_its_card_says
     table = tuple(row.model_copy(update=spreads(roc_auc=0.48)) for row in trained.table)
     worthless = dataclasses.replace(trained, table=table)
     forced = assemble(tmp_path / "new", product, worthless, dataclasses.replace(origin, force=True))
-    assert "The ROC-AUC, 0.4800, is below 0.5, that of chance." in checks(model_card(forced), "en")
+    assert any(
+        "ROC-AUC is 0.4800. This is below 0.5" in s for s in checks(model_card(forced), "en")
+    )

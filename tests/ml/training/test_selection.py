@@ -59,7 +59,7 @@ def test_choose_another_only_beyond_one_standard_error(gain, champion):
     assert reason.en.startswith(f"The {LABELS[champion].en} decides")
     assert f"by {'only ' if champion == 'svc_rbf' else ''}{gain:.4f} (standard error" in reason.en
     assert f"(standard error {ERROR:.4f})." in reason.en
-    assert reason.fr.startswith(f"Décide : {LABELS[champion].fr}. ")
+    assert reason.fr.startswith(f"Modèle retenu\u00a0: {LABELS[champion].fr}. ")
     assert f"de {gain:.4f} (erreur type {ERROR:.4f}).".replace("0.", "0,") in reason.fr
 
 
