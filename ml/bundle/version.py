@@ -18,9 +18,9 @@ _HASHED_FACTS = {"product", "champion", "threshold", "cost_ratio", "ranges", "kn
 def version_of(facts: Facts, files: Mapping[str, bytes]) -> str:
     """Return the version of a bundle.
 
-    Two bundles that decide and explain in the same way have the same version. Known answers and
-    arrays are rounded to `HASHED_DECIMALS` decimals before they are hashed, because processors
-    differ in the last digits (by 4.5e-13 between one with AVX2 and one without).
+    Two bundles that decide and explain in the same way have the same version. Known answers, arrays
+    and the calibration in a layout are rounded to `HASHED_DECIMALS` decimals before they are hashed,
+    because processors differ in the last digits (by 4.5e-13 between one with AVX2 and one without).
 
     Arrays are hashed, not the files that hold them, because the layout of a zip archive depends on
     the version of Python. The bytes of a pickle depend on it too. A challenger without an array
@@ -52,8 +52,7 @@ def version_of(facts: Facts, files: Mapping[str, bytes]) -> str:
     for name in (ARRAYS, NOVELTY, *sorted(challengers)):
         for part, array in _arrays(name, files[name]).items():
             digest.update(f"{name} {part} {array.dtype.str} {array.shape} ".encode())
-            rounded = array.round(HASHED_DECIMALS) + 0.0 if array.dtype.kind == "f" else array
-            digest.update(rounded.tobytes())
+            digest.update(array.tobytes())
     return f"{facts.champion}-{digest.hexdigest()[:8]}"
 
 
@@ -63,12 +62,20 @@ def _rounded(value: Any) -> Any:  # noqa: ANN401 - any JSON
         return {key: _rounded(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_rounded(part) for part in value]
-    return round(value, HASHED_DECIMALS) if isinstance(value, float) else value
+    # Not −0.0, which is written otherwise than 0.0.
+    return round(value, HASHED_DECIMALS) + 0.0 if isinstance(value, float) else value
 
 
 def _arrays(name: str, content: bytes) -> dict[str, np.ndarray]:
+    """Return the arrays of a file, rounded."""
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {part: arrays[part] for part in sorted(arrays.files)}
+            return {part: _rounded_array(arrays[part]) for part in sorted(arrays.files)}
     except Exception as error:  # NumPy and zipfile raise many kinds
         raise ValueError(f"{name}: {error}") from error
+
+
+def _rounded_array(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind == "U":  # a layout: JSON with the calibration in it
+        return np.array(json.dumps(_rounded(json.loads(str(array)))))
+    return array.round(HASHED_DECIMALS) + 0.0 if array.dtype.kind == "f" else array

@@ -91,10 +91,33 @@ def test_version_names_every_array(bundle, files, name):
     arrays = arrays_of(files[name])
     assert len(arrays) > 1
     for part, array in arrays.items():
-        flat = array.ravel().copy()
-        flat[-1] = flat[-1][::-1] if array.dtype.kind == "U" else flat[-1] + 2e-6
-        changed = npz(**arrays | {part: flat.reshape(array.shape)})
+        changed = npz(**arrays | {part: last_moved(array, by=2e-6)})
         assert version_of(bundle.manifest, files | {name: changed}) != bundle.version, part
+
+
+def last_moved(array, *, by):
+    """Return the array with its last number slightly higher; of a layout, the last known one."""
+    if array.dtype.kind == "U":
+        layout = json.loads(str(array))
+        layout["calibration"][-1] += by
+        return np.array(json.dumps(layout))
+    flat = array.ravel().copy()
+    flat[-1] += by
+    return flat.reshape(array.shape)
+
+
+@pytest.mark.parametrize("key", ["kind", "numbers", "ratios", "scaled", "absent", "choices"])
+def test_version_names_every_part_of_a_layout(bundle, files, key):
+    arrays = arrays_of(files[ARRAYS])
+    layout = json.loads(str(arrays["layout"]))
+    changed = npz(**arrays | {"layout": np.array(json.dumps(layout | {key: layout[key][:-1]}))})
+    assert version_of(bundle.manifest, files | {ARRAYS: changed}) != bundle.version
+
+
+def test_version_of_a_layout_that_is_no_json(bundle, files):
+    changed = npz(**arrays_of(files[CHALLENGER]) | {"layout": np.array("{")})
+    with pytest.raises(ValueError, match=f"^{CHALLENGER}: "):
+        version_of(bundle.manifest, files | {CHALLENGER: changed})
 
 
 def test_version_names_the_shape_of_an_array(bundle, files):
@@ -173,25 +196,49 @@ def test_read_bundle_that_carries_the_version_of_another(copy, bundle, change, p
 
 
 def shifted(content, by):
-    """Return the arrays with every number slightly higher."""
+    """Return the arrays with every number slightly higher, those of the calibration too."""
     arrays = arrays_of(content)
-    return npz(**{n: a + by if a.dtype.kind == "f" else a for n, a in arrays.items()})
+    moved = {n: a + by for n, a in arrays.items() if a.dtype.kind == "f"}
+    if "layout" in arrays:
+        layout = json.loads(str(arrays["layout"]))
+        layout["calibration"] = [number + by for number in layout["calibration"]]
+        moved["layout"] = np.array(json.dumps(layout))
+    return npz(**arrays | moved)
 
 
-def test_version_does_not_depend_on_the_processor_s_last_digits(bundle, files):
+def answered(bundle, by):
+    """Return the manifest with every number of its known answers slightly higher."""
     known = tuple(
         k.model_copy(
             update={
-                "probability": k.probability - 4.5e-13,
-                "challengers": {n: p + 4.5e-13 for n, p in k.challengers.items()},
-                "shares": k.shares and {n: s + 4.5e-13 for n, s in k.shares.items()},
+                "probability": k.probability + by,
+                "challengers": {n: p + by for n, p in k.challengers.items()},
+                "shares": k.shares and {n: s + by for n, s in k.shares.items()},
             }
         )
         for k in bundle.manifest.known_answers
     )
-    elsewhere = bundle.manifest.model_copy(update={"known_answers": known})
-    arrays = {n: shifted(c, 4.5e-13) for n, c in files.items() if n.endswith(".npz")}
+    return bundle.manifest.model_copy(update={"known_answers": known})
+
+
+@pytest.mark.parametrize("by", [4.5e-13, -4.5e-13])
+def test_version_does_not_depend_on_the_processor_s_last_digits(bundle, files, by):
+    arrays = {n: shifted(c, by) for n, c in files.items() if n.endswith(".npz")}
     assert len(arrays) == 3
-    assert version_of(elsewhere, files | arrays) == bundle.version
+    assert version_of(answered(bundle, by), files | arrays) == bundle.version
     other = {ARRAYS: shifted(files[ARRAYS], 1e-5)}
     assert version_of(bundle.manifest, files | other) != bundle.version
+
+
+def test_version_does_not_depend_on_the_sign_of_what_is_rounded_to_zero(bundle, files):
+    """A flat curve has a share of 0 on one processor, and of less than that on another."""
+    versions = set()
+    for rest in (0.0, -4.5e-13):
+        shares = dict.fromkeys(bundle.manifest.known_answers[0].shares, rest)
+        facts = bundle.manifest.model_copy(
+            update={"known_answers": known_of(bundle, shares=shares)}
+        )
+        arrays = arrays_of(files[ARRAYS])
+        flat = npz(**arrays | {"weights": np.full_like(arrays["weights"], rest)})
+        versions.add(version_of(facts, files | {ARRAYS: flat}))
+    assert len(versions) == 1
