@@ -19,8 +19,8 @@ def version_of(facts: Facts, files: Mapping[str, bytes]) -> str:
     """Return the version of a bundle.
 
     Two bundles that decide and explain in the same way have the same version. Known answers, arrays
-    and the calibration in a layout are rounded to `HASHED_DECIMALS` decimals before they are hashed,
-    because processors differ in the last digits (by 4.5e-13 between one with AVX2 and one without).
+    and the calibration in a layout are rounded to `HASHED_DECIMALS` decimals before they are
+    hashed, because processors differ in the last digits (by 4.5e-13 with and without AVX2).
 
     Arrays are hashed, not the files that hold them, because the layout of a zip archive depends on
     the version of Python. The bytes of a pickle depend on it too. A challenger without an array
@@ -62,7 +62,7 @@ def _rounded(value: Any) -> Any:  # noqa: ANN401 - any JSON
         return {key: _rounded(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_rounded(part) for part in value]
-    # Not −0.0, which is written otherwise than 0.0.
+    # + 0.0, because the text of -0.0 differs from that of 0.0.
     return round(value, HASHED_DECIMALS) + 0.0 if isinstance(value, float) else value
 
 
@@ -76,6 +76,6 @@ def _arrays(name: str, content: bytes) -> dict[str, np.ndarray]:
 
 
 def _rounded_array(array: np.ndarray) -> np.ndarray:
-    if array.dtype.kind == "U":  # a layout: JSON with the calibration in it
+    if array.dtype.kind == "U":  # a layout: JSON that contains the calibration
         return np.array(json.dumps(_rounded(json.loads(str(array)))))
     return array.round(HASHED_DECIMALS) + 0.0 if array.dtype.kind == "f" else array

@@ -1,15 +1,18 @@
 """Tests of the commands of python -m ml."""
 
+import dataclasses
 import json
 import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ml.bundle.reader import read_bundle
 from ml.card.card import card_content
-from tests.fixtures.models import cells
+from tests.fixtures.models import ROWS, cells
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("train", "evaluate", "fairness", "card", "verify")
@@ -107,6 +110,34 @@ def test_train_too_few_rows(run, product, tmp_path):
     assert (code, out) == (2, [])
     assert errors[-1] == "Error: at least 25 good and 25 bad rows are needed"
     assert not (tmp_path / "out").exists()
+
+
+def test_train_writes_a_model_no_better_than_none_only_if_forced(
+    run, product, trained, tmp_path, monkeypatch
+):
+    """What the search finds is what it found before, but for a model that grants all."""
+    granting = dataclasses.replace(trained, out_of_fold=np.full(ROWS, 0.9))
+    monkeypatch.setattr("ml.commands.train.train", lambda *_, **__: granting)
+    file, folder = tmp_path / "rows.csv", tmp_path / "new"
+    cells(product.data_file).head(ROWS + 1).to_csv(file, index=False)
+    command = ("train", "--data", file, "--out", folder)
+    code, out, errors = run(*command)
+    assert (code, out) == (2, [])
+    assert errors[-1].endswith("Nothing was written; --force writes it all the same.")
+    assert not folder.exists()
+    code, out, errors = run(*command, "--force")
+    assert (code, out) == (0, [])
+    assert "1 row left out: no employment_type." in errors
+    said = " ".join(" ".join(errors).split())
+    assert "- The expected cost per application, 0.2" in said
+    header = next(line for line in errors if "candidate" in line)
+    assert [c.strip() for c in header.strip("┃").split("┃")][1:] == [
+        "expected cost",
+        "log loss",
+        "accuracy",
+        "roc auc",
+    ]
+    assert said.endswith(f"version {read_bundle(folder).version}.")
 
 
 def test_evaluate_prints_one_json_object(run, bundle, product):

@@ -23,3 +23,37 @@ def test_product_file_not_utf8_gives_one_line(tmp_path):
     file.write_bytes(TEXT.encode("utf-16"))
     with pytest.raises(InvalidProduct, match="not UTF-8"):
         read_product(file)
+
+
+DIRECTIONS = {
+    "consumer_credit": {
+        "years_in_job": "up",
+        "monthly_income": "up",
+        "monthly_expenses": "down",
+        "assets": "up",
+        "outstanding_debt": "down",
+    },
+    "mortgage": {
+        "applicant_income_monthly": "up",
+        "coapplicant_income_monthly": "up",
+        "housing_expense_monthly": "down",
+        "total_obligations_monthly": "down",
+        "liquid_assets": "up",
+        "net_worth": "up",
+    },
+}
+
+
+@pytest.mark.parametrize("name", DIRECTIONS)
+def test_product_shipped_states_the_direction_of_means_and_of_burdens(name):
+    stated = {f.name: f.monotone for f in read_product(name).inputs if f.monotone}
+    assert stated == DIRECTIONS[name]
+
+
+def test_product_shipped_steps_are_those_of_its_offers():
+    found = {
+        name: {f.name: f.step for f in read_product(name).inputs if f.changeable}
+        for name in DIRECTIONS
+    }
+    assert found["consumer_credit"] == {"loan_amount": 50, "loan_term_months": 6}
+    assert found["mortgage"] == {"loan_amount": 1_000, "loan_term_months": 12}

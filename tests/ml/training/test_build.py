@@ -22,15 +22,16 @@ from ml.bundle.manifest import (
 )
 from ml.bundle.reader import read_bundle
 from ml.bundle.store import find_bundle
-from ml.card.card import model_card
+from ml.card.card import card_content, model_card
 from ml.card.checks import checks
+from ml.evaluation.fairness import assess
 from ml.product.application import InvalidData, Rules, as_columns
 from ml.product.samples import UNSEEN
 from ml.product.texts import LANGUAGES
 from ml.training.build import KNOWN_ANSWERS, KNOWN_SHARES, assemble
 from ml.training.candidates import candidates
 from ml.training.dataset import read_rows
-from ml.training.reference import BACKGROUND_ROWS
+from ml.training.reference import BACKGROUND_ROWS, neighbourhood
 from ml.training.selection import RULE
 from ml.training.train import DEFAULT, SEED, fit
 
@@ -136,6 +137,22 @@ def test_card_holds_evidence_in_every_language(bundle):
     for language in LANGUAGES:
         assert [name for name in plots if f".{language}." in name]
     assert all(b"<svg" in bundle.file(name) for name in plots)
+
+
+def test_card_judges_groups_and_marked_rows_by_models_that_had_not_seen_them(
+    bundle, product, trained, origin
+):
+    rows, probability, card = origin.rows, trained.out_of_fold, card_content(bundle)
+    granted = probability >= origin.threshold
+    answers = {"good": rows.good, "granted": granted, "probability": probability}
+    assert card.fairness == assess(product, rows.protected, **answers)
+    matrix = bundle.scorer.matrix(rows.fields)
+    marked = neighbourhood(matrix, numbers=len(product.numbers), seed=origin.seed).marked
+    right = granted == rows.good
+    assert (card.novelty.marked.n, card.novelty.others.n) == (marked.sum(), (~marked).sum())
+    assert card.novelty.marked.n < card.novelty.others.n
+    assert card.novelty.marked.accuracy.value == pytest.approx(right[marked].mean())
+    assert card.novelty.others.accuracy.value == pytest.approx(right[~marked].mean())
 
 
 def test_known_answers_are_those_of_every_model(bundle, trained):

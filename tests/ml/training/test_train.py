@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import RepeatedStratifiedKFold, train_test_split
 from sklearn.pipeline import Pipeline
+from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from ml.bundle.facts import Effort
+from ml.bundle.facts import Effort, Settings
 from ml.evaluation.performance import METRICS, figures
+from ml.evaluation.reports import Figures
 from ml.explaining.reasons import MAX_PLAYERS
 from ml.product.application import InvalidData
 from ml.product.definition import Product
@@ -30,6 +33,7 @@ from ml.training.dataset import read_rows
 from ml.training.export import export_scorer
 from ml.training.importance import importance
 from ml.training.monotone import MonotoneLinear
+from ml.training.selection import choose, chosen_blind
 from ml.training.train import (
     DEFAULT,
     FOLDS,
@@ -123,10 +127,14 @@ def test_fit_searches_settings_on_a_sample_and_fits_all_rows(product, linear):
     assert THOROUGH.search_rows is None
 
 
-def test_train_of_a_product_with_directions_compares_with_and_without(product):
+@pytest.mark.parametrize("turned", [False, True])
+def test_train_of_a_product_with_directions_compares_with_and_without(product, turned):
+    """Where short times in a job go with good rows, the direction costs too much and is dropped."""
     few = ("loan_amount", "purchase_price", "years_in_job")
     product = of_fields(product, [product.by_name[name] for name in few])
     fields, good = read_rows(product, product.data_file).data
+    if turned:
+        good = (fields["years_in_job"] < 4).to_numpy().astype(int)
     rows = (fields.iloc[:250], good[:250])
     competing = [
         dataclasses.replace(c, grid={k: v[:1] for k, v in c.grid.items()})
@@ -146,8 +154,16 @@ def test_train_of_a_product_with_directions_compares_with_and_without(product):
     assert [bound.candidate for bound in found.bound] == ["svc_linear"]
     assert set(found.models) == set(found.settings) == set(SVC_KERNELS)
     assert {row.name for row in found.table} == set(SVC_KERNELS)
-    keeps = isinstance(inner(found.models["svc_linear"]), MonotoneLinear)
-    assert keeps == found.bound[0].kept
+    assert found.bound[0].kept is not turned
+    final = inner(found.models["svc_linear"])
+    assert isinstance(final, LinearSVC if turned else MonotoneLinear)
+    cost = next(row.expected_cost.mean for row in found.table if row.name == "svc_linear")
+    assert (cost < 0.1) == turned
+    if turned:
+        assert found.champion == "svc_linear"
+        assert figures(rows[1], found.out_of_fold, threshold=0.5, cost_ratio=1).accuracy > 0.9
+        assert found.importance[0].field == "years_in_job"
+        assert found.importance[0].mean > 0.3
 
 
 def inner(model):
@@ -209,27 +225,51 @@ def test_train_compares_chooses_and_fits_all(product):
         both = (m.predict_proba(rows[0]) for m in (alone, found.models[candidate.name]))
         np.testing.assert_array_equal(*both)
         assert settings == found.settings[candidate.name]
-    champion = competing[names.index(found.champion)]
-    splits = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=2, random_state=SEED).split(*rows)
-    for_table, chosen, first = [], [], []
-    for i, (inside, outside) in enumerate(splits):
-        part = (rows[0].iloc[inside], rows[1][inside])
-        model, settings = fit(champion, product, part, effort=effort, seed=SEED)
-        expected = model.predict_proba(rows[0].iloc[outside])[:, 1]
-        for_table.append(figures(rows[1][outside], expected, threshold=0.7, cost_ratio=2))
-        if i < FOLDS:  # the first repeat
-            np.testing.assert_allclose(found.out_of_fold[outside], expected, rtol=1e-12)
-            chosen.append(settings)
-            first.append((inside, outside))
+    splits = list(
+        RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=2, random_state=SEED).split(*rows)
+    )
+    by_hand = {c.name: judged(c, product, rows, splits, effort) for c in competing}
+    folds = {name: [one.figures for one in every] for name, every in by_hand.items()}
+    options = {"may_decide": set(names), "k": FOLDS}
+    assert (found.champion, found.reason) == choose(folds, **options)
+    assert found.chosen_blind == chosen_blind(folds, **options)
+    first_repeat = by_hand[found.champion][:FOLDS]
+    for (_, outside), one in zip(splits, first_repeat, strict=False):
+        np.testing.assert_allclose(found.out_of_fold[outside], one.probability, rtol=1e-12)
     # Each fold must use its own settings: the final ones were chosen on the held-out rows as well.
     assert found.importance == importance(
-        champion.estimator, product, rows, settings=chosen, splits=first, seed=SEED
+        competing[names.index(found.champion)].estimator,
+        product,
+        rows,
+        settings=[one.settings for one in first_repeat],
+        splits=splits[:FOLDS],
+        seed=SEED,
     )
-    row = next(row for row in found.table if row.name == found.champion)
-    for metric in METRICS:
-        values = [getattr(figure, metric) for figure in for_table]
-        assert getattr(row, metric).mean == pytest.approx(np.mean(values))
-        assert getattr(row, metric).sd == pytest.approx(np.std(values, ddof=1))
+    for row in found.table:
+        for metric in METRICS:
+            values = [getattr(one, metric) for one in folds[row.name]]
+            assert getattr(row, metric).mean == pytest.approx(np.mean(values))
+            assert getattr(row, metric).sd == pytest.approx(np.std(values, ddof=1))
+
+
+class Fold(NamedTuple):
+    """What a candidate says of a fold's rows held out, and the settings chosen on the others."""
+
+    probability: np.ndarray
+    figures: Figures
+    settings: Settings
+
+
+def judged(candidate, product, rows, splits, effort):
+    """Fit a candidate in every fold, as `train` must: threshold 0.7, cost ratio 2."""
+    found = []
+    for inside, outside in splits:
+        part = (rows[0].iloc[inside], rows[1][inside])
+        model, settings = fit(candidate, product, part, effort=effort, seed=SEED)
+        probability = model.predict_proba(rows[0].iloc[outside])[:, 1]
+        figured = figures(rows[1][outside], probability, threshold=0.7, cost_ratio=2)
+        found.append(Fold(probability, figured, settings))
+    return found
 
 
 def light(name, classifier, grid):

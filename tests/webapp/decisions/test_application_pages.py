@@ -90,6 +90,21 @@ def test_new_every_field_has_its_label(signed_in, product, read_page):
 
 
 @ON_ONE
+@pytest.mark.parametrize(("headers", "empty"), [({}, "Choose…"), (FRENCH, "Choisir…")])
+def test_new_form_has_no_answer_selected(signed_in, product, read_page, headers, empty):
+    """A choice that is left alone is not sent as its first answer."""
+    page = read_page(signed_in.get(FORM, headers=headers).text)
+    assert {f.name: shown(page, f.name) for f in product.inputs} == dict.fromkeys(
+        product.by_name, ""
+    )
+    for field in product.inputs:
+        if field.kind == "choice":
+            [select] = places(page, field.name)
+            first = next(select.iter("option"))
+            assert (first.get("value"), first.text) == ("", empty), field.name
+
+
+@ON_ONE
 def test_new_asks_for_no_protected_field(signed_in, product, read_page):
     answer = signed_in.get(FORM)
     page = read_page(answer.text)
