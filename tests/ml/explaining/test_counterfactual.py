@@ -187,3 +187,25 @@ def test_nearest_granted_pair(base, product, granted, nearest):
     expected = [Suggestion(dict(zip(names, nearest, strict=True)), 0.9)] if nearest else []
     assert changes.suggestions == expected
     assert PAIRS_AT_ONCE < (9_000 - 600) // 50 * 12  # the last are scored in a call of their own
+
+
+def test_nearest_granted_pair_keeps_to_the_limit_that_one_sets_the_other(base, product):
+    """Debts of at most the amount asked for may be more than a lower amount."""
+
+    def grants(frame):
+        pairs = zip(frame["loan_amount"], frame["outstanding_debt"], strict=True)
+        granted = {(8_000, 8_500), (7_500, 7_500)}
+        return np.array([0.9 if pair in granted else 0.1 for pair in pairs])
+
+    content = export_scorer(base[0].models["svc_linear"])
+    scorer = altered(content, kind="pipeline", pipeline=grants)
+    fields = {
+        "loan_amount": {"step": 500, "at_most": None},
+        "outstanding_debt": {"changeable": True, "step": 500, "at_most": "loan_amount"},
+        "loan_term_months": {"changeable": False},
+    }
+    limited = changed(product, fields=fields, policy_rules=[])
+    application, ranges = base[1] | {"outstanding_debt": 0}, ranges_of(product)
+    changes = nearest_granted(limited, scorer, application, threshold=0.5, ranges=ranges)
+    nearest = {"loan_amount": 7_500, "outstanding_debt": 7_500}
+    assert changes.suggestions == [Suggestion(nearest, 0.9)]
