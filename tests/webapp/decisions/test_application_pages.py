@@ -99,7 +99,7 @@ def test_new_form_has_no_answer_selected(signed_in, product, read_page, headers,
     )
     for field in product.inputs:
         if field.kind == "choice":
-            [select] = places(page, field.name)
+            [select] = controls(page, field.name)
             first = next(select.iter("option"))
             assert (first.get("value"), first.text) == ("", empty), field.name
 
