@@ -16,6 +16,8 @@ from webapp.serving import pages as serving
 class Identifier(IntegerConverter):
     """An integer that can be the id of a row; any other one in a URL gives 404."""
 
+    regex = "[0-9]+"  # Werkzeug's own accepts the digits of every script
+
     def __init__(self, url_map: Map) -> None:
         super().__init__(url_map, max=MAX_ID)
 

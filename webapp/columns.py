@@ -12,6 +12,11 @@ Identifier = BigInteger().with_variant(Integer, "sqlite")
 # Bins of equal width: bin i counts probabilities above i / SCORE_BINS, up to (i + 1) / SCORE_BINS.
 SCORE_BINS = 20
 
+# Bounds of stored moments, which can be shown in every time zone, and of measures.
+FIRST_MOMENT = datetime(2, 1, 1, tzinfo=UTC)
+LAST_MOMENT = datetime(9999, 1, 1, tzinfo=UTC)
+MAX_MEASURE = 1e12
+
 DecisionValue = Literal["granted", "refused"]  # a decision in columns, metric labels and JSON
 
 
@@ -29,6 +34,11 @@ class Instant(TypeDecorator[datetime]):
             return None
         moment: datetime = value if value.tzinfo else value.replace(tzinfo=UTC)
         return moment.astimezone(UTC)
+
+
+def within_moments(column: str) -> str:
+    """Return the SQL of a CHECK constraint on a column of moments."""
+    return f"{column} > '{FIRST_MOMENT.date()}' AND {column} < '{LAST_MOMENT.date()}'"
 
 
 def now() -> datetime:

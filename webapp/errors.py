@@ -35,7 +35,10 @@ EXPLANATIONS = {
     HTTPStatus.NOT_FOUND: lazy_gettext("Page not found."),
     HTTPStatus.METHOD_NOT_ALLOWED: lazy_gettext("This address does not accept this method."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: lazy_gettext("The request is too large."),
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: lazy_gettext("Send the application as application/json."),
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: lazy_gettext(
+        "The type of the body is not accepted. Send an application as application/json, without "
+        "compression."
+    ),
     HTTPStatus.TOO_MANY_REQUESTS: lazy_gettext(
         "Too many people are signing in. Try again in a moment."
     ),

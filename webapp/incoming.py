@@ -1,4 +1,4 @@
-"""Refuses requests before any view runs: a bad Host header, or an incomplete body."""
+"""Refuses requests before any view runs: a bad Host header, or a body that is not clear."""
 
 import logging
 import re
@@ -18,10 +18,13 @@ HOST_PATTERN = re.compile(
     rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?", re.IGNORECASE | re.ASCII
 )
 MAX_HOST_LENGTH = 255
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def init_app(app: Flask) -> None:
+    # Werkzeug would redirect `//` to `/`, to an absolute URL with the host that the client sent.
+    app.url_map.merge_slashes = False
     app.wsgi_app = _with_host(app.wsgi_app)  # type: ignore[method-assign, assignment]
     app.before_request(_read_body)
 
@@ -40,7 +43,9 @@ def _with_host(application: Application) -> Application:
 
 
 def _read_body() -> None:
-    """Read the whole body; refuse one that is shorter than its Content-Length or too large."""
+    """Read the whole body; refuse one that is incomplete, too large, compressed or ambiguous."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        abort(415)
     request.max_content_length = MAX_BODY_BYTES + 1  # Werkzeug silently truncates a chunked body
     try:
         body = request.get_data(cache=True, parse_form_data=False)
@@ -55,3 +60,6 @@ def _read_body() -> None:
         abort(400)
     if len(body) > MAX_BODY_BYTES:
         abort(413)
+    if request.mimetype in FORMS and any(len(values) > 1 for _, values in request.form.lists()):
+        log.info("refused a form that has a field twice")
+        abort(400)

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.columns import Identifier, Instant
+from webapp.columns import MAX_ID, MAX_MEASURE, SCORE_BINS, Identifier, Instant, within_moments
 
 revision = "0001"
 down_revision = None
@@ -96,7 +96,8 @@ def create_decisions() -> None:
         text("decision", 8),
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("novelty", sa.Double(), nullable=False),
-        sa.CheckConstraint("id > 0", name=op.f("ck_decisions_id")),
+        sa.CheckConstraint(f"id > 0 AND id < {MAX_ID}", name=op.f("ck_decisions_id")),
+        sa.CheckConstraint(within_moments("created_at"), name=op.f("ck_decisions_created_at")),
         sa.CheckConstraint("channel IN ('desk', 'api')", name=op.f("ck_decisions_channel")),
         sa.CheckConstraint("probability BETWEEN 0 AND 1", name=op.f("ck_decisions_probability")),
         sa.CheckConstraint("threshold BETWEEN 0 AND 1", name=op.f("ck_decisions_threshold")),
@@ -110,7 +111,9 @@ def create_decisions() -> None:
             name=op.f("ck_decisions_decision"),
         ),
         sa.CheckConstraint("amount > 0", name=op.f("ck_decisions_amount")),
-        sa.CheckConstraint("novelty >= 0", name=op.f("ck_decisions_novelty")),
+        sa.CheckConstraint(
+            f"novelty >= 0 AND novelty < {MAX_MEASURE:.0f}", name=op.f("ck_decisions_novelty")
+        ),
         sa.ForeignKeyConstraint(
             ["operator_id"], ["operators.id"], name=op.f("fk_decisions_operator_id_operators")
         ),
@@ -152,6 +155,9 @@ def create_decisions() -> None:
         sa.Column("score_bin", sa.SmallInteger(), nullable=False, autoincrement=False),
         sa.Column("slot", sa.SmallInteger(), nullable=False, autoincrement=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(
+            f"score_bin >= 0 AND score_bin < {SCORE_BINS}", name=op.f("ck_decision_counts_score_bin")
+        ),
         sa.PrimaryKeyConstraint(*kind, name=op.f("pk_decision_counts")),
     )
 
@@ -165,7 +171,8 @@ def create_trials() -> None:
         sa.Column("operator_id", sa.Integer(), nullable=False),
         probability(),
         text("model_decision", 8),
-        sa.CheckConstraint("id > 0", name=op.f("ck_trials_id")),
+        sa.CheckConstraint(f"id > 0 AND id < {MAX_ID}", name=op.f("ck_trials_id")),
+        sa.CheckConstraint(within_moments("created_at"), name=op.f("ck_trials_created_at")),
         sa.CheckConstraint("probability BETWEEN 0 AND 1", name=op.f("ck_trials_probability")),
         sa.CheckConstraint(either("model_decision"), name=op.f("ck_trials_model_decision")),
         sa.ForeignKeyConstraint(

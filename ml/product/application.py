@@ -1,5 +1,7 @@
 """Applications: the values of a product's fields, validated by one set of rules."""
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -36,6 +38,7 @@ MESSAGES = {
     ),
     "choice": Text(en="Choose one of: {choices}.", fr="Choisissez parmi : {choices}."),
     "flag": Text(en="Answer 1 for yes or 0 for no.", fr="Répondez 1 pour oui ou 0 pour non."),
+    "repeated": Text(en="This field was sent twice.", fr="Ce champ a été envoyé deux fois."),
     "unknown": Text(
         en="This field is not part of an application.",
         fr="Ce champ ne fait pas partie d’une demande.",
@@ -147,11 +150,18 @@ class Rules:
             With one error for every field that is wrong.
         """
         try:
-            return self._in_order(self.model.model_validate_json(body))
+            application = self._in_order(self.model.model_validate_json(body))
         except ValidationError as error:
             if any(not e["loc"] for e in error.errors(include_input=False)):
                 raise MalformedApplication("The body is not a JSON object.") from None
             raise self._invalid(error) from None
+        # pydantic takes the last of several values with one name.
+        names = Counter(name for name, _ in json.loads(body, object_pairs_hook=list))
+        repeated = [name for name in application if names[name] > 1]
+        if repeated:
+            errors = [FieldError(name, "repeated", MESSAGES["repeated"]) for name in repeated]
+            raise InvalidApplication(errors)
+        return application
 
     def check_text(self, texts: Mapping[str, str]) -> Application:
         """Validate an application whose values are texts, from a form or a CSV row.

@@ -36,6 +36,14 @@ def test_good_host_is_served(client, host):
 
 
 @ON_ONE
+def test_doubled_slash_is_not_redirected_to_the_host_that_was_sent(client):
+    for path in ("/decisions//1", "/api//v1/decisions", "/static//desk.css"):
+        answer = client.get(path, environ_overrides={"HTTP_HOST": "evil.example"})
+        assert answer.status_code == 404
+        assert "Location" not in answer.headers
+
+
+@ON_ONE
 def test_body_shorter_than_announced_is_refused(client, api_key, granted, query):
     body = json.dumps(granted).encode()
     for announced in (len(body) + 1, 5_000):

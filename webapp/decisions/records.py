@@ -1,6 +1,6 @@
 """Stored decisions and trials as immutable records, which refuse invalid values."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -8,14 +8,12 @@ from pydantic.dataclasses import dataclass
 
 from ml.product.application import Application
 from ml.product.texts import Text
-from webapp.columns import DecisionValue
+from webapp.columns import FIRST_MOMENT, LAST_MOMENT, MAX_MEASURE, DecisionValue
 
 STRICT = ConfigDict(strict=True)
 Share = Annotated[float, Field(ge=0, le=1)]
-# A moment can be shown in every time zone, and a measure in a few digits.
-_FIRST, _LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
-Moment = Annotated[datetime, Field(gt=_FIRST, lt=_LAST)]
-Measure = Annotated[float, Field(gt=-1e12, lt=1e12, allow_inf_nan=False)]
+Moment = Annotated[datetime, Field(gt=FIRST_MOMENT, lt=LAST_MOMENT)]
+Measure = Annotated[float, Field(gt=-MAX_MEASURE, lt=MAX_MEASURE, allow_inf_nan=False)]
 Channel = Literal["desk", "api"]
 
 

@@ -14,7 +14,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.columns import Identifier, Instant
+from webapp.columns import (
+    MAX_ID,
+    MAX_MEASURE,
+    SCORE_BINS,
+    Identifier,
+    Instant,
+    within_moments,
+)
 from webapp.extensions import Base
 
 
@@ -35,7 +42,8 @@ class DecisionRow(Base):
 
     __tablename__ = "decisions"
     __table_args__ = (
-        CheckConstraint("id > 0", name="id"),
+        CheckConstraint(f"id > 0 AND id < {MAX_ID}", name="id"),
+        CheckConstraint(within_moments("created_at"), name="created_at"),
         CheckConstraint("channel IN ('desk', 'api')", name="channel"),
         CheckConstraint("probability BETWEEN 0 AND 1", name="probability"),
         CheckConstraint("threshold BETWEEN 0 AND 1", name="threshold"),
@@ -48,7 +56,7 @@ class DecisionRow(Base):
             name="decision",
         ),
         CheckConstraint("amount > 0", name="amount"),
-        CheckConstraint("novelty >= 0", name="novelty"),
+        CheckConstraint(f"novelty >= 0 AND novelty < {MAX_MEASURE:.0f}", name="novelty"),
     )
 
     id: Mapped[int] = mapped_column(Identifier, primary_key=True)
@@ -100,6 +108,9 @@ class DecisionCount(Base):
     """
 
     __tablename__ = "decision_counts"
+    __table_args__ = (
+        CheckConstraint(f"score_bin >= 0 AND score_bin < {SCORE_BINS}", name="score_bin"),
+    )
 
     hour: Mapped[datetime] = mapped_column(Instant, primary_key=True)
     product: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -119,7 +130,8 @@ class TrialRow(Base):
 
     __tablename__ = "trials"
     __table_args__ = (
-        CheckConstraint("id > 0", name="id"),
+        CheckConstraint(f"id > 0 AND id < {MAX_ID}", name="id"),
+        CheckConstraint(within_moments("created_at"), name="created_at"),
         CheckConstraint("probability BETWEEN 0 AND 1", name="probability"),
         CheckConstraint("model_decision IN ('granted', 'refused')", name="model_decision"),
     )

@@ -80,7 +80,13 @@ WRONG = {
 
 
 def test_messages_every_code_has_a_case():
-    assert set(WRONG) == set(MESSAGES)
+    assert set(WRONG) == set(MESSAGES) - {"repeated"}
+
+
+def test_check_json_names_every_field_that_is_sent_twice(rules):
+    text = json.dumps(VALID)
+    twice = f'{text[:-1]}, "assets": 1, "years_in_job": 4}}'.encode()
+    assert codes(rules.check_json, twice) == [("years_in_job", "repeated"), ("assets", "repeated")]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -183,11 +183,23 @@ def test_create_hostile_body(post, hostile, query, answers):
     assert query(COUNT) == [(0,)]
 
 
-def test_create_duplicate_keys(post, granted, query):
+def test_create_refuses_a_field_that_is_sent_twice(post, granted, query):
     text = json.dumps(granted)
-    answer = post(data=f'{{"loan_amount": 1, {text[1:]}', content_type="application/json")
-    assert answer.status_code == 201  # the last value counts, as in most parsers (RFC 8259)
-    assert query("SELECT amount FROM decisions") == [(granted["loan_amount"],)]
+    for value in (1, granted["loan_amount"]):
+        answer = post(data=f'{{"loan_amount": {value}, {text[1:]}', content_type="application/json")
+        check_problem(answer, 422)
+        [error] = answer.json["errors"]
+        assert (error["field"], error["code"]) == ("loan_amount", "repeated")
+    assert query(COUNT) == [(0,)]
+
+
+def test_create_refuses_a_compressed_body(post, granted, query):
+    for coding in ("gzip", "br", "nonsense"):
+        answer = post(granted, environ_overrides={"HTTP_CONTENT_ENCODING": coding})
+        check_problem(answer, 415)
+    assert query(COUNT) == [(0,)]
+    plain = post(granted, environ_overrides={"HTTP_CONTENT_ENCODING": "identity"})
+    assert plain.status_code == 201
 
 
 @ON_ONE
@@ -260,8 +272,7 @@ def test_unknown_path(client, api_key):
     headers = {"Authorization": f"Bearer {api_key}"}
     paths = ("0", "1", MAX_ID, MAX_ID + 1, "9" * 400, "-1", "1.5", "x", "", "1/", "%00", "%ff")
     decisions = [f"{DECISIONS}/{p}" for p in paths]
-    # Without paths with a double slash, which redirect to the path with one slash.
-    reasons = [f"{path}/reasons" for path in decisions if not path.endswith("/")]
+    reasons = [f"{path}/reasons" for path in decisions]
     for path in (*decisions, *reasons, "/api/", "/api/v2/decisions", "/api//"):
         check_problem(client.get(path, headers=headers), 404)
 

@@ -215,6 +215,13 @@ def test_new_posted_again_with_other_values_makes_another(signed_in, hidden, typ
 
 
 @ON_ONE
+def test_new_refuses_a_field_that_is_sent_twice(signed_in, hidden, typed, query):
+    form = {**hidden(signed_in), **typed, "loan_amount": ["500", typed["loan_amount"]]}
+    assert signed_in.post(FORM, data=form).status_code == 400
+    assert query(COUNT) == [(0,)]
+
+
+@ON_ONE
 def test_new_opened_again_is_another_application(send, typed, query):
     assert send(typed).location != send(typed).location
     assert query(COUNT) == [(2,)]

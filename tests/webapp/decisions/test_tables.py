@@ -1,11 +1,13 @@
 """Tests of what the database refuses: changed rows, changed counts and invalid values."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import CheckConstraint, inspect
 from sqlalchemy.exc import DBAPIError
 
+from webapp.columns import FIRST_MOMENT, LAST_MOMENT, MAX_ID, MAX_MEASURE
 from webapp.extensions import db
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -114,6 +116,9 @@ def test_decision_that_violates_a_constraint_is_refused(put, refused, query):
     both_refuse = {"model_decision": "refused", "decision": "refused"}
     for constraint, wrong in (
         ("id", {"id": -1}),
+        ("id", {"id": MAX_ID}),
+        ("created_at", {"created_at": FIRST_MOMENT - timedelta(days=1)}),
+        ("created_at", {"created_at": LAST_MOMENT}),
         ("channel", {"channel": "post"}),
         ("probability", {"probability": 1.01}),
         ("probability", {"probability": -0.01}),
@@ -128,6 +133,7 @@ def test_decision_that_violates_a_constraint_is_refused(put, refused, query):
         ("amount", {"amount": 0}),
         ("amount", {"amount": -5}),
         ("novelty", {"novelty": -0.01}),
+        ("novelty", {"novelty": float("inf")}),
     ):
         with pytest.raises(DBAPIError, match=f"ck_decisions_{constraint}"):
             put(refused, **wrong)
@@ -137,7 +143,7 @@ def test_decision_that_violates_a_constraint_is_refused(put, refused, query):
 def test_decision_at_the_limits_of_constraints_is_accepted(put, refused):
     put(refused, threshold=0.25)  # granted, because the probability equals the threshold
     put(refused, threshold=0.25, decision="refused")  # refused by a policy rule
-    put(refused, probability=0.0, amount=1, novelty=float("inf"))
+    put(refused, probability=0.0, amount=1, novelty=MAX_MEASURE - 1)
 
 
 def test_contents_of_another_kind_of_json_are_refused(filled, query):
