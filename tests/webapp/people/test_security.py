@@ -15,6 +15,7 @@ from webapp.ledger.transaction import unit_of_work
 from webapp.people import service as people
 from webapp.people.security import PUBLIC
 from webapp.people.tables import User
+from webapp.secret_files import MIN_SECRET_LENGTH
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 FORM = {"username": "clerk", "password": "correct horse battery"}
@@ -224,13 +225,26 @@ def test_session_of_an_inactive_user_ends(signed_in, query_at, config):
 
 
 @ON_ONE
-def test_session_forged_or_of_another_key(app, client, sign_in, config):
-    sign_in(client)
-    cookie = client.get_cookie("session").value
-    for value in (cookie[:-2] + "AA", cookie.replace(".", "", 1), "", "x", "e30.e30.e30"):
+def test_session_forged_or_of_another_key(app, another_app, signed_in):
+    cookie = signed_in.get_cookie("session").value
+    signer = app.session_interface.get_signing_serializer(app)
+    session = signer.loads(cookie)
+    with another_app(secret_key="x" * MIN_SECRET_LENGTH) as other:
+        of_another_key = other.session_interface.get_signing_serializer(other).dumps(session)
+    changed = signer.dumps({**session, "changed": True}).rpartition(".")[0]
+    for value, status in (
+        (signer.dumps(session), 200),
+        (of_another_key, 302),
+        (f"{changed}.{cookie.rpartition('.')[2]}", 302),
+        (changed, 302),
+        (cookie.replace(".", "", 1), 302),
+        ("", 302),
+        ("x", 302),
+        ("e30.e30.e30", 302),
+    ):
         another = app.test_client()
         another.set_cookie("session", value)
-        assert another.get("/decisions").status_code == 302
+        assert another.get("/decisions").status_code == status, value
 
 
 @pytest.mark.parametrize("https", ["yes", "no"])
