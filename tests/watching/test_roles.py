@@ -49,13 +49,6 @@ DENIED = {
     ),
     "grafana": (
         *NOBODY_BUT_THE_OWNER,
-        *(
-            f"SELECT * FROM {table}"
-            for table in (
-                *("decisions", "decision_contents", "decision_counts", "idempotency_keys"),
-                *("trials", "trial_contents", "operators", "users", "api_keys", "alembic_version"),
-            )
-        ),
         "INSERT INTO v_decisions (id) VALUES (1)",
         "UPDATE v_decisions SET decision = 'granted'",
         "DELETE FROM v_decisions",
@@ -68,13 +61,16 @@ DENIED = {
 
 @pytest.mark.parametrize("role", DENIED)
 def test_roles_have_no_other_rights(app: Flask, database, role):
+    denied = [*DENIED[role]]
+    if role == "grafana":
+        denied += [f"SELECT * FROM {name}" for name in (*db.metadata.tables, "alembic_version")]
     done = []
     with psycopg.connect(getattr(database, role), autocommit=True) as connection:
         readable = "v_decisions" if role == "grafana" else "decisions"
         assert connection.execute(f"SELECT * FROM {readable}").fetchall() == []
         # Every client can change this setting, so only missing rights protect the tables.
         connection.execute("SET default_transaction_read_only = off")
-        for statement in DENIED[role]:
+        for statement in denied:
             try:
                 connection.execute(statement)
             except psycopg.errors.InsufficientPrivilege:
