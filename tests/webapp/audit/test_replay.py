@@ -161,10 +161,7 @@ def test_replay_invalid_arguments(app):
         assert done.stderr.splitlines()[-1].startswith("Error: ")
 
 
-def test_replay_changes_nothing(refusal, replay, query):
-    before = {
-        table: str(query(f"SELECT * FROM {table}"))
-        for table in ("decisions", "decision_counts", "trials", "challenger_scores")
-    }
+def test_replay_changes_nothing(refusal, replay, rows):
+    before = rows()
     replay()
-    assert before == {table: str(query(f"SELECT * FROM {table}")) for table in before}
+    assert rows() == before

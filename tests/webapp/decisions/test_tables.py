@@ -40,12 +40,6 @@ def filled(put, refused, query):
     return number
 
 
-@pytest.fixture
-def rows(query):
-    """Read the contents of all tables, to compare them later."""
-    return lambda: {t: str(query(f"SELECT * FROM {t}")) for t in (*FACTS, *CONTENTS, *COUNTS)}
-
-
 def test_rows_are_never_changed(filled, query, rows, config):
     before = rows()
     for table, assignments in NEVER_CHANGED.items():
