@@ -132,6 +132,19 @@ def test_decision_that_violates_a_constraint_is_refused(put, refused, query):
     assert query("SELECT count(*) FROM decisions") == [(0,)]
 
 
+def test_constraints_and_triggers_hold_after_a_row_was_tampered_with(
+    filled, put, refused, query, tamper
+):
+    for assignment in ("probability = 7", "amount = -1"):
+        tamper(assignment, filled)
+    for constraint, wrong in (("probability", {"probability": 7.0}), ("amount", {"amount": -1})):
+        with pytest.raises(DBAPIError, match=f"ck_decisions_{constraint}"):
+            put(refused, **wrong)
+    with pytest.raises(Exception, match="decisions are never changed"):
+        query("UPDATE decisions SET amount = 1")
+    assert query("SELECT probability, amount FROM decisions") == [(7, -1)]
+
+
 def test_decision_at_the_limits_of_constraints_is_accepted(put, refused):
     put(refused, threshold=0.25)  # granted, because the probability equals the threshold
     put(refused, threshold=0.25, decision="refused")  # refused by a policy rule
