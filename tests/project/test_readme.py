@@ -1,7 +1,7 @@
 """Tests that the commands of both READMEs run, in a copy of the checkout with its environment.
 
 Three kinds of commands do not run here: `make test`, which would run itself; commands of Docker,
-whose files and syntax are checked; and `ml train`, which tests/project/conftest.py runs.
+whose files are checked; and `ml train`, which tests/project/conftest.py runs.
 """
 
 import os
@@ -205,10 +205,7 @@ def test_docker_s_commands_have_their_files(checkout, environment):
     assert copied
     assert [name for name in copied if not (ROOT / name).exists()] == []
     run(EVERY[PASSWORDS], checkout, environment)
-    compose_of_docker = ["docker", "compose"]
-    there = shutil.which("docker") and not subprocess.call([*compose_of_docker, "version"])
-    if there:
-        subprocess.run([*compose_of_docker, "config", "--quiet"], cwd=checkout, check=True)
+    assert (checkout / ".env").is_file()
 
 
 def test_every_command_is_covered():

@@ -19,6 +19,13 @@ SERVICES = {"prepare", "web", "proxy", "db", "prometheus", "grafana"}
 RUN_ONCE = "prepare"
 BUILT = "receive_loan_from_bank"
 KEEPING = SERVICES - {"proxy"}
+SPECIFIED_KEYS = {
+    *("build", "cap_add", "cap_drop", "command", "cpus", "depends_on", "entrypoint"),
+    *("environment", "extra_hosts", "healthcheck", "image", "mem_limit", "ports", "pull_policy"),
+    *("read_only", "restart", "security_opt", "shm_size", "stop_grace_period", "tmpfs", "user"),
+    "volumes",
+}
+HEALTH_CHECK_KEYS = {"disable", "interval", "retries", "start_period", "test", "timeout"}
 SIZED = re.compile(r"/[\w/]+:(\w+=\w+,)*size=\d+m(,\w+=\w+)*")
 
 
@@ -50,6 +57,14 @@ def scraped():
 
 def test_services_are_the_expected_ones(compose):
     assert set(compose["services"]) == SERVICES
+
+
+def test_keys_are_those_of_the_specification(compose):
+    assert set(compose) == {"name", "services", "volumes"}
+    for name, service in compose["services"].items():
+        assert service.keys() <= SPECIFIED_KEYS, name
+        assert service.get("healthcheck", {}).keys() <= HEALTH_CHECK_KEYS, name
+        assert set(service.get("depends_on", {})) <= SERVICES - {name}, name
 
 
 def test_images_are_pinned_or_built_here(compose):
@@ -139,7 +154,9 @@ def test_grafana_s_home_dashboard_exists(compose):
 
 def test_settings_of_compose_are_those_of_the_example():
     named = {}
-    for name, value in SETTING.findall((ROOT / "docker-compose.yml").read_text()):
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert "$" not in SETTING.sub("", text), "a variable has no default and no message"
+    for name, value in SETTING.findall(text):
         assert named.setdefault(name, value) == value, f"{name} has two defaults"
     assert example() == named
     # An IDE passes .env to the service too, which refuses unknown LOAN_ settings.
