@@ -80,9 +80,7 @@ def _typed(value: Value) -> str:
 
 def _form_field(field: Field) -> Any:  # noqa: ANN401 - an unbound field of WTForms
     label = words(field.label)
-    attributes = {"aria-describedby": f"{field.name}-help {field.name}-error"}
-    if not field.optional:
-        attributes["aria-required"] = "true"
+    attributes = {} if field.optional else {"aria-required": "true"}
     if field.kind == "flag":
         answers = [SelectChoice("0", _("No")), SelectChoice("1", _("Yes"))]
         if field.optional:
