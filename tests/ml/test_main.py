@@ -123,7 +123,7 @@ def test_train_writes_a_model_no_better_than_none_only_if_forced(
     command = ("train", "--data", file, "--out", folder)
     code, out, errors = run(*command)
     assert (code, out) == (2, [])
-    assert errors[-1].endswith("Nothing was written; --force writes it all the same.")
+    assert errors[-1].endswith("Nothing was written; --force writes it anyway.")
     assert not folder.exists()
     code, out, errors = run(*command, "--force")
     assert (code, out) == (0, [])
