@@ -115,7 +115,7 @@ def test_train_too_few_rows(run, product, tmp_path):
 def test_train_writes_a_model_no_better_than_none_only_if_forced(
     run, product, trained, tmp_path, monkeypatch
 ):
-    """What the search finds is what it found before, but for a model that grants all."""
+    """The search is replaced by an earlier result, with a model that grants every application."""
     granting = dataclasses.replace(trained, out_of_fold=np.full(ROWS, 0.9))
     monkeypatch.setattr("ml.commands.train.train", lambda *_, **__: granting)
     file, folder = tmp_path / "rows.csv", tmp_path / "new"
@@ -128,8 +128,8 @@ def test_train_writes_a_model_no_better_than_none_only_if_forced(
     code, out, errors = run(*command, "--force")
     assert (code, out) == (0, [])
     assert "1 row left out: no employment_type." in errors
-    said = " ".join(" ".join(errors).split())
-    assert "- The expected cost per application, 0.2" in said
+    printed = " ".join(" ".join(errors).split())
+    assert "- The expected cost per application is 0.2" in printed
     header = next(line for line in errors if "candidate" in line)
     assert [c.strip() for c in header.strip("┃").split("┃")][1:] == [
         "expected cost",
@@ -137,7 +137,7 @@ def test_train_writes_a_model_no_better_than_none_only_if_forced(
         "accuracy",
         "roc auc",
     ]
-    assert said.endswith(f"version {read_bundle(folder).version}.")
+    assert printed.endswith(f"version {read_bundle(folder).version}.")
 
 
 def test_evaluate_prints_one_json_object(run, bundle, product):
