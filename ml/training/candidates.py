@@ -19,6 +19,7 @@ from ml.training.monotone import Loss, MonotoneLinear
 from ml.training.splines import Splines
 
 SVC_KERNELS = ("svc_rbf", "svc_linear")
+N_NEIGHBOURS = "classify__n_neighbors"
 UNBOUND = "_unbound"  # the suffix in the name of a candidate fitted without directions
 LABELS = {
     "svc_rbf": Text(en="SVC (rbf)", fr="SVC (rbf)"),
@@ -55,6 +56,28 @@ class Candidate:
     def without_directions(self) -> "Candidate":
         """Return the candidate that ignores the directions; its name ends with `UNBOUND`."""
         return replace(self, name=self.name + UNBOUND, estimator=self.unbound, unbound=None)
+
+    def fittable(self, *, rows: int, thorough: bool) -> dict[str, list[Setting]]:
+        """Return the grid without the settings that need more rows.
+
+        Parameters
+        ----------
+        rows : int
+            The number of rows of the smallest set on which a setting is fitted.
+        thorough : bool
+            Whether to take the fine grid.
+
+        Returns
+        -------
+        dict of str to list
+        """
+        grid = dict(self.fine_grid if thorough else self.grid)
+        # Rows have at most as many neighbours as there are rows. Nothing else needs a number of
+        # rows.
+        if N_NEIGHBOURS in grid:
+            counts = grid[N_NEIGHBOURS]
+            grid[N_NEIGHBOURS] = [n for n in counts if isinstance(n, int) and n <= rows]
+        return grid
 
 
 def preparation(product: Product, *, splines: bool) -> ColumnTransformer:
@@ -168,9 +191,9 @@ def candidates(product: Product, *, seed: int) -> list[Candidate]:
         Candidate(
             "neighbours",
             pipeline(KNeighborsClassifier()),
-            {"classify__n_neighbors": [15, 31, 61]},
+            {N_NEIGHBOURS: [15, 31, 61]},
             {
-                "classify__n_neighbors": [9, 15, 31, 61, 101],
+                N_NEIGHBOURS: [9, 15, 31, 61, 101],
                 "classify__weights": ["uniform", "distance"],
             },
         ),

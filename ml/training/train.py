@@ -105,13 +105,14 @@ def fit(
     """
     fields, good = data
     columns = columns_of(product)
-    inner = StratifiedKFold(effort.inner_folds, shuffle=True, random_state=seed)
     searched = _sample(data, effort.search_rows, seed=seed)
+    inner = StratifiedKFold(effort.inner_folds, shuffle=True, random_state=seed)
+    splits = list(inner.split(*searched))
     settings = best_settings(
         candidate.estimator,
-        candidate.fine_grid if effort.thorough else candidate.grid,
+        candidate.fittable(rows=min(len(s[0]) for s in splits), thorough=effort.thorough),
         (columns.transform(searched[0]), searched[1]),
-        inner.split(*searched),
+        splits,
     )
     best = clone(candidate.estimator).set_params(**settings)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)

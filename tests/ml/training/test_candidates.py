@@ -5,7 +5,13 @@ import pytest
 from sklearn.base import clone
 
 from ml.product.files import PRODUCTS, read_product
-from ml.training.candidates import LABELS, SVC_KERNELS, candidates, preparation
+from ml.training.candidates import (
+    LABELS,
+    N_NEIGHBOURS,
+    SVC_KERNELS,
+    candidates,
+    preparation,
+)
 from ml.training.columns import columns_of
 from ml.training.dataset import read_rows
 from ml.training.train import SEED
@@ -27,6 +33,23 @@ def test_candidates_know_every_setting_of_their_grids(name):
             for key, values in grid.items():
                 for value in values:
                     clone(candidate.estimator).set_params(**{key: value})
+
+
+@pytest.mark.parametrize(
+    ("rows", "thorough", "counts"),
+    [
+        (26, False, [15]),
+        (60, False, [15, 31]),
+        (61, False, [15, 31, 61]),
+        (32, True, [9, 15, 31]),
+        (101, True, [9, 15, 31, 61, 101]),
+    ],
+)
+def test_fittable_leaves_out_more_neighbours_than_rows(product, rows, thorough, counts):
+    for candidate in candidates(product, seed=SEED):
+        whole = candidate.fine_grid if thorough else candidate.grid
+        changed = {N_NEIGHBOURS: counts} if candidate.name == "neighbours" else {}
+        assert candidate.fittable(rows=rows, thorough=thorough) == whole | changed
 
 
 @pytest.mark.parametrize("name", SHIPPED)
