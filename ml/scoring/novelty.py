@@ -29,6 +29,11 @@ class Novelty:
     ----------
     limit : float
         The distance above which an application is far from the training rows.
+
+    Raises
+    ------
+    ValueError
+        The limit is not a positive number.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -36,6 +41,8 @@ class Novelty:
             self._rows: np.ndarray = arrays["rows"]
             self.limit = float(arrays["limit"])
             self._lowest, self._highest = arrays["lowest"], arrays["highest"]
+        if not 0 < self.limit < math.inf:
+            raise ValueError("the limit of the distance must be a positive number")
         self._lengths = np.einsum("ij,ij->i", self._rows, self._rows)
         self._last = min(NEIGHBOURS, len(self._rows)) - 1
 
@@ -70,13 +77,10 @@ class Novelty:
         float
             The distance divided by the limit. If a number is outside its usual range, at least 1
             plus the excess in standard deviations. Above 1, the application is far from the
-            training rows. If the limit is 0 because all training rows are alike, infinite for any
-            other application and 0 for the same.
+            training rows.
         """
-        distance, excess = self.distance(row), self._excess(row)
-        if self.limit > 0:
-            return max(distance / self.limit, 1 + excess if excess > 0 else 0.0)
-        return math.inf if distance > 0 else 0.0
+        excess = self._excess(row)
+        return max(self.distance(row) / self.limit, 1 + excess if excess > 0 else 0.0)
 
     def _excess(self, row: list[float]) -> float:
         """Return how far the most unusual number is outside its usual range."""

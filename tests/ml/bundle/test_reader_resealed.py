@@ -63,6 +63,7 @@ NOVELTY_FILES = {
     "rows of words": lambda _: npz(rows=np.array([["a"]]), limit=1.0),
     "pickled rows": lambda _: npz(rows=np.array([[{}]], dtype=object), limit=1.0),
     "limit of words": lambda content: npz(**arrays_of(content) | {"limit": "far"}),
+    "limit of zero": lambda content: npz(**arrays_of(content) | {"limit": 0.0}),
     "no usual values": lambda content: npz(rows=arrays_of(content)["rows"], limit=1.0),
     "usual values of words": lambda content: npz(**arrays_of(content) | {"lowest": ["a"]}),
 }

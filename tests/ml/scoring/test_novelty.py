@@ -121,7 +121,7 @@ def test_far_are_few_of_the_rows_that_were_not_learned_from(bundle, origin):
     assert 0.02 < np.mean(far) < 0.08
 
 
-def test_measure_of_rows_that_are_all_alike():
-    alike = novelty_of(np.zeros((9, 1)), 0.0)
-    assert alike.measure([0.0]) == 0
-    assert alike.measure([0.5]) == math.inf
+@pytest.mark.parametrize("limit", [0.0, -1.0, math.nan, math.inf])
+def test_limit_that_no_distance_can_be_divided_by(limit):
+    with pytest.raises(ValueError, match="the limit of the distance must be a positive number"):
+        novelty_of(np.zeros((9, 1)), limit)

@@ -9,9 +9,10 @@ import pytest
 
 from ml.product.application import InvalidData, Rules
 from ml.product.files import read_product
-from ml.scoring.novelty import NEIGHBOURS
+from ml.scoring.novelty import NEIGHBOURS, Novelty
 from ml.training.dataset import as_applications, read_rows
 from ml.training.reference import (
+    LEAST_LIMIT,
     MAX_NOVELTY_ROWS,
     NOVELTY_QUANTILE,
     background,
@@ -134,7 +135,22 @@ def test_neighbourhood_of_few_rows(count):
     matrix = np.arange(count, dtype=float)[:, None]
     rows, limit = opened(neighbourhood(matrix, numbers=1, seed=0).content)
     assert np.array_equal(rows, matrix)
-    assert 0 <= limit <= count - 1
+    assert LEAST_LIMIT <= limit <= max(count - 1, LEAST_LIMIT)
+
+
+def test_neighbourhood_of_many_equal_rows_marks_none_that_is_one_of_them():
+    """The computed distance between equal rows is not exactly 0, because of rounding."""
+    kinds = np.random.default_rng(3).normal(size=(9, 20))
+    matrix = np.repeat(kinds, 100, axis=0)
+    found = neighbourhood(matrix, numbers=20, seed=0)
+    assert not found.marked.any()
+    novelty = Novelty(found.content)
+    assert novelty.limit == LEAST_LIMIT
+    assert all(novelty.measure(row.tolist()) <= 1 for row in kinds)
+    middle = kinds[np.argsort(kinds[:, 0])[4]]
+    for shift, marked in ((0.9, False), (1.1, True)):
+        other = middle + np.eye(20)[0] * LEAST_LIMIT * shift
+        assert (novelty.measure(other.tolist()) > 1) is marked
 
 
 def test_neighbourhood_of_many_rows_holds_a_sample():
