@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from ml.product.definition import Field, Product
+from ml.product.definition import Choice, Field, Product
 from ml.product.formats import format_integer, parse_integer
 from ml.product.texts import LANGUAGES, Text
 
@@ -218,8 +218,14 @@ class Rules:
             "minimum": "" if field.minimum is None else format_integer(field.minimum, language),
             "maximum": "" if field.maximum is None else format_integer(field.maximum, language),
             "other": other.label.in_language(language) if other else "",
-            "choices": ", ".join(c.value for c in field.choices),
+            "choices": ", ".join(_named(c, language) for c in field.choices),
         }
+
+
+def _named(choice: Choice, language: str) -> str:
+    """Return the label of a choice, and its value, which is what must be sent, if it differs."""
+    label = choice.label.in_language(language)
+    return label if label == choice.value else f"{label} ({choice.value})"
 
 
 def _shown(name: str) -> str:

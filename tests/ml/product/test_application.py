@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import pytest
 
@@ -11,6 +12,7 @@ from ml.product.application import (
     MalformedApplication,
     Rules,
 )
+from ml.product.definition import Product
 from ml.product.files import PRODUCTS, read_product
 from ml.product.samples import examples
 from ml.product.texts import LANGUAGES
@@ -122,6 +124,22 @@ def test_message_of_a_limit_names_the_other_field(rules):
     [error] = raised.value.errors
     assert "Purchase price" in error.message.en
     assert "Prix d’achat" in error.message.fr
+
+
+def test_message_of_a_choice_names_each_label_with_the_value_to_be_sent(product):
+    definition = product.model_dump(exclude_unset=True)
+    field = next(f for f in definition["fields"] if f["name"] == "home_status")
+    field["choices"] = [
+        {"value": "owner", "label": {"en": "owner", "fr": "Propriétaire"}},
+        {"value": "with_parents", "label": {"en": "With parents", "fr": "Chez ses parents"}},
+    ]
+    with pytest.raises(InvalidApplication) as raised:
+        Rules(Product.model_validate(definition)).check(VALID | {"home_status": "castle"})
+    [error] = raised.value.errors
+    assert error.message.en == "Choose one of: owner, With parents (with_parents)."
+    assert re.sub(r"\s", " ", error.message.fr) == (
+        "Choisissez parmi : Propriétaire (owner), Chez ses parents (with_parents)."
+    )
 
 
 def test_check_reports_every_wrong_field_in_the_products_order(rules):

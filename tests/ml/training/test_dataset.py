@@ -82,6 +82,10 @@ def test_read_rows_of_a_few_lines(product, given):
     assert rows.left_out == {}
 
 
+EMPLOYMENTS = (
+    "Choose one of: Permanent (permanent), Temporary (temporary), Self-employed (self_employed), "
+    "Other (other)."
+)
 # Among them are cells that the reader of pandas accepts silently: a decimal read as a whole number
 # or truncated, a flag of 2, negative years, a sentinel, a choice in capitals or read as missing.
 CELLS = {
@@ -98,8 +102,8 @@ CELLS = {
     ("monthly_income", "999999"): "Enter a whole number from 1 to 10,000.",
     ("loan_amount", ""): "Enter a value.",
     ("loan_amount", "9000"): "Must not be more than “Purchase price”.",
-    ("employment_type", "PERMANENT"): "Choose one of: permanent, temporary, self_employed, other.",
-    ("employment_type", "null"): "Choose one of: permanent, temporary, self_employed, other.",
+    ("employment_type", "PERMANENT"): EMPLOYMENTS,
+    ("employment_type", "null"): EMPLOYMENTS,
     ("protected_age", "17"): "Enter a whole number from 18 to 100.",
     ("protected_age", "old"): "Enter a whole number.",
     ("eligible", "2"): "Enter 1 for good or 0 for bad.",
