@@ -228,7 +228,7 @@ class Stability(Fact):
     Attributes
     ----------
     background_rows : int
-        The number of rows of each background.
+        The number of rows of the model's background.
     refused : int
         The number of refused rows that are explained against each background.
     resamples : int

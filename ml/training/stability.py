@@ -62,20 +62,24 @@ def stability(
     refused = as_applications(fields.iloc[some])
     count = BACKGROUND_ROWS[kind]
 
-    def principal_reasons(rows: np.ndarray) -> list[list[str]]:
-        granted = background(fields.iloc[rows], probability[rows], threshold=threshold, count=count)
+    def compared(rows: np.ndarray) -> list[Application]:
+        return background(fields.iloc[rows], probability[rows], threshold=threshold, count=count)
+
+    def principal_reasons(granted: list[Application]) -> list[list[str]]:
         explainer = Explainer(product, scorer, granted)
         return [_principal(explainer, application) for application in refused]
 
-    original = principal_reasons(np.arange(len(fields)))
+    own = compared(np.arange(len(fields)))
+    original = principal_reasons(own)
     first, whole = [], []
     for _ in range(RESAMPLES):
-        resampled = principal_reasons(np.sort(rng.integers(0, len(fields), len(fields))))
+        rows = np.sort(rng.integers(0, len(fields), len(fields)))
+        resampled = principal_reasons(compared(rows))
         for before, after in zip(original, resampled, strict=True):
             first.append(before[:1] != after[:1])
             whole.append(set(before) != set(after))
     return Stability(
-        background_rows=count,
+        background_rows=len(own),
         refused=len(refused),
         resamples=RESAMPLES,
         first_reason=float(np.mean(first)),

@@ -69,6 +69,7 @@ def test_stability_with_but_one_background_there_is(bundle, origin):
     refused = fields[probability < bundle.threshold].head(5)
     found = measure(bundle, pd.concat([*[granted] * 300, refused], ignore_index=True))
     assert (found.first_reason, found.principal_reasons, found.refused) == (0, 0, 5)
+    assert found.background_rows == 1
 
 
 def test_stability_is_not_measured_without_refusals_or_a_closed_form(bundle, origin):
