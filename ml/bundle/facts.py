@@ -73,6 +73,8 @@ class TrainingData(Fact):
     ----------
     left_out : dict of str to int
         The number of rows that were not used, by the field that was empty or under `REPEATED`.
+    constant : tuple of str
+        The fields from which a model cannot learn: all rows have the same value.
     """
 
     file: str
@@ -80,6 +82,7 @@ class TrainingData(Fact):
     rows: Annotated[int, Field(ge=1)]
     good: Annotated[int, Field(ge=0)]
     left_out: dict[str, Annotated[int, Field(ge=1)]] = {}
+    constant: tuple[Name, ...] = ()
 
 
 class Effort(Fact):

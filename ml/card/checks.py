@@ -90,6 +90,8 @@ class _Checks:
         limit = card.effort.search_rows
         if limit is not None and card.data.rows > limit:
             yield self._say("search", count=self._integer(limit))
+        if card.data.constant:
+            yield self._constant(card)
         labels = {c.name: c.label for c in card.candidates}
         for bound in card.bound:
             yield self._bound(bound, labels[bound.candidate])
@@ -119,6 +121,10 @@ class _Checks:
             cost=self._exact(own.expected_cost.mean),
             auc=self._exact(own.roc_auc.mean),
         )
+
+    def _constant(self, card: ModelCard) -> str:
+        labels = {row.field: row.label.in_language(self._language) for row in card.importance}
+        return self._say("constant", labels=", ".join(labels[name] for name in card.data.constant))
 
     def _bound(self, bound: Bound, label: Text) -> str:
         return self._say(
@@ -175,17 +181,24 @@ class _Checks:
 
     def _novelty(self, worth: NoveltyWorth) -> str:
         marked, others = worth.marked.accuracy, worth.others.accuracy
-        rows = worth.marked.n + worth.others.n
+        rows = self._integer(worth.marked.n + worth.others.n)
+        if marked is None:
+            return self._say("none_marked", rows=rows)
+        right = {
+            "right": self._share(marked.value),
+            "low": self._share(marked.low),
+            "high": self._share(marked.high),
+        }
+        if others is None:
+            return self._say("all_marked", rows=rows, **right)
         sentence = self._say(
             "novelty",
             marked=self._integer(worth.marked.n),
-            rows=self._integer(rows),
-            right=self._share(marked.value) if marked else "–",
-            low=self._share(marked.low) if marked else "–",
-            high=self._share(marked.high) if marked else "–",
-            others=self._share(others.value) if others else "–",
-            others_low=self._share(others.low) if others else "–",
-            others_high=self._share(others.high) if others else "–",
+            rows=rows,
+            **right,
+            others=self._share(others.value),
+            others_low=self._share(others.low),
+            others_high=self._share(others.high),
         )
-        less = marked is not None and others is not None and difference(marked, others).high < 0
+        less = difference(marked, others).high < 0
         return f"{sentence} {self._say('less_sure' if less else 'as_sure')}"

@@ -30,6 +30,12 @@ SENTENCES = {
         "tirées avec la même part de bons dossiers. Les modèles ont ensuite été ajustés sur toutes "
         "les lignes du jeu.",
     ),
+    "constant": Text(
+        en="The model could not learn from these fields, because each has the same value in every "
+        "training row: {labels}.",
+        fr="Le modèle n’a rien pu apprendre de ces champs, car chacun a la même valeur dans toutes "
+        "les lignes d’apprentissage : {labels}.",
+    ),
     "kept": Text(
         en="{label} keeps to the directions that the product states. Its expected cost with them, "
         "minus that without them, is {gain} (standard error {error}).",
@@ -99,12 +105,24 @@ SENTENCES = {
         "le modèle ne refuse aucune des lignes sur lesquelles il a été entraîné.",
     ),
     "novelty": Text(
-        en="{marked} of {rows} training rows are marked as unusual applications. The decision is "
-        "right for {right} of them ({low} to {high}) and for {others} of the others "
+        en="Training rows that are marked as unusual applications: {marked} of {rows}. The "
+        "decision is right for {right} of them ({low} to {high}) and for {others} of the others "
         "({others_low} to {others_high}).",
-        fr="Sur {rows} lignes d’apprentissage, {marked} sont signalées comme atypiques. La "
-        "décision est juste pour {right} d’entre elles ({low} à {high}) et pour {others} des "
-        "autres ({others_low} à {others_high}).",
+        fr="Lignes d’apprentissage signalées comme atypiques : {marked} sur {rows}. La décision "
+        "est juste pour {right} d’entre elles ({low} à {high}) et pour {others} des autres "
+        "({others_low} à {others_high}).",
+    ),
+    "none_marked": Text(
+        en="None of the {rows} training rows is marked as an unusual application, so it is not "
+        "known how accurate decisions on marked applications are.",
+        fr="Aucune des {rows} lignes d’apprentissage n’est signalée comme atypique : l’exactitude "
+        "des décisions sur les demandes signalées n’est donc pas connue.",
+    ),
+    "all_marked": Text(
+        en="All of the {rows} training rows are marked as unusual applications. The decision is "
+        "right for {right} of them ({low} to {high}).",
+        fr="Les {rows} lignes d’apprentissage sont toutes signalées comme atypiques. La décision "
+        "est juste pour {right} d’entre elles ({low} à {high}).",
     ),
     "less_sure": Text(
         en="Decisions on marked rows are therefore less accurate.",

@@ -145,6 +145,7 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
             rows=len(good),
             good=int(good.sum()),
             left_out=origin.rows.left_out,
+            constant=origin.rows.constant,
         ),
         ranges=ranges(product, fields),
         omissions=omissions(product, scorer, fields, threshold=origin.threshold),

@@ -44,6 +44,19 @@ class Rows:
         """The fields and the labels."""
         return self.fields, self.good
 
+    @property
+    def constant(self) -> tuple[str, ...]:
+        """The fields with the same value in every row.
+
+        An empty number counts as a value, since a model sees that it is empty. An empty choice does
+        not, since it is replaced by the most frequent value.
+        """
+        return tuple(
+            str(name)
+            for name, column in self.fields.items()
+            if column.nunique(dropna=column.dtype == object) == 1
+        )
+
 
 def read_rows(product: Product, file: Path) -> Rows:
     """Read the rows of a product's CSV file.

@@ -114,19 +114,64 @@ def test_checks_say_what_the_mark_is_worth(card, right, says):
     others = Judged(n=900, accuracy=Estimate(value=0.8, low=0.76, high=0.83))
     worth = NoveltyWorth(marked=Judged(n=100, accuracy=accuracy), others=others)
     [said] = changed(card, novelty=worth)
-    assert said.startswith("100 of 1,000 training rows are marked as unusual applications.")
+    assert said.startswith(
+        "Training rows that are marked as unusual applications: 100 of 1,000. The decision is "
+    )
     assert says in said
     assert "for 80.0% of the others (76.0% to 83.0%)." in said
 
 
-def test_checks_of_a_model_whose_reasons_were_not_measured_and_that_marks_nothing(card):
-    nothing = Judged(n=0, accuracy=None)
-    worth = NoveltyWorth(marked=nothing, others=card.novelty.others)
-    unmeasured, unmarked = changed(card, stability=None, novelty=worth)
+NOTHING = Judged(n=0, accuracy=None)
+SOME = Judged(n=1000, accuracy=Estimate(value=0.8, low=0.76, high=0.83))
+
+
+@pytest.mark.parametrize(
+    ("worth", "english", "french"),
+    [
+        (
+            NoveltyWorth(marked=NOTHING, others=SOME),
+            "None of the 1,000 training rows is marked as an unusual application, so it is not "
+            "known how accurate decisions on marked applications are.",
+            "Aucune des 1\u202f000 lignes d’apprentissage n’est signalée comme atypique : "
+            "l’exactitude des décisions sur les demandes signalées n’est donc pas connue.",
+        ),
+        (
+            NoveltyWorth(marked=SOME, others=NOTHING),
+            "All of the 1,000 training rows are marked as unusual applications. The decision is "
+            "right for 80.0% of them (76.0% to 83.0%).",
+            "Les 1\u202f000 lignes d’apprentissage sont toutes signalées comme atypiques. La "
+            "décision est juste pour 80,0 % d’entre elles (76,0 % à 83,0 %).",
+        ),
+    ],
+)
+def test_checks_where_no_row_or_every_row_is_marked(card, worth, english, french):
+    assert changed(card, novelty=worth) == [english]
+    [said] = changed(card, "fr", novelty=worth)
+    assert spaced(said) == spaced(french)
+
+
+def spaced(text):
+    return re.sub(r"\s", " ", text)
+
+
+def test_checks_list_the_fields_with_one_value(card):
+    data = card.data.model_copy(update={"constant": ("assets", "home_status")})
+    assert changed(card, data=data) == [
+        "The model could not learn from these fields, because each has the same value in every "
+        "training row: Assets, Housing."
+    ]
+    [french] = changed(card, "fr", data=data)
+    assert spaced(french) == (
+        "Le modèle n’a rien pu apprendre de ces champs, car chacun a la même valeur dans toutes "
+        "les lignes d’apprentissage : Patrimoine, Logement."
+    )
+
+
+def test_checks_of_a_model_whose_reasons_were_not_measured(card):
+    [unmeasured] = changed(card, stability=None)
     assert "refuses none of the rows that it was trained on" in unmeasured
     [slow] = changed(card, stability=None, scorer="pipeline")
     assert "explaining this kind of model takes too long" in slow
-    assert unmarked.startswith("0 of")
 
 
 @pytest.mark.parametrize(

@@ -253,3 +253,10 @@ def test_assemble_writes_a_model_no_better_than_none_if_forced_and_its_card_says
     assert any(
         "ROC-AUC is 0.4800. This is below 0.5" in s for s in checks(model_card(forced), "en")
     )
+
+
+def test_bundle_names_the_fields_with_one_value(tmp_path, product, trained, origin):
+    alike = dataclasses.replace(origin.rows, fields=origin.rows.fields.assign(assets=1000))
+    found = assemble(tmp_path / "new", product, trained, dataclasses.replace(origin, rows=alike))
+    assert found.manifest.data.constant == ("assets",)
+    assert any("in every training row: Assets." in s for s in checks(model_card(found), "en"))

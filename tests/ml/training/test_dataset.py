@@ -144,6 +144,16 @@ def test_read_rows_takes_words_as_they_are(product, given):
     assert rows.fields["employment_type"].tolist() == [*words]
 
 
+def test_rows_constant_are_the_fields_whose_values_a_model_cannot_compare(product, given):
+    """An empty number has an indicator, but an empty choice counts as the most frequent one."""
+    product = with_choice(product, "permanent", "other")
+    first = ROW | {"outstanding_debt": ""}
+    rows = read_rows(product, given(first, OTHER | {"employment_type": ""}))
+    assert set(rows.constant) == set(product.by_name) - {"loan_amount", "outstanding_debt"}
+    rows = read_rows(product, given(ROW, ROW | {"employment_type": "other"}))
+    assert set(rows.constant) == set(product.by_name) - {"employment_type"}
+
+
 def test_read_rows_repeated(product, given):
     file = given(ROW, OTHER, ROW)
     with pytest.raises(InvalidData) as raised:
