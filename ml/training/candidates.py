@@ -99,7 +99,10 @@ def preparation(product: Product, *, splines: bool) -> ColumnTransformer:
     flags = [f.name for f in product.inputs if f.kind == "flag"]
     absent = [f.name for f in product.inputs if f.kind != "choice" and f.optional]
     choices = [f for f in product.inputs if f.kind == "choice"]
-    normalised = [("impute", SimpleImputer(strategy="median")), ("scale", StandardScaler())]
+    # A field that no row of a fold answers keeps its place among the columns.
+    median = SimpleImputer(strategy="median", keep_empty_features=True)
+    most_frequent = SimpleImputer(strategy="most_frequent", keep_empty_features=True)
+    normalised = [("impute", median), ("scale", StandardScaler())]
     spline = Splines(knots="quantile", degree=2, extrapolation="constant", include_bias=False)
     words = OneHotEncoder(
         categories=[[c.value for c in f.choices] for f in choices],
@@ -112,7 +115,7 @@ def preparation(product: Product, *, splines: bool) -> ColumnTransformer:
         ("missing", MissingIndicator(features="all"), absent),
         (
             "choice",
-            Pipeline([("impute", SimpleImputer(strategy="most_frequent")), ("encode", words)]),
+            Pipeline([("impute", most_frequent), ("encode", words)]),
             [f.name for f in choices],
         ),
     ]

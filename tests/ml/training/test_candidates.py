@@ -15,6 +15,7 @@ from ml.training.candidates import (
 from ml.training.columns import columns_of
 from ml.training.dataset import read_rows
 from ml.training.train import SEED
+from tests.fixtures.models import with_optional
 
 SHIPPED = sorted(path.stem for path in PRODUCTS.glob("*.toml"))
 
@@ -80,6 +81,17 @@ def test_preparation_has_one_place_for_every_missing_value_and_word(name):
     assert prepared.shape == (len(fields), numbers + len(absent) + words)
     marked = prepared[:, numbers : numbers + len(absent)]
     assert marked.sum(axis=0).tolist() == fields[absent].isna().sum().tolist()
+
+
+def test_preparation_keeps_the_place_of_a_field_that_no_row_of_a_fold_answers(product):
+    """MonotoneLinear counts the columns, and warnings are errors here."""
+    product = with_optional(product, "home_status")
+    columns = columns_of(product).transform(read_rows(product, product.data_file).fields)
+    empty = columns.assign(assets=np.nan, home_status=np.array(np.nan, dtype=object))
+    for splines in (False, True):
+        whole = preparation(product, splines=splines).fit(columns).transform(columns)
+        fitted = preparation(product, splines=splines).fit(empty)
+        assert fitted.transform(empty).shape == fitted.transform(columns).shape == whole.shape
 
 
 @pytest.mark.parametrize("name", SHIPPED)
