@@ -102,7 +102,8 @@ class _Checks:
         yield self._novelty(card.novelty)
 
     def _say(self, key: str, **parts: str) -> str:
-        return SENTENCES[key].in_language(self._language).format(**parts)
+        sentence = SENTENCES[key].in_language(self._language).format(**parts)
+        return sentence[0].upper() + sentence[1:]  # it may begin with a label
 
     def _integer(self, number: int) -> str:
         return format_integer(number, self._language)

@@ -11,6 +11,7 @@ from ml.evaluation.reports import Bound, Curve, Estimate, Judged, NoveltyWorth
 from ml.product.texts import LANGUAGES, Text
 
 DEBT = Text(en="Debt", fr="Dettes")
+LOWER_CASE = Text(en="debt", fr="dettes")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,9 @@ def test_checks_list_each_optional_answer_and_warn_above_the_limit(card, granted
 def test_checks_list_each_curve_that_runs_against_its_direction(card):
     curves = (
         Curve(field="a", label=Text(en="Income", fr="Revenu"), stated="up", against=(), fall=0.0),
-        Curve(field="b", label=DEBT, stated="down", against=((0, 10), (1500, 2000)), fall=0.0123),
+        Curve(
+            field="b", label=LOWER_CASE, stated="down", against=((0, 10), (1500, 2000)), fall=0.0123
+        ),
     )
     kept, against = changed(card, curves=curves)
     assert kept.endswith("against the stated direction: Income.")
