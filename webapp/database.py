@@ -107,6 +107,7 @@ class _SqliteFile:
     def __init__(self, path: str, *, journal: str) -> None:
         self._path = Path(path)
         self._first = _identity(self._path)
+        self._size = 0  # bytes, when it was last checked
         self._log_files = [Path(f"{path}{end}") for end in ("-wal", "-shm") if journal == "WAL"]
         self._log: dict[Path, Identity] = {}  # stays the same while a connection is open
         self._connections: WeakSet[ConnectionPoolEntry] = WeakSet()
@@ -140,6 +141,14 @@ class _SqliteFile:
         for file, identity in {self._path: self._first, **self._log}.items():
             if _identity(file) != identity:
                 raise _operational_error(f"{file} was moved, deleted or replaced")
+        try:
+            size = self._path.stat().st_size
+            truncated = size < self._size and size < _stated_size(self._path)
+        except OSError as error:
+            raise _operational_error(f"{self._path}: {error.strerror}") from error
+        if truncated:
+            raise _operational_error(f"{self._path} was truncated")
+        self._size = size
 
 
 def _identity(file: Path) -> Identity:
@@ -148,6 +157,16 @@ def _identity(file: Path) -> Identity:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _stated_size(file: Path) -> int:
+    """Return the size of a SQLite file by its header, https://sqlite.org/fileformat.html 1.3."""
+    with file.open("rb") as opened:
+        header = opened.read(32)
+    if len(header) < 32:
+        return 32
+    page_size = int.from_bytes(header[16:18])
+    return int.from_bytes(header[28:32]) * (65_536 if page_size == 1 else page_size)
 
 
 def _operational_error(reason: str) -> OperationalError:

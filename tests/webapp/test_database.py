@@ -142,6 +142,34 @@ def test_sqlite_log_taken_away_is_not_written_to(app, post, granted, config, end
     assert post(granted).status_code == 201
 
 
+@ON_SQLITE
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_truncated_sqlite_file_is_not_written_to(post, granted, config, share, query):
+    file = config.instance / "loan_desk.db"
+    assert post(granted).status_code == 201
+    content = file.read_bytes()
+    os.truncate(file, int(len(content) * share))
+    for _ in range(2):
+        assert post(granted).status_code == 503
+    with file.open("r+b") as opened:
+        opened.write(content)
+    assert post(granted).status_code == 201
+    assert query("SELECT count(*) FROM decisions") == [(2,)]
+
+
+@ON_SQLITE
+def test_sqlite_file_that_a_vacuum_made_smaller_is_written_to(app, post, granted, config, query):
+    file = config.instance / "loan_desk.db"
+    query("CREATE TABLE filler AS SELECT randomblob(1000000) AS content")
+    query("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert post(granted).status_code == 201
+    size = file.stat().st_size
+    for statement in ("DROP TABLE filler", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+        query(statement)
+    assert file.stat().st_size < size - 900_000
+    assert post(granted).status_code == 201
+
+
 def test_sqlite_files_are_accessible_only_to_their_owner(tmp_path, bundle):
     old = os.umask(0o022)
     try:
