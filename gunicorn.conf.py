@@ -4,6 +4,7 @@ import gc
 import os
 import re
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -109,6 +110,27 @@ def on_starting(server):
     except (InvalidBundle, InvalidSetting) as error:
         _stop(error)
     _share()
+    _let_new_workers_be_ended()
+
+
+def _let_new_workers_be_ended():
+    """Make SIGTERM end a worker that has not set its own signal handlers yet.
+
+    Until then it has those of the master, which only store a signal. A stop would wait for such a
+    worker until `graceful_timeout`.
+    """
+    ends = (signal.SIGTERM, signal.SIGQUIT)
+
+    def in_worker():
+        for number in ends:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ends),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, ends),
+        after_in_child=in_worker,
+    )
 
 
 def _share():
