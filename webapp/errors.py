@@ -10,12 +10,17 @@ from flask import Flask, Response, current_app, g, jsonify, render_template, req
 from flask_babel import gettext as _, lazy_gettext
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError
-from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+from werkzeug.exceptions import (
+    HTTPException,
+    InternalServerError,
+    NotFound as HTTPNotFound,
+    ServiceUnavailable,
+)
 from werkzeug.wrappers import Response as BaseResponse
 
 from ml.bundle.manifest import InvalidBundle
 from ml.product.application import InvalidApplication, MalformedApplication
-from webapp.failures import DecisionDamaged, ModelUnavailable, OutcomeUnknown
+from webapp.failures import DecisionDamaged, ModelUnavailable, NotFound, OutcomeUnknown
 from webapp.language import words
 from webapp.ledger.transaction import commit_was_attempted
 
@@ -65,6 +70,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, _expired)
     app.register_error_handler(InvalidApplication, _invalid)
     app.register_error_handler(MalformedApplication, _malformed)
+    app.register_error_handler(NotFound, _not_found)
     app.register_error_handler(DecisionDamaged, _damaged)
     app.register_error_handler(ModelUnavailable, _unavailable)
     app.register_error_handler(OperationalError, _unavailable)
@@ -166,6 +172,10 @@ def _pointer(field: str) -> str:
 def _malformed(error: MalformedApplication) -> Response:
     log.info("refused a body: %s", error)
     return problem(400, detail=_("The body is not a JSON object in UTF-8."))
+
+
+def _not_found(_: NotFound) -> BaseResponse:
+    return _answer(HTTPNotFound())
 
 
 def _damaged(error: DecisionDamaged) -> Response:

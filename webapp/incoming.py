@@ -18,7 +18,7 @@ HOST_PATTERN = re.compile(
     rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?", re.IGNORECASE | re.ASCII
 )
 MAX_HOST_LENGTH = 255
-FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
@@ -60,6 +60,8 @@ def _read_body() -> None:
         abort(400)
     if len(body) > MAX_BODY_BYTES:
         abort(413)
-    if request.mimetype in FORMS and any(len(values) > 1 for _, values in request.form.lists()):
+    if request.mimetype in FORM_TYPES and any(
+        len(values) > 1 for _, values in request.form.lists()
+    ):
         log.info("refused a form that has a field twice")
         abort(400)

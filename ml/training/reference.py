@@ -28,7 +28,7 @@ DECIMALS, ROUNDING = 6, 1e-6
 # little where nearly all training rows have equals. Our own choice: Cohen (1988, "Statistical Power
 # Analysis for the Behavioral Sciences") calls a difference of 0.2 standard deviations small. It is
 # also far above the rounding of a distance between equal rows, about 1e-6.
-LEAST_LIMIT = 0.2
+MIN_NOVELTY_LIMIT = 0.2
 MAX_NOVELTY_ROWS = 5_000  # kept in the bundle to measure distances to; our own choice
 
 
@@ -133,7 +133,7 @@ def neighbourhood(matrix: np.ndarray, *, numbers: int, seed: int) -> Neighbourho
     count = min(NEIGHBOURS + 1, len(rows))  # one more, because each row is nearest to itself
     distances, _ = NearestNeighbors(n_neighbors=count).fit(rows).kneighbors(rows)
     limit = round(float(np.quantile(distances[:, -1], NOVELTY_QUANTILE)), DECIMALS)
-    limit = max(limit, LEAST_LIMIT)
+    limit = max(limit, MIN_NOVELTY_LIMIT)
     beyond = (rows[:, :numbers] < lowest) | (rows[:, :numbers] > highest)
     content = io.BytesIO()
     np.savez(content, rows=rows, limit=limit, lowest=lowest, highest=highest)

@@ -33,13 +33,13 @@ def create() -> tuple[Response, int, dict[str, str]]:
 
 @blueprint.get("/decisions/<id:number>")
 def show(number: int) -> Response:
-    decision, contents = _find_or_404(number)
+    decision, contents = search.find_decision(number)
     return jsonify(_body(decision, contents))
 
 
 @blueprint.get("/decisions/<id:number>/reasons")
 def reasons(number: int) -> Response:
-    decision, contents = _find_or_404(number)
+    decision, contents = search.find_decision(number)
     if contents is None:
         return problem(410, detail=_("The contents of this decision have been erased."))
     explained = explanations.explain(decision, contents)
@@ -59,13 +59,6 @@ def card(version: str) -> Response:
     if bundle is None:
         abort(404)
     return jsonify(model_card(bundle).model_dump(mode="json"))
-
-
-def _find_or_404(number: int) -> tuple[Decision, Contents | None]:
-    stored = search.find_decision(number)
-    if stored is None:
-        abort(404)
-    return stored
 
 
 def _reasons(stored: StoredReasons | None) -> list[dict[str, object]] | None:

@@ -72,13 +72,13 @@ def index() -> str:
 
 @blueprint.get("/decisions/<id:number>")
 def show(number: int) -> str:
-    decision, contents = _find_or_404(number)
+    decision, contents = search.find_decision(number)
     return _page(decision, contents, _trial_form(decision, contents))
 
 
 @blueprint.post("/decisions/<id:number>/trials")
 def trial(number: int) -> Response | tuple[str, int]:
-    decision, contents = _find_or_404(number)
+    decision, contents = search.find_decision(number)
     form = _trial_form(decision, contents)
     if form is None or contents is None:
         abort(404)
@@ -98,13 +98,6 @@ def trial(number: int) -> Response | tuple[str, int]:
 def trials(number: int) -> Response:
     """Redirect to the decision: a reload or a new language after an invalid trial sends a GET."""
     return redirect(url_for("decisions.show", number=number, _anchor="trials"))
-
-
-def _find_or_404(number: int) -> tuple[Decision, Contents | None]:
-    stored = search.find_decision(number)
-    if stored is None:
-        abort(404)
-    return stored
 
 
 def _trial_form(decision: Decision, contents: Contents | None) -> ApplicationForm | None:

@@ -18,7 +18,7 @@ from webapp.decisions.tables import (
     TrialRow,
 )
 from webapp.extensions import db
-from webapp.failures import DecisionDamaged, ModelUnavailable
+from webapp.failures import DecisionDamaged, ModelUnavailable, NotFound
 from webapp.metrics import DecisionsCounted, TrialsCounted
 from webapp.people.tables import OperatorRow
 from webapp.serving.served import model
@@ -58,15 +58,15 @@ def select_decisions(*more: Any) -> Select[Any]:  # noqa: ANN401 - columns of an
     return select(*FACTS, *more).outerjoin(_operators, _operators.c.id == _d.operator_id)
 
 
-def find_decision(number: int) -> tuple[Decision, Contents | None] | None:
+def find_decision(number: int) -> tuple[Decision, Contents | None]:
     """Return a decision and its contents, which are None once they are erased.
 
-    Raises DecisionDamaged for one that the service cannot have written.
+    Raises NotFound, or DecisionDamaged for a decision that the service cannot have written.
     """
     query = select_decisions(*CONTENTS, _c.decision_id).outerjoin(_c, _c.decision_id == _d.id)
     row = db.session.execute(query.where(_d.id == number)).first()
     if row is None:
-        return None
+        raise NotFound(f"there is no decision {number}")
     decision = _decision(row)
     contents = None if row.decision_id is None else _contents(row)
     damaged = [part.columns for part in (decision, contents) if isinstance(part, Damaged)]

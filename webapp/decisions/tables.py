@@ -117,9 +117,7 @@ class DecisionCount(Base):
     model: Mapped[str] = mapped_column(String(64), primary_key=True)
     channel: Mapped[str] = mapped_column(String(8), primary_key=True)
     decision: Mapped[str] = mapped_column(String(8), primary_key=True)
-    amount_from: Mapped[int] = mapped_column(
-        BigInteger, primary_key=True
-    )  # lowest amount of a band
+    amount_from: Mapped[int] = mapped_column(BigInteger, primary_key=True)  # start of a band
     score_bin: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)

@@ -12,8 +12,8 @@ from ml.product.files import read_product
 from ml.scoring.novelty import NEIGHBOURS, Novelty
 from ml.training.dataset import as_applications, read_rows
 from ml.training.reference import (
-    LEAST_LIMIT,
     MAX_NOVELTY_ROWS,
+    MIN_NOVELTY_LIMIT,
     NOVELTY_QUANTILE,
     background,
     neighbourhood,
@@ -135,7 +135,7 @@ def test_neighbourhood_of_few_rows(count):
     matrix = np.arange(count, dtype=float)[:, None]
     rows, limit = opened(neighbourhood(matrix, numbers=1, seed=0).content)
     assert np.array_equal(rows, matrix)
-    assert LEAST_LIMIT <= limit <= max(count - 1, LEAST_LIMIT)
+    assert MIN_NOVELTY_LIMIT <= limit <= max(count - 1, MIN_NOVELTY_LIMIT)
 
 
 def test_neighbourhood_of_many_equal_rows_marks_none_that_is_one_of_them():
@@ -145,11 +145,11 @@ def test_neighbourhood_of_many_equal_rows_marks_none_that_is_one_of_them():
     found = neighbourhood(matrix, numbers=20, seed=0)
     assert not found.marked.any()
     novelty = Novelty(found.content)
-    assert novelty.limit == LEAST_LIMIT
+    assert novelty.limit == MIN_NOVELTY_LIMIT
     assert all(novelty.measure(row.tolist()) <= 1 for row in kinds)
     middle = kinds[np.argsort(kinds[:, 0])[4]]
     for shift, marked in ((0.9, False), (1.1, True)):
-        other = middle + np.eye(20)[0] * LEAST_LIMIT * shift
+        other = middle + np.eye(20)[0] * MIN_NOVELTY_LIMIT * shift
         assert (novelty.measure(other.tolist()) > 1) is marked
 
 
