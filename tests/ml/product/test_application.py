@@ -90,6 +90,29 @@ def test_check_json_names_every_field_that_is_sent_twice(rules):
     assert codes(rules.check_json, twice) == [("years_in_job", "repeated"), ("assets", "repeated")]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        '"assets": 1',
+        '"\\u0061ssets" : 1',
+        '"assets": ":"',
+        '"assets": {"loan_amount": {":": "::"}}',
+        f'"assets": {"[" * 100}{"]" * 100}',
+    ],
+)
+def test_check_json_finds_a_name_sent_twice_however_it_is_written(rules, more):
+    text = json.dumps(VALID)
+    for twice in (f"{{{more}, {text[1:]}", f"{text[:-1]}, {more}, {text[1:]}"):
+        found = codes(rules.check_json, twice.encode())
+        assert ("assets", "repeated") in found
+        assert {code for _, code in found} == {"repeated"}
+
+
+def test_check_json_of_escaped_names(rules):
+    escaped = json.dumps(VALID).replace("assets", "\\u0061sset\\u0073")
+    assert rules.check_json(escaped.encode()) == rules.check(VALID)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("code", WRONG)
 def test_message_of_every_code_in_both_languages(rules, code, language):
