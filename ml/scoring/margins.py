@@ -36,7 +36,7 @@ class LinearMargin:
         self.weights = arrays["weights"]
         self.intercept = float(arrays["intercept"])
         self._weights = self.weights.tolist()
-        self._curves = [(breaks.tolist(), pieces.T.tolist()) for breaks, pieces in self.curves]
+        self._curves = [_OneCurve(*curve) for curve in self.curves]
 
     def one(self, row: Sequence[float]) -> float:
         """Return the margin of one row of columns.
@@ -62,14 +62,7 @@ class LinearMargin:
         -------
         list of float of length n_columns
         """
-        terms = []
-        for value, (breaks, pieces) in zip(row, self._curves, strict=False):
-            clipped = min(max(value, breaks[0]), breaks[-1])
-            piece = min(bisect_right(breaks, clipped), len(pieces)) - 1
-            offset, term = clipped - breaks[piece], 0.0
-            for coefficient in pieces[piece]:
-                term = term * offset + coefficient
-            terms.append(term)
+        terms = [curve(value) for curve, value in zip(self._curves, row, strict=False)]
         return terms + [w * v for w, v in zip(self._weights, row[len(terms) :], strict=True)]
 
     def many(
@@ -181,6 +174,27 @@ class KernelMargin:
         np.exp(kernel, out=kernel)
         margin: np.ndarray = kernel @ self.dual + self.intercept
         return margin
+
+
+class _OneCurve:
+    """A curve for one value at a time, with the same results as `_curve`."""
+
+    def __init__(self, breaks: np.ndarray, pieces: np.ndarray) -> None:
+        self._breaks: list[float] = breaks.tolist()
+        self._pieces: list[list[float]] = pieces.T.tolist()
+        self._lowest, self._highest = self._breaks[0], self._breaks[-1]
+        self._first, self._last = map(float, _curve(breaks[[0, -1]], breaks, pieces))
+
+    def __call__(self, value: float) -> float:
+        if value <= self._lowest:
+            return self._first
+        if value >= self._highest:
+            return self._last
+        piece = bisect_right(self._breaks, value) - 1
+        offset, term = value - self._breaks[piece], 0.0
+        for coefficient in self._pieces[piece]:
+            term = term * offset + coefficient
+        return term
 
 
 def _curve(value: np.ndarray, breaks: np.ndarray, pieces: np.ndarray) -> np.ndarray:

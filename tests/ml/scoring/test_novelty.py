@@ -53,7 +53,16 @@ def test_distance_equal_to_the_limit_is_not_far():
 
 def test_distance_to_a_row_itself_is_zero():
     rows = np.tile(np.random.default_rng(0).normal(size=30), (NEIGHBOURS, 1))
-    assert novelty_of(rows, 1.0).distance(rows[0].tolist()) == pytest.approx(0, abs=1e-6)
+    assert novelty_of(rows, 1.0).distance(rows[0].tolist()) == 0
+
+
+@pytest.mark.parametrize("distance", [1e-12, 1e-9, 1e-6, 1e-4, 1e-2, 1.0])
+def test_distance_that_is_small_beside_the_values_keeps_its_digits(distance):
+    rows = np.tile(np.random.default_rng(0).normal(size=30), (NEIGHBOURS, 1))
+    row = rows[0].copy()
+    row[3] += distance
+    exact = row[3] - rows[0, 3]  # what is left of the distance after the addition
+    assert novelty_of(rows, 1.0).distance(row.tolist()) == pytest.approx(exact, rel=0, abs=1e-11)
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
