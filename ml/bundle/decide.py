@@ -57,7 +57,9 @@ def decide(bundle: Bundle, application: Application) -> Verdict:
     Verdict
     """
     score = bundle.scorer.score(application)
-    granted = score.probability >= bundle.threshold
+    granted, reasons = score.probability >= bundle.threshold, None
+    if not granted:
+        reasons = bundle.explainer.reasons(application, score.row, granted=False)
     return Verdict(
         product=bundle.product.name,
         model=bundle.version,
@@ -67,5 +69,5 @@ def decide(bundle: Bundle, application: Application) -> Verdict:
         amount=cast("int", application[bundle.product.amount]),
         normalised=score.normalised,
         novelty=bundle.novelty.measure(score.row),
-        reasons=None if granted else bundle.explainer.explain(application, granted=False).reasons,
+        reasons=reasons,
     )

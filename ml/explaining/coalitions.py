@@ -5,7 +5,7 @@ from math import comb
 
 import numpy as np
 
-from ml.explaining.shapley import Groups
+from ml.explaining.attribution import Groups
 from ml.product.application import Application, as_columns
 from ml.scoring.scorer import Scorer
 

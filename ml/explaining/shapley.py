@@ -1,88 +1,12 @@
-"""Exact interventional Shapley values of linear and RBF kernel margins against a background."""
+"""Exact interventional Shapley values of RBF kernel margins against a background."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
+from ml.explaining.attribution import Groups
 from ml.product.application import Application
-from ml.scoring.margins import KernelMargin, LinearMargin
-
-Groups = Sequence[Sequence[int]]
-
-
-class Shares(Protocol):
-    """A method that computes the Shapley values of one kind of model."""
-
-    def shares(self, application: Application, row: np.ndarray) -> np.ndarray:
-        """Return each player's Shapley value against each background row.
-
-        Parameters
-        ----------
-        application : Application
-        row : ndarray of shape (n_columns,)
-            The application in the model's columns.
-
-        Returns
-        -------
-        ndarray of shape (n_background, n_players)
-            The mean over the rows is the Shapley value against the whole background.
-        """
-
-    def effects(
-        self, application: Application, row: np.ndarray, members: Sequence[int]
-    ) -> np.ndarray:
-        """Return how much the margin falls when one member takes its value from a background row.
-
-        Parameters
-        ----------
-        application : Application
-        row : ndarray of shape (n_columns,)
-            The application in the model's columns.
-        members : sequence of int
-            The members whose values are replaced, one member at a time.
-
-        Returns
-        -------
-        ndarray of shape (n_background, len(members))
-            The margin, minus the margin with the value of that member replaced.
-        """
-
-
-class LinearShares:
-    """Shapley values of a margin that is a sum over columns, in closed form.
-
-    Parameters
-    ----------
-    margin : LinearMargin
-    background : ndarray of shape (n_background, n_columns)
-    members : sequence of sequence of int
-        The columns of each field and each ratio.
-    players : sequence of sequence of int
-        The members of each player.
-    """
-
-    def __init__(
-        self, margin: LinearMargin, background: np.ndarray, *, members: Groups, players: Groups
-    ) -> None:
-        self._margin = margin
-        self._columns_to_members = _membership(members, size=background.shape[1])
-        self._members_to_players = _membership(players, size=len(members))
-        self._background_terms = margin.terms(background) @ self._columns_to_members
-
-    def shares(self, application: Application, row: np.ndarray) -> np.ndarray:  # noqa: D102 - see Shares
-        shares: np.ndarray = self._member_effects(row) @ self._members_to_players
-        return shares
-
-    def effects(  # noqa: D102 - see Shares
-        self, application: Application, row: np.ndarray, members: Sequence[int]
-    ) -> np.ndarray:
-        return self._member_effects(row)[:, members]
-
-    def _member_effects(self, row: np.ndarray) -> np.ndarray:
-        terms = np.array(self._margin.terms_of_one(row.tolist()))
-        effects: np.ndarray = terms @ self._columns_to_members - self._background_terms
-        return effects
+from ml.scoring.margins import KernelMargin
 
 
 class KernelShares:
@@ -107,8 +31,10 @@ class KernelShares:
     ----------
     margin : KernelMargin
     background : ndarray of shape (n_background, n_columns)
-    members, players
-        As for `LinearShares`.
+    members : sequence of sequence of int
+        The columns of each field and each ratio.
+    players : sequence of sequence of int
+        The members of each player.
     """
 
     def __init__(
@@ -223,11 +149,3 @@ def _leave_one_out_products(factors: np.ndarray, weights: np.ndarray, *, out: np
         suffix *= factors[i]
     if len(factors) > 1:
         out[0] *= suffix
-
-
-def _membership(groups: Groups, *, size: int) -> np.ndarray:
-    """Return the matrix of zeros and ones, of shape (size, n_groups), that sums each group."""
-    matrix = np.zeros((size, len(groups)))
-    for number, group in enumerate(groups):
-        matrix[list(group), number] = 1
-    return matrix

@@ -1,11 +1,13 @@
-"""Tests of ml/explaining/shapley.py: extreme values, on artificial models."""
+"""Tests of ml/explaining/shapley.py and linear.py: extreme values, on artificial models."""
 
 from math import comb
 
 import numpy as np
 import pytest
 
-from ml.explaining.shapley import KernelShares, LinearShares
+from ml.explaining.attribution import RowByRow
+from ml.explaining.linear import LinearAttribution
+from ml.explaining.shapley import KernelShares
 from ml.scoring.margins import KernelMargin, LinearMargin
 
 
@@ -34,12 +36,14 @@ def linear(columns):
 
 
 def shares_of(margin, rows, row):
-    """Compute Shapley values by ml/explaining/shapley.py, with each column as a player."""
+    """Compute Shapley values by ml/explaining, with each column as a player."""
     alone = [[i] for i in range(len(row))]
-    method = KernelShares if isinstance(margin, KernelMargin) else LinearShares
-    against = method(margin, rows, members=alone, players=alone).shares({}, row)
-    assert against.shape == rows.shape
-    return against.mean(axis=0)
+    groups = {"members": alone, "players": alone}
+    if isinstance(margin, LinearMargin):
+        method = LinearAttribution(margin, rows, **groups)
+    else:
+        method = RowByRow(KernelShares(margin, rows, **groups), rows, **groups)
+    return np.array(method.attribute({}, row.tolist()).shares)
 
 
 def enumerated(margin, rows, row):
@@ -65,13 +69,12 @@ def test_shares_of_so_many_players(make, count):
     assert np.abs(found).min() > 0
 
 
-@pytest.mark.parametrize("make", [kernel, linear])
-def test_shares_against_each_background_row_are_those_against_it_alone(make):
+def test_shares_against_each_background_row_are_those_against_it_alone():
     rng = np.random.default_rng(4)
-    margin, rows, row = make(5), rng.normal(size=(3, 5)), rng.normal(size=5)
+    margin, rows, row = kernel(5), rng.normal(size=(3, 5)), rng.normal(size=5)
     alone = [[i] for i in range(5)]
-    method = KernelShares if isinstance(margin, KernelMargin) else LinearShares
-    against = method(margin, rows, members=alone, players=alone).shares({}, row)
+    against = KernelShares(margin, rows, members=alone, players=alone).shares({}, row)
+    assert against.shape == rows.shape
     for found, other in zip(against, rows, strict=True):
         expected = enumerated(margin, other[None], row)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
