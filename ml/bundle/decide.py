@@ -1,11 +1,13 @@
-"""Decides an application with a bundle, and explains a refusal."""
+"""Decides applications with a bundle, and explains refusals."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from ml.bundle.reader import Bundle
 from ml.explaining.reasons import Reason
 from ml.product.application import Application
-from ml.scoring.scorer import Normalised
+from ml.scoring.columns import Normalised
+from ml.scoring.scorer import Score
 
 
 class Verdict(NamedTuple):
@@ -57,17 +59,63 @@ def decide(bundle: Bundle, application: Application) -> Verdict:
     Verdict
     """
     score = bundle.scorer.score(application)
-    granted, reasons = score.probability >= bundle.threshold, None
-    if not granted:
+    reasons = None
+    if not _grants(bundle, score):
         reasons = bundle.explainer.reasons(application, score.row, granted=False)
+    return _verdict(bundle, application, score, bundle.novelty.measure(score.row), reasons)
+
+
+def decide_each(bundle: Bundle, applications: Sequence[Application]) -> list[Verdict]:
+    """Decide many applications.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    applications : sequence of Application
+
+    Returns
+    -------
+    list of Verdict
+        Equal to the results of `decide` but for rounding errors. They can change a decision only if
+        its probability is within about 1e-15 of the threshold.
+    """
+    if not applications:
+        return []
+    scores = bundle.scorer.score_each(applications)
+    novelty = bundle.novelty.measure_each([score.row for score in scores])
+    refused = [i for i, score in enumerate(scores) if not _grants(bundle, score)]
+    reasons: list[list[Reason] | None] = [None] * len(scores)
+    if refused:
+        explained = bundle.explainer.reasons_each(
+            [applications[i] for i in refused], [scores[i].row for i in refused], granted=False
+        )
+        for i, of_one in zip(refused, explained, strict=True):
+            reasons[i] = of_one
+    return [
+        _verdict(bundle, *of_one)
+        for of_one in zip(applications, scores, novelty, reasons, strict=True)
+    ]
+
+
+def _grants(bundle: Bundle, score: Score) -> bool:
+    return score.probability >= bundle.threshold
+
+
+def _verdict(
+    bundle: Bundle,
+    application: Application,
+    score: Score,
+    novelty: float,
+    reasons: list[Reason] | None,
+) -> Verdict:
     return Verdict(
         product=bundle.product.name,
         model=bundle.version,
         threshold=bundle.threshold,
         probability=score.probability,
-        granted=granted,
+        granted=_grants(bundle, score),
         amount=cast("int", application[bundle.product.amount]),
         normalised=score.normalised,
-        novelty=bundle.novelty.measure(score.row),
+        novelty=novelty,
         reasons=reasons,
     )

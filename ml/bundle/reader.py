@@ -29,8 +29,9 @@ from ml.explaining.reasons import Explainer
 from ml.product.application import Application
 from ml.product.definition import Product
 from ml.product.files import parse_product
+from ml.scoring.columns import Frame
 from ml.scoring.novelty import Novelty
-from ml.scoring.scorer import Frame, Scorer, scorer_kind
+from ml.scoring.scorer import Scorer, scorer_kind
 
 _APPLICATIONS = TypeAdapter(list[Application])
 

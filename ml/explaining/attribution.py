@@ -51,6 +51,24 @@ class Method(Protocol):
         Attribution
         """
 
+    def attribute_each(
+        self, applications: Sequence[Application], rows: Sequence[list[float]]
+    ) -> list[Attribution]:
+        """Attribute the margins of many applications.
+
+        Parameters
+        ----------
+        applications : sequence of Application
+            At least one.
+        rows : sequence of list of float of length n_columns
+            The applications in the model's columns.
+
+        Returns
+        -------
+        list of Attribution
+            Equal to the results of `attribute` but for rounding errors.
+        """
+
 
 class Shares(Protocol):
     """A method that computes Shapley values against each background row."""
@@ -126,3 +144,8 @@ class RowByRow:
             lower.tolist(),
             higher.tolist(),
         )
+
+    def attribute_each(  # noqa: D102 - see Method
+        self, applications: Sequence[Application], rows: Sequence[list[float]]
+    ) -> list[Attribution]:
+        return [self.attribute(*pair) for pair in zip(applications, rows, strict=True)]

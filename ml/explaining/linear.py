@@ -43,6 +43,18 @@ class LinearAttribution:
         shares = [sum(means[m] for m in player) for player in self._players]
         return Attribution(shares, effects, lower, higher)
 
+    def attribute_each(  # noqa: D102 - see Method
+        self, applications: Sequence[Application], rows: Sequence[list[float]]
+    ) -> list[Attribution]:
+        matrix = np.array(rows)
+        terms = self._margin.terms(matrix)
+        found = [member.against_background_each(matrix, terms) for member in self._members]
+        # Of shape (n_samples, n_members) each.
+        means, effects, lower, higher = (np.column_stack(part) for part in zip(*found, strict=True))
+        shares = np.column_stack([means[:, player].sum(axis=1) for player in self._players])
+        parts = (part.tolist() for part in (shares, effects, lower, higher))
+        return [Attribution(*of_row) for of_row in zip(*parts, strict=True)]
+
 
 class _Member:
     """A member, and sums over the background of its terms.
@@ -63,7 +75,8 @@ class _Member:
         self._mean = float(terms[0] + (terms - terms[0]).mean())
         distinct, which = np.unique(values, return_inverse=True)
         self._values: list[float] = distinct.tolist()
-        self._sides = _sides(np.bincount(which), np.bincount(which, terms))
+        self._table = _sides(np.bincount(which), np.bincount(which, terms))
+        self._sides: list[list[float]] = self._table.tolist()
 
     def against_background(
         self, row: Sequence[float], terms: Sequence[float]
@@ -76,15 +89,33 @@ class _Member:
         mean = term - self._mean
         return mean, mean * self._count, lower * term - lower_terms, higher * term - higher_terms
 
+    def against_background_each(
+        self, matrix: np.ndarray, terms: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the results of `against_background` for many rows and their terms."""
+        term = terms[:, self._columns].sum(axis=1)
+        value, values = matrix[:, self._first], self._values
+        place = np.searchsorted(values, value) + np.searchsorted(values, value, side="right")
+        lower, lower_terms, higher, higher_terms = self._table[place].T
+        mean = term - self._mean
+        return mean, mean * self._count, lower * term - lower_terms, higher * term - higher_terms
 
-def _sides(counts: np.ndarray, terms: np.ndarray) -> list[tuple[int, float, int, float]]:
-    """Return, for each place among ascending values, the rows on both sides and their terms.
 
-    The places are: below the first value, at it, between it and the second, at the second, and so
-    on. ``counts`` and ``terms`` are the number of rows with each value, and the sum of their terms.
+def _sides(counts: np.ndarray, terms: np.ndarray) -> np.ndarray:
+    """Return, for each place among ascending values, how many rows are on its sides.
+
+    Parameters
+    ----------
+    counts, terms : ndarray of shape (n_values,)
+        The number of rows with each value, and the sum of their terms.
+
+    Returns
+    -------
+    ndarray of shape (2 * n_values + 1, 4)
+        The number of rows with lower values and the sum of their terms, then the same for higher
+        values. The places are: below the first value, at it, between it and the second, and so on.
     """
     places = np.arange(2 * len(counts) + 1)
-    until = [np.append(0, np.cumsum(some)) for some in (counts, terms)]
-    lower = [sums[places // 2].tolist() for sums in until]
-    higher = [(sums[-1] - sums[(places + 1) // 2]).tolist() for sums in until]
-    return list(zip(*lower, *higher, strict=True))
+    until = np.append(np.zeros((2, 1)), np.cumsum([counts, terms], axis=1), axis=1)
+    lower, higher = until[:, places // 2], until[:, -1:] - until[:, (places + 1) // 2]
+    return np.concatenate([lower, higher]).T

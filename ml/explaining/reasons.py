@@ -141,7 +141,38 @@ class Explainer:
         list of Reason
             As `Explanation.reasons`.
         """
-        found = self._method.attribute(application, row)
+        return self._order(
+            application, row, self._method.attribute(application, row), granted=granted
+        )
+
+    def reasons_each(
+        self, applications: Sequence[Application], rows: Sequence[list[float]], *, granted: bool
+    ) -> list[list[Reason]]:
+        """Return the reasons of many decisions, as `reasons` does of one.
+
+        Parameters
+        ----------
+        applications : sequence of Application
+            At least one.
+        rows : sequence of list of float of length n_columns
+            The attribute ``row`` of each application's `ml.scoring.scorer.Score`.
+        granted : bool
+            As for `explain`.
+
+        Returns
+        -------
+        list of list of Reason
+            Equal to the results of `reasons` but for rounding errors in the shares.
+        """
+        found = self._method.attribute_each(applications, rows)
+        return [
+            self._order(*of_one, granted=granted)
+            for of_one in zip(applications, rows, found, strict=True)
+        ]
+
+    def _order(
+        self, application: Application, row: list[float], found: Attribution, *, granted: bool
+    ) -> list[Reason]:
         told = [
             (name, share, self._text(application, row, found, members, favours=share > 0))
             for (name, members), share in zip(self._players.items(), found.shares, strict=True)

@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,6 +11,8 @@ NEIGHBOURS = 5  # our own choice: a single odd training row makes no application
 # differences, because |r|² - 2 r·a + |a|² has lost most of its digits there. The error of any other
 # distance is then at most about 1e-12 of that length. Our own choice.
 NEAR = 1e-6
+# Their squared distances to the training rows of the bundle then fit into a processor cache.
+CHUNK_ROWS = 64
 
 
 class Novelty:
@@ -93,7 +96,49 @@ class Novelty:
         excess = self._excess(row)
         return max(self.distance(row) / self.limit, 1 + excess if excess > 0 else 0.0)
 
-    def _small_distance(self, row: list[float]) -> float:
+    def measure_each(self, rows: Sequence[list[float]]) -> list[float]:
+        """Return the novelty of many applications, as `measure` does of one.
+
+        Parameters
+        ----------
+        rows : sequence of list of float of length n_columns
+            At least one.
+
+        Returns
+        -------
+        list of float of length n_samples
+            Equal to the results of `measure` but for rounding errors: about 1e-12 times the length
+            of a row.
+        """
+        matrix = np.array(rows)
+        distances = self._distances(matrix)
+        lowest, highest = np.array(self._usual).reshape(-1, 2).T
+        numbers = matrix[:, : len(lowest)]
+        excess = np.maximum(lowest - numbers, numbers - highest).max(axis=1, initial=0.0)
+        beyond = np.where(excess > 0, 1 + excess, 0.0)
+        novelty: list[float] = np.maximum(distances / self.limit, beyond).tolist()
+        return novelty
+
+    def _distances(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the distances of many applications, as `distance` does of one."""
+        lengths = np.einsum("ij,ij->i", matrix, matrix)
+        extended = np.column_stack([matrix, np.ones(len(matrix))])
+        squares = np.empty(len(matrix))
+        # Allocated once: to allocate it for every chunk takes as long as to fill it.
+        buffer = np.empty((CHUNK_ROWS, len(self._products)))
+        for start in range(0, len(matrix), CHUNK_ROWS):
+            chunk = extended[start : start + CHUNK_ROWS]
+            products = np.matmul(chunk, self._products.T, out=buffer[: len(chunk)])
+            for _ in range(self._last):  # for five neighbours faster than a partition
+                products[np.arange(len(chunk)), products.argmin(axis=1)] = np.inf
+            squares[start : start + CHUNK_ROWS] = products.min(axis=1)
+        squares += lengths
+        distances = np.sqrt(np.maximum(squares, 0.0))
+        for i in np.flatnonzero(squares <= NEAR * lengths):
+            distances[i] = self._small_distance(matrix[i])
+        return distances
+
+    def _small_distance(self, row: list[float] | np.ndarray) -> float:
         rows = self._products[:, :-1] / -2  # exact, because 2 is a power of 2
         squares = ((rows - row) ** 2).sum(axis=1)
         return math.sqrt(np.partition(squares, self._last)[self._last])

@@ -2,33 +2,15 @@
 
 import io
 import json
-import math
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from ml.product.application import Application
+from ml.product.application import Application, as_columns
 from ml.scoring.calibration import Sigmoid
-from ml.scoring.features import (
-    codes_of,
-    number,
-    ratio,
-    ratio_one,
-    transform_one,
-    transformed,
-    untransformed,
-)
+from ml.scoring.columns import Columns, Frame, Normalised
 from ml.scoring.margins import KernelMargin, read_margin
-
-Normalised = dict[str, float | list[int]]
-
-
-class Frame(Protocol):
-    """Columns by name: a DataFrame or a mapping."""
-
-    def __getitem__(self, name: str, /) -> Any:  # noqa: ANN401 - any array_like
-        """Return a column."""
 
 
 class Score(NamedTuple):
@@ -107,19 +89,9 @@ class Scorer:
         self._pipeline = pipeline
         if self.margin is None and pipeline is None:
             raise ValueError("this model has no array form: the scorer needs its pipeline")
-        self._transforms: dict[str, str | None] = dict(layout["numbers"])
-        self._ratios: list[list[Any]] = layout["ratios"]
-        self._scaled: list[str] = layout["scaled"]
-        self._absent: list[str] = layout["absent"]
-        self._choices: list[tuple[str, list[str], str | None]] = [
-            tuple(c) for c in layout["choices"]
-        ]
-        indicated = [name for name, values, _ in self._choices for _ in values]
-        self.columns = (*self._scaled, *self._absent, *indicated)
+        self._columns = Columns(layout, arrays)
+        self.columns = self._columns.names
         self._calibration = Sigmoid(*layout["calibration"])
-        self._scales = list(
-            zip(*(arrays[n].tolist() for n in ("median", "mean", "scale")), strict=True)
-        )
 
     def score(self, application: Application) -> Score:
         """Score one application.
@@ -133,12 +105,33 @@ class Scorer:
         -------
         Score
         """
-        normalised, row = self._see(application)
+        normalised, row = self._columns.of_one(application)
         if self.margin is None:
             probability = float(self._by_pipeline({n: [v] for n, v in application.items()})[0])
         else:
             probability = self._calibration.one(self.margin.one(row))
         return Score(probability, normalised, row)
+
+    def score_each(self, applications: Sequence[Application]) -> list[Score]:
+        """Score many applications, as `score` does one.
+
+        Parameters
+        ----------
+        applications : sequence of Application
+            At least one.
+
+        Returns
+        -------
+        list of Score
+            Equal to the results of `score` but for rounding errors of about 1e-15.
+        """
+        frame = as_columns(applications)
+        matrix = self._columns.matrix(frame)
+        normalised = self._columns.normalised(matrix)
+        probabilities = self.score_many(frame).tolist()
+        return [
+            Score(*parts) for parts in zip(probabilities, normalised, matrix.tolist(), strict=True)
+        ]
 
     def row(self, application: Application) -> list[float]:
         """Compute the columns of the model for one application.
@@ -152,7 +145,7 @@ class Scorer:
         list of float of length n_columns
             As `Score.row`.
         """
-        return self._see(application)[1]
+        return self._columns.of_one(application)[1]
 
     def margin_of(self, row: list[float], application: Application) -> float:
         """Compute the margin of one application.
@@ -209,9 +202,7 @@ class Scorer:
             return odds
         if isinstance(self.margin, KernelMargin):
             return self.margin.many(self.matrix(frame))
-        scaled, absent, codes = self._parts(frame)
-        counts = [len(values) for _, values, _ in self._choices]
-        return self.margin.many(scaled, absent, list(zip(codes, counts, strict=True)))
+        return self.margin.many(*self._columns.parts(frame))
 
     def matrix(self, frame: Frame) -> np.ndarray:
         """Compute the columns of the model for many applications.
@@ -227,13 +218,7 @@ class Scorer:
             Normalised numbers and flags, indicators of missing ones, and for each choice one 0 or
             1 for each of its values.
         """
-        scaled, absent, codes = self._parts(frame)
-        indicators = [
-            (code == i).astype(np.float64)
-            for code, (_, values, _) in zip(codes, self._choices, strict=True)
-            for i in range(len(values))
-        ]
-        return np.column_stack([*scaled, *absent, *indicators])
+        return self._columns.matrix(frame)
 
     def counted_as(self, name: str) -> float | str:
         """Return the value that the model uses for a missing one.
@@ -249,50 +234,9 @@ class Scorer:
             The training median for a number, a flag or a ratio, before any transform; the most
             frequent value for a choice.
         """
-        if name in self._scaled:
-            median, _, _ = self._scales[self._scaled.index(name)]
-            return untransformed(median, self._transforms.get(name))
-        return next(str(fill) for choice, _, fill in self._choices if choice == name)
-
-    def _see(self, application: Application) -> tuple[Normalised, list[float]]:
-        scaled = self._scale_one(application)
-        normalised: Normalised = dict(zip(self._scaled, scaled, strict=True))
-        absent = [1.0 if application[name] is None else 0.0 for name in self._absent]
-        indicators: list[int] = []
-        for name, values, fill in self._choices:
-            answer = fill if application[name] is None else application[name]
-            of_field = [int(answer == value) for value in values]
-            normalised[name] = of_field
-            indicators += of_field
-        return normalised, [*scaled, *absent, *indicators]
+        return self._columns.counted_as(name)
 
     def _by_pipeline(self, frame: Frame) -> np.ndarray:
         if self._pipeline is None:  # pragma: no cover - the constructor refuses this
             raise ValueError("no pipeline")
         return self._pipeline(frame)
-
-    def _scale_one(self, application: Application) -> list[float]:
-        columns: dict[str, float] = {}
-        for name, transform in self._transforms.items():
-            columns[name] = transform_one(number(application[name]), transform)
-        for name, terms, times, over, low, high in self._ratios:
-            columns[name] = ratio_one(application, (terms, times, over, low, high))
-        scaled = []
-        for name, (median, mean, scale) in zip(self._scaled, self._scales, strict=True):
-            value = columns[name]
-            scaled.append(((median if math.isnan(value) else value) - mean) / scale)
-        return scaled
-
-    def _parts(self, frame: Frame) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-        """Return normalised numbers, indicators of missing ones, and choices as indices."""
-        raw = {name: np.asarray(frame[name], dtype=np.float64) for name in self._transforms}
-        columns = {name: transformed(raw[name], t) for name, t in self._transforms.items()}
-        for name, terms, times, over, low, high in self._ratios:
-            columns[name] = ratio(raw, terms=terms, times=times, over=over, bounds=(low, high))
-        scaled = []
-        for name, (median, mean, scale) in zip(self._scaled, self._scales, strict=True):
-            value = columns[name]
-            scaled.append((np.where(np.isnan(value), median, value) - mean) / scale)
-        absent = [np.isnan(raw[name]).astype(np.float64) for name in self._absent]
-        codes = [codes_of(frame[name], values, fill) for name, values, fill in self._choices]
-        return scaled, absent, codes

@@ -31,7 +31,7 @@ class ByDefinition:
 
 
 def methods(this):
-    """Return the method and its reference, and each number's place among the members."""
+    """Return the method, its reference and the background."""
     names = [name for player in this.product.players.values() for name in player]
     columns = np.array(this.scorer.columns)
     rows = this.scorer.matrix(as_columns(this.background))
@@ -69,3 +69,15 @@ def test_attribution_against_equal_rows(case):
         found = method.attribute({}, row)
         assert set(found.shares) | set(found.effects) == {0.0}
         assert set(found.lower) | set(found.higher) == {0.0}
+
+
+@pytest.mark.parametrize("which", ["consumer_credit", "mortgage", "tied", "reduced"])
+def test_attribute_each_equals_attribute(case, which):
+    this = case(which, "svc_linear")
+    method, _, rows = methods(this)
+    some = [*(this.scorer.row(a) for a in this.applicants(60)), *rows[:20].tolist()]
+    each = method.attribute_each([{}] * len(some), some)
+    for found, row in zip(each, some, strict=True):
+        for part, other in zip(found, method.attribute({}, row), strict=True):
+            assert {*map(type, part)} == {float}
+            np.testing.assert_allclose(part, other, **CLOSE)

@@ -35,6 +35,20 @@ def test_explain_every_real_refusal(case, product_name, name):
 
 
 @pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("granted", [True, False])
+def test_reasons_each_equal_the_reasons_of_one(case, name, granted):
+    this = case("consumer_credit", name)
+    applications = (this.granted if granted else this.refused)[:40]
+    rows = [score.row for score in this.scorer.score_each(applications)]
+    each = this.explainer.reasons_each(applications, rows, granted=granted)
+    for reasons, application in zip(each, applications, strict=True):
+        expected = this.explain(application, granted=granted).reasons
+        for reason, other in zip(reasons, expected, strict=True):
+            assert reason.share == pytest.approx(other.share, rel=0, abs=1e-12)
+            assert reason._replace(share=other.share) == other
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_explain_margin_and_base_differ_by_the_shares(case, name):
     this = case("consumer_credit", name)
     base = this.scorer.margins(as_columns(this.background)).mean()

@@ -9,7 +9,7 @@ import pytest
 
 from ml.bundle.manifest import NOVELTY
 from ml.product.samples import examples
-from ml.scoring.novelty import NEIGHBOURS, Novelty
+from ml.scoring.novelty import CHUNK_ROWS, NEIGHBOURS, Novelty
 from ml.training.dataset import as_applications, read_rows
 
 
@@ -83,6 +83,23 @@ def test_measure_of_one_number_beyond_the_usual_ones():
     assert line.measure([2.5, 0.0]) == pytest.approx(1.5)
     assert line.measure([-4.0, 0.0]) == pytest.approx(4.0)
     assert line.measure([0.0, 49.0]) < 1  # no number, a word or an indicator
+
+
+@pytest.mark.parametrize("count", [1, CHUNK_ROWS - 1, CHUNK_ROWS, CHUNK_ROWS + 1, 500])
+def test_measure_each_equals_measure(bundle, rows, count):
+    applications = examples(bundle.product, count=count - count // 2, seed=15, unseen=True)
+    some = [*map(bundle.scorer.row, applications), *rows[: count // 2].tolist()]
+    each = bundle.novelty.measure_each(some)
+    assert each == pytest.approx([bundle.novelty.measure(row) for row in some], rel=0, abs=1e-12)
+    assert {*map(type, each)} == {float}
+
+
+def test_measure_each_of_a_row_itself_and_beyond_the_usual_numbers():
+    line = novelty_of(np.array([[0.1, 7.0]] * 9), 50.0, lowest=[-1.0], highest=[2.0])
+    some = [[0.1, 7.0], [0.1, 7.0 + 1e-9], [2.5, 7.0], [-4.0, 7.0], [0.1, 90.0]]
+    assert line.measure_each(some) == [line.measure(row) for row in some]
+    few = novelty_of(np.arange(2.0)[:, None], 1.0)
+    assert few.measure_each([[-1.0], [0.5]]) == pytest.approx([2.0, 0.5])
 
 
 def test_far_are_single_fields_beyond_their_tails(bundle, origin):

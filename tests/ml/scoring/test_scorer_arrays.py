@@ -84,6 +84,26 @@ def test_row_is_that_of_the_matrix_and_of_the_score(fitted, product_name, name, 
 
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("product_name", ["consumer_credit", "mortgage"])
+def test_score_each_equals_score(fitted, product_name, name, middle):
+    product = read_product(product_name)
+    scorer = scorer_of(fitted(product, name))
+    applications = [*examples(product, count=20, seed=18, unseen=True), middle(product)]
+    each = scorer.score_each(applications)
+    for score, application in zip(each, applications, strict=True):
+        expected = scorer.score(application)
+        assert score.probability == pytest.approx(expected.probability, rel=0, abs=1e-12)
+        np.testing.assert_allclose(score.row, expected.row, rtol=0, atol=1e-12)
+        assert list(score.normalised) == list(expected.normalised)
+        for found, value in zip(
+            score.normalised.values(), expected.normalised.values(), strict=True
+        ):
+            assert type(found) is type(value)
+            assert found == (pytest.approx(value, abs=1e-12) if type(value) is float else value)
+            assert type(value) is float or {*map(type, found)} == {int}
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("product_name", ["consumer_credit", "mortgage"])
 def test_columns_name_the_field_that_each_comes_from(fitted, product_name, name, middle):
     product = read_product(product_name)
     scorer = scorer_of(fitted(product, name))
