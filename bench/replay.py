@@ -1,0 +1,78 @@
+"""Time the replay of stored decisions on SQLite: python -m bench.replay [--decisions 20000]."""
+
+import tempfile
+import time
+from itertools import cycle, islice
+from pathlib import Path
+
+import click
+from flask_migrate import upgrade
+
+from ml.product.application import Application
+from ml.product.definition import Product
+from ml.training.dataset import as_applications, read_rows
+from webapp import create_app
+from webapp.audit.replay import replay
+from webapp.config import Config
+from webapp.decisions import service
+from webapp.ledger.transaction import unit_of_work
+from webapp.people.operators import Operator, add_operator
+from webapp.serving.served import model
+
+DECISIONS_PER_TRANSACTION = 1_000
+
+
+def applications(product: Product, count: int) -> list[Application]:
+    """Return the shipped rows, again and again."""
+    rows = as_applications(read_rows(product, product.data_file).fields)
+    return list(islice(cycle(rows), count))
+
+
+def store(product: Product, count: int) -> int:
+    """Decide and store applications; return the number that was granted."""
+    with unit_of_work() as transaction:
+        operator = Operator("api_key", add_operator(transaction, "api_key", "bench"), "bench")
+    some, granted = applications(product, count), 0
+    for start in range(0, count, DECISIONS_PER_TRANSACTION):
+        with unit_of_work() as transaction:
+            for application in some[start : start + DECISIONS_PER_TRANSACTION]:
+                verdict = service.decide(application)
+                contents = service.contents_of(application, verdict)
+                service.add_decision(
+                    transaction, verdict, contents, operator=operator, channel="api"
+                )
+                granted += verdict.granted
+    return granted
+
+
+def seconds(count: int) -> float:
+    start = time.perf_counter()
+    tally = replay(print)
+    taken = time.perf_counter() - start
+    if tally.matching != count:
+        raise SystemExit(f"only {tally.matching} of {count} decisions match")
+    return taken
+
+
+@click.command(help=__doc__)
+@click.option(
+    "--bundle", "folder", type=click.Path(path_type=Path), default="models/consumer_credit"
+)
+@click.option("--decisions", "count", default=20_000, show_default=True)
+@click.option("--rounds", default=5, show_default=True)
+def main(folder: Path, count: int, rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as instance:
+        app = create_app(Config(instance=Path(instance), bundle=folder))
+        with app.app_context():
+            upgrade()
+            bundle = model.bundle
+            granted = store(bundle.product, count)
+            fastest = min(seconds(count) for _ in range(rounds))
+    print(
+        f"{bundle.version}: {count:,} decisions, {1 - granted / count:.0%} refused: "
+        f"{fastest:.2f} s, {count / fastest:,.0f} decisions/s (fastest of {rounds})"
+    )
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m bench.replay")
