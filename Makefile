@@ -8,10 +8,10 @@ PRODUCT ?= consumer_credit
 TRANSLATIONS := $(wildcard webapp/translations/*/LC_MESSAGES/messages.po)
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: help run test lint types contracts check train bench translations lock image up down clean
+.PHONY: help run test lint types contracts check train bench bench-models bench-growth translations lock image up down clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 run: $(VENV)/run translations models/$(PRODUCT)/manifest.json ## install, train if there is no model, migrate and serve on port 5000
 	@$(BIN)/flask --app webapp prepare
@@ -34,13 +34,20 @@ contracts: $(VENV)/dev ## check the import rules with import-linter
 train: $(VENV)/run ## train a product's model: make train PRODUCT=mortgage
 	@$(BIN)/python -m ml train --product $(PRODUCT)
 
-bench: $(VENV)/run models/$(PRODUCT)/manifest.json ## compare the speed of scoring and reasons with their reference implementations
+bench: $(VENV)/dev translations models/consumer_credit/manifest.json ## compare Loan Desk with other services over HTTP; writes docs/benchmarks.md
+	@$(BIN)/python -m bench.http --write
+
+bench-growth: $(VENV)/dev translations models/consumer_credit/manifest.json ## measure the growth of memory over a million requests; writes docs/benchmarks.md
+	@$(BIN)/python -m bench.http --growth 1000000 --write
+
+bench-models: $(VENV)/run models/$(PRODUCT)/manifest.json ## compare the speed of scoring and reasons with their reference implementations
 	@$(BIN)/python -m bench.scorer --bundle models/$(PRODUCT)
 	@$(BIN)/python -m bench.reasons --bundle models/$(PRODUCT)
 
 lock: $(VENV)/dev ## compile the lock files from pyproject.toml
 	@$(LOCK) pyproject.toml -o requirements.lock
 	@$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
+	@$(LOCK) -c requirements.lock bench/peers/requirements.in -o bench/peers/requirements.lock
 
 image: ## build the Docker image
 	docker build -t receive_loan_from_bank .

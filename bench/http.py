@@ -2,31 +2,90 @@
 
 import re
 import signal
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from bench.applications import choose
-from bench.compared import NAMES, prepared
+from bench import growth
+from bench.applications import choose, write_bodies
+from bench.chart import draw_rates
+from bench.compared import DESK_SQLITE, LABELS, Prepared, prepared
+from bench.figures import Round
 from bench.load import LoadFailed, find_wrk
-from bench.measure import Measurement, Plan, measure
+from bench.measure import CONNECTIONS, Measurement, Plan, measure
+from bench.report import facts, report, write_section
 from bench.servers import ServerFailed
 from bench.stores import NotDurable, disk_folder
-from ml.bundle.reader import read_bundle
+from ml.bundle.reader import Bundle, read_bundle
+
+PAGE = Path("docs/benchmarks.md")
+CHART = Path("docs/images/benchmark.svg")
+QUICK = {"rounds": 1, "seconds": 1, "warm_up": 1, "patience": 0}
 
 
-def show(found: Measurement, round_number: int) -> None:
-    """Print what one server did in one round."""
-    many, one = found.many, found.one
+@contextmanager
+def planned(names: list[str], bundle: Bundle, **options: int) -> Iterator[tuple[Plan, Prepared]]:
+    """Prepare the servers and what is sent to them."""
+    with disk_folder() as folder, prepared(names, bundle, folder) as servers:
+        plan = Plan(choose(bundle), folder, **options)
+        write_bodies(plan.samples, plan.bodies)
+        yield plan, servers
+
+
+def measure_round(plan: Plan, servers: Prepared) -> Round:
+    """Measure each server once; a server that fails is left out."""
+    measured = {}
+    for server in servers.servers:
+        try:
+            measured[server.name] = measure(server, plan, servers.postgresql)
+        except (LoadFailed, ServerFailed) as error:
+            print(f"FAILED: {error}", flush=True)
+        else:
+            show(measured[server.name])
+    return measured
+
+
+def show(measured: Measurement) -> None:
+    """Print what one server did."""
+    many, one = measured.many, measured.one
     print(
-        f"round {round_number}: {found.server:16} {many.load.rate:8,.0f}/s  "
+        f"{measured.server:16} {many.load.rate:8,.0f}/s  "
         f"p50 {many.load.p50_ms:6.1f} ms  p99 {many.load.p99_ms:6.1f} ms  "
-        f"one connection p50 {one.load.p50_ms:5.2f} ms  CPU {many.cpu_ms:5.2f} ms  "
-        f"{found.memory_mib:4.0f} MiB  start {found.start_seconds:4.2f} s  "
+        f"one connection {one.load.p50_ms:5.2f} ms  CPU {many.cpu_ms:5.2f} ms  "
+        f"{measured.memory_mib:4.0f} MiB  start {measured.start_seconds:4.2f} s  "
         f"others {many.foreign_cores:.2f} and {one.foreign_cores:.2f} cores",
         flush=True,
     )
+
+
+def compare(names: list[str], bundle: Bundle, *, rounds: int, write: bool, **options: int) -> bool:
+    """Measure the servers in turn, and report; return False if one failed."""
+    with planned(names, bundle, **options) as (plan, servers):
+        measured = [measure_round(plan, servers) for _ in range(rounds)]
+        text = report(measured, facts(plan, bundle, servers.postgresql))
+    print(f"\n{text}")
+    complete = all(by_name.keys() == set(names) for by_name in measured)
+    if complete and write:
+        draw_rates(measured, CHART)
+        alternative = "Requests a second of each server, as in the table"
+        picture = f"![{alternative}]({CHART.relative_to(PAGE.parent)})"
+        write_section(PAGE, "bench.http", f"{text}\n\n{picture}")
+    return complete
+
+
+def grow(names: list[str], bundle: Bundle, *, requests: int, write: bool, **options: int) -> None:
+    """Measure the growth of the servers' memory, and report."""
+    with planned(names, bundle, **options) as (plan, servers):
+        rows = [growth.measure_growth(s, plan, requests).row() for s in servers.servers]
+        measured_on = facts(plan, bundle, servers.postgresql)
+    text = "\n".join([f"{measured_on}.\n", growth.HEAD, *rows])
+    print(f"\n{text}")
+    if write:
+        write_section(PAGE, "bench.growth", text)
 
 
 @click.command(help=__doc__)
@@ -37,33 +96,48 @@ def show(found: Measurement, round_number: int) -> None:
     default="models/consumer_credit",
     show_default=True,
 )
-@click.option(
-    "--only", default="", help=f"Servers to measure, a regular expression: {', '.join(NAMES)}."
-)
+@click.option("--only", default="", help=f"Regular expression; servers: {', '.join(LABELS)}.")
 @click.option("--rounds", default=3, show_default=True)
-@click.option("--seconds", default=10.0, show_default=True, help="Length of a measurement.")
-@click.option("--warm-up", default=3.0, show_default=True, help="Seconds of load before it.")
+@click.option("--seconds", default=10, show_default=True, help="Length of a measurement.")
+@click.option("--warm-up", default=3, show_default=True, help="Seconds of load before it.")
+@click.option("--connections", default=CONNECTIONS, show_default=True)
 @click.option(
     "--patience",
-    default=120.0,
+    default=60,
     show_default=True,
-    help="Seconds to wait for a quiet machine and to repeat disturbed measurements.",
+    help="Seconds to wait for a quiet machine before a measurement, and to repeat a disturbed one.",
 )
+@click.option("--growth", "requests", type=int, help="Only measure memory over so many requests.")
+@click.option("--quick", is_flag=True, help="Only try it: one round of one second; no waiting.")
+@click.option("--write", is_flag=True, help=f"Write the results into {PAGE}.")
 def main(
-    bundle_folder: Path, only: str, rounds: int, seconds: float, warm_up: float, patience: float
+    *,
+    bundle_folder: Path,
+    only: str,
+    rounds: int,
+    requests: int | None,
+    quick: bool,
+    write: bool,
+    **options: int,
 ) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers stop too
-    names = [name for name in NAMES if re.search(only, name)]
+    if quick:
+        rounds, options = QUICK["rounds"], options | {k: QUICK[k] for k in QUICK if k != "rounds"}
+    only = only or (f"^{DESK_SQLITE}$" if requests else "")
+    names = [name for name in LABELS if re.search(only, name)]
+    if write and not requests and len(names) < len(LABELS):
+        raise click.UsageError("--write needs all servers")
     try:
         find_wrk()
         bundle = read_bundle(bundle_folder)
-        with disk_folder() as folder, prepared(names, bundle, folder) as servers:
-            plan = Plan(seconds, warm_up, patience, choose(bundle), folder)
-            for number in range(rounds):
-                for server in servers:
-                    show(measure(server, plan), number + 1)
+        if requests:
+            grow(names, bundle, requests=requests, write=write, **options)
+        elif not compare(names, bundle, rounds=rounds, write=write, **options):
+            raise click.ClickException("some servers failed, see above")
+    except subprocess.CalledProcessError as error:
+        raise click.ClickException(f"{error}\n{error.stderr or ''}") from error
     except (LoadFailed, NotDurable, ServerFailed) as error:
-        raise SystemExit(str(error)) from None
+        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

