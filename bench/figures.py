@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from bench.compared import DESK_POSTGRESQL, DESK_SQLITE, ECHO, ECHO_SQLITE, FASTAPI
-from bench.measure import Measurement
+from bench.measure import Measurement, Observed
 
 Round = dict[str, Measurement]  # by the server's name
 Quantity = Callable[[Measurement], float]
@@ -23,6 +23,18 @@ def p50_of_one(measured: Measurement) -> float:
     return measured.one.load.p50_ms
 
 
+def cpu(measured: Measurement) -> float:
+    return measured.many.cpu_ms
+
+
+def memory(measured: Measurement) -> float:
+    return measured.memory_mib
+
+
+def start(measured: Measurement) -> float:
+    return measured.start.seconds
+
+
 @dataclass(frozen=True)
 class Figure:
     """A quantity of one server, or its ratio to that of another in the same round."""
@@ -37,10 +49,15 @@ class Figure:
     decimals: int = 2
     more_is_better: bool = False
 
-    def values(self, rounds: list[Round]) -> list[float]:
-        """Return the value in each round that has it."""
+    def values(self, rounds: list[Round]) -> tuple[list[float], bool]:
+        """Return the value in each round, and whether others disturbed them.
+
+        If some rounds were not disturbed, only those count.
+        """
         names = {self.server, self.over} - {""}
-        return [self._value(measured) for measured in rounds if names <= measured.keys()]
+        complete = [measured for measured in rounds if names <= measured.keys()]
+        quiet = [r for r in complete if all(is_quiet(self.quantity, r[n]) for n in names)]
+        return [self._value(measured) for measured in quiet or complete], not quiet
 
     def _value(self, measured: Round) -> float:
         value = self.quantity(measured[self.server])
@@ -58,13 +75,21 @@ class Figure:
 
     def row(self, rounds: list[Round]) -> str:
         """Return the row of the table, or nothing if the figure was not measured."""
-        values = self.values(rounds)
+        values, disturbed = self.values(rounds)
         if not values:
             return ""
-        middle = median(values)
         shown = f"{with_range(values, self.decimals)} {self.unit}"
         targets = f"{self.target(self.required)} | {self.target(self.goal)}"
-        return f"| {self.text} | {targets} | {shown} | {self.reached(middle)} |"
+        reached = "disturbed" if disturbed else self.reached(median(values))
+        return f"| {self.text} | {targets} | {shown} | {reached} |"
+
+
+def is_quiet(quantity: Quantity, measured: Measurement) -> bool:
+    """Return whether others left the CPUs alone while a quantity was measured."""
+    if quantity is memory:
+        return True
+    observed: dict[Quantity, Observed] = {start: measured.start, p50_of_one: measured.one}
+    return observed.get(quantity, measured.many).quiet
 
 
 def with_range(values: list[float], decimals: int) -> str:
@@ -101,9 +126,9 @@ def _rate(text: str, server: str, over: str, required: float, goal: float) -> Fi
 
 
 def _sizes(text: str, server: str) -> list[Figure]:
-    memory = f"{text}: memory of the master and two workers"
-    start = f"{text}: start to ready, with a verified bundle"
+    memory_text = f"{text}: memory of the master and two workers"
+    start_text = f"{text}: start to ready, with a verified bundle"
     return [
-        Figure(memory, lambda m: m.memory_mib, server, 160, 120, unit="MiB", decimals=0),
-        Figure(start, lambda m: m.start_seconds, server, 1.5, 0.8, unit="s"),
+        Figure(memory_text, memory, server, 160, 120, unit="MiB", decimals=0),
+        Figure(start_text, start, server, 1.5, 0.8, unit="s"),
     ]

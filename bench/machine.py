@@ -13,7 +13,9 @@ KERNEL_THREADS = 2  # process id of their parent, except in a container
 # Cores that other processes may use during a measurement. Below this, the rounding of the CPU
 # times of a few seconds can already be seen.
 QUIET_CORES = 0.1
+QUIET_DISK_MIB = 1.0  # that may be written in a second, such as the journal of the file system
 QUIET_SECONDS = 1.0
+SECTOR_BYTES = 512
 
 Processes = dict[int, tuple[int, float]]
 
@@ -52,6 +54,13 @@ def kernel_threads() -> list[int]:
     return [KERNEL_THREADS] if name.exists() and name.read_text() == "kthreadd\n" else []
 
 
+def disk_written_mib() -> float:
+    """Return what all disks have written so far."""
+    lines = [line.split() for line in Path("/proc/diskstats").read_text().splitlines()]
+    disks = [words for words in lines if (Path("/sys/block") / words[2]).exists()]
+    return sum(int(words[9]) for words in disks) * SECTOR_BYTES / 2**20
+
+
 @dataclass(frozen=True)
 class Usage:
     """CPU seconds used so far, at a moment."""
@@ -87,11 +96,12 @@ def foreign_cores(before: Usage, after: Usage) -> float:
 
 
 def wait_for_quiet(patience: float, roots: Collection[int] = ()) -> bool:
-    """Wait until others leave the CPUs alone for a second; return False if they do not."""
+    """Wait until others leave CPUs and disks alone for a second; return False if they do not."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
-        before = usage(roots)
+        before, written = usage(roots), disk_written_mib()
         time.sleep(QUIET_SECONDS)
-        if foreign_cores(before, usage(roots)) < QUIET_CORES:
+        cores, mib = foreign_cores(before, usage(roots)), disk_written_mib() - written
+        if cores < QUIET_CORES and mib < QUIET_DISK_MIB * QUIET_SECONDS:
             return True
     return False

@@ -5,9 +5,11 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from bench.applications import Sample
 from bench.load import Load, send
@@ -41,16 +43,29 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Timed:
-    """A load, the CPU time that it cost the server, and what others used meanwhile."""
+class Observed:
+    """Something measured, and how many cores other processes used meanwhile."""
 
-    load: Load
-    cpu_seconds: float
     foreign_cores: float
 
     @property
     def quiet(self) -> bool:
         return self.foreign_cores < QUIET_CORES
+
+
+@dataclass(frozen=True)
+class Start(Observed):
+    """The time from the start of a server to its first answer."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Timed(Observed):
+    """A load, and the CPU time that it cost the server."""
+
+    load: Load
+    cpu_seconds: float
 
     @property
     def cpu_ms(self) -> float:
@@ -58,27 +73,44 @@ class Timed:
         return self.cpu_seconds * 1e3 / max(1, self.load.requests)
 
 
+Kind = TypeVar("Kind", bound=Observed)
+
+
 @dataclass(frozen=True)
 class Measurement:
     """What one server did in one round."""
 
     server: str
-    start_seconds: float
+    start: Start
     many: Timed  # over several connections at once
     one: Timed  # over one connection
     memory_mib: float
+
+    @property
+    def observed(self) -> list[Observed]:
+        return [self.start, self.many, self.one]
 
 
 def measure(server: Server, plan: Plan, database: Postgresql | None) -> Measurement:
     """Start a server, load it and stop it."""
     write_out(database)
-    wait_for_quiet(plan.patience)
+    start = quietly(lambda: time_start(server, plan), plan.patience)
     with started(server, plan.log(server)) as running:
         warm_up(running, plan)
-        one = quietly(lambda: load(running, plan, 1), running, plan.patience)
-        many = quietly(lambda: load(running, plan, plan.connections), running, plan.patience)
+        one, many = (
+            quietly(partial(load, running, plan, connections), plan.patience, running.roots)
+            for connections in (1, plan.connections)
+        )
         memory = pss_mib([running.master, *running.workers()])
-        return Measurement(server.name, running.start_seconds, many, one, memory)
+    return Measurement(server.name, start, many, one, memory)
+
+
+def time_start(server: Server, plan: Plan) -> Start:
+    """Start a server, and stop it."""
+    before = usage()
+    with started(server, plan.log(server)) as running:
+        after = usage([running.master])
+    return Start(foreign_cores(before, after), running.start_seconds)
 
 
 def write_out(database: Postgresql | None) -> None:
@@ -121,14 +153,14 @@ def check_answers(server: Server, samples: list[Sample]) -> None:
     connection.close()
 
 
-def quietly(run: Callable[[], Timed], running: Running, patience: float) -> Timed:
+def quietly(run: Callable[[], Kind], patience: float, roots: Collection[int] = ()) -> Kind:
     """Wait and repeat until others leave the CPUs alone; return the least disturbed run."""
     end = time.monotonic() + patience
-    wait_for_quiet(patience, running.roots)
+    wait_for_quiet(patience, roots)
     best = run()
     while not best.quiet and time.monotonic() < end:
-        wait_for_quiet(end - time.monotonic(), running.roots)
-        best = min(best, run(), key=lambda timed: timed.foreign_cores)
+        wait_for_quiet(end - time.monotonic(), roots)
+        best = min(best, run(), key=lambda observed: observed.foreign_cores)
     return best
 
 
@@ -144,7 +176,7 @@ def load(running: Running, plan: Plan, connections: int) -> Timed:
         # Requests that wrk cut off at its end may be stored too.
         if not result.requests <= stored <= result.requests + connections:
             raise ServerFailed(f"{server.name}: {stored} rows for {result.requests} answers")
-    return Timed(result, after.ours - before.ours, foreign_cores(before, after))
+    return Timed(foreign_cores(before, after), result, after.ours - before.ours)
 
 
 def settled(rows: Callable[[], int]) -> int:

@@ -12,11 +12,23 @@ from statistics import median
 import pysqlite3
 
 from bench.compared import LABELS, LOCK
-from bench.figures import Quantity, Round, figures, with_range
+from bench.figures import (
+    Quantity,
+    Round,
+    cpu,
+    figures,
+    is_quiet,
+    memory,
+    p50_of_one,
+    p99,
+    rate,
+    start,
+    with_range,
+)
 from bench.load import wrk_version
 from bench.machine import QUIET_CORES
 from bench.measure import Measurement, Plan
-from bench.stores import Postgresql, file_system
+from bench.stores import Postgresql, file_system, sync_ms
 from ml.bundle.reader import Bundle
 
 TARGETS_HEAD = """\
@@ -35,19 +47,21 @@ class Column:
     ranged: bool = False  # whether the range is shown too
 
     def cell(self, measured: list[Measurement]) -> str:
-        values = [self.quantity(one) for one in measured]
+        quiet = [one for one in measured if is_quiet(self.quantity, one)]
+        values = [self.quantity(one) for one in quiet or measured]
         shown = values if self.ranged else [median(values)]
-        return f"{with_range(shown, self.decimals)} {self.unit}".strip()
+        mark = "" if quiet else " \\*"
+        return f"{with_range(shown, self.decimals)} {self.unit}".strip() + mark
 
 
 COLUMNS = [
-    Column("requests/s", lambda m: m.many.load.rate, 0, ranged=True),
+    Column("requests/s", rate, 0, ranged=True),
     Column("p50", lambda m: m.many.load.p50_ms, 1, "ms"),
-    Column("p99", lambda m: m.many.load.p99_ms, 1, "ms", ranged=True),
-    Column("p50, one connection", lambda m: m.one.load.p50_ms, 2, "ms"),
-    Column("CPU a request", lambda m: m.many.cpu_ms, 2, "ms"),
-    Column("memory", lambda m: m.memory_mib, 0, "MiB"),
-    Column("start", lambda m: m.start_seconds, 2, "s"),
+    Column("p99", p99, 1, "ms", ranged=True),
+    Column("p50, one connection", p50_of_one, 2, "ms"),
+    Column("CPU a request", cpu, 2, "ms"),
+    Column("memory", memory, 0, "MiB"),
+    Column("start", start, 2, "s"),
 ]
 
 
@@ -69,13 +83,14 @@ def servers_table(rounds: list[Round]) -> str:
 
 def disturbed(rounds: list[Round]) -> str:
     """Say how many measurements were disturbed by other processes, and how much."""
-    timed = [t for by_name in rounds for m in by_name.values() for t in (m.one, m.many)]
-    others = [t.foreign_cores for t in timed if not t.quiet]
+    observed = [o for by_name in rounds for m in by_name.values() for o in m.observed]
+    others = [o.foreign_cores for o in observed if not o.quiet]
     if not others:
         return f"Other processes never used more than {QUIET_CORES} cores."
     return (
-        f"In {len(others)} of {len(timed)} measurements, other processes used more than "
-        f"{QUIET_CORES} cores, {max(others):.1f} at the most."
+        f"In {len(others)} of {len(observed)} measurements, other processes used more than "
+        f"{QUIET_CORES} cores, {max(others):.1f} at the most. They do not count, or are marked as "
+        "disturbed or with an asterisk if a server has no others."
     )
 
 
@@ -86,14 +101,15 @@ def facts(plan: Plan, bundle: Bundle, postgresql: Postgresql | None) -> str:
         re.search(rf"^{name}==(\S+)", peers, flags=re.M)[1]  # type: ignore[index]  # it has both
         for name in ("fastapi", "uvicorn")
     )
-    memory = re.search(r"^MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text(), flags=re.M)
+    total = re.search(r"^MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text(), flags=re.M)
     refused = sum(sample.decision == "refused" for sample in plan.samples)
     return ", ".join(
         [
             date.today().isoformat(),
             f"{os.cpu_count()} cores ({_processor()})",
-            f"{int(memory[1]) / 2**20:.0f} GiB" if memory else "",
+            f"{int(total[1]) / 2**20:.0f} GiB" if total else "",
             f"{file_system(plan.folder)} on Linux {platform.release()}",
+            f"{sync_ms(plan.folder):.2f} ms to write 4 KiB to the disk",
             f"Python {platform.python_version()}",
             *(f"{name} {version(name)}" for name in ("gunicorn", "Flask", "scikit-learn")),
             f"FastAPI {fastapi}",

@@ -1,17 +1,22 @@
 """The databases of the measured servers: SQLite files, and a PostgreSQL server of its own."""
 
 import contextlib
+import os
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 import psycopg
 import pysqlite3
 
 STORES = Path("/var/tmp")  # on a disk, unlike /tmp on some machines
 IN_MEMORY = ("tmpfs", "ramfs")
+SYNCS = 100
+SYNC_BYTES = 4096
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 
 
@@ -34,6 +39,18 @@ def file_system(folder: Path) -> str:
     mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
     holding = [(place, kind) for place, kind in mounts if folder.is_relative_to(place)]
     return max(reversed(holding), key=lambda mount: len(mount[0]))[1]
+
+
+def sync_ms(folder: Path) -> float:
+    """Return the milliseconds that a small write takes to reach the disk, the median of several."""
+    took = []
+    with (folder / "sync").open("wb", buffering=0) as file:
+        for _ in range(SYNCS):
+            start = time.perf_counter()
+            file.write(bytes(SYNC_BYTES))
+            os.fdatasync(file.fileno())
+            took.append((time.perf_counter() - start) * 1e3)
+    return median(took)
 
 
 def create_echoes(file: Path) -> None:
