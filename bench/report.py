@@ -108,7 +108,7 @@ def facts(plan: Plan, bundle: Bundle, postgresql: Postgresql | None) -> str:
             date.today().isoformat(),
             f"{os.cpu_count()} cores ({_processor()})",
             f"{int(total[1]) / 2**20:.0f} GiB" if total else "",
-            f"{file_system(plan.folder)} on Linux {platform.release()}",
+            f"{file_system(plan.folder)} on Linux {platform.release().partition('-')[0]}",
             f"{sync_ms(plan.folder):.2f} ms to write 4 KiB to the disk",
             f"Python {platform.python_version()}",
             *(f"{name} {version(name)}" for name in ("gunicorn", "Flask", "scikit-learn")),
