@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 # Nearly all objects of a start stay in use, and garbage collection would take a fifth of its time.
@@ -147,6 +148,25 @@ def _make_application():
     from webapp.wsgi import make_application  # noqa: PLC0415 - after the metrics folder is emptied
 
     make_application()
+
+
+def pre_fork(server, worker):
+    """Choose the processor of a worker, if there is a worker for each.
+
+    Python runs one thread of a process at a time. If the threads of a worker run on several
+    processors, each of their many switches has to wake another processor; see ADR 0017.
+    """
+    processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    worker.processor = None
+    if len(processors) > 1 and server.num_workers >= len(processors):
+        taken = Counter(getattr(w, "processor", None) for w in server.WORKERS.values())
+        worker.processor = min(processors, key=lambda p: taken[p])
+
+
+def post_fork(server, worker):
+    """Keep a worker on its processor."""
+    if worker.processor is not None:
+        os.sched_setaffinity(0, {worker.processor})
 
 
 def when_ready(server):

@@ -15,11 +15,12 @@ from webapp import create_app
 from webapp.audit.replay import replay
 from webapp.config import Config
 from webapp.decisions import service
+from webapp.decisions.writing import DecisionWriting, NewDecision, contents_of
 from webapp.ledger.transaction import unit_of_work
 from webapp.people.operators import Operator, add_operator
 from webapp.serving.served import model
 
-DECISIONS_PER_TRANSACTION = 1_000
+DECISIONS_PER_TRANSACTION = 100
 
 
 def applications(product: Product, count: int) -> list[Application]:
@@ -33,15 +34,15 @@ def store(product: Product, count: int) -> int:
     with unit_of_work() as transaction:
         operator = Operator("api_key", add_operator(transaction, "api_key", "bench"), "bench")
     some, granted = applications(product, count), 0
+    write = DecisionWriting()
     for start in range(0, count, DECISIONS_PER_TRANSACTION):
+        new = []
+        for application in some[start : start + DECISIONS_PER_TRANSACTION]:
+            verdict = service.decide(application)
+            granted += verdict.granted
+            new.append(NewDecision(operator, "api", verdict, contents_of(application, verdict)))
         with unit_of_work() as transaction:
-            for application in some[start : start + DECISIONS_PER_TRANSACTION]:
-                verdict = service.decide(application)
-                contents = service.contents_of(application, verdict)
-                service.add_decision(
-                    transaction, verdict, contents, operator=operator, channel="api"
-                )
-                granted += verdict.granted
+            write(transaction, new)
     return granted
 
 

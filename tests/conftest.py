@@ -30,6 +30,7 @@ pytest_plugins = [
     "tests.fixtures.models",
     "tests.fixtures.databases",
     "tests.fixtures.desk",
+    "tests.fixtures.locks",
     "tests.fixtures.processes",
     "tests.fixtures.servers",
     "tests.fixtures.store",

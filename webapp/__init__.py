@@ -9,7 +9,9 @@ def create_app(config: Config | None = None) -> Flask:
     # Not at the top: gunicorn.conf.py imports webapp.config before it sets the metrics folder,
     # which prometheus_client looks for when it is imported.
     from webapp import blueprints, cli, errors, extensions, incoming, language, logs, slots  # noqa: PLC0415
+    from webapp.api import intake  # noqa: PLC0415
     from webapp.database import engine_options, prepare_postgresql, prepare_sqlite  # noqa: PLC0415
+    from webapp.decisions import store  # noqa: PLC0415
     from webapp.ledger import transaction  # noqa: PLC0415
     from webapp.metrics import metrics  # noqa: PLC0415
     from webapp.people import security  # noqa: PLC0415
@@ -38,6 +40,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["settings"] = config
     logs.init_app(app, config)
     metrics.init_app(app)
+    intake.init_app(app)
     incoming.init_app(app)  # reads the body before the request takes a slot
     slots.init_app(app, config.threads)
     extensions.db.init_app(app)
@@ -48,6 +51,7 @@ def create_app(config: Config | None = None) -> Flask:
     extensions.migrate.init_app(app, extensions.db, directory=str(ROOT / "migrations"))
     extensions.bootstrap.init_app(app)
     model.init_app(app, config, pin=pin)
+    store.init_app(app)
     language.init_app(app)
     security.init_app(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # only now: security replaces app.json

@@ -65,6 +65,9 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+YesOrNo = Annotated[bool, BeforeValidator(_yes_or_no), BeforeValidator(_lower)]
+
+
 def _database_url(text: str) -> str:
     from psycopg import ProgrammingError  # noqa: PLC0415 - not needed for SQLite
     from psycopg.conninfo import make_conninfo  # noqa: PLC0415
@@ -134,7 +137,11 @@ class Config(BaseSettings):
         description="Folder of files that hold settings, such as `loan_secret_key`. "
         "A variable takes precedence.",
     )
-    https: Annotated[bool, BeforeValidator(_yes_or_no), BeforeValidator(_lower)] = Field(
+    require_idempotency_key: YesOrNo = Field(
+        default=False,
+        description="`yes`: the API refuses a POST without the header `Idempotency-Key`.",
+    )
+    https: YesOrNo = Field(
         default=False,
         description="`yes` if browsers use HTTPS: cookies are then sent only over HTTPS.",
     )

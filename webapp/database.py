@@ -1,8 +1,11 @@
 """Connections to SQLite and PostgreSQL: drivers, durability, timeouts, write transactions."""
 
+import fcntl
 import logging
+import os
 import sqlite3
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -38,7 +41,9 @@ PG_LOST = {
 
 
 def engine_options(url: str, *, threads: int) -> dict[str, Any]:
-    pool = {"pool_size": threads}  # no request waits for a connection
+    # No request waits for a connection: each may read by a session and by a Reader, and the ledger
+    # has one more.
+    pool = {"pool_size": 2 * threads + 1}
     if url.startswith("sqlite"):
         return {"module": sqlite_module(), **pool}
     return {
@@ -54,9 +59,13 @@ def engine_options(url: str, *, threads: int) -> dict[str, Any]:
 
 
 def prepare_postgresql(engine: Engine) -> None:
-    """Read a timestamp that Python cannot hold, such as infinity, as None: its row is damaged."""
+    """Configure every connection of an engine.
+
+    A timestamp that Python cannot hold, such as infinity, is read as None: its row is damaged.
+    """
     from psycopg import DataError  # noqa: PLC0415 - not needed for SQLite
     from psycopg.types.datetime import TimestamptzLoader  # noqa: PLC0415
+    from psycopg.types.numeric import Int8Dumper  # noqa: PLC0415
 
     class Loader(TimestamptzLoader):
         def load(self, data: Any) -> Any:  # noqa: ANN401 - the driver's
@@ -68,6 +77,29 @@ def prepare_postgresql(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's
         connection.adapters.register_loader("timestamptz", Loader)
+        # One type for every integer, so that a statement is prepared once and not for each size.
+        connection.adapters.register_dumper(int, Int8Dumper)
+
+
+@contextmanager
+def write_turn(engine: Engine) -> Iterator[None]:
+    """Wait until no other process of this service writes to the SQLite file; see ADR 0017.
+
+    SQLite itself lets a process that finds the file locked sleep for a growing time, while others
+    overtake it. Processes that wait for a file lock are woken as soon as it is free.
+    """
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    try:
+        turn = os.open(f"{engine.url.database}-turn", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise _operational_error(f"{error.filename}: {error.strerror}") from error
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(turn)  # and the lock is free
 
 
 def insert_once(table: FromClause, *, dialect: str) -> Any:  # noqa: ANN401 - of either dialect

@@ -1,7 +1,7 @@
 """Error handlers, which answer with a page or, in the API, with problem+json (RFC 9457)."""
 
 import logging
-import secrets
+import random
 import traceback
 from http import HTTPStatus
 from typing import Any
@@ -20,15 +20,25 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from ml.bundle.manifest import InvalidBundle
 from ml.product.application import InvalidApplication, MalformedApplication
-from webapp.failures import DecisionDamaged, ModelUnavailable, NotFound, OutcomeUnknown
+from webapp.failures import (
+    DecisionDamaged,
+    InFlight,
+    InvalidKey,
+    KeyReused,
+    ModelUnavailable,
+    NotFound,
+    NotStored,
+    OutcomeUnknown,
+)
 from webapp.language import words
 from webapp.ledger.transaction import commit_was_attempted
 
 log = logging.getLogger(__name__)
 
 REQUEST_ID = "X-Request-ID"
-INVALID = "urn:loan-desk:problem:invalid-application"
-DAMAGED = "urn:loan-desk:problem:damaged-decision"
+PROBLEMS = "urn:loan-desk:problem:"
+INVALID = f"{PROBLEMS}invalid-application"
+DAMAGED = f"{PROBLEMS}damaged-decision"
 PROBLEM = "application/problem+json"
 RETRY_SECONDS = "5"
 MAX_ERRORS = 100  # listed in one answer, the product's own fields first
@@ -75,6 +85,10 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(ModelUnavailable, _unavailable)
     app.register_error_handler(OperationalError, _unavailable)
     app.register_error_handler(OutcomeUnknown, _unavailable)
+    app.register_error_handler(NotStored, _unavailable)
+    app.register_error_handler(InvalidKey, _invalid_key)
+    app.register_error_handler(KeyReused, _key_reused)
+    app.register_error_handler(InFlight, _in_flight)
     app.register_error_handler(InvalidBundle, _unavailable)  # a file of it changed on disk
     app.register_error_handler(Exception, _unexpected)
 
@@ -92,10 +106,14 @@ def problem(status: int, *, detail: str, **more: Any) -> Response:  # noqa: ANN4
     return response
 
 
+def new_request_id() -> str:
+    return f"{random.getrandbits(64):016x}"
+
+
 def request_id() -> str:
     """Return the id that identifies this request in its answer and in the log."""
     if "request_id" not in g:
-        g.request_id = secrets.token_hex(8)
+        g.request_id = new_request_id()
     identifier: str = g.request_id
     return identifier
 
@@ -172,6 +190,39 @@ def _pointer(field: str) -> str:
 def _malformed(error: MalformedApplication) -> Response:
     log.info("refused a body: %s", error)
     return problem(400, detail=_("The body is not a JSON object in UTF-8."))
+
+
+def _invalid_key(_error: InvalidKey) -> Response:
+    return problem(
+        400,
+        detail=_(
+            "Send the header Idempotency-Key with 1 to 255 letters, digits and the characters "
+            "- _ . : ~ + / =, such as a UUID."
+        ),
+        type=f"{PROBLEMS}invalid-idempotency-key",
+        title=_("Invalid idempotency key"),
+    )
+
+
+def _key_reused(_error: KeyReused) -> Response:
+    return problem(
+        422,
+        detail=_("This Idempotency-Key was sent before with another body. Use a new key."),
+        type=f"{PROBLEMS}idempotency-key-reused",
+        title=_("Idempotency key reused"),
+    )
+
+
+def _in_flight(_error: InFlight) -> Response:
+    explanation = _("The same request has not been answered yet. Send it again in a moment.")
+    if _wants_json():
+        kind, title = f"{PROBLEMS}request-in-flight", _("Request in flight")
+        response = problem(409, detail=explanation, type=kind, title=title)
+    else:
+        page = render_template("errors/error.html", status=409, explanation=explanation)
+        response = Response(page, 409)
+    response.headers["Retry-After"] = RETRY_SECONDS
+    return response
 
 
 def _not_found(_: NotFound) -> BaseResponse:

@@ -44,6 +44,30 @@ class OutcomeUnknown(Exception):
     """A commit failed, and its data may or may not have been stored."""
 
 
+class NotStored(Exception):
+    """Nothing was stored, because the database is too slow for all that waits to be written."""
+
+
+class InFlight(Exception):
+    """Another request with the same idempotency key has not been answered yet."""
+
+
+class UnknownKey(Exception):
+    """The API key is unknown or revoked."""
+
+
+class InvalidKey(Exception):
+    """The header Idempotency-Key cannot be used."""
+
+
+class KeyClaimed(Exception):
+    """A request with the same idempotency key has stored its result meanwhile."""
+
+
+class KeyReused(Exception):
+    """The idempotency key belongs to another request."""
+
+
 class InvalidSetting(ClickException):
     """Invalid settings; the message has one line for each."""
 

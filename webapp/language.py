@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from babel import negotiate_locale
 from flask import Flask, request
 from flask_babel import get_locale, get_timezone, gettext as _
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from ml.product import formats
 from ml.product.definition import Field
@@ -92,7 +95,12 @@ def moment(when: datetime) -> str:
 
 def _chosen() -> str | None:
     cookie = request.cookies.get(COOKIE)
-    if cookie in LANGUAGES:
-        return cookie
-    accepted = [tag.lower() for tag, quality in request.accept_languages if quality > 0]
+    return cookie if cookie in LANGUAGES else of_header(request.headers.get("Accept-Language", ""))
+
+
+@lru_cache(maxsize=256)  # clients send the same few headers
+def of_header(header: str) -> str | None:
+    """Return the language that the header Accept-Language asks for; None if we have none of it."""
+    languages = parse_accept_header(header, LanguageAccept)
+    accepted = [tag.lower() for tag, quality in languages if quality > 0]
     return negotiate_locale(accepted, LANGUAGES, sep="-")

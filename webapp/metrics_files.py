@@ -79,7 +79,20 @@ def _allocate(name: str, size: int) -> None:
             raise
 
 
+def _process_id() -> int:
+    """Return this process's id; the library would ask the system for it for every value."""
+    return _process[0]
+
+
+def _forked() -> None:
+    _process[0] = os.getpid()
+
+
+_process = [os.getpid()]
+os.register_at_fork(after_in_child=_forked)
 values.MmapedDict = AllocatedFile  # type: ignore[attr-defined]  # the class of all its files
+if DIRECTORY in os.environ:
+    values.ValueClass = values.MultiProcessValue(_process_id)  # type: ignore[no-untyped-call]
 
 
 class Files(Collector):

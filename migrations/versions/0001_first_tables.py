@@ -1,9 +1,10 @@
-"""The first tables: operators, decisions, trials, challengers' scores, and their counts."""
+"""The first tables: operators, decisions, trials, challengers' scores, their counts, the audit log."""
 
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.columns import MAX_ID, MAX_MEASURE, SCORE_BINS, Identifier, Instant, within_moments
+from webapp.columns import MAX_ID, MAX_MEASURE, SCORE_BINS, Identifier, Instant, now, within_moments
+from webapp.ledger.tables import DIGEST_BYTES, SALT_BYTES
 
 revision = "0001"
 down_revision = None
@@ -14,12 +15,15 @@ def upgrade() -> None:
     create_decisions()
     create_trials()
     create_challengers()
+    create_ledger()
+    add_first_rows()
 
 
 def downgrade() -> None:
     for table in (
+        *("audit_log", "audit_lanes", "idempotency_keys"),
         *("challenger_counts", "challenger_scores", "trial_counts", "trial_contents", "trials"),
-        *("idempotency_keys", "decision_counts", "decision_contents", "decisions"),
+        *("decision_counts", "decision_contents", "decisions"),
         *("api_keys", "users", "operators"),
     ):
         op.drop_table(table)
@@ -35,6 +39,14 @@ def text(name: str, length: int) -> sa.Column:
 
 def probability(name: str = "probability") -> sa.Column:
     return sa.Column(name, sa.Double(), nullable=False)
+
+
+def binary(name: str, *, nullable: bool = False) -> sa.Column:
+    return sa.Column(name, sa.LargeBinary(), nullable=nullable)
+
+
+def length(table: str, column: str, count: int) -> sa.CheckConstraint:
+    return sa.CheckConstraint(f"length({column}) = {count}", name=op.f(f"ck_{table}_{column}"))
 
 
 def either(column: str) -> str:
@@ -126,22 +138,15 @@ def create_decisions() -> None:
         sa.Column("inputs", sa.JSON(), nullable=False),
         sa.Column("normalised", sa.JSON(), nullable=False),
         sa.Column("reasons", sa.JSON(none_as_null=True), nullable=True),
+        binary("salt"),
         json_kind("decision_contents", "inputs", "object"),
         json_kind("decision_contents", "normalised", "object"),
         json_kind("decision_contents", "reasons", "array"),
+        length("decision_contents", "salt", SALT_BYTES),
         sa.ForeignKeyConstraint(
             ["decision_id"], ["decisions.id"], name=op.f("fk_decision_contents_decision_id_decisions")
         ),
         sa.PrimaryKeyConstraint("decision_id", name=op.f("pk_decision_contents")),
-    )
-    op.create_table(
-        "idempotency_keys",
-        text("digest", 64),
-        sa.Column("decision_id", Identifier, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["decision_id"], ["decisions.id"], name=op.f("fk_idempotency_keys_decision_id_decisions")
-        ),
-        sa.PrimaryKeyConstraint("digest", name=op.f("pk_idempotency_keys")),
     )
     kind = ("hour", "product", "model", "channel", "decision", "amount_from", "score_bin", "slot")
     op.create_table(
@@ -188,7 +193,9 @@ def create_trials() -> None:
         "trial_contents",
         sa.Column("trial_id", Identifier, nullable=False, autoincrement=False),
         sa.Column("inputs", sa.JSON(), nullable=False),
+        binary("salt"),
         json_kind("trial_contents", "inputs", "object"),
+        length("trial_contents", "salt", SALT_BYTES),
         sa.ForeignKeyConstraint(
             ["trial_id"], ["trials.id"], name=op.f("fk_trial_contents_trial_id_trials")
         ),
@@ -243,3 +250,60 @@ def create_challengers() -> None:
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(*kind, name=op.f("pk_challenger_counts")),
     )
+
+
+def create_ledger() -> None:
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("operator_id", sa.Integer(), nullable=False),
+        binary("digest"),
+        binary("fingerprint"),
+        text("language", 2),
+        sa.Column("decision_id", Identifier, nullable=False),
+        *(length("idempotency_keys", column, DIGEST_BYTES) for column in ("digest", "fingerprint")),
+        sa.ForeignKeyConstraint(
+            ["operator_id"], ["operators.id"], name=op.f("fk_idempotency_keys_operator_id_operators")
+        ),
+        sa.ForeignKeyConstraint(
+            ["decision_id"], ["decisions.id"], name=op.f("fk_idempotency_keys_decision_id_decisions")
+        ),
+        sa.PrimaryKeyConstraint("operator_id", "digest", name=op.f("pk_idempotency_keys")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "audit_lanes",
+        sa.Column("id", sa.Integer(), nullable=False, autoincrement=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_lanes")),
+    )
+    op.create_table(
+        "audit_log",
+        sa.Column("lane", sa.Integer(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False, autoincrement=False),
+        moment("created_at"),
+        sa.Column("operator_id", sa.Integer(), nullable=False),
+        text("event", 32),
+        text("subject", 80),
+        binary("facts", nullable=True),
+        binary("commitment", nullable=True),
+        binary("hash"),
+        sa.CheckConstraint("number > 0", name=op.f("ck_audit_log_number")),
+        sa.CheckConstraint(within_moments("created_at"), name=op.f("ck_audit_log_created_at")),
+        *(length("audit_log", column, DIGEST_BYTES) for column in ("facts", "commitment", "hash")),
+        sa.ForeignKeyConstraint(["lane"], ["audit_lanes.id"], name=op.f("fk_audit_log_lane_audit_lanes")),
+        sa.ForeignKeyConstraint(
+            ["operator_id"], ["operators.id"], name=op.f("fk_audit_log_operator_id_operators")
+        ),
+        sa.PrimaryKeyConstraint("lane", "number", name=op.f("pk_audit_log")),
+        sqlite_with_rowid=False,
+    )
+    few = sa.text("event NOT IN ('decision.made', 'trial.made')")
+    op.create_index(
+        "ix_audit_log_events", "audit_log", ["event", "created_at"], sqlite_where=few, postgresql_where=few
+    )
+
+
+def add_first_rows() -> None:
+    """Add the operator of the commands, and the first lane of the audit log."""
+    operators = sa.table("operators", sa.column("kind"), sa.column("name"), sa.column("created_at", Instant))
+    op.bulk_insert(operators, [{"kind": "system", "name": "system", "created_at": now()}])
+    op.bulk_insert(sa.table("audit_lanes", sa.column("id")), [{"id": 1}])

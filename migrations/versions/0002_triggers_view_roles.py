@@ -9,8 +9,9 @@ down_revision = "0001"
 
 # Amounts are shown in bands from 1, 2 and 5 times a power of ten, whatever the product's currency.
 BANDS = [m * 10**e for e in range(3, 7) for m in (1, 2, 5)]
-SLOTS = 4  # see DecisionCount
-FACTS = ("decisions", "trials", "challenger_scores")  # never changed, never deleted
+COUNTED_FACTS = ("decisions", "trials", "challenger_scores")  # a trigger counts their rows
+# Never changed, never deleted.
+FACTS = (*COUNTED_FACTS, "idempotency_keys", "audit_lanes", "audit_log")
 CONTENTS = ("decision_contents", "trial_contents")  # never changed, erased as a whole
 COUNTS = ("decision_counts", "trial_counts", "challenger_counts")  # changed only by triggers
 CHANGED = "are never changed"
@@ -21,6 +22,9 @@ KEYS = {
     "decision_contents": "decision_id = NEW.decision_id",
     "trial_contents": "trial_id = NEW.trial_id",
     "challenger_scores": "challenger = NEW.challenger AND decision_id = NEW.decision_id",
+    "idempotency_keys": "operator_id = NEW.operator_id AND digest = NEW.digest",
+    "audit_lanes": "id = NEW.id",
+    "audit_log": "lane = NEW.lane AND number = NEW.number",
 }
 
 KEEP_ON_SQLITE = """
@@ -63,6 +67,54 @@ REVOKE EXECUTE ON FUNCTION {table}_count() FROM PUBLIC;
 CREATE TRIGGER {table}_count AFTER INSERT ON {table}
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION {table}_count();
 """
+# A decision is written by one statement, which inserts into this view: its facts, its contents, its
+# idempotency key if it has one, and its audit entry.
+NEW_DECISIONS = """
+CREATE VIEW new_decisions AS SELECT {facts}, inputs, normalised, reasons, salt,
+    a.lane, a.number, a.facts, a.commitment, a.hash, i.digest, i.fingerprint, i.language
+FROM decisions d, decision_contents c, audit_log a, idempotency_keys i
+"""
+INSERT_NEW_DECISION = """
+    INSERT INTO decisions ({columns}) VALUES ({new});
+    INSERT INTO decision_contents (decision_id, inputs, normalised, reasons, salt)
+        VALUES (NEW.id, NEW.inputs, NEW.normalised, NEW.reasons, NEW.salt);
+    INSERT INTO idempotency_keys (operator_id, digest, fingerprint, language, decision_id)
+        SELECT NEW.operator_id, NEW.digest, NEW.fingerprint, NEW.language, NEW.id
+        WHERE NEW.digest IS NOT NULL;
+    INSERT INTO audit_log
+        (lane, number, created_at, operator_id, event, subject, facts, commitment, hash)
+        VALUES (NEW.lane, NEW.number, NEW.created_at, NEW.operator_id, 'decision.made',
+            'decision:' || NEW.id, NEW.facts, NEW.commitment, NEW.hash);
+"""
+WRITE_ON_SQLITE = """
+CREATE TRIGGER new_decisions_insert INSTEAD OF INSERT ON new_decisions BEGIN {inserts} END
+"""
+WRITE_ON_POSTGRESQL = """
+CREATE FUNCTION insert_new_decision() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN {inserts} RETURN NEW; END $$;
+CREATE TRIGGER new_decisions_insert INSTEAD OF INSERT ON new_decisions
+    FOR EACH ROW EXECUTE FUNCTION insert_new_decision();
+"""
+# Locks a lane that no other transaction uses, until the end of the transaction, and returns it with
+# the number and the hash of its newest entry. If all are in use, it waits for the first and says so:
+# the caller then opens another lane. It runs as the tables' owner, because a row lock needs the right
+# to update.
+TAKE_LANE = """
+CREATE FUNCTION take_lane(OUT lane int, OUT number bigint, OUT hash bytea, OUT waited boolean)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
+BEGIN
+    SELECT l.id INTO lane FROM audit_lanes l ORDER BY l.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+    waited := lane IS NULL;
+    IF waited THEN
+        SELECT l.id INTO lane FROM audit_lanes l WHERE l.id = 1 FOR NO KEY UPDATE;
+    END IF;
+    -- A new statement, which sees what was committed before the lane was locked.
+    SELECT a.number, a.hash INTO number, hash FROM audit_log a
+        WHERE a.lane = take_lane.lane ORDER BY a.number DESC LIMIT 1;
+    PERFORM set_config('loan_desk.lane', lane::text, true);
+END $$;
+REVOKE EXECUTE ON FUNCTION take_lane() FROM PUBLIC;
+"""
 # Grafana's role is a member of loan_reader. The service's role is a member of loan_writer, unless
 # it owns the tables. If the migration may not create roles, an administrator creates them before; a
 # role that does not exist gets no rights.
@@ -85,10 +137,11 @@ GRANTS = {
     "loan_reader": ("SELECT ON v_decisions",),
     "loan_writer": (
         f"SELECT ON {', '.join(COUNTS)}, alembic_version",
-        f"SELECT, INSERT ON {', '.join((*FACTS, *CONTENTS))}, idempotency_keys",
+        f"SELECT, INSERT ON {', '.join((*FACTS, *CONTENTS))}, new_decisions",
         "SELECT, INSERT ON operators, users, api_keys",
         "UPDATE (password, active, fs_uniquifier) ON users",
         "UPDATE (revoked_at) ON api_keys",
+        "EXECUTE ON FUNCTION take_lane()",
         "USAGE ON SEQUENCE operators_id_seq, decisions_id_seq, trials_id_seq",
     ),
 }
@@ -99,11 +152,13 @@ def upgrade() -> None:
     if postgresql:
         # With space left on its page, a changed row stays there and needs no new index entry.
         op.execute("ALTER TABLE decision_counts SET (fillfactor = 50)")
-        keep = [REFUSE_ON_POSTGRESQL, *keep_on_postgresql()]
+        keep = [REFUSE_ON_POSTGRESQL, *keep_on_postgresql(), TAKE_LANE.format(schema=schema())]
     else:
         op.execute("CREATE TABLE counting (marked INTEGER NOT NULL)")
         keep = keep_on_sqlite()
     for statement in (*keep, *count(postgresql)):
+        op.execute(statement)
+    for statement in new_decisions(postgresql):
         op.execute(statement)
     op.execute(
         "CREATE VIEW v_decisions AS SELECT id, created_at, product, model, channel, "
@@ -118,8 +173,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP VIEW v_decisions")
+    op.execute("DROP VIEW new_decisions")
     if op.get_bind().dialect.name == "postgresql":
-        functions = ", ".join(f"{name}()" for name in ("refuse_change", *(f"{t}_count" for t in FACTS)))
+        functions = ", ".join(f"{name}()" for name in ("refuse_change", "take_lane", "insert_new_decision", *(f"{t}_count" for t in COUNTED_FACTS)))
         op.execute(f"DROP FUNCTION {functions} CASCADE")  # and the triggers that call them
     else:
         names = op.get_bind().exec_driver_sql("SELECT name FROM sqlite_schema WHERE type = 'trigger'")
@@ -166,6 +222,7 @@ def refusal(table: str, event: str, message: str) -> str:
 def count(postgresql: bool) -> list[str]:
     """Return the triggers that keep the counts exact in the transaction of each row."""
     new = "added" if postgresql else "NEW"
+    lane = "coalesce(nullif(current_setting('loan_desk.lane', true), ''), '0')::int"  # see take_lane
     decided = "decisions d" if postgresql else "decisions d WHERE d.id = NEW.decision_id"
     joined = f"FROM added JOIN {decided} ON d.id = added.decision_id" if postgresql else f"FROM {decided}"
     kinds = {
@@ -174,7 +231,7 @@ def count(postgresql: bool) -> list[str]:
             **{c: f"{new}.{c}" for c in ("product", "model", "channel", "decision")},
             "amount_from": band(f"{new}.amount"),
             "score_bin": score_bin(f"{new}.probability", postgresql),
-            "slot": f"pg_backend_pid() % {SLOTS}" if postgresql else "0",
+            "slot": lane if postgresql else "0",
         },
         ("trials", "trial_counts", joined): {
             "hour": hour(f"{new}.created_at", postgresql),
@@ -191,14 +248,12 @@ def count(postgresql: bool) -> list[str]:
             "challenger_decision": f"{new}.challenger_decision",
         },
     }
-    template, schema = COUNT_ON_SQLITE, ""
-    if postgresql:
-        template, schema = COUNT_ON_POSTGRESQL, op.get_bind().exec_driver_sql("SELECT quote_ident(current_schema())").scalar()
+    template = COUNT_ON_POSTGRESQL if postgresql else COUNT_ON_SQLITE
     number = "count(*)" if postgresql else "1"
     return [
         template.format(
             table=table,
-            schema=schema,
+            schema=schema() if postgresql else "",
             counts=counts,
             columns=", ".join(columns),
             select=f"SELECT {', '.join(columns.values())}, {number} {source}{'' if postgresql or source else ' WHERE true'}",
@@ -206,6 +261,24 @@ def count(postgresql: bool) -> list[str]:
         )
         for (table, counts, source), columns in kinds.items()
     ]
+
+
+def new_decisions(postgresql: bool) -> list[str]:
+    """Return the view by which decisions are written, and its trigger."""
+    columns = [
+        *("id", "created_at", "operator_id", "channel", "product", "model", "probability"),
+        *("threshold", "model_decision", "decision", "amount", "novelty"),
+    ]
+    inserts = INSERT_NEW_DECISION.format(
+        columns=", ".join(columns), new=", ".join(f"NEW.{column}" for column in columns)
+    )
+    trigger = WRITE_ON_POSTGRESQL if postgresql else WRITE_ON_SQLITE
+    facts = ", ".join(f"d.{column}" for column in columns)
+    return [NEW_DECISIONS.format(facts=facts), trigger.format(inserts=inserts)]
+
+
+def schema() -> str:
+    return op.get_bind().exec_driver_sql("SELECT quote_ident(current_schema())").scalar()
 
 
 def hour(moment: str, postgresql: bool) -> str:

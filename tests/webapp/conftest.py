@@ -23,9 +23,9 @@ from ml.product.samples import examples
 from ml.training.build import Origin, assemble
 from ml.training.dataset import as_applications
 from ml.training.train import Trained
+from tests.fixtures.databases import disconnect
 from webapp import create_app
 from webapp.config import Config
-from webapp.extensions import db
 
 Send = Callable[..., TestResponse]
 MAX_WAIT_SECONDS = 60  # for a condition
@@ -144,9 +144,7 @@ def another_app(config: Config) -> Callable[..., AbstractContextManager[Flask]]:
         try:
             yield app
         finally:
-            with app.app_context():
-                db.session.remove()
-                db.engine.dispose()
+            disconnect(app)
 
     return make
 
@@ -165,9 +163,7 @@ def restart(config: Config, client: FlaskClient) -> Iterator[Callable[[Path], Fl
 
     yield start
     for app in started:
-        with app.app_context():
-            db.session.remove()
-            db.engine.dispose()
+        disconnect(app)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from flask_migrate import upgrade
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
+from tests.fixtures.databases import add_user, disconnect
 from webapp import create_app
 from webapp.config import Config
 from webapp.database import SAFE_WAL, sqlite_module
@@ -48,7 +49,7 @@ def test_sqlite_connection_has_its_settings(app):
 
 
 @ON_SQLITE
-def test_sqlite_writes_begin_immediately(app, operator, granted, take):
+def test_sqlite_writes_begin_immediately(app):
     statements = []
     with app.app_context():
 
@@ -58,7 +59,7 @@ def test_sqlite_writes_begin_immediately(app, operator, granted, take):
                 statement.partition(" ")[0] if "BEGIN" not in statement else statement
             )
 
-        take(granted, operator=operator)
+        add_user("another", "a long password")
         assert statements[0] == "BEGIN IMMEDIATE"
         assert "INSERT" in statements
         statements.clear()
@@ -84,9 +85,7 @@ def test_two_starts_on_one_database(app, config, operator, granted, query, take)
     for i in range(6):
         with apps[i % 2].app_context():
             take(granted, operator=operator)
-    with apps[1].app_context():
-        db.session.remove()
-        db.engine.dispose()
+    disconnect(apps[1])
     assert query("SELECT count(*) FROM decisions") == [(6,)]
 
 
@@ -135,8 +134,8 @@ def test_sqlite_log_taken_away_is_not_written_to(app, post, granted, config, end
     assert post(granted).status_code == 201
     log.rename(away)
     assert post(granted).status_code == 503
-    with app.app_context(), db.engine.connect(), pytest.raises(OperationalError):
-        scalar_of("SELECT 1")  # by a second connection
+    with app.app_context(), pytest.raises(OperationalError):
+        scalar_of("SELECT 1")  # by another connection
     assert not log.exists()  # no new one is made in its place
     away.rename(log)
     assert post(granted).status_code == 201

@@ -5,8 +5,8 @@ import logging
 import pytest
 from werkzeug.exceptions import default_exceptions
 
+from tests.fixtures.databases import disconnect
 from webapp.errors import EXPLANATIONS
-from webapp.extensions import db
 from webapp.serving.served import model
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -96,15 +96,14 @@ def test_database_refuses_a_row(app, post, granted, query_at, config, caplog):
     assert answer.status_code == 500
     assert answer.mimetype == "application/problem+json"
     assert "unexpected: IntegrityError" in caplog.text
-    assert "service.py" in caplog.text
+    assert "writing.py" in caplog.text
     for value in ("98765", "43210"):
         assert value not in caplog.text
         assert value not in answer.text
 
 
 def test_database_unavailable(app, post, signed_in, granted, query_at, config, caplog):
-    with app.app_context():
-        db.engine.dispose()
+    disconnect(app)
     where = config.database_url
     if where:
         name = where.partition("?")[0].rpartition("/")[2]

@@ -52,19 +52,19 @@ def test_take_waits_while_slots_move(monkeypatch):
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_slots_are_given_back(app, client, post, granted):
-    free = app.extensions["slots"]._free
-    count = free._value
+    slots = app.extensions["slots"]
+    count = slots.free
     for path in ("/login", "/nowhere", "/healthz", "/readyz", "/metrics", "/decisions"):
         client.get(path)
-        assert free._value == count, path
+        assert slots.free == count, path
     assert post(granted).status_code == 201
     assert post(granted | {"loan_amount": -1}).status_code == 422
-    assert free._value == count
+    assert slots.free == count
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_request_without_a_slot_is_answered(hurry, app, client, post, granted):
-    for _ in range(app.extensions["slots"]._free._value):
+    for _ in range(app.extensions["slots"].free):
         assert app.extensions["slots"].take()
     answer = post(granted)
     assert answer.status_code == 503

@@ -1,40 +1,74 @@
 """The JSON API: create and show decisions, their reasons and the model card."""
 
-from flask import Blueprint, Response, abort, g, jsonify, request, url_for
+from contextlib import suppress
+
+from flask import Blueprint, Response, abort, current_app, g, jsonify, request
 from flask_babel import gettext as _
 
 from ml.card.card import model_card
-from ml.product.texts import Text
+from webapp.api.answers import decision_json, reasons_in
+from webapp.api.intake import JSON, PATH, ROUTE
 from webapp.decisions import explanations, search, service
-from webapp.decisions.records import Contents, Decision, StoredReasons
+from webapp.decisions.deciding import decide_json
+from webapp.decisions.records import Contents, Decision
+from webapp.decisions.store import store
+from webapp.decisions.writing import NewContents
 from webapp.errors import problem
-from webapp.language import words
-from webapp.ledger.transaction import unit_of_work
-from webapp.metrics import metrics
+from webapp.failures import InvalidKey, KeyClaimed
+from webapp.language import current
+from webapp.ledger.idempotency import Claim, Used, digest_of, fingerprint, key_in
 from webapp.serving.served import model
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
 
 @blueprint.post("/decisions")
-def create() -> tuple[Response, int, dict[str, str]]:
-    if request.mimetype != "application/json":
+def create() -> Response:
+    """Answer a request that `intake` has left to Flask."""
+    if request.mimetype != JSON:
         abort(415)
-    application = model.rules.check_json(request.get_data())
-    verdict = service.decide(application)
-    contents = service.contents_of(application, verdict)
-    with unit_of_work(timing=metrics.writing) as transaction:
-        decision = service.add_decision(
-            transaction, verdict, contents, operator=g.operator, channel="api"
-        )
-    location = url_for("api.show", number=decision.id)
-    return jsonify(_body(decision, contents)), 201, {"Location": location}
+    body, claim = request.get_data(), _claim()
+    while True:
+        used = claim and store().find_use(claim)
+        if used:
+            return _replayed(used)
+        new = decide_json(body, operator=g.operator, claim=claim, usable=model.usable)
+        with suppress(KeyClaimed):
+            decision = service.store_decision(new)
+            return _created(decision, new.contents, language=current())
+
+
+def _claim() -> Claim | None:
+    """Return what the request claims with its idempotency key."""
+    header = request.headers.get("Idempotency-Key")
+    if header is None:
+        if current_app.extensions["settings"].require_idempotency_key:
+            raise InvalidKey
+        return None
+    sent = fingerprint(request.get_data())
+    return Claim(g.operator.id, digest_of(ROUTE, key_in(header)), sent, current())
+
+
+def _created(decision: Decision, contents: Contents | NewContents, *, language: str) -> Response:
+    body = decision_json(decision, contents, language=language)
+    location = {"Location": f"{PATH}/{decision.id}"}
+    return Response(body, 201, location, content_type=JSON)
+
+
+def _replayed(used: Used) -> Response:
+    """Return the answer that the same request has had before, byte for byte."""
+    decision, contents = search.find_decision(used.decision_id)
+    if contents is None:
+        return problem(410, detail=_("The contents of this decision have been erased."))
+    response = _created(decision, contents, language=used.language)
+    response.headers["Idempotency-Replayed"] = "true"
+    return response
 
 
 @blueprint.get("/decisions/<id:number>")
 def show(number: int) -> Response:
     decision, contents = search.find_decision(number)
-    return jsonify(_body(decision, contents))
+    return Response(decision_json(decision, contents, language=current()), content_type=JSON)
 
 
 @blueprint.get("/decisions/<id:number>/reasons")
@@ -49,7 +83,7 @@ def reasons(number: int) -> Response:
         id=decision.id,
         decision=decision.decision,
         model=decision.model,
-        reasons=_reasons(explained),
+        reasons=reasons_in(explained, language=current()),
     )
 
 
@@ -59,32 +93,3 @@ def card(version: str) -> Response:
     if bundle is None:
         abort(404)
     return jsonify(model_card(bundle).model_dump(mode="json"))
-
-
-def _reasons(stored: StoredReasons | None) -> list[dict[str, object]] | None:
-    return stored and [{**r, "text": words(Text(**r["text"]))} for r in stored]
-
-
-def _body(decision: Decision, contents: Contents | None) -> dict[str, object]:
-    return {
-        "id": decision.id,
-        "decision": decision.decision,
-        "probability": decision.probability,
-        "threshold": decision.threshold,
-        "product": decision.product,
-        "model": decision.model,
-        "out_of_range": decision.out_of_range,
-        "reasons": contents and _reasons(contents.reasons),
-        "features": contents and _features(contents),
-        "channel": decision.channel,
-        "operator": decision.operator,
-        "created_at": decision.created_at.isoformat(),
-    }
-
-
-def _features(contents: Contents) -> list[dict[str, object]]:
-    """Return each field with its value as entered and as the model sees it."""
-    return [
-        {"name": name, "value": value, "normalised": contents.normalised[name]}
-        for name, value in contents.inputs.items()
-    ]

@@ -18,7 +18,7 @@ from ml.scoring.columns import Normalised
 from webapp.columns import DecisionValue, decision_value
 from webapp.decisions.damage import Damaged, read
 from webapp.decisions.records import Decision, StoredReasons
-from webapp.decisions.service import as_stored
+from webapp.decisions.writing import as_stored
 
 MAX_DIFFERENCES_PER_COLUMN = 5  # listed in one line
 SHORT_REPR = reprlib.Repr()  # a row that was changed by hand may hold values of any size and depth

@@ -1,12 +1,18 @@
 """The form of a new application."""
 
+from contextlib import suppress
+
 from flask import Blueprint, g, redirect, render_template, url_for
+from pydantic_core import to_json
 from werkzeug.wrappers import Response
 
 from webapp.decisions import service
 from webapp.decisions.forms import application_form
-from webapp.ledger.transaction import unit_of_work
-from webapp.metrics import metrics
+from webapp.decisions.store import store
+from webapp.decisions.writing import NewDecision, contents_of
+from webapp.failures import KeyClaimed
+from webapp.language import current
+from webapp.ledger.idempotency import Claim, digest_of, fingerprint
 from webapp.serving.served import model
 
 blueprint = Blueprint("applications", __name__)
@@ -26,17 +32,20 @@ def new() -> Response | tuple[str, int]:
         page = render_template("decisions/new.html", product=product, form=form)
         return page, 422 if form.is_submitted() else 200
     verdict = service.decide(application)
-    contents = service.contents_of(application, verdict)
-    try:
-        with unit_of_work(timing=metrics.writing) as transaction:
-            number = service.add_decision(
-                transaction,
-                verdict,
-                contents,
-                operator=g.operator,
-                channel="desk",
-                submission=form.submission.data,
-            ).id
-    except service.SubmittedBefore as before:
-        number = before.decision_id
+    new = NewDecision(g.operator, "desk", verdict, contents_of(application, verdict))
+    number = _store(new, token=str(form.submission.data or ""))
     return redirect(url_for("decisions.show", number=number), 303)
+
+
+def _store(new: NewDecision, *, token: str) -> int:
+    """Store the decision of a form, or return the one that the same form has led to already."""
+    if not token:
+        return service.store_decision(new).id
+    sent = to_json(new.contents.inputs)
+    # The key includes the values: the same form with changed values is a new application.
+    digest = digest_of("applications.new", f"{token} {sent.decode()}")
+    claim = Claim(new.operator.id, digest, fingerprint(sent), current())
+    while (used := store().find_use(claim)) is None:
+        with suppress(KeyClaimed):
+            return service.store_decision(new._replace(claim=claim)).id
+    return used.decision_id

@@ -2,7 +2,7 @@
 
 from ml.explaining.counterfactual import Changes, nearest_granted
 from webapp.decisions.records import Contents, Decision, StoredReasons
-from webapp.decisions.service import as_stored
+from webapp.decisions.writing import as_stored
 from webapp.serving.served import model
 
 

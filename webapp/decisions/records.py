@@ -1,40 +1,42 @@
 """Stored decisions and trials as immutable records, which refuse invalid values."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field, with_config
 from pydantic.dataclasses import dataclass
+from typing_extensions import TypedDict  # pydantic needs it below Python 3.12
 
 from ml.product.application import Application
-from ml.product.texts import Text
 from webapp.columns import FIRST_MOMENT, LAST_MOMENT, MAX_MEASURE, DecisionValue
 
 STRICT = ConfigDict(strict=True)
+STRICT_KEYS = ConfigDict(strict=True, extra="forbid")
 Share = Annotated[float, Field(ge=0, le=1)]
 Moment = Annotated[datetime, Field(gt=FIRST_MOMENT, lt=LAST_MOMENT)]
 Measure = Annotated[float, Field(gt=-MAX_MEASURE, lt=MAX_MEASURE, allow_inf_nan=False)]
 Channel = Literal["desk", "api"]
 
 
-class _Reason(BaseModel):
-    """A reason as it is stored with a decision."""
+@with_config(STRICT_KEYS)
+class Words(TypedDict):
+    """A text in each language, as it is stored."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    en: str
+    fr: str
+
+
+@with_config(STRICT_KEYS)
+class StoredReason(TypedDict):
+    """A reason as it is stored with a decision."""
 
     field: str
     share: Measure
     principal: bool
-    text: Text
+    text: Words
 
 
-def _check(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    for reason in reasons:
-        _Reason.model_validate(reason)
-    return reasons
-
-
-StoredReasons = Annotated[list[dict[str, Any]], AfterValidator(_check)]
+StoredReasons = list[StoredReason]
 
 
 @dataclass(config=STRICT, frozen=True, slots=True)

@@ -1,38 +1,26 @@
-"""Decide applications, score trials, and add both to a unit of work."""
+"""Decide applications, score trials, and store both."""
 
-import hashlib
-import json
-from collections.abc import Sequence
-from typing import Any
+import os
 
-from sqlalchemy import Connection, select
+from pydantic_core import to_json
+from sqlalchemy import Connection
 
 from ml.bundle.decide import Verdict, decide as judge
-from ml.explaining.reasons import Reason
 from ml.product.application import Application
 from webapp.columns import decision_value, now
-from webapp.database import insert_once
-from webapp.decisions.records import Channel, Contents, Decision, StoredReasons
-from webapp.decisions.tables import (
-    DecisionContents,
-    DecisionRow,
-    IdempotencyKey,
-    TrialContents,
-    TrialRow,
-)
-from webapp.failures import ModelUnavailable
-from webapp.ledger.transaction import add_row
+from webapp.decisions.records import Decision
+from webapp.decisions.store import store
+from webapp.decisions.tables import TrialRow
+from webapp.decisions.writing import NewDecision
+from webapp.failures import ModelUnavailable, OutcomeUnknown
+from webapp.ledger.audit import record
+from webapp.ledger.chain import commitment_to, digest_of, iso
+from webapp.ledger.driver import Driver
+from webapp.ledger.tables import SALT_BYTES
+from webapp.ledger.transaction import add_row, mark_commit
 from webapp.metrics import metrics
 from webapp.people.operators import Operator
 from webapp.serving.served import model
-
-
-class SubmittedBefore(Exception):
-    """The same operator has already sent the same application from the same form."""
-
-    def __init__(self, decision_id: int) -> None:
-        super().__init__(f"decision {decision_id} is of the same submission")
-        self.decision_id = decision_id
 
 
 def decide(application: Application) -> Verdict:
@@ -41,49 +29,15 @@ def decide(application: Application) -> Verdict:
         return judge(model.bundle, application)
 
 
-def add_decision(
-    transaction: Connection,
-    verdict: Verdict,
-    contents: Contents,
-    *,
-    operator: Operator,
-    channel: Channel,
-    submission: str | None = None,
-) -> Decision:
-    """Add a decision, which is stored when the unit of work commits.
-
-    Raises SubmittedBefore if the same submission has a decision already.
-    """
-    facts: dict[str, Any] = {
-        "created_at": now(),
-        "channel": channel,
-        "product": verdict.product,
-        "model": verdict.model,
-        "probability": verdict.probability,
-        "threshold": verdict.threshold,
-        "model_decision": decision_value(verdict.granted),
-        "decision": decision_value(verdict.granted),
-        "amount": verdict.amount,
-        "novelty": verdict.novelty,
-    }
-    number = add_row(transaction, DecisionRow, operator_id=operator.id, **facts)
-    add_row(
-        transaction,
-        DecisionContents,
-        decision_id=number,
-        inputs=contents.inputs,
-        normalised=contents.normalised,
-        reasons=contents.reasons,
-    )
-    if submission:
-        _claim(transaction, _submission(submission, contents.inputs, operator), number)
-    return Decision(id=number, operator=operator.name, **facts)
-
-
-def contents_of(application: Application, verdict: Verdict) -> Contents:
-    """Return the contents to store with a decision."""
-    reasons = None if verdict.reasons is None else as_stored(verdict.reasons)
-    return Contents(application, verdict.normalised, reasons)
+def store_decision(new: NewDecision) -> Decision:
+    """Store a decision, and return it once it is on disk; raises as `DecisionStore.add`."""
+    try:
+        decision = store().add(new)
+    except OutcomeUnknown:
+        mark_commit()
+        raise
+    mark_commit()
+    return decision
 
 
 def add_trial(
@@ -95,16 +49,30 @@ def add_trial(
     operator: Operator,
 ) -> int:
     """Add a trial of other values on a decided application, and return its number."""
+    moment, decided = now(), decision_value(verdict.granted)
     number = add_row(
         transaction,
         TrialRow,
-        created_at=now(),
+        created_at=moment,
         decision_id=decision_id,
         operator_id=operator.id,
         probability=verdict.probability,
-        model_decision=decision_value(verdict.granted),
+        model_decision=decided,
     )
-    add_row(transaction, TrialContents, trial_id=number, inputs=application)
+    salt, inputs = os.urandom(SALT_BYTES), to_json(application).decode()
+    driver = Driver(transaction)
+    driver.insert("trial_contents", ("trial_id", "inputs", "salt"), [(number, inputs, salt)])
+    record(
+        transaction,
+        "trial.made",
+        f"trial:{number}",
+        operator_id=operator.id,
+        moment=moment,
+        facts=digest_of(
+            [number, iso(moment), decision_id, operator.id, verdict.probability, decided]
+        ),
+        commitment=commitment_to([inputs], salt),
+    )
     return number
 
 
@@ -114,26 +82,3 @@ def judge_trial(decision: Decision, application: Application) -> Verdict:
     if bundle is None:
         raise ModelUnavailable(f"the model of decision {decision.id} is missing")
     return judge(bundle, application)
-
-
-def as_stored(reasons: Sequence[Reason]) -> StoredReasons:
-    """Return reasons in the form in which a decision stores them, with their texts."""
-    return [
-        {"field": r.field, "share": r.share, "principal": r.principal, "text": r.text.model_dump()}
-        for r in reasons
-    ]
-
-
-def _claim(transaction: Connection, digest: str, number: int) -> None:
-    """Store a submission's digest with its decision; wait for another transaction that does."""
-    insert = insert_once(IdempotencyKey.__table__, dialect=transaction.dialect.name)
-    if transaction.execute(insert.values(digest=digest, decision_id=number)).rowcount:
-        return
-    first = select(IdempotencyKey.decision_id).where(IdempotencyKey.digest == digest)
-    raise SubmittedBefore(transaction.execute(first).scalar_one())
-
-
-def _submission(token: str, application: Application, operator: Operator) -> str:
-    # The digest includes the values: the same form with changed values is a new application.
-    submission = json.dumps([operator.id, token, application], sort_keys=True)
-    return hashlib.sha256(submission.encode()).hexdigest()

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ForeignKey,
+    LargeBinary,
     SmallInteger,
     String,
 )
@@ -23,6 +24,7 @@ from webapp.columns import (
     within_moments,
 )
 from webapp.extensions import Base
+from webapp.ledger.tables import salt_length
 
 
 def _json_kind(column: str, kind: str) -> Iterator[CheckConstraint]:
@@ -74,13 +76,17 @@ class DecisionRow(Base):
 
 
 class DecisionContents(Base):
-    """The inputs and reasons of a decision. Personal: never changed, erased as a whole."""
+    """The inputs and reasons of a decision. Personal: never changed, erased as a whole.
+
+    The audit log holds a commitment to them, which proves nothing without the salt.
+    """
 
     __tablename__ = "decision_contents"
     __table_args__ = (
         *_json_kind("inputs", "object"),
         *_json_kind("normalised", "object"),
         *_json_kind("reasons", "array"),
+        salt_length(),
     )
 
     decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"), primary_key=True)
@@ -89,22 +95,14 @@ class DecisionContents(Base):
     # Only for a refusal, as shown at the time: the share and text of each field, and whether it is
     # a principal reason.
     reasons: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
-
-
-class IdempotencyKey(Base):
-    """The digest of a submission, so that the same submission again gets the same decision."""
-
-    __tablename__ = "idempotency_keys"
-
-    digest: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256
-    decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"))
+    salt: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class DecisionCount(Base):
     """The number of decisions of each kind in each hour, kept exact by a trigger.
 
-    The number is the sum over all slots of a kind. PostgreSQL's connections are spread over the
-    slots, so that they seldom wait for one another.
+    The number is the sum over all slots of a kind. On PostgreSQL the slot is the lane that the
+    transaction has in the audit log, so that no transaction waits for the count of another.
     """
 
     __tablename__ = "decision_counts"
@@ -146,10 +144,11 @@ class TrialContents(Base):
     """The values of a trial. Personal: never changed, erased as a whole."""
 
     __tablename__ = "trial_contents"
-    __table_args__ = (*_json_kind("inputs", "object"),)
+    __table_args__ = (*_json_kind("inputs", "object"), salt_length())
 
     trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id"), primary_key=True)
     inputs: Mapped[dict[str, Any]] = mapped_column(JSON)
+    salt: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class TrialCount(Base):

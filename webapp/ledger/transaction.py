@@ -7,16 +7,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, cast
 
-from flask import Flask, g, has_request_context
+from flask import Flask, has_request_context, request
 from prometheus_client import Histogram
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, Engine, Table, insert
 from sqlalchemy.exc import DBAPIError
 
-from webapp.database import WRITING
+from webapp.database import WRITING, write_turn
 from webapp.extensions import Base, db
 from webapp.failures import NestedUnitOfWork, OutcomeUnknown
 
 log = logging.getLogger(__name__)
+COMMIT_ATTEMPTED = "loan_desk.commit_attempted"  # in the WSGI environment of a request
 _open: ContextVar[bool] = ContextVar("unit_of_work", default=False)
 
 
@@ -29,7 +30,7 @@ def _end_session(_: BaseException | None) -> None:
     try:
         db.session.remove()
     except DBAPIError as error:
-        log.warning("a database connection was lost: %s", str(error.orig).partition("\n")[0])
+        log.warning("a database connection was lost: %s", first_line(error))
         db.session().invalidate()
 
 
@@ -45,23 +46,41 @@ def unit_of_work(*, timing: Histogram | None = None) -> Iterator[Connection]:
     token = _open.set(True)
     started = time.perf_counter()
     try:
-        with db.engine.connect().execution_options(**WRITING) as connection:
-            transaction = connection.begin()
-            try:
-                yield connection
-            except BaseException:
-                transaction.rollback()
-                raise
-            if has_request_context():
-                g.commit_attempted = True
-            try:
-                transaction.commit()
-            except DBAPIError as error:
-                raise OutcomeUnknown(str(error.orig).partition("\n")[0]) from error
+        with writing(db.engine) as connection:
+            yield connection
+            mark_commit()
     finally:
         _open.reset(token)
     if timing is not None:
         timing.observe(time.perf_counter() - started)
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Open a connection, and commit what the block writes; as `unit_of_work`, for any thread."""
+    with engine.connect().execution_options(**WRITING) as connection, committed(connection):
+        yield connection
+
+
+@contextmanager
+def committed(connection: Connection) -> Iterator[None]:
+    """Begin a write transaction; commit it at the end, or roll it back on any exception."""
+    with write_turn(connection.engine):
+        transaction = connection.begin()
+        try:
+            yield
+        except BaseException:
+            transaction.rollback()
+            raise
+        try:
+            transaction.commit()
+        except DBAPIError as error:
+            raise OutcomeUnknown(first_line(error)) from error
+
+
+def first_line(error: DBAPIError) -> str:
+    """Return the driver's message without the lines that repeat values of the statement."""
+    return str(error.orig).partition("\n")[0]
 
 
 def add_row(transaction: Connection, table: type[Base], **values: Any) -> int:  # noqa: ANN401
@@ -73,6 +92,12 @@ def add_row(transaction: Connection, table: type[Base], **values: Any) -> int:  
     return number
 
 
+def mark_commit() -> None:
+    """Note that this request may have stored something, whatever follows."""
+    if has_request_context():
+        request.environ[COMMIT_ATTEMPTED] = True
+
+
 def commit_was_attempted() -> bool:
     """Return whether this request may have stored something."""
-    return bool(g.get("commit_attempted", False))
+    return COMMIT_ATTEMPTED in request.environ

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,9 +11,15 @@ from sqlalchemy import Connection, insert, select, update
 from webapp.columns import now
 from webapp.extensions import db
 from webapp.failures import NotFound
+from webapp.ledger.audit import record
+from webapp.ledger.driver import Reader
 from webapp.people.operators import Operator, add_operator
 from webapp.people.tables import ApiKey, OperatorRow
 
+IN_USE = (
+    "SELECT k.digest, o.id, o.name FROM api_keys k JOIN operators o ON o.id = k.id "
+    "WHERE k.revoked_at IS NULL AND k.digest IN ({})"
+)
 _operators, _keys = OperatorRow.__table__, ApiKey.__table__
 
 
@@ -30,15 +36,19 @@ def create_api_key(transaction: Connection, name: str) -> str:
     """Create an API key and return it; only its hash is kept."""
     key = f"ld_{secrets.token_urlsafe(32)}"
     number = add_operator(transaction, "api_key", name)
-    transaction.execute(insert(_keys).values(id=number, digest=_digest(key)))
+    transaction.execute(insert(_keys).values(id=number, digest=digest_of(key)))
+    record(transaction, "api_key.created", f"operator:{number}")
     return key
 
 
 def revoke_api_key(transaction: Connection, name: str) -> None:
-    key = select(_operators.c.id).where(_operators.c.kind == "api_key", _operators.c.name == name)
-    in_use = (_keys.c.id == key.scalar_subquery()) & _keys.c.revoked_at.is_(None)
-    if not transaction.execute(update(_keys).where(in_use).values(revoked_at=now())).rowcount:
+    in_use = (_operators.c.name == name) & _keys.c.revoked_at.is_(None)
+    key = select(_keys.c.id).join(_operators, _operators.c.id == _keys.c.id).where(in_use)
+    number = transaction.scalar(key.where(_operators.c.kind == "api_key"))
+    if number is None:
         raise NotFound(f"there is no API key {name} in use")
+    transaction.execute(update(_keys).where(_keys.c.id == number).values(revoked_at=now()))
+    record(transaction, "api_key.revoked", f"operator:{number}")
 
 
 def list_api_keys() -> Sequence[KeyFacts]:
@@ -50,11 +60,26 @@ def list_api_keys() -> Sequence[KeyFacts]:
 def operator_of_key(key: str) -> Operator | None:
     """Return the operator of an API key, or None if the key is unknown or revoked."""
     query = select(_operators.c.id, _operators.c.name).join_from(_keys, _operators)
-    in_use = query.where(_keys.c.digest == _digest(key), _keys.c.revoked_at.is_(None))
+    in_use = query.where(_keys.c.digest == digest_of(key), _keys.c.revoked_at.is_(None))
     row = db.session.execute(in_use).first()
     return Operator("api_key", row.id, row.name) if row else None
 
 
-def _digest(key: str) -> str:
+def operators_of(reader: Reader, digests: Iterable[str]) -> dict[str, Operator]:
+    """Return the operators of the API keys with these digests, for those that are in use."""
+    wanted = tuple(digests)
+    statement = IN_USE.format(", ".join("?" * len(wanted)))
+    return {
+        d: Operator("api_key", number, name) for d, number, name in reader.fetch(statement, wanted)
+    }
+
+
+def key_in(header: str) -> str:
+    """Return the key in the header Authorization, or an empty text."""
+    scheme, _, key = header.partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def digest_of(key: str) -> str:
     # The key has 256 random bits, so a slow hash would not protect it better.
     return hashlib.sha256(key.encode()).hexdigest()

@@ -99,17 +99,20 @@ def _require_operator() -> BaseResponse | None:
 
 
 def _operator_of_key() -> Operator:
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    operator = api_keys.operator_of_key(key.strip()) if scheme.lower() == "bearer" else None
+    operator = api_keys.operator_of_key(api_keys.key_in(request.headers.get("Authorization", "")))
     if operator is None:
         abort(401)
     return operator
 
 
+def response_headers(*, https: bool) -> dict[str, str]:
+    """Return the headers of every response that does not set its own."""
+    transport = {"Strict-Transport-Security": "max-age=31536000"} if https else {}
+    return {**HEADERS, **transport, "Cache-Control": "no-store"}
+
+
 def _add_headers(response: Response) -> Response:
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
-    if current_app.config["SESSION_COOKIE_SECURE"]:
-        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-    response.headers.setdefault("Cache-Control", "no-store")  # files and plots set their own
+    https = current_app.config["SESSION_COOKIE_SECURE"]
+    for name, value in response_headers(https=https).items():
+        response.headers.setdefault(name, value)  # files and plots set their own Cache-Control
     return response

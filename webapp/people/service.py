@@ -7,6 +7,8 @@ from sqlalchemy import Connection, insert, select, update
 
 from webapp.extensions import security
 from webapp.failures import NameRefused, NotFound
+from webapp.ledger.audit import record
+from webapp.ledger.chain import Event
 from webapp.people.operators import add_operator
 from webapp.people.tables import OperatorRow, User
 
@@ -18,6 +20,7 @@ def create_user(transaction: Connection, username: str, *, password_hash: str) -
     number = add_operator(transaction, "user", name)
     row = {"password": password_hash, "active": True, **_new_sessions()}
     transaction.execute(insert(_users).values(id=number, **row))
+    record(transaction, "user.created", f"operator:{number}")
 
 
 def create_first_user(transaction: Connection, username: str, *, password_hash: str) -> bool:
@@ -32,12 +35,13 @@ def create_first_user(transaction: Connection, username: str, *, password_hash: 
 
 def set_password(transaction: Connection, username: str, *, password_hash: str) -> None:
     """Set a user's password, and end every session of the user."""
-    _change(transaction, username, password=password_hash)
+    _change(transaction, username, "user.password_set", password=password_hash)
 
 
 def set_active(transaction: Connection, username: str, *, active: bool) -> None:
     """Activate or deactivate a user, and end every session of the user."""
-    _change(transaction, username, active=active)
+    event: Event = "user.activated" if active else "user.deactivated"
+    _change(transaction, username, event, active=active)
 
 
 def end_sessions(transaction: Connection, user_id: int) -> None:
@@ -45,12 +49,20 @@ def end_sessions(transaction: Connection, user_id: int) -> None:
     transaction.execute(update(_users).where(_users.c.id == user_id).values(_new_sessions()))
 
 
-def _change(transaction: Connection, username: str, **values: Any) -> None:  # noqa: ANN401
+def _change(
+    transaction: Connection,
+    username: str,
+    event: Event,
+    **values: Any,  # noqa: ANN401
+) -> None:
     name = _as_signed_in(username)
     user = select(_operators.c.id).where(_operators.c.kind == "user", _operators.c.name == name)
-    statement = update(_users).where(_users.c.id == user.scalar_subquery())
-    if not transaction.execute(statement.values(values | _new_sessions())).rowcount:
+    number = transaction.scalar(user)
+    if number is None:
         raise NotFound(f"there is no user {username}")
+    statement = update(_users).where(_users.c.id == number)
+    transaction.execute(statement.values(values | _new_sessions()))
+    record(transaction, event, f"operator:{number}")
 
 
 def _new_sessions() -> dict[str, str]:

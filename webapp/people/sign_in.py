@@ -2,14 +2,16 @@
 
 import logging
 from threading import BoundedSemaphore
+from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, g, request
+from flask import Flask, abort, g, request
 from flask_login import user_logged_out
 from flask_security import LoginForm
 from sqlalchemy import select
 
 from webapp.extensions import db
+from webapp.ledger.audit import record
 from webapp.ledger.transaction import unit_of_work
 from webapp.people.service import end_sessions
 from webapp.people.tables import User
@@ -30,10 +32,15 @@ class SignInForm(LoginForm):
 
     remember = None  # type: ignore[assignment]
 
+    def validate(self, **kwargs: Any) -> bool:  # noqa: ANN401 - Flask-Security's
+        accepted: bool = super().validate(**kwargs)
+        if not accepted:
+            _record_refused(request.form.get("username", ""))
+        return accepted
+
 
 def init_app(app: Flask) -> None:
     app.before_request(_limit)
-    app.after_request(_log_refused)
     app.teardown_request(_release)
     user_logged_out.connect(_end_sessions, app)
 
@@ -66,13 +73,13 @@ def _refuse_unreadable_next() -> None:
             abort(400)
 
 
-def _log_refused(response: Response) -> Response:
-    if "hashing" in g and response.status_code == 200:  # a sign-in that succeeds redirects
-        name = request.form.get("username", "")
-        known = select(User.id).where(User.username == name)
-        user = None if "\0" in name else db.session.scalar(known)  # PostgreSQL refuses a NUL
-        log.warning("refused a sign-in: %s", f"user {user}" if user else "no such user")
-    return response
+def _record_refused(username: str) -> None:
+    """Log a refused sign-in, and add it to the audit log; the name itself may be a password."""
+    known = select(User.id).where(User.username == username)
+    user = None if "\0" in username else db.session.scalar(known)  # PostgreSQL refuses a NUL
+    log.warning("refused a sign-in: %s", f"user {user}" if user else "no such user")
+    with unit_of_work() as transaction:
+        record(transaction, "sign_in.refused", f"operator:{user}" if user else "unknown")
 
 
 def _end_sessions(app: Flask, *, user: User, **more: object) -> None:

@@ -50,6 +50,11 @@ class Model:
         app.extensions["model"] = ServedBundles(config, pin)
 
     @property
+    def usable(self) -> Usable:
+        """The bundle that decides, with its rules."""
+        return self._served.current()
+
+    @property
     def bundle(self) -> Bundle:
         """The bundle that decides."""
         return self._served.current().bundle

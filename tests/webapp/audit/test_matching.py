@@ -13,6 +13,7 @@ from webapp.audit import replay as replaying
 from webapp.audit.differences import name_differences
 from webapp.audit.matching import find_matching
 from webapp.decisions import service
+from webapp.decisions.writing import DecisionWriting, NewDecision, contents_of
 from webapp.ledger.transaction import unit_of_work
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -53,14 +54,21 @@ def test_find_matching_finds_every_decision_as_stored(
     assert find_matching(rows, bundle, Rules(bundle.product)) == set(numbers)
 
 
+def batched(items, size):
+    iterator = iter(items)
+    return iter(lambda: list(islice(iterator, size)), [])
+
+
 @ON_SQLITE
 def test_replay_of_ten_thousand_decisions(app, bundle, operator, tamper, query):
     fields = read_rows(bundle.product, bundle.product.data_file).fields
-    with app.app_context(), unit_of_work() as transaction:
-        for application in islice(cycle(as_applications(fields)), 10_000):
-            verdict = service.decide(application)
-            contents = service.contents_of(application, verdict)
-            service.add_decision(transaction, verdict, contents, operator=operator, channel="api")
+    with app.app_context():
+        write = DecisionWriting()
+        for some in batched(islice(cycle(as_applications(fields)), 10_000), 100):
+            verdicts = [(service.decide(application), application) for application in some]
+            new = [NewDecision(operator, "api", v, contents_of(a, v)) for v, a in verdicts]
+            with unit_of_work() as transaction:
+                write(transaction, new)
     numbers = [number for (number,) in query("SELECT id FROM decisions ORDER BY id")]
 
     def replayed():

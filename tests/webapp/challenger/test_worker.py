@@ -22,7 +22,7 @@ FACTS = (
     "channel, operator_id, product, model, probability, threshold, model_decision, decision, "
     "amount, novelty"
 )
-CONTENTS = "inputs, normalised, reasons"
+CONTENTS = "inputs, normalised, reasons, salt"
 COUNTED = (
     "SELECT d.product, d.model, s.challenger, d.model_decision, s.challenger_decision, count(*) "
     "FROM challenger_scores s JOIN decisions d ON d.id = s.decision_id GROUP BY 1, 2, 3, 4, 5"

@@ -7,6 +7,7 @@ from webapp.decisions import search
 from webapp.decisions.damage import Damaged
 
 # Assignments by the damaged column; only SQLite stores values of another type than the column's.
+SALT = "0123456789abcdef"
 HUGE = '{"field": "age", "share": 1e308, "principal": true, "text": {"en": "a", "fr": "a"}}'
 SURROGATE = '{"field": "age", "share": 1, "principal": true, "text": {"en": "\\ud800", "fr": "a"}}'
 ON_BOTH = {
@@ -129,7 +130,9 @@ def test_decision_with_a_damaged_trial_is_shown(signed_in, put, refused, bundle,
         " SELECT id, created_at, id, operator_id, 0.5, 'granted' FROM decisions"
     )
     age = '{"age": [7]}'
-    query(f"INSERT INTO trial_contents (trial_id, inputs) VALUES ({number}, '{age}')")
+    query(
+        f"INSERT INTO trial_contents (trial_id, inputs, salt) VALUES ({number}, '{age}', '{SALT}')"
+    )
     page = signed_in.get(f"/decisions/{number}")
     assert page.status_code == 200
     assert "Damaged row (inputs)" in page.text

@@ -10,7 +10,8 @@ import pytest
 from ml.explaining.counterfactual import nearest_granted
 from ml.explaining.reasons import MAX_PRINCIPAL_REASONS, MIN_RELATIVE_SHARE
 from ml.product.texts import LANGUAGES
-from webapp.decisions import explanations, search, service
+from webapp.decisions import explanations, search
+from webapp.decisions.writing import as_stored
 from webapp.extensions import db
 
 DOCS = Path(__file__).parents[3] / "docs/api.md"
@@ -95,7 +96,7 @@ def test_refusal_stores_its_reasons_as_shown(post, ask, refused, granted, query,
     stored = json.loads(stored) if isinstance(stored, str) else stored
     assert nothing == (None,)
     explained = bundle.explainer.explain(refused, granted=False).reasons
-    assert stored == service.as_stored(explained)
+    assert stored == as_stored(explained)
     assert seen.setdefault("reasons", stored) == stored
     for language in LANGUAGES:
         shown_reasons = ask(f"{DECISIONS}/{body['id']}", language).json["reasons"]
@@ -161,7 +162,7 @@ def test_reasons_of_a_refusal_without_stored_ones(put, ask, refused, bundle):
     body = ask(f"{DECISIONS}/{number}").json
     assert body["reasons"] is None
     assert body["out_of_range"] is False
-    expected = service.as_stored(bundle.explainer.explain(refused, granted=False).reasons)
+    expected = as_stored(bundle.explainer.explain(refused, granted=False).reasons)
     shown_reasons = ask(f"{DECISIONS}/{number}/reasons").json["reasons"]
     assert shown_reasons == [{**r, "text": r["text"]["en"]} for r in expected]
 

@@ -12,8 +12,11 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from webapp.columns import SCORE_BINS
-from webapp.decisions import search, service
+from webapp.decisions import search
+from webapp.decisions.store import store
 from webapp.decisions.tables import DecisionRow
+from webapp.failures import KeyClaimed, KeyReused
+from webapp.ledger.idempotency import Claim, digest_of, fingerprint
 from webapp.ledger.transaction import add_row, unit_of_work
 from webapp.people import api_keys
 from webapp.people.operators import Operator
@@ -46,6 +49,10 @@ def row(number=0, **more):
         "novelty": 0.5,
         **more,
     }
+
+
+def claim(operator, *, key="a", sent=b"sent"):
+    return Claim(operator.id, digest_of("route", key), fingerprint(sent), "en")
 
 
 def hour(moment):
@@ -93,21 +100,22 @@ def test_decide_keeps_inputs_in_the_products_order(app, decide, granted, product
         assert decision.created_at.utcoffset().total_seconds() == 0
 
 
-def test_decide_same_submission(app, decide, granted, refused, query, api_key):
+def test_decide_same_claim(app, decide, granted, refused, query, api_key, operator):
+    key = api_keys.operator_of_key
     with app.app_context():
-        first = decide(granted, submission="a").id
-        with pytest.raises(service.SubmittedBefore) as before:
-            decide(granted, submission="a")
-        assert before.value.decision_id == first
+        first = decide(granted, claim=claim(operator)).id
+        with pytest.raises(KeyClaimed):
+            decide(granted, claim=claim(operator))
+        assert store().find_use(claim(operator)).decision_id == first
+        with pytest.raises(KeyReused):
+            store().find_use(claim(operator, sent=b"another"))
+        other = key(api_key)
         others = [
-            decide(granted, submission="b").id,
-            decide(refused, submission="a").id,
-            decide(granted, submission=None).id,
-            decide(granted, submission=None).id,
-            decide(granted, submission="").id,
+            decide(granted, claim=claim(operator, key="b")).id,
+            decide(granted, claim=None).id,
+            decide(granted, claim=None).id,
+            decide(granted, operator=other, channel="api", claim=claim(other)).id,
         ]
-        key = api_keys.operator_of_key(api_key)
-        others.append(decide(granted, operator=key, channel="api", submission="a").id)
     assert len({first, *others}) == len(others) + 1
     assert query("SELECT count(*) FROM decisions") == [(len(others) + 1,)]
 

@@ -13,6 +13,7 @@ from webapp.extensions import db
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 FACTS = ("decisions", "trials", "challenger_scores")
 CONTENTS = ("decision_contents", "trial_contents")
+SALT = "0123456789abcdef"
 COUNTS = ("decision_counts", "trial_counts", "challenger_counts")
 NEVER_CHANGED = {
     "decisions": ("decision = 'refused'", "id = id + 1"),
@@ -32,7 +33,9 @@ def filled(put, refused, query):
         " SELECT 1, created_at, id, operator_id, 0.75, 'granted' FROM decisions "
         f"WHERE id = {number}"
     )
-    query("INSERT INTO trial_contents (trial_id, inputs) VALUES (1, '{}')")
+    query(
+        "INSERT INTO trial_contents (trial_id, inputs, salt) VALUES (1, '{}', '0123456789abcdef')"
+    )
     query(
         "INSERT INTO challenger_scores SELECT 'knn', id, created_at, 0.25, 'refused', 1 = 1 "
         f"FROM decisions WHERE id = {number}"
@@ -154,9 +157,8 @@ def test_decision_at_the_limits_of_constraints_is_accepted(put, refused):
 def test_contents_of_another_kind_of_json_are_refused(filled, query):
     query("DELETE FROM decision_contents")
     right = {"inputs": "'{}'", "normalised": "'{}'", "reasons": "'[]'"}
-    statement = (
-        f"INSERT INTO decision_contents (decision_id, {', '.join(right)}) VALUES ({{}}, {{}})"
-    )
+    columns = f"decision_id, salt, {', '.join(right)}"
+    statement = f"INSERT INTO decision_contents ({columns}) VALUES ({{}}, '{SALT}', {{}})"
     for column in right:
         for wrong in ("''", "'{'", "'7'", "'{''a'': 1}'"):
             values = ", ".join((right | {column: wrong}).values())

@@ -22,30 +22,40 @@ class Proxy:
     """The folder of the proxy's socket, and when the proxy drops a connection."""
 
     folder: str
-    cut: str = ""  # "before" the server sees a commit, or "after" it has answered
+    # "before" the server sees a commit, "after" it has answered, or only "later", when the client
+    # has the answer, and then for ever
+    cut: str = ""
+    lost: bool = False
 
 
 def handler(proxy: Proxy, target: str) -> type[BaseRequestHandler]:
     """Return a handler that forwards one connection, and drops it at a commit if told to."""
 
     class Forward(BaseRequestHandler):
+        committing = False
+
         def handle(self) -> None:
             with socket.socket(socket.AF_UNIX) as server, suppress(OSError):
                 server.connect(target)
-                committing = False
-                while True:
-                    ready, _, _ = select([self.request, server], [], [])
-                    if self.request in ready:
-                        data = self.request.recv(65536)
-                        committing = COMMIT in data
-                        if not data or (committing and proxy.cut == "before"):
-                            return
-                        server.sendall(data)
-                    if server in ready:
-                        data = server.recv(65536)
-                        if not data or (committing and proxy.cut == "after"):
-                            return
-                        self.request.sendall(data)
+                while not proxy.lost and self.forward(server):
+                    pass
+
+        def forward(self, server: socket.socket) -> bool:
+            """Forward what one side has sent; return False if the connection ends."""
+            ready, _, _ = select([self.request, server], [], [])
+            if self.request in ready:
+                data = self.request.recv(65536)
+                self.committing = COMMIT in data
+                if not data or (self.committing and proxy.cut == "before"):
+                    return False
+                server.sendall(data)
+            if server in ready:
+                data = server.recv(65536)
+                if not data or (self.committing and proxy.cut == "after"):
+                    return False
+                self.request.sendall(data)
+                proxy.lost = proxy.lost or (self.committing and proxy.cut == "later")
+            return True
 
     return Forward
 

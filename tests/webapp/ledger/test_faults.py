@@ -1,19 +1,18 @@
 """Tests of the answers when the database fails before, during or after a commit."""
 
+import json
 import re
 import resource
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
-import psycopg
 import pytest
-from sqlalchemy import event
 
-from webapp.extensions import db
+from webapp.database import sqlite_module
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 CHANNELS = pytest.mark.parametrize("channel", ["api", "desk"])
-STORED = "SELECT count(*) FROM decisions"
+STORED = "SELECT count(*) - 1 FROM decisions"  # but for the one that the fixture makes
 NOT_STORED = "Nothing was stored"
 MAYBE = "may have been stored"
 
@@ -39,63 +38,48 @@ def desk(another_app, proxied_url, unfinished):
 
 
 @pytest.fixture
-def engine(desk):
-    with desk.app_context():
-        return db.engine
-
-
-@pytest.fixture
 def prepare(desk, api_key, granted, sign_in, hidden, texts):
-    """Return a function that sends an application through the API or the form."""
+    """Return a function that sends an application through the API or the form.
 
-    def by(channel):
+    One decision has been made already, so the audit log has the activation of the model.
+    """
+
+    def by(channel, *, content_type="application/json"):
         browser = desk.test_client()
+        headers = {"Authorization": f"Bearer {api_key}", "Content-Type": content_type}
+        body = json.dumps(granted)
+
+        def post():
+            return browser.post("/api/v1/decisions", data=body, headers=headers)
+
+        assert post().status_code == 201
         if channel == "api":
-            headers = {"Authorization": f"Bearer {api_key}"}
-            assert browser.get("/api/v1/models/current", headers=headers).status_code == 200
-            return lambda: browser.post("/api/v1/decisions", json=granted, headers=headers)
+            return post
         form = {**hidden(sign_in(browser)), **texts(granted)}
         return lambda: browser.post("/applications/new", data=form)
 
     return by
 
 
-@contextmanager
-def listening(engine, **handlers):
-    for name, handler in handlers.items():
-        event.listen(engine, name, handler)
-    try:
-        yield
-    finally:
-        for name, handler in handlers.items():
-            event.remove(engine, name, handler)
-
-
 @pytest.fixture
-def failing_statements(engine, config):
-    """Break the connection before the statements that a test chooses."""
+def failing_insert(config, query):
+    """Make every insert fail as if the connection were lost, or the file locked."""
 
     @contextmanager
-    def fail(chosen):
-        interrupted = []
-
-        def interrupt(connection, cursor, statement, parameters, context, executemany):
-            if not chosen(statement):
-                return
-            driver = connection.connection.driver_connection
-            if config.database_url:
-                with psycopg.connect(config.database_url, autocommit=True) as other:
-                    pid = driver.info.backend_pid
-                    other.execute("SELECT pg_terminate_backend(%s)", [pid])
-            else:
-                driver.set_progress_handler(lambda: 1, 1)
-                interrupted.append(driver)
-
-        def over(context):
-            while interrupted:
-                interrupted.pop().set_progress_handler(None, 1)
-
-        with listening(engine, before_cursor_execute=interrupt, handle_error=over):
+    def fail():
+        if config.database_url:
+            query(
+                "CREATE FUNCTION end_me() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$"
+            )
+            on = "BEFORE INSERT ON decision_contents FOR EACH ROW EXECUTE FUNCTION end_me()"
+            query(f"CREATE TRIGGER fail {on}")
+            yield
+            query("DROP FUNCTION end_me CASCADE")
+            return
+        file = config.instance / "loan_desk.db"
+        with closing(sqlite_module().connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
             yield
 
     return fail
@@ -117,9 +101,9 @@ def check(answer, channel, *, says, unlike, caplog):
 
 
 @CHANNELS
-def test_failure_before_the_commit(prepare, channel, failing_statements, query, caplog):
+def test_failure_before_the_commit(prepare, channel, failing_insert, query, caplog):
     send = prepare(channel)
-    with failing_statements(lambda statement: "INSERT INTO decision_contents" in statement):
+    with failing_insert():
         answer = send()
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "5"
@@ -146,19 +130,16 @@ def test_connection_lost_at_the_commit(prepare, channel, proxy, cut, stored, que
 
 @ON_ONE
 @CHANNELS
-def test_write_that_fails_at_the_commit(prepare, channel, engine, query, caplog):
+def test_write_that_fails_on_a_full_disk(prepare, channel, config, query, caplog):
+    """SQLite cannot tell whether what it could not finish will be there after a crash."""
     send = prepare(channel)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    def fill(connection):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-
-    def free(context):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-    with listening(engine, commit=fill, handle_error=free):
+    full = (config.instance / "loan_desk.db-wal").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (full, hard))
+    try:
         answer = send()
-    assert resource.getrlimit(resource.RLIMIT_FSIZE) == (soft, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert answer.status_code == 503
     check(answer, channel, says=MAYBE, unlike=NOT_STORED, caplog=caplog)
     assert query(STORED) == [(0,)]
@@ -166,19 +147,15 @@ def test_write_that_fails_at_the_commit(prepare, channel, engine, query, caplog)
     assert query(STORED) == [(1,)]
 
 
+@ON_POSTGRESQL
 @CHANNELS
-def test_nothing_is_read_back_after_the_commit(
-    prepare, channel, engine, failing_statements, query, granted, bundle
-):
-    """The answer succeeds although every statement after the commit would fail."""
-    send, committed = prepare(channel), []
-    with (
-        listening(engine, commit=committed.append),
-        failing_statements(lambda statement: bool(committed)),
-    ):
-        answer = send()
-    assert len(committed) == 1
-    [(number, probability)] = query("SELECT id, probability FROM decisions")
+def test_nothing_is_read_back_after_the_commit(prepare, channel, proxy, query, granted, bundle):
+    """The answer succeeds although the database is out of reach after the commit."""
+    send = prepare(channel)
+    proxy.cut = "later"
+    answer = send()
+    assert proxy.lost
+    number, probability = query("SELECT id, probability FROM decisions ORDER BY id")[-1]
     assert probability == bundle.scorer.score(granted).probability
     if channel == "api":
         assert answer.status_code == 201
@@ -189,7 +166,7 @@ def test_nothing_is_read_back_after_the_commit(
 
 @CHANNELS
 def test_error_after_the_commit(prepare, channel, unfinished, query, caplog):
-    send = prepare(channel)
+    send = prepare(channel, content_type="application/json; charset=utf-8")  # Flask answers it
 
     def fail():
         raise RuntimeError("the answer could not be finished")

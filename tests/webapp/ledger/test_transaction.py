@@ -10,6 +10,8 @@ from webapp.failures import NestedUnitOfWork
 from webapp.ledger.transaction import add_row, unit_of_work
 from webapp.people.tables import OperatorRow
 
+ADDED = "SELECT name FROM operators WHERE kind = 'system' AND name <> 'system'"
+
 
 @pytest.fixture
 def add(app):
@@ -21,7 +23,7 @@ def add(app):
 
 @pytest.fixture
 def names(query):
-    return lambda: {name for (name,) in query("SELECT name FROM operators WHERE kind = 'system'")}
+    return lambda: {name for (name,) in query(ADDED)}
 
 
 def test_unit_of_work_commits_all(app, add, names):

@@ -12,9 +12,9 @@ import click
 import pytest
 from flask.cli import ScriptInfo
 
+from tests.fixtures.databases import disconnect
 from webapp import create_app
 from webapp.config import Config
-from webapp.extensions import db
 from webapp.people import api_keys
 
 ROOT = Path(__file__).parents[3]
@@ -150,9 +150,7 @@ def test_prepare_prints_the_first_password_once(config, sign_in):
     code, lines, errors = invoked(app, "prepare")
     assert (code, errors) == (0, [])
     assert password not in "\n".join(lines)
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
+    disconnect(app)
 
 
 def test_unprepared_database_is_one_line(config):
@@ -166,9 +164,7 @@ def test_unprepared_database_is_one_line(config):
         code, lines, errors = invoked(app, *command)
         assert (code, lines, len(errors)) == (1, [], 1)
         assert errors[0].endswith("flask --app webapp prepare)")
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
+    disconnect(app)
 
 
 def test_unavailable_database_is_one_line(tmp_path):

@@ -53,13 +53,18 @@ def test_sign_in_is_remembered_no_longer_than_the_session(sign_in):
     assert cookies == ["session"]
 
 
-def test_refused_sign_in_is_logged_without_what_was_typed(sign_in, caplog):
+def test_refused_sign_in_is_logged_without_what_was_typed(sign_in, caplog, query):
     caplog.set_level(logging.WARNING, logger="webapp")
     sign_in(password="not this one")
     sign_in(username="nobody-of-ours")
+    [(clerk,)] = query("SELECT id FROM users")
     assert [r.getMessage() for r in caplog.records] == [
-        "refused a sign-in: user 1",
+        f"refused a sign-in: user {clerk}",
         "refused a sign-in: no such user",
+    ]
+    assert query("SELECT subject FROM audit_log WHERE event = 'sign_in.refused'") == [
+        (f"operator:{clerk}",),
+        ("unknown",),
     ]
 
 

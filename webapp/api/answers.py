@@ -1,0 +1,53 @@
+"""The JSON about decisions that the API answers with."""
+
+from typing import Any
+
+from pydantic_core import to_json
+
+from webapp.decisions.records import Contents, Decision, StoredReasons
+from webapp.decisions.writing import NewContents
+
+
+def decision_json(
+    decision: Decision, contents: Contents | NewContents | None, *, language: str
+) -> bytes:
+    """Return a decision as JSON; the same arguments always give the same bytes."""
+    return to_json(
+        {
+            "id": decision.id,
+            "decision": decision.decision,
+            "probability": decision.probability,
+            "threshold": decision.threshold,
+            "product": decision.product,
+            "model": decision.model,
+            "out_of_range": decision.out_of_range,
+            "reasons": contents and reasons_in(contents.reasons, language=language),
+            "features": contents and _features(contents),
+            "channel": decision.channel,
+            "operator": decision.operator,
+            "created_at": decision.created_at.isoformat(),
+        }
+    )
+
+
+def reasons_in(reasons: StoredReasons | None, *, language: str) -> list[dict[str, Any]] | None:
+    """Return reasons with their texts in one language."""
+    if reasons is None:
+        return None
+    return [
+        {
+            "field": reason["field"],
+            "share": reason["share"],
+            "principal": reason["principal"],
+            "text": reason["text"]["fr" if language == "fr" else "en"],
+        }
+        for reason in reasons
+    ]
+
+
+def _features(contents: Contents | NewContents) -> list[dict[str, Any]]:
+    """Return each field with its value as entered and as the model sees it."""
+    return [
+        {"name": name, "value": value, "normalised": contents.normalised[name]}
+        for name, value in contents.inputs.items()
+    ]

@@ -1,0 +1,91 @@
+"""The Flask extension that stores decisions and finds what idempotency keys were used for."""
+
+from collections.abc import Callable
+
+from flask import Flask, current_app
+from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from webapp.decisions.deciding import Deciding, Submitted
+from webapp.decisions.records import Decision
+from webapp.decisions.writing import DecisionWriting, NewContents, NewDecision
+from webapp.extensions import db
+from webapp.failures import InFlight, KeyClaimed
+from webapp.ledger.driver import Reader
+from webapp.ledger.idempotency import Claim, Used, find_use
+from webapp.ledger.writer import LOCK_NOT_AVAILABLE, Writer
+from webapp.metrics import metrics
+from webapp.serving.past import Usable
+from webapp.serving.served import ServedBundles
+
+Written = tuple[Decision, NewContents]
+
+
+class DecisionStore:
+    """Stores the decisions of one application; its thread and connections begin when used."""
+
+    def __init__(self, engine: Engine, usable: Callable[[], Usable]) -> None:
+        self._reader = Reader(engine)
+        self._writer: Writer[Submitted | NewDecision, NewDecision, Written] = Writer(
+            engine, Deciding(self._reader, usable), DecisionWriting(), timing=metrics.writing
+        )
+
+    def find_use(self, claim: Claim) -> Used | None:
+        """Return what the key of a request was used for; raises KeyReused for another request."""
+        return find_use(self._reader, claim)
+
+    def decide(self, submitted: Submitted) -> Written:
+        """Decide what another system has sent; return the decision once it is on disk.
+
+        Raises as `add`, UnknownKey, and what `Rules.check_json` raises.
+        """
+        try:
+            return self._writer.submit(submitted, key=submitted.key)
+        except IntegrityError:
+            if submitted.key is None:
+                raise
+            raise KeyClaimed from None
+
+    def add(self, new: NewDecision) -> Decision:
+        """Store a decision, and return it once it is on disk.
+
+        Raises as `Writer.submit`, and KeyClaimed if its idempotency key has been used meanwhile.
+        """
+        claim = new.claim
+        try:
+            return self._writer.submit(new, key=claim and claim.digest)[0]
+        except IntegrityError:
+            if claim is None or self.find_use(claim) is None:
+                raise
+            raise KeyClaimed from None
+        except OperationalError as error:
+            if not _waited_for_key(error):
+                raise
+            raise InFlight("another process is working on a request with the same key") from error
+
+    def close(self) -> None:
+        """Give the connections back that are not in use."""
+        self._reader.close()
+        self._writer.close()
+
+
+def init_app(app: Flask) -> None:
+    with app.app_context():
+        bundles: ServedBundles = app.extensions["model"]
+        app.extensions["decisions"] = DecisionStore(db.engine, bundles.current)
+
+
+def store() -> DecisionStore:
+    """Return the store of the current application."""
+    found: DecisionStore = current_app.extensions["decisions"]
+    return found
+
+
+def _waited_for_key(error: OperationalError) -> bool:
+    """Return whether PostgreSQL waited too long for a transaction that stores the same key."""
+    diagnosis = getattr(error.orig, "diag", None)
+    return (
+        diagnosis is not None
+        and diagnosis.sqlstate == LOCK_NOT_AVAILABLE
+        and "pk_idempotency_keys" in (diagnosis.context or "")
+    )

@@ -1,0 +1,130 @@
+"""Writes new decisions, many in one transaction: facts, contents, keys and audit entries."""
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from pydantic_core import to_json
+from sqlalchemy import Connection
+
+from ml.bundle.decide import Verdict
+from ml.explaining.reasons import Reason
+from ml.product.application import Application
+from ml.scoring.columns import Normalised
+from webapp.columns import decision_value, now
+from webapp.decisions.records import Channel, Decision, StoredReasons
+from webapp.ledger.audit import record_activation, take_lane
+from webapp.ledger.chain import NewEntry, commitment_to, digest_of, iso
+from webapp.ledger.driver import Driver
+from webapp.ledger.idempotency import Claim
+from webapp.ledger.tables import SALT_BYTES
+from webapp.people.operators import Operator
+
+FACTS = (
+    *("id", "created_at", "operator_id", "channel", "product", "model", "probability", "threshold"),
+    *("model_decision", "decision", "amount", "novelty"),
+)
+COLUMNS = (
+    *FACTS,
+    *("inputs", "normalised", "reasons", "salt"),
+    *("lane", "number", "facts", "commitment", "hash"),
+    *("digest", "fingerprint", "language"),
+)
+NO_KEY = (None, None, None)
+
+
+class NewContents(NamedTuple):
+    """The contents of a decision to write; those that are read are `records.Contents`."""
+
+    inputs: Application
+    normalised: Normalised
+    reasons: StoredReasons | None
+
+
+class NewDecision(NamedTuple):
+    """A decision to write."""
+
+    operator: Operator
+    channel: Channel
+    verdict: Verdict
+    contents: NewContents
+    claim: Claim | None = None
+
+
+def contents_of(application: Application, verdict: Verdict) -> NewContents:
+    """Return the contents to store with a decision."""
+    reasons = None if verdict.reasons is None else as_stored(verdict.reasons)
+    return NewContents(application, verdict.normalised, reasons)
+
+
+def as_stored(reasons: Sequence[Reason]) -> StoredReasons:
+    """Return reasons in the form in which a decision stores them, with their texts."""
+    return [
+        {
+            "field": r.field,
+            "share": r.share,
+            "principal": r.principal,
+            "text": {"en": r.text.en, "fr": r.text.fr},
+        }
+        for r in reasons
+    ]
+
+
+class DecisionWriting:
+    """Writes decisions, and tells the audit log which model this process decides with."""
+
+    def __init__(self) -> None:
+        self._active = ""  # the model whose activation is known to be in the log
+
+    def __call__(
+        self, connection: Connection, decisions: Sequence[NewDecision]
+    ) -> list[tuple[Decision, NewContents]]:
+        """Write decisions in a transaction that is open, and return them."""
+        model = decisions[-1].verdict.model
+        if model != self._active and record_activation(connection, model):
+            self._active = model
+        driver = Driver(connection)
+        lane, numbers = take_lane(driver, ids_of="decisions", count=len(decisions))
+        moment = now()
+        stored, shown = driver.moment(moment), iso(moment)
+        facts = [_facts(d, n, shown) for d, n in zip(decisions, numbers, strict=True)]
+        contents = [_contents(d.contents) for d in decisions]
+        entries = lane.link([_entry(f, c) for f, c in zip(facts, contents, strict=True)])
+        rows = [
+            (f[0], stored, *f[2:], *c, e.lane, e.number, *e[6:], *(d.claim or NO_KEY)[-3:])
+            for d, f, c, e in zip(decisions, facts, contents, entries, strict=True)
+        ]
+        driver.insert("new_decisions", COLUMNS, rows)
+        return [
+            (Decision(f[0], moment, d.operator.name, *f[3:]), d.contents)
+            for d, f in zip(decisions, facts, strict=True)
+        ]
+
+
+def _facts(decision: NewDecision, number: int, moment: str) -> tuple[Any, ...]:
+    """Return the facts in the order of `FACTS`."""
+    v, granted = decision.verdict, decision_value(decision.verdict.granted)
+    return (
+        *(number, moment, decision.operator.id, decision.channel, v.product, v.model),
+        *(v.probability, v.threshold, granted, granted, v.amount, v.novelty),
+    )
+
+
+def _contents(contents: NewContents) -> tuple[str, str, str | None, bytes]:
+    """Return the contents as JSON, in the order of their columns, and a new salt."""
+    inputs, normalised = to_json(contents.inputs).decode(), to_json(contents.normalised).decode()
+    reasons = None if contents.reasons is None else to_json(contents.reasons).decode()
+    return inputs, normalised, reasons, os.urandom(SALT_BYTES)
+
+
+def _entry(facts: tuple[Any, ...], contents: tuple[str, str, str | None, bytes]) -> NewEntry:
+    *texts, salt = contents
+    number, moment, operator_id = facts[:3]
+    return NewEntry(
+        operator_id,
+        "decision.made",
+        f"decision:{number}",
+        moment,
+        digest_of(facts),
+        commitment_to(texts, salt),
+    )

@@ -1,0 +1,104 @@
+"""Adds entries to the audit log, in the transaction of the events that they tell of."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from webapp.columns import now
+from webapp.ledger.chain import START, Entry, Event, NewEntry, iso, link
+from webapp.ledger.driver import Driver
+
+COLUMNS = Entry._fields
+FIRST_LANE = 1
+# On SQLite one transaction excludes all others, so one lane is enough.
+HEAD = """
+SELECT max(number), (SELECT hash FROM audit_log WHERE lane = 1 ORDER BY number DESC LIMIT 1),
+    (SELECT max(id) FROM {table})
+FROM audit_log WHERE lane = 1
+"""
+TAKE = """
+SELECT lane, number, hash, waited,
+    (SELECT array_agg(nextval('{table}_id_seq')) FROM generate_series(1, ?))
+FROM take_lane()
+"""
+NEXT_LANE = "SELECT max(id) + 1 FROM audit_lanes"
+SYSTEM = "SELECT id FROM operators WHERE kind = 'system'"
+ACTIVE = (
+    "SELECT subject FROM audit_log WHERE event = 'bundle.activated' "
+    "AND event NOT IN ('decision.made', 'trial.made') ORDER BY created_at DESC LIMIT 1"
+)
+
+
+class Lane:
+    """The lane that a transaction has taken; no other transaction adds to it meanwhile."""
+
+    def __init__(self, driver: Driver, lane: int, number: int, head: bytes) -> None:
+        self._driver, self._lane, self._number, self._head = driver, lane, number, head
+
+    def link(self, entries: Sequence[NewEntry]) -> list[Entry]:
+        """Return entries with their numbers and hashes; the caller must store them."""
+        linked = link(entries, lane=self._lane, number=self._number, previous=self._head)
+        self._number, self._head = linked[-1].number, linked[-1].hash
+        return linked
+
+    def add(self, entry: NewEntry, moment: datetime) -> None:
+        [linked] = self.link([entry])
+        row = (*linked[:2], self._driver.moment(moment), *linked[3:])
+        self._driver.insert("audit_log", COLUMNS, [row])
+
+
+def take_lane(
+    driver: Driver, *, ids_of: str = "decisions", count: int = 0
+) -> tuple[Lane, list[int]]:
+    """Return a lane for this transaction, and new ids of a table."""
+    if not driver.postgresql:
+        [(number, head, last)] = driver.fetch(HEAD.format(table=ids_of))
+        ids = list(range((last or 0) + 1, (last or 0) + 1 + count))
+        return Lane(driver, FIRST_LANE, number or 0, head or START), ids
+    [(lane, number, head, waited, ids)] = driver.fetch(TAKE.format(table=ids_of), (count,))
+    taken = Lane(driver, lane, number or 0, head or START)
+    if waited:
+        _open_another(driver, taken)
+    return taken, ids or []
+
+
+def record(
+    transaction: Connection,
+    event: Event,
+    subject: str,
+    *,
+    operator_id: int | None = None,
+    moment: datetime | None = None,
+    facts: bytes | None = None,
+    commitment: bytes | None = None,
+) -> None:
+    """Add an entry; without an operator it is the system's own."""
+    driver, moment = Driver(transaction), moment or now()
+    operator = system_id(driver) if operator_id is None else operator_id
+    lane, _ = take_lane(driver)
+    lane.add(NewEntry(operator, event, subject, iso(moment), facts, commitment), moment)
+
+
+def record_activation(transaction: Connection, model: str) -> bool:
+    """Return whether a model is the last one that was activated; if not, add an entry."""
+    subject = f"model:{model}"
+    last: bool = Driver(transaction).fetch(ACTIVE) == [(subject,)]
+    if not last:
+        record(transaction, "bundle.activated", subject)
+    return last
+
+
+def system_id(driver: Driver) -> int:
+    """Return the number of the operator that stands for the system and its commands."""
+    [(number,)] = driver.fetch(SYSTEM)
+    return int(number)
+
+
+def _open_another(driver: Driver, lane: Lane) -> None:
+    """Open a lane for the next transaction that would otherwise have to wait."""
+    [(number,)] = driver.fetch(NEXT_LANE)
+    driver.insert("audit_lanes", ("id",), [(number,)])
+    moment = now()
+    entry = NewEntry(system_id(driver), "lane.opened", f"lane:{number}", iso(moment))
+    lane.add(entry, moment)

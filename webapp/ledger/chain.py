@@ -1,0 +1,111 @@
+"""The audit log's chain: the canonical form of an entry, its hash, digests and commitments."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+FORMAT = "loan-desk-audit/1"
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
+START = bytes(32)  # in the place of the hash before a lane's first entry
+
+Event = Literal[
+    "decision.made",
+    "trial.made",
+    "contents.erased",
+    "bundle.activated",
+    "user.created",
+    "user.password_set",
+    "user.activated",
+    "user.deactivated",
+    "sign_in.refused",
+    "api_key.created",
+    "api_key.revoked",
+    "lane.opened",
+]
+
+
+class NewEntry(NamedTuple):
+    """An event to add to the audit log.
+
+    `subject` is ASCII without quotes or backslashes, such as `decision:12`.
+    """
+
+    operator_id: int
+    event: Event
+    subject: str
+    created_at: str  # in the form of `iso`
+    facts: bytes | None = None
+    commitment: bytes | None = None
+
+
+class Entry(NamedTuple):
+    """A stored entry of the audit log, with its moment in the form of `iso`."""
+
+    lane: int
+    number: int
+    created_at: str
+    operator_id: int
+    event: str
+    subject: str
+    facts: bytes | None
+    commitment: bytes | None
+    hash: bytes
+
+
+def canonical(entry: Entry, previous: bytes) -> bytes:
+    """Return the bytes that an entry's hash covers: a compact JSON array of its columns.
+
+    Its last element is the hash of the entry before it in the lane.
+    """
+    lane, number, created_at, operator_id, event, subject, facts, commitment, _ = entry
+    return (
+        f'["{FORMAT}",{lane},{number},"{created_at}",{operator_id},"{event}","{subject}",'
+        f'"{facts.hex() if facts else ""}","{commitment.hex() if commitment else ""}",'
+        f'"{previous.hex()}"]'
+    ).encode()
+
+
+def link(entries: Sequence[NewEntry], *, lane: int, number: int, previous: bytes) -> list[Entry]:
+    """Return the entries that follow the entry of that number and hash in a lane."""
+    linked = []
+    for new in entries:
+        number += 1
+        entry = Entry(
+            lane,
+            number,
+            new.created_at,
+            new.operator_id,
+            new.event,
+            new.subject,
+            new.facts,
+            new.commitment,
+            b"",
+        )
+        previous = hashlib.sha256(canonical(entry, previous)).digest()
+        linked.append(entry._replace(hash=previous))
+    return linked
+
+
+def iso(moment: datetime) -> str:
+    """Return a moment as the canonical form has it: in UTC, with microseconds."""
+    naive = moment.astimezone(UTC).replace(tzinfo=None)
+    return f"{naive.isoformat(timespec='microseconds')}Z"
+
+
+def facts_text(facts: Sequence[Any]) -> str:
+    """Return facts as a compact JSON array."""
+    return _COMPACT.encode(facts)
+
+
+def digest_of(facts: Sequence[Any]) -> bytes:
+    """Return the SHA-256 of facts, in the form of `facts_text`."""
+    return hashlib.sha256(facts_text(facts).encode()).digest()
+
+
+def commitment_to(contents: Sequence[str | None], salt: bytes) -> bytes:
+    """Return the HMAC-SHA-256, with the salt as its key, of JSON texts, one a line."""
+    lines = "\n".join("null" if text is None else text for text in contents)
+    return hmac.digest(salt, lines.encode(), "sha256")

@@ -1,0 +1,62 @@
+"""Idempotency keys: what a request claims with its key, and what the key was used for before."""
+
+import hashlib
+import re
+from typing import NamedTuple
+
+from webapp.failures import InvalidKey, KeyReused
+from webapp.ledger.driver import Reader
+
+# The IETF's draft allows any string in quotation marks. Here they may be left out, and a key has no
+# character that a proxy, a log or a shell could change.
+KEY = re.compile(r"[A-Za-z0-9_.:~+/=-]{1,255}", re.ASCII)
+FIND = (
+    "SELECT fingerprint, language, decision_id FROM idempotency_keys "
+    "WHERE operator_id = ? AND digest = ?"
+)
+
+
+class Claim(NamedTuple):
+    """What a request claims: that its key, which is the operator's own on one route, is new."""
+
+    operator_id: int
+    digest: bytes  # of the route and the key
+    fingerprint: bytes  # of what was sent
+    language: str  # of the texts in the answer
+
+
+class Used(NamedTuple):
+    """What an idempotency key was used for."""
+
+    language: str
+    decision_id: int
+
+
+def key_in(header: str) -> str:
+    """Return the key in the header Idempotency-Key; raises InvalidKey."""
+    quoted = len(header) > 1 and header[0] == header[-1] == '"'
+    key = header[1:-1] if quoted else header
+    if not KEY.fullmatch(key):
+        raise InvalidKey
+    return key
+
+
+def digest_of(route: str, key: str) -> bytes:
+    """Return what is stored of a key, which may be any text of a client."""
+    return hashlib.sha256(f"{route} {key}".encode()).digest()
+
+
+def fingerprint(sent: bytes) -> bytes:
+    """Return what is stored of a request, to tell it from another one with the same key."""
+    return hashlib.sha256(sent).digest()
+
+
+def find_use(reader: Reader, claim: Claim) -> Used | None:
+    """Return what a key was used for; raises KeyReused if that was another request."""
+    rows = reader.fetch(FIND, (claim.operator_id, claim.digest))
+    if not rows:
+        return None
+    stored, language, decision_id = rows[0]
+    if bytes(stored) != claim.fingerprint:
+        raise KeyReused
+    return Used(language, decision_id)
