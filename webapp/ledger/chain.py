@@ -55,17 +55,22 @@ class Entry(NamedTuple):
     hash: bytes
 
 
-def canonical(entry: Entry, previous: bytes) -> bytes:
-    """Return the bytes that an entry's hash covers: a compact JSON array of its columns.
-
-    Its last element is the hash of the entry before it in the lane.
-    """
+def canonical(entry: Entry) -> bytes:
+    """Return the content of an entry: a compact JSON array of its columns but the hash."""
     lane, number, created_at, operator_id, event, subject, facts, commitment, _ = entry
     return (
         f'["{FORMAT}",{lane},{number},"{created_at}",{operator_id},"{event}","{subject}",'
-        f'"{facts.hex() if facts else ""}","{commitment.hex() if commitment else ""}",'
-        f'"{previous.hex()}"]'
+        f"{_hex(facts)},{_hex(commitment)}]"
     ).encode()
+
+
+def chained(content: bytes, previous: bytes) -> bytes:
+    """Return the hash of an entry from its content and the hash of the entry before it.
+
+    It covers only the digest of the content: a proof that leads from one entry to a later one
+    discloses nothing else about the entries between them.
+    """
+    return hashlib.sha256(previous + hashlib.sha256(content).digest()).digest()
 
 
 def link(entries: Sequence[NewEntry], *, lane: int, number: int, previous: bytes) -> list[Entry]:
@@ -84,7 +89,7 @@ def link(entries: Sequence[NewEntry], *, lane: int, number: int, previous: bytes
             new.commitment,
             b"",
         )
-        previous = hashlib.sha256(canonical(entry, previous)).digest()
+        previous = chained(canonical(entry), previous)
         linked.append(entry._replace(hash=previous))
     return linked
 
@@ -109,3 +114,7 @@ def commitment_to(contents: Sequence[str | None], salt: bytes) -> bytes:
     """Return the HMAC-SHA-256, with the salt as its key, of JSON texts, one a line."""
     lines = "\n".join("null" if text is None else text for text in contents)
     return hmac.digest(salt, lines.encode(), "sha256")
+
+
+def _hex(value: bytes | None) -> str:
+    return "null" if value is None else f'"{value.hex()}"'
