@@ -12,10 +12,12 @@ from sqlalchemy.exc import DBAPIError
 
 from ml.bundle.manifest import InvalidBundle
 from webapp.failures import (
+    ErasureRefused,
     LockNotFree,
     ModelUnavailable,
     NameRefused,
     NameTaken,
+    NoteRefused,
     NotFound,
     OutcomeUnknown,
     WrongEncoding,
@@ -31,6 +33,11 @@ def as_typed(command: str) -> str:
     return f"{here} --app webapp {command}"
 
 
+# Their messages are complete.
+CLEAR = (
+    *(NameRefused, NameTaken, NotFound, NoteRefused, ErasureRefused),
+    *(InvalidBundle, ModelUnavailable),
+)
 UPGRADE_HINT = f" (is it up to date? {as_typed('prepare')})"
 
 
@@ -39,7 +46,7 @@ def clear_errors(*, hint: str = UPGRADE_HINT) -> Iterator[None]:
     """Turn the errors that a user can act on into one line."""
     try:
         yield
-    except (NameRefused, NameTaken, NotFound, InvalidBundle, ModelUnavailable) as error:
+    except CLEAR as error:
         raise click.ClickException(str(error)) from None
     except (LockNotFree, WrongEncoding) as error:
         raise click.ClickException(f"the database: {error}") from None

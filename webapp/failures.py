@@ -68,6 +68,14 @@ class KeyReused(Exception):
     """The idempotency key belongs to another request."""
 
 
+class NoteRefused(Exception):
+    """A signed note, its key or what it says cannot be used; the message says why."""
+
+
+class ErasureRefused(Exception):
+    """The database does not let this role erase contents; the message says what to do."""
+
+
 class InvalidSetting(ClickException):
     """Invalid settings; the message has one line for each."""
 

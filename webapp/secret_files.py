@@ -57,14 +57,14 @@ def _read_secret(file: Path, *, forbidden: int) -> str:
     return secret
 
 
-def make_secret(file: Path) -> None:
-    """Write a new secret, unless another process is first."""
+def make_secret(file: Path, secret: str = "") -> None:
+    """Write a secret, by default a random one, unless another process is first."""
     try:
         # A complete file is linked to its name: another process must never read half a key.
         new = file.with_suffix(f".{secrets.token_hex(4)}")
         new.touch(mode=0o600)
         with new.open("w") as opened:
-            opened.write(secrets.token_urlsafe(48))
+            opened.write(secret or secrets.token_urlsafe(48))
             opened.flush()
             os.fsync(opened.fileno())  # a power cut must not leave an empty key
         os.link(new, file)

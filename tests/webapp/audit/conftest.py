@@ -1,0 +1,111 @@
+"""A real audit log with several lanes, and ways to change it that no trigger forbids."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+from sqlalchemy import Connection
+
+from tests.fixtures.databases import add_user
+from webapp.config import Config
+from webapp.decisions import service
+from webapp.decisions.records import Decision
+from webapp.extensions import db
+from webapp.ledger.audit import record
+from webapp.ledger.transaction import unit_of_work
+from webapp.people import api_keys
+from webapp.people.operators import Operator
+
+WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+
+
+@pytest.fixture
+def log(
+    app: Flask,
+    config: Config,
+    operator: Operator,
+    take: Callable[..., Decision],
+    applications: list[Any],
+    until: Callable[[Callable[[], Any]], Any],
+) -> list[int]:
+    """A log of decisions, trials and other events; on PostgreSQL in two lanes.
+
+    Return the numbers of the decisions.
+    """
+    with app.app_context():
+        numbers = [take(a, operator=operator).id for a in applications[:20]]
+        with unit_of_work() as transaction:
+            for number, application in zip(numbers[:5], applications, strict=False):
+                verdict = service.decide(application)
+                service.add_trial(transaction, number, application, verdict, operator=operator)
+        add_user("auditor", "correct horse battery")
+        with unit_of_work() as transaction:
+            api_keys.create_api_key(transaction, "core-banking")
+        if config.database_url:
+            open_lane(app, config.database_url, until)
+            with psycopg.connect(config.database_url) as busy:
+                busy.execute("SELECT take_lane()")
+                numbers += [take(a, operator=operator).id for a in applications[20:30]]
+        numbers += [take(a, operator=operator).id for a in applications[30:40]]
+    return numbers
+
+
+def open_lane(app: Flask, url: str, until: Callable[[Callable[[], Any]], Any]) -> None:
+    """Make a transaction wait for a lane, so that it opens another."""
+
+    def add() -> None:
+        with app.app_context(), unit_of_work() as transaction:
+            record(transaction, "sign_in.refused", "unknown")
+
+    waiting = threading.Thread(target=add)
+    with psycopg.connect(url) as busy, psycopg.connect(url, autocommit=True) as watching:
+        busy.execute("SELECT take_lane()")
+        waiting.start()
+        until(lambda: watching.execute(WAITS).fetchone()[0])
+    waiting.join()
+
+
+@contextmanager
+def unprotected(app: Flask) -> Iterator[Connection]:
+    """Begin a transaction in which nothing protects the tables; it is rolled back."""
+    with app.app_context(), db.engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.begin()
+            connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+            for (check,) in connection.exec_driver_sql(
+                "SELECT conname FROM pg_constraint "
+                "WHERE contype = 'c' AND conrelid = 'audit_log'::regclass"
+            ).all():
+                connection.exec_driver_sql(f"ALTER TABLE audit_log DROP CONSTRAINT {check}")
+        else:
+            raw = connection.connection.driver_connection
+            raw.execute("PRAGMA foreign_keys = OFF")
+            raw.execute("PRAGMA ignore_check_constraints = ON")
+            connection.execution_options(writing=True)
+            connection.begin()
+            for (name,) in connection.exec_driver_sql(
+                "SELECT name FROM sqlite_schema WHERE type = 'trigger'"
+            ).all():
+                connection.exec_driver_sql(f"DROP TRIGGER {name}")
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+            connection.invalidate()
+
+
+@pytest.fixture
+def run(app: Flask) -> Callable[..., tuple[int, list[str]]]:
+    """Run a flask command; return its exit code and the lines of its output."""
+
+    def invoke(*arguments: object) -> tuple[int, list[str]]:
+        done = app.test_cli_runner().invoke(args=[*map(str, arguments)])
+        if not isinstance(done.exception, SystemExit | None):
+            raise done.exception
+        return done.exit_code, (done.stdout + done.stderr).splitlines()
+
+    return invoke

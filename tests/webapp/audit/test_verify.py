@@ -1,0 +1,154 @@
+"""Tests of the verification of the audit log: what is well, and what no edit of a row explains."""
+
+import re
+
+import pytest
+
+from tests.webapp.audit.conftest import unprotected
+from webapp.audit.reading import as_entry, read_entries
+from webapp.audit.verify import WRONG_HASH, follow, verify
+from webapp.ledger.chain import START, canonical, chained
+from webapp.ledger.driver import Driver
+
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+SUMMARY = r"[\d,]+ (entry|entries) verified in \d lanes?, \d+\.\d s, [\d,]+ entries/s: "
+
+
+def test_verify_a_log(log, run, query):
+    [(entries, lanes)] = query("SELECT count(*), max(lane) FROM audit_log")
+    code, [line] = run("audit", "verify")
+    assert code == 0, line
+    assert re.fullmatch(f"{SUMMARY}all well", line)
+    assert line.startswith(f"{entries} entries verified in {lanes} lane")
+
+
+def test_verify_a_new_log(app, run):
+    code, [line] = run("audit", "verify")
+    assert code == 0
+    assert re.fullmatch(r"\d entr.* verified in 1 lane, .*: all well", line)
+
+
+def test_verify_changes_nothing(log, run, rows):
+    before = rows()
+    run("audit", "verify", "--contents")
+    assert rows() == before
+
+
+def test_content_is_that_of_the_canonical_form(app, log):
+    with unprotected(app) as connection:
+        driver = Driver(connection)
+        rows = read_entries(driver, 1, after=0)
+    assert {row[5] is None for row in rows} == {True, False}
+    head = START
+    for number, row in enumerate(rows):
+        following = chained(canonical(as_entry(1, row)), head)
+        assert follow(1, [row], number, head) == (number + 1, following, None)
+        head = following
+
+
+@ON_POSTGRESQL
+def test_lanes_that_are_registered_but_not_in_the_log(app, log):
+    with unprotected(app) as connection:
+        connection.exec_driver_sql("INSERT INTO audit_lanes VALUES (7)")
+        assert list(map(str, verify(Driver(connection)).findings.values())) == [
+            "lane 7: it was never opened"
+        ]
+
+
+def test_lanes_that_are_in_the_log_only(app, log):
+    with unprotected(app) as connection:
+        connection.exec_driver_sql("DELETE FROM audit_lanes WHERE id = 1")
+        found = verify(Driver(connection)).findings
+        assert str(found[1]) == "lane 1: it was opened, and is gone"
+
+
+def test_entry_of_a_lane_that_was_never_opened(app, log):
+    with unprotected(app) as connection:
+        connection.exec_driver_sql("UPDATE audit_log SET lane = 9 WHERE lane = 1 AND number = 3")
+        assert sorted(map(str, verify(Driver(connection)).findings.values())) == [
+            "lane 1, entry 3: it is missing",
+            "lane 9: it was never opened",
+        ]
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("assignment", "line"),
+    [
+        ("number = 'x'", "lane 1, entry 4: it is missing"),
+        ("number = 4.5", "lane 1, entry 4.5: entries have whole numbers from 1 on"),
+        ("number = 3.5", "lane 1, entry 3.5: entries have whole numbers from 1 on"),
+        ("number = -4", "lane 1, entry -4: entries have whole numbers from 1 on"),
+        ("number = x'ff'", "lane 1, entry 4: it is missing"),
+        ("number = CAST(x'ff' AS TEXT)", "lane 1, entry 4: it is missing"),
+        ("lane = CAST(x'ff' AS TEXT)", "lane '\ufffd': it was never opened"),
+        ("lane = 'two'", "lane 'two': it was never opened"),
+        ("lane = 1.5", "lane 1.5: it was never opened"),
+        ("lane = '\x1b[2J'", "lane '\\x1b[2J': it was never opened"),
+    ],
+)
+def test_numbers_of_any_type(app, log, assignment, line):
+    with unprotected(app) as connection:
+        connection.exec_driver_sql(f"UPDATE audit_log SET {assignment} WHERE number = 4")
+        assert line in map(str, verify(Driver(connection)).findings.values())
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("value", ["'x'", "x'ff'", "CAST(x'ff' AS TEXT)", "1e300"])
+def test_newest_number_of_any_type(app, log, value):
+    with unprotected(app) as connection:
+        connection.exec_driver_sql(
+            f"UPDATE audit_log SET number = {value} "
+            "WHERE number = (SELECT max(number) FROM audit_log)"
+        )
+        assert (
+            verify(Driver(connection)).findings[1].reason == "entries have whole numbers from 1 on"
+        )
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    "column", ["created_at", "operator_id", "event", "subject", "facts", "hash"]
+)
+def test_values_of_any_type(app, log, column):
+    values = ["'x'", "''", "7", "7.5", "x''", "x'ff'", "CAST(x'ff' AS TEXT)", "9e999", "char(0)"]
+    with unprotected(app) as connection:
+        sql = connection.exec_driver_sql
+        [old] = sql(f"SELECT quote({column}) FROM audit_log WHERE number = 8").scalars()
+        for value in [*values, f"CAST({column} AS BLOB)", f"hex({column})", "zeroblob(100000)"]:
+            sql(f"UPDATE audit_log SET {column} = {value} WHERE number = 8")
+            if sql(f"SELECT quote({column}) FROM audit_log WHERE number = 8").scalar() != old:
+                found = verify(Driver(connection)).findings
+                assert str(found[1]) == f"lane 1, entry 8: {WRONG_HASH}", value
+
+
+@ON_SQLITE
+def test_moments_that_are_written_differently(app, log):
+    for assignment in ("replace(created_at, ' ', 'T')", "created_at || 'Z'", "'2026'", "''"):
+        with unprotected(app) as connection:
+            connection.exec_driver_sql(
+                f"UPDATE audit_log SET created_at = {assignment} WHERE number = 8"
+            )
+            assert verify(Driver(connection)).findings[1].number == 8
+
+
+@ON_POSTGRESQL
+def test_moments_that_only_postgresql_can_hold(app, log):
+    for assignment in ("'infinity'", "'-infinity'", "'2026-01-01 BC'", "'12026-01-01'"):
+        with unprotected(app) as connection:
+            connection.exec_driver_sql(
+                f"UPDATE audit_log SET created_at = {assignment} WHERE lane = 1 AND number = 8"
+            )
+            assert verify(Driver(connection)).findings[1].number == 8
+
+
+def test_facts_that_are_empty_are_not_missing(app, log):
+    with unprotected(app) as connection:
+        rows = read_entries(Driver(connection), 1, after=0)
+        number = next(row[0] for row in rows if row[5] is None)
+        for column in ("facts", "commitment"):
+            connection.exec_driver_sql(
+                f"UPDATE audit_log SET {column} = '' WHERE lane = 1 AND number = {number}"
+            )
+            assert verify(Driver(connection)).findings[1].number == number

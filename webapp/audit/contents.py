@@ -1,0 +1,180 @@
+"""Compares every decision and every trial with its entry in the audit log."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from webapp.audit.reading import canonical_moment, moment_sql, subjects_of
+from webapp.decisions.writing import FACTS
+from webapp.ledger.chain import Event, commitment_to, digest_of
+from webapp.ledger.driver import Driver, Row
+
+ROWS_PER_FETCH = 1_000
+ROWS = """
+SELECT {facts}, {contents}, c.salt, c.{key} IS NULL
+FROM {kind}s t LEFT JOIN {kind}_contents c ON c.{key} = t.id ORDER BY t.id
+"""
+ENTRIES = """
+SELECT {id}, lane, number, subject, facts, commitment FROM audit_log
+WHERE event = '{event}' ORDER BY 1, 2, 3
+"""
+
+
+class Kind(NamedTuple):
+    """What is stored as facts in one table and as erasable contents in another."""
+
+    name: str
+    event: Event
+    key: str  # of the contents
+    facts: tuple[str, ...]  # the number is the first, the moment the second
+    contents: tuple[str, ...]
+    decision: int  # the place of the decision's number among the facts
+
+
+DECISION = Kind(
+    *("decision", "decision.made", "decision_id", FACTS, ("inputs", "normalised", "reasons"), 0)
+)
+TRIAL = Kind(
+    "trial",
+    "trial.made",
+    "trial_id",
+    ("id", "created_at", "decision_id", "operator_id", "probability", "model_decision"),
+    ("inputs",),
+    2,
+)
+
+
+@dataclass
+class Compared:
+    """How many rows match their entries, and how many do not."""
+
+    decisions: int = 0
+    trials: int = 0
+    erased: int = 0  # of both
+    wrong: int = 0
+
+
+class _Stored(NamedTuple):
+    """The facts and contents in a row."""
+
+    facts: Row
+    contents: Row
+    salt: Any
+    missing: bool
+
+    @classmethod
+    def of(cls, kind: Kind, row: Row) -> "_Stored":
+        ends = len(kind.facts)
+        return cls(row[:ends], row[ends:-2], row[-2], bool(row[-1]))
+
+
+def compare(connection: Connection, report: Callable[[str], None]) -> Compared:
+    """Compare all in a snapshot, and report each row or entry that does not match."""
+    compared = Compared()
+    erased = subjects_of(Driver(connection), "contents.erased", kind="decision")
+    for kind in (DECISION, TRIAL):
+        for row, entry in _pairs(_rows(connection, kind), _entries(connection, kind)):
+            if row is None:
+                compared.wrong += 1
+                report(f"lane {entry[1]}, entry {entry[2]}: there is no such {kind.name}")
+                continue
+            stored = _Stored.of(kind, row)
+            if wrong := _differences(kind, stored, entry, erased):
+                compared.wrong += 1
+                report(f"{kind.name} {row[0]}: {'; '.join(wrong)}")
+                continue
+            compared.erased += stored.missing
+            compared.decisions += kind is DECISION
+            compared.trials += kind is TRIAL
+    return compared
+
+
+def stored_facts(facts: Sequence[Any]) -> list[Any]:
+    """Return facts from a row as their entry covers them; raises ValueError."""
+    return [facts[0], canonical_moment(facts[1]), *facts[2:]]
+
+
+def rows_sql(kind: Kind, *, postgresql: bool) -> str:
+    """Return the statement that reads all facts and contents of a kind by number."""
+    facts = (
+        moment_sql("t.created_at", postgresql=postgresql) if name == "created_at" else f"t.{name}"
+        for name in kind.facts
+    )
+    text = "::text" if postgresql else ""
+    contents = ", ".join(f"c.{name}{text}" for name in kind.contents)
+    return ROWS.format(kind=kind.name, key=kind.key, facts=", ".join(facts), contents=contents)
+
+
+def _rows(connection: Connection, kind: Kind) -> Iterator[Row]:
+    return _stream(connection, rows_sql(kind, postgresql=connection.dialect.name == "postgresql"))
+
+
+def _entries(connection: Connection, kind: Kind) -> Iterator[Row]:
+    """Yield the entries of a kind by the number that they name, which is 0 if they name none."""
+    start = f"{kind.name}:"
+    number = f"CAST(substr(subject, {len(start) + 1}) AS {{type}})"
+    if connection.dialect.name == "postgresql":
+        number = number.format(type="bigint")
+        number = f"CASE WHEN subject ~ '^{start}[0-9]{{1,18}}$' THEN {number} ELSE 0 END"
+    else:
+        number = number.format(type="INTEGER")
+    for row in _stream(connection, ENTRIES.format(id=number, event=kind.event)):
+        yield row if row[3] == f"{start}{row[0]}" else (0, *row[1:])
+
+
+def _stream(connection: Connection, statement: str) -> Iterator[Row]:
+    streaming = connection.execution_options(stream_results=True)
+    with streaming.exec_driver_sql(statement) as result:
+        for block in result.partitions(ROWS_PER_FETCH):
+            yield from (tuple(row) for row in block)
+
+
+def _pairs(rows: Iterator[Row], entries: Iterator[Row]) -> Iterator[tuple[Row | None, Any]]:
+    """Yield each row with its entry; None stands for one that is missing."""
+    entry = next(entries, None)
+    for row in rows:
+        while entry is not None and entry[0] < row[0]:
+            yield None, entry
+            entry = next(entries, None)
+        if entry is not None and entry[0] == row[0]:
+            yield row, entry
+            entry = next(entries, None)
+        else:
+            yield row, None
+    while entry is not None:
+        yield None, entry
+        entry = next(entries, None)
+
+
+def _differences(kind: Kind, row: _Stored, entry: Row | None, erased: set[int]) -> list[str]:
+    """Return what does not match, for one row."""
+    if entry is None:
+        return ["it has no entry"]
+    *_, facts, commitment = entry
+    wrong = []
+    if _facts_digest(row.facts) != facts:
+        wrong.append("its facts are not those of its entry")
+    is_erased = row.facts[kind.decision] in erased
+    if row.missing and not is_erased:
+        wrong.append("its contents are missing, and no entry says that they were erased")
+    elif not row.missing and _commitment(row) != commitment:
+        wrong.append("its contents are not those of its entry")
+    elif not row.missing and is_erased and kind is DECISION:
+        wrong.append("its contents are there, and an entry says that they were erased")
+    return wrong
+
+
+def _facts_digest(facts: Row) -> bytes | None:
+    try:
+        return digest_of(stored_facts(facts))
+    except (TypeError, ValueError):  # a value that the service does not write
+        return None
+
+
+def _commitment(row: _Stored) -> bytes | None:
+    try:
+        return commitment_to(row.contents, row.salt)
+    except (TypeError, ValueError):
+        return None

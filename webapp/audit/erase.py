@@ -1,0 +1,72 @@
+"""Erases the personal contents of decisions and of their trials; the facts and the log stay."""
+
+from collections.abc import Sequence
+from contextlib import closing
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from webapp.columns import MAX_ID
+from webapp.database import write_turn
+from webapp.failures import ErasureRefused, NotFound
+from webapp.ledger.audit import record
+from webapp.ledger.driver import Driver, Reader
+from webapp.ledger.transaction import first_line
+
+DELETE = (
+    "DELETE FROM decision_contents WHERE decision_id = ? RETURNING decision_id",
+    "DELETE FROM trial_contents WHERE trial_id IN (SELECT id FROM trials WHERE decision_id = ?) "
+    "RETURNING trial_id",
+)
+# A trial that is being made now refers to the decision's row, so this waits for it.
+LOCK = "SELECT id FROM decisions WHERE id = ? FOR UPDATE"
+FIND = "SELECT id FROM decisions WHERE id = ?"
+INSUFFICIENT_PRIVILEGE = "42501"  # PostgreSQL's SQLSTATE
+
+
+def erase(transaction: Connection, numbers: Sequence[int]) -> dict[int, bool]:
+    """Erase the contents of decisions; return for each whether there were any left.
+
+    Raises NotFound and ErasureRefused.
+    """
+    driver = Driver(transaction)
+    try:
+        if not driver.postgresql:
+            driver.fetch("PRAGMA secure_delete = ON")  # overwrites what it deletes
+        for number in numbers:
+            if not 0 < number <= MAX_ID or not driver.fetch(FIND, (number,)):
+                raise NotFound(f"there is no decision {number}")
+        return {number: _erase(transaction, driver, number) for number in dict.fromkeys(numbers)}
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != INSUFFICIENT_PRIVILEGE:
+            raise
+        raise ErasureRefused(
+            f"{first_line(error)}: set LOAN_DATABASE_URL to the role that owns the tables"
+        ) from error
+
+
+def clean(engine: Engine) -> str:
+    """Remove what the database still holds of deleted rows; return what could not be done."""
+    if engine.dialect.name == "sqlite":
+        with write_turn(engine), closing(Reader(engine)) as reader:
+            [(busy, *_)] = reader.fetch("PRAGMA wal_checkpoint(TRUNCATE)", ())
+        return f"{engine.url.database}-wal is in use" if busy else ""
+    connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    connection.detach()  # its timeouts are not those of the service
+    try:
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.exec_driver_sql("VACUUM decision_contents, trial_contents")
+    except DBAPIError as error:
+        return f"VACUUM failed: {first_line(error)}"
+    finally:
+        connection.close()
+    return ""
+
+
+def _erase(transaction: Connection, driver: Driver, number: int) -> bool:
+    if driver.postgresql:
+        driver.fetch(LOCK, (number,))
+    rows = [row for statement in DELETE for row in driver.fetch(statement, (number,))]
+    if rows:
+        record(transaction, "contents.erased", f"decision:{number}")
+    return bool(rows)

@@ -1,0 +1,93 @@
+"""Reads the audit log as it was at one instant."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from webapp.columns import within_moments
+from webapp.extensions import db
+from webapp.ledger.chain import Entry
+from webapp.ledger.driver import Driver, Row
+
+# On PostgreSQL; on SQLite every read transaction is like this.
+SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+HEADS = """
+SELECT a.lane, a.number, a.hash FROM audit_lanes l JOIN audit_log a
+    ON a.lane = l.id AND a.number = (SELECT max(m.number) FROM audit_log m WHERE m.lane = l.id)
+ORDER BY a.lane
+"""
+ENTRIES_PER_QUERY = 5_000
+ENTRIES = """
+SELECT number, {moment}, operator_id, event, subject, facts, commitment, hash
+FROM audit_log WHERE lane = ? AND number > ? ORDER BY number LIMIT ?
+"""
+HASH = "SELECT hash FROM audit_log WHERE lane = ? AND number = ?"
+# The second condition lets the databases use the index of the events that are few.
+SUBJECTS = (
+    "SELECT subject FROM audit_log WHERE event = ? AND event NOT IN ('decision.made', 'trial.made')"
+)
+
+
+class Head(NamedTuple):
+    """The newest entry of a lane."""
+
+    lane: int
+    number: int
+    hash: bytes
+
+
+@contextmanager
+def snapshot() -> Iterator[Connection]:
+    """Begin a transaction in which every statement sees the same rows."""
+    with db.engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execution_options(**SNAPSHOT)
+        with connection.begin():
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            yield connection
+
+
+def read_heads(driver: Driver) -> list[Head]:
+    """Return the newest entry of each lane that has any."""
+    return [Head(*row) for row in driver.fetch(HEADS)]
+
+
+def read_entries(driver: Driver, lane: int, *, after: int) -> list[Row]:
+    """Return the rows of some entries of a lane after one, in the order of their numbers."""
+    statement = ENTRIES.format(moment=moment_sql("created_at", postgresql=driver.postgresql))
+    return driver.fetch(statement, (lane, after, ENTRIES_PER_QUERY))
+
+
+def as_entry(lane: int, row: Row) -> Entry:
+    """Return a row of `read_entries` as an entry; raises ValueError."""
+    return Entry(lane, row[0], canonical_moment(row[1]), *row[2:])
+
+
+def has_head(driver: Driver, head: Head) -> bool:
+    """Return whether the log has an entry of that lane, number and hash."""
+    return driver.fetch(HASH, (head.lane, head.number)) == [(head.hash,)]
+
+
+def subjects_of(driver: Driver, event: str, *, kind: str) -> set[int]:
+    """Return the numbers of the lanes or decisions that entries of an event name."""
+    subjects = [str(s) for (s,) in driver.fetch(SUBJECTS, (event,)) if s is not None]
+    numbers = [s.removeprefix(f"{kind}:") for s in subjects if s.startswith(f"{kind}:")]
+    return {int(n) for n in numbers if n.isdecimal() and len(n) < 20}
+
+
+def moment_sql(column: str, *, postgresql: bool) -> str:
+    """Return the SQL of a moment as SQLite stores it; NULL where Python could not hold it."""
+    if not postgresql:
+        return column
+    shown = f"to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
+    return f"CASE WHEN {within_moments(column)} THEN {shown} END"
+
+
+def canonical_moment(stored: Any) -> str:  # noqa: ANN401 - as the database holds it
+    """Return a moment of `moment_sql` in the form of `chain.iso`; raises ValueError."""
+    if not isinstance(stored, str) or stored[10:11] != " ":
+        raise ValueError("not a moment")
+    return f"{stored[:10]}T{stored[11:]}Z"
