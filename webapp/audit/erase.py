@@ -32,7 +32,7 @@ def erase(transaction: Connection, numbers: Sequence[int]) -> dict[int, bool]:
     driver = Driver(transaction)
     try:
         if not driver.postgresql:
-            driver.fetch("PRAGMA secure_delete = ON")  # overwrites what it deletes
+            driver.fetch("PRAGMA secure_delete = ON")  # should `clean` fail
         for number in numbers:
             if not 0 < number <= MAX_ID or not driver.fetch(FIND, (number,)):
                 raise NotFound(f"there is no decision {number}")
@@ -46,21 +46,29 @@ def erase(transaction: Connection, numbers: Sequence[int]) -> dict[int, bool]:
 
 
 def clean(engine: Engine) -> str:
-    """Remove what the database still holds of deleted rows; return what could not be done."""
-    if engine.dialect.name == "sqlite":
-        with write_turn(engine), closing(Reader(engine)) as reader:
-            [(busy, *_)] = reader.fetch("PRAGMA wal_checkpoint(TRUNCATE)", ())
-        return f"{engine.url.database}-wal is in use" if busy else ""
-    connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    connection.detach()  # its timeouts are not those of the service
+    """Remove what the database's files still hold of deleted rows; return what went wrong."""
     try:
-        connection.exec_driver_sql("SET statement_timeout = 0")
-        connection.exec_driver_sql("VACUUM decision_contents, trial_contents")
+        if engine.dialect.name == "sqlite":
+            return _clean_sqlite(engine)
+        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        connection.detach()  # its timeouts are not those of the service
+        with connection:
+            connection.exec_driver_sql("SET statement_timeout = 0")
+            connection.exec_driver_sql("VACUUM decision_contents, trial_contents")
     except DBAPIError as error:
         return f"VACUUM failed: {first_line(error)}"
-    finally:
-        connection.close()
     return ""
+
+
+def _clean_sqlite(engine: Engine) -> str:
+    """Write the whole file anew, because `secure_delete` leaves some copies.
+
+    When pages are merged or split, SQLite moves rows, and overwrites the old places only partly.
+    """
+    with write_turn(engine), closing(Reader(engine)) as reader:
+        reader.fetch("VACUUM", ())
+        [(busy, *_)] = reader.fetch("PRAGMA wal_checkpoint(TRUNCATE)", ())
+    return f"{engine.url.database}-wal is in use" if busy else ""
 
 
 def _erase(transaction: Connection, driver: Driver, number: int) -> bool:

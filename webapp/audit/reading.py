@@ -19,9 +19,11 @@ SELECT a.lane, a.number, a.hash FROM audit_lanes l JOIN audit_log a
 ORDER BY a.lane
 """
 ENTRIES_PER_QUERY = 5_000
+# Bounded by numbers and not by LIMIT: without statistics, as after a restore, PostgreSQL would
+# sort the rest of the lane for each page.
 ENTRIES = """
 SELECT number, {moment}, operator_id, event, subject, facts, commitment, hash
-FROM audit_log WHERE lane = ? AND number > ? ORDER BY number LIMIT ?
+FROM audit_log WHERE lane = ? AND number > ? AND number <= ? ORDER BY number
 """
 HASH = "SELECT hash FROM audit_log WHERE lane = ? AND number = ?"
 # The second condition lets the databases use the index of the events that are few.
@@ -56,9 +58,9 @@ def read_heads(driver: Driver) -> list[Head]:
 
 
 def read_entries(driver: Driver, lane: int, *, after: int) -> list[Row]:
-    """Return the rows of some entries of a lane after one, in the order of their numbers."""
+    """Return the rows of the next entries of a lane, in the order of their numbers."""
     statement = ENTRIES.format(moment=moment_sql("created_at", postgresql=driver.postgresql))
-    return driver.fetch(statement, (lane, after, ENTRIES_PER_QUERY))
+    return driver.fetch(statement, (lane, after, after + ENTRIES_PER_QUERY))
 
 
 def as_entry(lane: int, row: Row) -> Entry:

@@ -24,6 +24,7 @@ WITH RECURSIVE found (lane) AS (
 SELECT f.lane, (SELECT min(a.number) FROM audit_log a WHERE a.lane = f.lane)
 FROM found f WHERE f.lane IS NOT NULL
 """
+BEYOND = "SELECT min(number) FROM audit_log WHERE lane = ? AND number > ?"
 LAST = "SELECT max(number) FROM audit_log WHERE lane = ? AND number < ?"
 
 
@@ -120,7 +121,8 @@ def _walk(driver: Driver, lane: int, lowest: Any) -> tuple[int, Finding | None]:
         number, head, bad = follow(lane, rows, number, head)
         if bad is not None:
             return number, _finding(lane, bad[0], number + 1)
-    return number, None
+    [(beyond,)] = driver.fetch(BEYOND, (lane, number))
+    return number, None if beyond is None else _finding(lane, beyond, number + 1)
 
 
 def _finding(lane: int, number: Any, expected: int) -> Finding:  # noqa: ANN401

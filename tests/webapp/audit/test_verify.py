@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.webapp.audit.conftest import unprotected
-from webapp.audit.reading import as_entry, read_entries
+from webapp.audit.reading import ENTRIES_PER_QUERY, as_entry, read_entries
 from webapp.audit.verify import WRONG_HASH, follow, verify
 from webapp.ledger.chain import START, canonical, chained
 from webapp.ledger.driver import Driver
@@ -152,3 +152,14 @@ def test_facts_that_are_empty_are_not_missing(app, log):
                 f"UPDATE audit_log SET {column} = '' WHERE lane = 1 AND number = {number}"
             )
             assert verify(Driver(connection)).findings[1].number == number
+
+
+def test_gap_that_is_longer_than_a_page(app, log):
+    with unprotected(app) as connection:
+        connection.exec_driver_sql(
+            f"UPDATE audit_log SET number = number + {3 * ENTRIES_PER_QUERY} "
+            "WHERE lane = 1 AND number > 20"
+        )
+        assert str(verify(Driver(connection)).findings[1]) == (
+            f"lane 1, entry 21: it and all up to {20 + 3 * ENTRIES_PER_QUERY} are missing"
+        )
