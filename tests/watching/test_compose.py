@@ -15,8 +15,9 @@ from webapp.challenger.process import END_SECONDS
 ROOT = Path(__file__).parent.parent.parent
 SETTING = re.compile(r"\$\{(\w+):(?:-|\?run make \.env)([^}]*)\}")
 PINNED = re.compile(r":v?\d+\.\d+(\.\d+)?(-\w+)?@sha256:[0-9a-f]{64}$")
-SERVICES = {"prepare", "web", "proxy", "db", "prometheus", "grafana"}
+SERVICES = {"prepare", "web", "checkpoints", "proxy", "db", "prometheus", "grafana"}
 RUN_ONCE = "prepare"
+OWN = {"prepare", "web", "checkpoints"}  # not reached from outside the containers
 BUILT = "receive_loan_from_bank"
 KEEPING = SERVICES - {"proxy"}
 SPECIFIED_KEYS = {
@@ -72,7 +73,8 @@ def test_images_are_pinned_or_built_here(compose):
     assert built == [BUILT]  # once, because two builds of one image sometimes fail
     for name, service in compose["services"].items():
         assert service["image"] == BUILT or PINNED.search(service["image"]), name
-    assert compose["services"]["web"]["pull_policy"] == "never"
+    for name in OWN - {RUN_ONCE}:
+        assert compose["services"][name]["pull_policy"] == "never"
 
 
 def test_services_have_a_health_check_and_restart(compose):
@@ -107,7 +109,7 @@ def test_files_that_are_mounted_exist_and_are_read_only(compose):
 def test_only_loan_desk_is_reachable_from_other_machines(compose):
     for name, service in compose["services"].items():
         published = [defaults(port) for port in service.get("ports", [])]
-        assert len(published) == (name not in ("web", RUN_ONCE)), name
+        assert len(published) == (name not in OWN), name
         for port in published:
             assert port.startswith("127.0.0.1:") == (name != "proxy"), name
     assert defaults(compose["services"]["proxy"]["ports"][0]) == "5000:8080"
@@ -139,7 +141,7 @@ def test_prometheus_and_grafana_start_without_the_web_container(compose):
         needed = set(services[name].get("depends_on", {}))
         return {name}.union(*(started(other) for other in needed))
 
-    assert started("prometheus") | started("grafana") == SERVICES - {"web", "proxy", RUN_ONCE}
+    assert started("prometheus") | started("grafana") == SERVICES - OWN - {"proxy"}
 
 
 def test_grafana_s_home_dashboard_exists(compose):
@@ -187,7 +189,8 @@ def test_every_password_is_chosen_where_it_is_used(tmp_path):
 
 
 def test_service_accepts_the_settings_it_is_given(compose):
-    for name, role in {"prepare": "loan_owner", "web": "loan_desk"}.items():
+    roles = {"prepare": "loan_owner", "web": "loan_desk", "checkpoints": "loan_desk"}
+    for name, role in roles.items():
         settings = compose["services"][name]["environment"]
         config = config_from({k: defaults(v) for k, v in settings.items()})
         password = f"{role.removeprefix('loan_').upper()}_DATABASE_PASSWORD"
@@ -202,6 +205,14 @@ def test_service_starts_after_prepare_and_without_the_owner_s_password(compose):
     assert web["command"] == ["gunicorn"]
     assert prepare["command"] == ["flask", "--app", "webapp", "prepare"]
     assert prepare["volumes"] == web["volumes"]  # the key that signs sessions
+
+
+def test_checkpoints_are_signed_beside_the_service(compose):
+    web, checkpoints = compose["services"]["web"], compose["services"]["checkpoints"]
+    assert checkpoints["command"][:5] == ["flask", "--app", "webapp", "audit", "checkpoint"]
+    assert checkpoints["volumes"] == web["volumes"]  # the key, and the files
+    assert checkpoints["depends_on"] == web["depends_on"]
+    assert "OWNER" not in str(checkpoints)
 
 
 def test_ide_starts_the_service_on_the_monitored_database_and_port(compose, scraped):
