@@ -1,5 +1,7 @@
 """A real audit log with several lanes, and ways to change it that no trigger forbids."""
 
+import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from flask import Flask
 from sqlalchemy import Connection
 
 from tests.fixtures.databases import add_user
+from tests.fixtures.store import Query
 from webapp.config import Config
 from webapp.decisions import service
 from webapp.decisions.records import Decision
@@ -96,6 +99,15 @@ def unprotected(app: Flask) -> Iterator[Connection]:
         finally:
             connection.rollback()
             connection.invalidate()
+
+
+@pytest.fixture
+def service_s_own(config: Config, query: Query) -> Iterator[str]:
+    """The URL of the database for a role with the rights of compose's service."""
+    role = f"desk_{os.getpid()}"
+    query(f"CREATE ROLE {role} LOGIN IN ROLE loan_writer")
+    yield re.sub(r"//[^@/]*@", f"//{role}@", config.database_url)
+    query(f"DROP ROLE {role}")
 
 
 @pytest.fixture

@@ -189,3 +189,11 @@ def test_checkpoints_on_a_schedule(migrated, forks, until, tmp_path):
     assert started.wait(30) == 0
     assert files["out"].read_text().splitlines() == list(map(str, files_in(folder)))
     assert files["err"].read_text() == ""
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_role_of_the_service_is_enough(log, service_s_own, another_app):
+    with another_app(database_url=service_s_own) as app:
+        for arguments in (["checkpoint"], ["verify", "--contents"], ["prove", str(log[0])]):
+            done = app.test_cli_runner().invoke(args=["audit", *arguments])
+            assert (done.exit_code, done.stderr) == (0, "")
