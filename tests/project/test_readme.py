@@ -150,7 +150,7 @@ def test_service_starts_and_answers_as_the_readmes_say(checkout, environment, ne
     asked = begin("curl")
     beside = [c for w, c in EVERY.items() if w[0].startswith(".venv/") and w[:4] != TRAINED]
     assert len(asked) == 2
-    assert len(beside) == 4
+    assert len(beside) == 6
     with served("make run", checkout, environment) as log:
         assert f"http://{environment['LOAN_BIND']}" in log.read_text()
         assert "sign in as admin with the password" in log.read_text()

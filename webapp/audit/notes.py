@@ -3,12 +3,12 @@
 import base64
 import binascii
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from webapp.failures import NoteRefused
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 ED25519 = b"\x01"  # the type of signature, before the key itself
 ID_BYTES, KEY_BYTES = 4, 32
@@ -51,10 +51,8 @@ class SigningKey(NamedTuple):
         return f"{SECRET}+{self.name}+{key_id}+{_base64(ED25519 + self.seed)}"
 
     @property
-    def _private(self) -> "Ed25519PrivateKey":
-        from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415 - see `opened`
-
-        return ed25519.Ed25519PrivateKey.from_private_bytes(self.seed)
+    def _private(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self.seed)
 
 
 def read_signing_key(secret: str) -> SigningKey:
@@ -78,10 +76,6 @@ def opened(note: str, key: VerifierKey) -> str:
 
     Signatures of other keys are ignored.
     """
-    # Not at the top: web workers import this module and sign nothing.
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
-
     text, separator, signatures = note.rpartition("\n\n")
     text += "\n"
     for line in signatures.splitlines() if separator and note.endswith("\n") else ():
@@ -90,7 +84,7 @@ def opened(note: str, key: VerifierKey) -> str:
         if not line.startswith(DASH) or (name, signature[:ID_BYTES]) != (key.name, key.id):
             continue
         try:
-            public = ed25519.Ed25519PublicKey.from_public_bytes(key.key)
+            public = Ed25519PublicKey.from_public_bytes(key.key)
             public.verify(signature[ID_BYTES:], text.encode())
         except (InvalidSignature, ValueError):
             raise NoteRefused("its signature does not match its text") from None
