@@ -108,7 +108,7 @@ def verify_log(files: tuple[Path, ...], contents: bool, key: str | None) -> None
 
 @audit.command("key")
 def print_key() -> None:
-    """Print the key that checks this instance's checkpoints, and make it at the first time."""
+    """Print the public key of the checkpoints; the first use makes the keys."""
     with clear_errors():
         click.echo(signing_key(_config().instance, make=True).verifier)
 

@@ -31,6 +31,12 @@ COMMANDS = [
     ("api-keys", "revoke"),
     ("api-keys", "list"),
     ("replay",),
+    ("audit",),
+    ("audit", "verify"),
+    ("audit", "key"),
+    ("audit", "checkpoint"),
+    ("audit", "prove"),
+    ("erase",),
     ("challenger",),
     ("challenger", "run"),
 ]
