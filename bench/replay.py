@@ -15,7 +15,8 @@ from webapp import create_app
 from webapp.audit.replay import replay
 from webapp.config import Config
 from webapp.decisions import service
-from webapp.decisions.writing import DecisionWriting, NewDecision, contents_of
+from webapp.decisions.writing import NewDecision, contents_of, write_decisions
+from webapp.ledger.driver import Driver
 from webapp.ledger.transaction import unit_of_work
 from webapp.people.operators import Operator, add_operator
 from webapp.serving.served import model
@@ -34,7 +35,6 @@ def store(product: Product, count: int) -> int:
     with unit_of_work() as transaction:
         operator = Operator("api_key", add_operator(transaction, "api_key", "bench"), "bench")
     some, granted = applications(product, count), 0
-    write = DecisionWriting()
     for start in range(0, count, DECISIONS_PER_TRANSACTION):
         new = []
         for application in some[start : start + DECISIONS_PER_TRANSACTION]:
@@ -42,7 +42,7 @@ def store(product: Product, count: int) -> int:
             granted += verdict.granted
             new.append(NewDecision(operator, "api", verdict, contents_of(application, verdict)))
         with unit_of_work() as transaction:
-            write(transaction, new)
+            write_decisions(Driver(transaction), new)
     return granted
 
 

@@ -157,7 +157,7 @@ class Config(BaseSettings):
     )
     workers: PositiveInt = Field(default=2, description="Processes that answer requests.")
     threads: PositiveInt = Field(
-        default=4, description="Requests that each process works on at once."
+        default=8, description="Requests that each process works on at once."
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         Field(default="info", description="`debug`, `info`, `warning` or `error`.")

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from sqlalchemy import Connection, Engine, FromClause, event
 from sqlalchemy.dialects import postgresql, sqlite
@@ -137,11 +137,11 @@ class _SqliteFile:
     """
 
     def __init__(self, path: str, *, journal: str) -> None:
-        self._path = Path(path)
-        self._first = _identity(self._path)
+        self._path = path
+        self._first = _identity(path)
         self._size = 0  # bytes, when it was last checked
-        self._log_files = [Path(f"{path}{end}") for end in ("-wal", "-shm") if journal == "WAL"]
-        self._log: dict[Path, Identity] = {}  # stays the same while a connection is open
+        self._log_files = [f"{path}{end}" for end in ("-wal", "-shm") if journal == "WAL"]
+        self._log: dict[str, Identity] = {}  # stays the same while a connection is open
         self._connections: WeakSet[ConnectionPoolEntry] = WeakSet()
         for file in (path, f"{path}-wal", f"{path}-shm"):
             # Only the owner of a file can change its mode.
@@ -152,7 +152,7 @@ class _SqliteFile:
         """Create the file, accessible only to its owner, if there was none at the start."""
         if self._first is None:
             try:
-                self._path.touch(mode=0o600)
+                Path(self._path).touch(mode=0o600)
             except OSError as error:
                 raise _operational_error(f"{self._path}: {error.strerror}") from error
             self._first = _identity(self._path)
@@ -170,30 +170,41 @@ class _SqliteFile:
 
     def check(self) -> None:
         """Raise OperationalError if a path leads to another file than the one that was opened."""
-        for file, identity in {self._path: self._first, **self._log}.items():
+        for file, identity in self._log.items():
             if _identity(file) != identity:
                 raise _operational_error(f"{file} was moved, deleted or replaced")
         try:
-            size = self._path.stat().st_size
+            status = os.stat(self._path)
+            size = status.st_size
             truncated = size < self._size and size < _stated_size(self._path)
-        except OSError as error:
-            raise _operational_error(f"{self._path}: {error.strerror}") from error
+        except OSError:
+            status, truncated = None, False
+        if status is None or (status.st_dev, status.st_ino) != self._first:
+            raise _operational_error(f"{self._path} was moved, deleted or replaced")
         if truncated:
             raise _operational_error(f"{self._path} was truncated")
         self._size = size
 
 
-def _identity(file: Path) -> Identity:
+_files: WeakKeyDictionary[Engine, _SqliteFile] = WeakKeyDictionary()
+
+
+def check_file(engine: Engine) -> None:
+    """Raise OperationalError if a path of the SQLite database leads to another file than before."""
+    _files[engine].check()
+
+
+def _identity(file: str) -> Identity:
     try:
-        status = file.stat()
+        status = os.stat(file)  # by its name: a Path takes longer than the system
     except OSError:
         return None
     return status.st_dev, status.st_ino
 
 
-def _stated_size(file: Path) -> int:
+def _stated_size(file: str) -> int:
     """Return the size of a SQLite file by its header, https://sqlite.org/fileformat.html 1.3."""
-    with file.open("rb") as opened:
+    with open(file, "rb") as opened:
         header = opened.read(32)
     if len(header) < 32:
         return 32
@@ -210,6 +221,7 @@ def prepare_sqlite(engine: Engine) -> None:
     """Configure every connection of an engine, and how its transactions begin."""
     version, journal = sqlite_journal()
     file = _SqliteFile(str(engine.url.database), journal=journal)
+    _files[engine] = file
     level = logging.DEBUG if journal == "WAL" else logging.INFO  # TRUNCATE is slower
     log.log(level, "SQLite %s, journal %s", version, journal)
 

@@ -67,34 +67,6 @@ REVOKE EXECUTE ON FUNCTION {table}_count() FROM PUBLIC;
 CREATE TRIGGER {table}_count AFTER INSERT ON {table}
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION {table}_count();
 """
-# A decision is written by one statement, which inserts into this view: its facts, its contents, its
-# idempotency key if it has one, and its audit entry.
-NEW_DECISIONS = """
-CREATE VIEW new_decisions AS SELECT {facts}, inputs, normalised, reasons, salt,
-    a.lane, a.number, a.facts, a.commitment, a.hash, i.digest, i.fingerprint, i.language
-FROM decisions d, decision_contents c, audit_log a, idempotency_keys i
-"""
-INSERT_NEW_DECISION = """
-    INSERT INTO decisions ({columns}) VALUES ({new});
-    INSERT INTO decision_contents (decision_id, inputs, normalised, reasons, salt)
-        VALUES (NEW.id, NEW.inputs, NEW.normalised, NEW.reasons, NEW.salt);
-    INSERT INTO idempotency_keys (operator_id, digest, fingerprint, language, decision_id)
-        SELECT NEW.operator_id, NEW.digest, NEW.fingerprint, NEW.language, NEW.id
-        WHERE NEW.digest IS NOT NULL;
-    INSERT INTO audit_log
-        (lane, number, created_at, operator_id, event, subject, facts, commitment, hash)
-        VALUES (NEW.lane, NEW.number, NEW.created_at, NEW.operator_id, 'decision.made',
-            'decision:' || NEW.id, NEW.facts, NEW.commitment, NEW.hash);
-"""
-WRITE_ON_SQLITE = """
-CREATE TRIGGER new_decisions_insert INSTEAD OF INSERT ON new_decisions BEGIN {inserts} END
-"""
-WRITE_ON_POSTGRESQL = """
-CREATE FUNCTION insert_new_decision() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN {inserts} RETURN NEW; END $$;
-CREATE TRIGGER new_decisions_insert INSTEAD OF INSERT ON new_decisions
-    FOR EACH ROW EXECUTE FUNCTION insert_new_decision();
-"""
 # Locks a lane that no other transaction uses, until the end of the transaction, and returns it with
 # the number and the hash of its newest entry. If all are in use, it waits for the first and says so:
 # the caller then opens another lane. It runs as the tables' owner, because a row lock needs the right
@@ -137,7 +109,7 @@ GRANTS = {
     "loan_reader": ("SELECT ON v_decisions",),
     "loan_writer": (
         f"SELECT ON {', '.join(COUNTS)}, alembic_version",
-        f"SELECT, INSERT ON {', '.join((*FACTS, *CONTENTS))}, new_decisions",
+        f"SELECT, INSERT ON {', '.join((*FACTS, *CONTENTS))}",
         "SELECT, INSERT ON operators, users, api_keys",
         "UPDATE (password, active, fs_uniquifier) ON users",
         "UPDATE (revoked_at) ON api_keys",
@@ -158,8 +130,6 @@ def upgrade() -> None:
         keep = keep_on_sqlite()
     for statement in (*keep, *count(postgresql)):
         op.execute(statement)
-    for statement in new_decisions(postgresql):
-        op.execute(statement)
     op.execute(
         "CREATE VIEW v_decisions AS SELECT id, created_at, product, model, channel, "
         "decision = 'granted' AS granted, decision, model_decision, probability, threshold, novelty, "
@@ -173,9 +143,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP VIEW v_decisions")
-    op.execute("DROP VIEW new_decisions")
     if op.get_bind().dialect.name == "postgresql":
-        functions = ", ".join(f"{name}()" for name in ("refuse_change", "take_lane", "insert_new_decision", *(f"{t}_count" for t in COUNTED_FACTS)))
+        functions = ", ".join(f"{name}()" for name in ("refuse_change", "take_lane", *(f"{t}_count" for t in COUNTED_FACTS)))
         op.execute(f"DROP FUNCTION {functions} CASCADE")  # and the triggers that call them
     else:
         names = op.get_bind().exec_driver_sql("SELECT name FROM sqlite_schema WHERE type = 'trigger'")
@@ -261,20 +230,6 @@ def count(postgresql: bool) -> list[str]:
         )
         for (table, counts, source), columns in kinds.items()
     ]
-
-
-def new_decisions(postgresql: bool) -> list[str]:
-    """Return the view by which decisions are written, and its trigger."""
-    columns = [
-        *("id", "created_at", "operator_id", "channel", "product", "model", "probability"),
-        *("threshold", "model_decision", "decision", "amount", "novelty"),
-    ]
-    inserts = INSERT_NEW_DECISION.format(
-        columns=", ".join(columns), new=", ".join(f"NEW.{column}" for column in columns)
-    )
-    trigger = WRITE_ON_POSTGRESQL if postgresql else WRITE_ON_SQLITE
-    facts = ", ".join(f"d.{column}" for column in columns)
-    return [NEW_DECISIONS.format(facts=facts), trigger.format(inserts=inserts)]
 
 
 def schema() -> str:

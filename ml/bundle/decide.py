@@ -58,11 +58,33 @@ def decide(bundle: Bundle, application: Application) -> Verdict:
     -------
     Verdict
     """
-    score = bundle.scorer.score(application)
-    reasons = None
-    if not _grants(bundle, score):
-        reasons = bundle.explainer.reasons(application, score.row, granted=False)
-    return _verdict(bundle, application, score, bundle.novelty.measure(score.row), reasons)
+    return decide_together(bundle, [application])[0]
+
+
+def decide_together(bundle: Bundle, applications: Sequence[Application]) -> list[Verdict]:
+    """Decide a few applications that have come at the same moment, each as `decide` does.
+
+    The novelty of all is measured at once: the training rows fill a processor's cache, from which
+    they displace what the rest of a decision needs.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    applications : sequence of Application
+
+    Returns
+    -------
+    list of Verdict
+        Equal to the results of `decide`, but for rounding errors of the novelty.
+    """
+    if not applications:
+        return []
+    scores = [bundle.scorer.score(application) for application in applications]
+    novelty = bundle.novelty.measure_few([score.row for score in scores])
+    return [
+        _verdict(bundle, application, score, of_one, _reasons(bundle, application, score))
+        for application, score, of_one in zip(applications, scores, novelty, strict=True)
+    ]
 
 
 def decide_each(bundle: Bundle, applications: Sequence[Application]) -> list[Verdict]:
@@ -95,6 +117,12 @@ def decide_each(bundle: Bundle, applications: Sequence[Application]) -> list[Ver
         _verdict(bundle, *of_one)
         for of_one in zip(applications, scores, novelty, reasons, strict=True)
     ]
+
+
+def _reasons(bundle: Bundle, application: Application, score: Score) -> list[Reason] | None:
+    if _grants(bundle, score):
+        return None
+    return bundle.explainer.reasons(application, score.row, granted=False)
 
 
 def _grants(bundle: Bundle, score: Score) -> bool:

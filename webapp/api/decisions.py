@@ -6,9 +6,9 @@ from flask import Blueprint, Response, abort, current_app, g, jsonify, request
 from flask_babel import gettext as _
 
 from ml.card.card import model_card
-from webapp.api.answers import decision_json, reasons_in
 from webapp.api.intake import JSON, PATH, ROUTE
 from webapp.decisions import explanations, search, service
+from webapp.decisions.answers import decision_json, reasons_in
 from webapp.decisions.deciding import decide_json
 from webapp.decisions.records import Contents, Decision
 from webapp.decisions.store import store
@@ -16,7 +16,7 @@ from webapp.decisions.writing import NewContents
 from webapp.errors import problem
 from webapp.failures import InvalidKey, KeyClaimed
 from webapp.language import current
-from webapp.ledger.idempotency import Claim, Used, digest_of, fingerprint, key_in
+from webapp.ledger.idempotency import Claim, Used, digest_of, digest_of_sent, key_in
 from webapp.serving.served import model
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
@@ -45,7 +45,7 @@ def _claim() -> Claim | None:
         if current_app.extensions["settings"].require_idempotency_key:
             raise InvalidKey
         return None
-    sent = fingerprint(request.get_data())
+    sent = digest_of_sent(request.get_data())
     return Claim(g.operator.id, digest_of(ROUTE, key_in(header)), sent, current())
 
 

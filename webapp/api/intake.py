@@ -14,11 +14,10 @@ from flask import Flask, request
 from werkzeug.exceptions import BadRequest
 
 from ml.product.application import InvalidApplication, MalformedApplication
-from webapp.api.answers import decision_json
 from webapp.decisions.deciding import Submitted
 from webapp.decisions.store import DecisionStore
 from webapp.errors import REQUEST_ID, new_request_id
-from webapp.failures import KeyClaimed, OutcomeUnknown, UnknownKey
+from webapp.failures import InvalidKey, KeyClaimed, OutcomeUnknown, UnknownKey
 from webapp.incoming import MAX_BODY_BYTES
 from webapp.language import of_header
 from webapp.ledger.idempotency import digest_of, key_in
@@ -40,9 +39,12 @@ class _ForFlask(Exception):
     """Flask answers the request."""
 
 
-# An API key that is not in use, a request that was sent before, and an application that is refused,
-# unless the request was sent before: Flask finds out which.
-FOR_FLASK = (_ForFlask, UnknownKey, KeyClaimed, InvalidApplication, MalformedApplication)
+# Flask finds out whether the API key is in use, whether the request was sent before, and only then
+# what is wrong with it.
+FOR_FLASK = (
+    *(_ForFlask, UnknownKey, InvalidKey, KeyClaimed),
+    *(InvalidApplication, MalformedApplication),
+)
 
 
 class Intake:
@@ -98,18 +100,17 @@ class Intake:
         asked = of_header(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
         submitted = Submitted(
             body,
-            api_keys.digest_of(api_keys.key_in(environ.get("HTTP_AUTHORIZATION", ""))),
+            api_keys.key_in(environ.get("HTTP_AUTHORIZATION", "")),
             None if header is None else digest_of(ROUTE, key_in(header)),
             asked or self._app.config["BABEL_DEFAULT_LOCALE"],
         )
         try:
-            decision, contents = self._decisions.decide(submitted)
+            stored = self._decisions.decide(submitted)
         except OutcomeUnknown:
             environ[COMMIT_ATTEMPTED] = True
             raise
         environ[COMMIT_ATTEMPTED] = True
-        json = decision_json(decision, contents, language=submitted.language)
-        return json, f"{PATH}/{decision.id}"
+        return stored.json, f"{PATH}/{stored.decision.id}"
 
 
 def init_app(app: Flask) -> None:

@@ -12,7 +12,7 @@ from webapp.decisions.store import store
 from webapp.decisions.writing import NewDecision, contents_of
 from webapp.failures import KeyClaimed
 from webapp.language import current
-from webapp.ledger.idempotency import Claim, digest_of, fingerprint
+from webapp.ledger.idempotency import Claim, digest_of, digest_of_sent
 from webapp.serving.served import model
 
 blueprint = Blueprint("applications", __name__)
@@ -44,7 +44,7 @@ def _store(new: NewDecision, *, token: str) -> int:
     sent = to_json(new.contents.inputs)
     # The key includes the values: the same form with changed values is a new application.
     digest = digest_of("applications.new", f"{token} {sent.decode()}")
-    claim = Claim(new.operator.id, digest, fingerprint(sent), current())
+    claim = Claim(new.operator.id, digest, digest_of_sent(sent), current())
     while (used := store().find_use(claim)) is None:
         with suppress(KeyClaimed):
             return service.store_decision(new._replace(claim=claim)).id

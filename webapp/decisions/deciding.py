@@ -1,13 +1,16 @@
-"""Decides the applications of other systems, all that wait at a moment at once."""
+"""The work of the ledger's thread: decides, writes and answers all that waits at a moment."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ml.bundle.decide import decide
-from webapp.decisions.writing import NewDecision, contents_of
+from ml.bundle.decide import Verdict, decide_together
+from ml.product.application import Application
+from webapp.decisions.answers import decision_json
+from webapp.decisions.writing import NewDecision, Stored, contents_of, write_decisions
 from webapp.failures import UnknownKey
-from webapp.ledger.driver import Reader
-from webapp.ledger.idempotency import Claim, fingerprint
+from webapp.ledger.audit import record_activation
+from webapp.ledger.driver import Driver, Reader
+from webapp.ledger.idempotency import Claim, digest_of_sent
 from webapp.metrics import metrics
 from webapp.people import api_keys
 from webapp.people.operators import Operator
@@ -18,45 +21,79 @@ class Submitted(NamedTuple):
     """An application in JSON, as another system has sent it."""
 
     body: bytes
-    api_key: str  # its digest
+    api_key: str
     key: bytes | None  # the digest of the idempotency key
     language: str
 
 
 class Deciding:
-    """Decides what has been submitted; a decision that was made elsewhere stays as it is."""
+    """Decides what has been submitted; a decision that was made elsewhere is only written."""
 
     def __init__(self, reader: Reader, usable: Callable[[], Usable]) -> None:
         self._reader, self._usable = reader, usable
+        self._active = ""  # the model whose activation is known to be in the audit log
 
-    def __call__(self, records: Sequence[Submitted | NewDecision]) -> list[NewDecision | Exception]:
+    def prepare(self, records: Sequence[Submitted | NewDecision]) -> list[NewDecision | Exception]:
         submitted = [record for record in records if isinstance(record, Submitted)]
-        keys = {record.api_key for record in submitted}
-        operators = api_keys.operators_of(self._reader, keys) if keys else {}
-        decided: list[NewDecision | Exception] = []
-        for record in records:
-            if isinstance(record, NewDecision):
-                decided.append(record)
-                continue
-            try:
-                decided.append(self._decide(record, operators.get(record.api_key)))
-            except Exception as error:
-                decided.append(error)
-        return decided
+        decided = iter(self._decide(submitted) if submitted else [])
+        return [r if isinstance(r, NewDecision) else next(decided) for r in records]
 
-    def _decide(self, submitted: Submitted, operator: Operator | None) -> NewDecision:
-        if operator is None:
-            raise UnknownKey
-        body, _, key, language = submitted
-        claim = None if key is None else Claim(operator.id, key, fingerprint(body), language)
-        return decide_json(body, operator=operator, claim=claim, usable=self._usable())
+    def write(self, driver: Driver, decisions: Sequence[NewDecision]) -> list[Stored]:
+        model = decisions[-1].verdict.model
+        if model != self._active and record_activation(driver, model):
+            self._active = model
+        return write_decisions(driver, decisions)
+
+    def finish(self, stored: Stored) -> Stored:
+        new, decision, _ = stored
+        if not new.language:
+            return stored
+        return stored._replace(json=decision_json(decision, new.contents, language=new.language))
+
+    def _decide(self, submitted: Sequence[Submitted]) -> list[NewDecision | Exception]:
+        usable = self._usable()
+        operators = api_keys.operators_of(self._reader, {s.api_key for s in submitted})
+        read = [_read(s, operators.get(s.api_key), usable) for s in submitted]
+        applications = [application for application in read if isinstance(application, dict)]
+        verdicts = iter(_judge(usable, applications))
+        return [
+            _decision(s, operators[s.api_key], application, next(verdicts))
+            if isinstance(application, dict)
+            else application
+            for s, application in zip(submitted, read, strict=True)
+        ]
 
 
 def decide_json(
     body: bytes, *, operator: Operator, claim: Claim | None, usable: Usable
 ) -> NewDecision:
-    """Decide an application in JSON; raises what `Rules.check_json` raises."""
+    """Decide one application in JSON; raises what `Rules.check_json` raises."""
     application = usable.rules.check_json(body)
-    with metrics.scoring.time():
-        verdict = decide(usable.bundle, application)
+    [verdict] = _judge(usable, [application])
     return NewDecision(operator, "api", verdict, contents_of(application, verdict), claim)
+
+
+def _read(
+    submitted: Submitted, operator: Operator | None, usable: Usable
+) -> Application | Exception:
+    """Return an application, or the reason why it is refused."""
+    if operator is None:
+        return UnknownKey()
+    try:
+        return usable.rules.check_json(submitted.body)
+    except Exception as error:
+        return error
+
+
+def _judge(usable: Usable, applications: Sequence[Application]) -> list[Verdict]:
+    with metrics.timing_each(metrics.scoring, len(applications)):
+        return decide_together(usable.bundle, applications)
+
+
+def _decision(
+    submitted: Submitted, operator: Operator, application: Application, verdict: Verdict
+) -> NewDecision:
+    body, _, key, language = submitted
+    claim = None if key is None else Claim(operator.id, key, digest_of_sent(body), language)
+    contents = contents_of(application, verdict)
+    return NewDecision(operator, "api", verdict, contents, claim, language)

@@ -3,16 +3,16 @@
 import os
 
 from pydantic_core import to_json
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from ml.bundle.decide import Verdict, decide as judge
 from ml.product.application import Application
 from webapp.columns import decision_value, now
 from webapp.decisions.records import Decision
 from webapp.decisions.store import store
-from webapp.decisions.tables import TrialRow
+from webapp.decisions.tables import DecisionContents, TrialRow
 from webapp.decisions.writing import NewDecision
-from webapp.failures import ModelUnavailable, OutcomeUnknown
+from webapp.failures import ModelUnavailable, NotFound, OutcomeUnknown
 from webapp.ledger.audit import record
 from webapp.ledger.chain import commitment_to, digest_of, iso
 from webapp.ledger.driver import Driver
@@ -48,7 +48,10 @@ def add_trial(
     *,
     operator: Operator,
 ) -> int:
-    """Add a trial of other values on a decided application, and return its number."""
+    """Add a trial of other values on a decided application, and return its number.
+
+    Raises NotFound if the contents of the decision have been erased meanwhile.
+    """
     moment, decided = now(), decision_value(verdict.granted)
     number = add_row(
         transaction,
@@ -59,6 +62,9 @@ def add_trial(
         probability=verdict.probability,
         model_decision=decided,
     )
+    # Only now: an erasure waits for transactions that refer to the decision.
+    if not _has_contents(transaction, decision_id):
+        raise NotFound(f"the contents of decision {decision_id} have been erased")
     salt, inputs = os.urandom(SALT_BYTES), to_json(application).decode()
     driver = Driver(transaction)
     driver.insert("trial_contents", ("trial_id", "inputs", "salt"), [(number, inputs, salt)])
@@ -74,6 +80,12 @@ def add_trial(
         commitment=commitment_to([inputs], salt),
     )
     return number
+
+
+def _has_contents(transaction: Connection, decision_id: int) -> bool:
+    """Return whether a decision has contents that are not erased."""
+    found = select(DecisionContents.decision_id).where(DecisionContents.decision_id == decision_id)
+    return transaction.scalar(found) is not None
 
 
 def judge_trial(decision: Decision, application: Application) -> Verdict:

@@ -1,6 +1,7 @@
 """The Flask extension that stores decisions and finds what idempotency keys were used for."""
 
 from collections.abc import Callable
+from functools import partial
 
 from flask import Flask, current_app
 from sqlalchemy import Engine
@@ -8,7 +9,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from webapp.decisions.deciding import Deciding, Submitted
 from webapp.decisions.records import Decision
-from webapp.decisions.writing import DecisionWriting, NewContents, NewDecision
+from webapp.decisions.writing import NewDecision, Stored
 from webapp.extensions import db
 from webapp.failures import InFlight, KeyClaimed
 from webapp.ledger.driver import Reader
@@ -18,23 +19,22 @@ from webapp.metrics import metrics
 from webapp.serving.past import Usable
 from webapp.serving.served import ServedBundles
 
-Written = tuple[Decision, NewContents]
-
 
 class DecisionStore:
     """Stores the decisions of one application; its thread and connections begin when used."""
 
     def __init__(self, engine: Engine, usable: Callable[[], Usable]) -> None:
         self._reader = Reader(engine)
-        self._writer: Writer[Submitted | NewDecision, NewDecision, Written] = Writer(
-            engine, Deciding(self._reader, usable), DecisionWriting(), timing=metrics.writing
+        work = Deciding(self._reader, usable)
+        self._writer: Writer[Submitted | NewDecision, NewDecision, Stored] = Writer(
+            engine, work, observe=partial(metrics.observe_each, metrics.writing)
         )
 
     def find_use(self, claim: Claim) -> Used | None:
         """Return what the key of a request was used for; raises KeyReused for another request."""
         return find_use(self._reader, claim)
 
-    def decide(self, submitted: Submitted) -> Written:
+    def decide(self, submitted: Submitted) -> Stored:
         """Decide what another system has sent; return the decision once it is on disk.
 
         Raises as `add`, UnknownKey, and what `Rules.check_json` raises.
@@ -53,7 +53,7 @@ class DecisionStore:
         """
         claim = new.claim
         try:
-            return self._writer.submit(new, key=claim and claim.digest)[0]
+            return self._writer.submit(new, key=claim and claim.digest).decision
         except IntegrityError:
             if claim is None or self.find_use(claim) is None:
                 raise
@@ -70,9 +70,12 @@ class DecisionStore:
 
 
 def init_app(app: Flask) -> None:
-    with app.app_context():
+    def usable() -> Usable:
         bundles: ServedBundles = app.extensions["model"]
-        app.extensions["decisions"] = DecisionStore(db.engine, bundles.current)
+        return bundles.current()
+
+    with app.app_context():
+        app.extensions["decisions"] = DecisionStore(db.engine, usable)
 
 
 def store() -> DecisionStore:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
-from sqlalchemy import Connection
 
 from ml.bundle.decide import Verdict
 from ml.explaining.reasons import Reason
@@ -13,10 +12,10 @@ from ml.product.application import Application
 from ml.scoring.columns import Normalised
 from webapp.columns import decision_value, now
 from webapp.decisions.records import Channel, Decision, StoredReasons
-from webapp.ledger.audit import record_activation, take_lane
+from webapp.ledger.audit import take_lane
 from webapp.ledger.chain import NewEntry, commitment_to, digest_of, iso
 from webapp.ledger.driver import Driver
-from webapp.ledger.idempotency import Claim
+from webapp.ledger.idempotency import Claim, fingerprint
 from webapp.ledger.tables import SALT_BYTES
 from webapp.people.operators import Operator
 
@@ -24,13 +23,8 @@ FACTS = (
     *("id", "created_at", "operator_id", "channel", "product", "model", "probability", "threshold"),
     *("model_decision", "decision", "amount", "novelty"),
 )
-COLUMNS = (
-    *FACTS,
-    *("inputs", "normalised", "reasons", "salt"),
-    *("lane", "number", "facts", "commitment", "hash"),
-    *("digest", "fingerprint", "language"),
-)
-NO_KEY = (None, None, None)
+CONTENTS = ("decision_id", "inputs", "normalised", "reasons", "salt")
+CLAIMS = ("operator_id", "digest", "fingerprint", "language", "decision_id")
 
 
 class NewContents(NamedTuple):
@@ -49,6 +43,15 @@ class NewDecision(NamedTuple):
     verdict: Verdict
     contents: NewContents
     claim: Claim | None = None
+    language: str = ""  # of an answer in JSON; empty if there is to be none
+
+
+class Stored(NamedTuple):
+    """A decision that has been written, with its answer in JSON if there is to be one."""
+
+    new: NewDecision
+    decision: Decision
+    json: bytes = b""
 
 
 def contents_of(application: Application, verdict: Verdict) -> NewContents:
@@ -70,35 +73,30 @@ def as_stored(reasons: Sequence[Reason]) -> StoredReasons:
     ]
 
 
-class DecisionWriting:
-    """Writes decisions, and tells the audit log which model this process decides with."""
-
-    def __init__(self) -> None:
-        self._active = ""  # the model whose activation is known to be in the log
-
-    def __call__(
-        self, connection: Connection, decisions: Sequence[NewDecision]
-    ) -> list[tuple[Decision, NewContents]]:
-        """Write decisions in a transaction that is open, and return them."""
-        model = decisions[-1].verdict.model
-        if model != self._active and record_activation(connection, model):
-            self._active = model
-        driver = Driver(connection)
-        lane, numbers = take_lane(driver, ids_of="decisions", count=len(decisions))
-        moment = now()
-        stored, shown = driver.moment(moment), iso(moment)
-        facts = [_facts(d, n, shown) for d, n in zip(decisions, numbers, strict=True)]
-        contents = [_contents(d.contents) for d in decisions]
-        entries = lane.link([_entry(f, c) for f, c in zip(facts, contents, strict=True)])
-        rows = [
-            (f[0], stored, *f[2:], *c, e.lane, e.number, *e[6:], *(d.claim or NO_KEY)[-3:])
-            for d, f, c, e in zip(decisions, facts, contents, entries, strict=True)
-        ]
-        driver.insert("new_decisions", COLUMNS, rows)
-        return [
-            (Decision(f[0], moment, d.operator.name, *f[3:]), d.contents)
-            for d, f in zip(decisions, facts, strict=True)
-        ]
+def write_decisions(driver: Driver, decisions: Sequence[NewDecision]) -> list[Stored]:
+    """Write decisions in an open transaction, by one statement for each table."""
+    lane, numbers = take_lane(driver, ids_of="decisions", count=len(decisions))
+    moment = now()
+    stored, shown = driver.moment(moment), iso(moment)
+    facts = [_facts(d, n, shown) for d, n in zip(decisions, numbers, strict=True)]
+    contents = [_contents(d.contents) for d in decisions]
+    claims = [
+        _claim(d.claim, number, salt=texts[-1])
+        for d, number, texts in zip(decisions, numbers, contents, strict=True)
+        if d.claim
+    ]
+    with driver.pipeline():
+        driver.insert("decisions", FACTS, [(f[0], stored, *f[2:]) for f in facts])
+        driver.insert(
+            "decision_contents", CONTENTS, [(n, *c) for n, c in zip(numbers, contents, strict=True)]
+        )
+        # In an order in which two processes cannot wait for each other.
+        driver.insert("idempotency_keys", CLAIMS, sorted(claims))
+        lane.add([_entry(f, c) for f, c in zip(facts, contents, strict=True)], moment)
+    return [
+        Stored(d, Decision(f[0], moment, d.operator.name, *f[3:]))
+        for d, f in zip(decisions, facts, strict=True)
+    ]
 
 
 def _facts(decision: NewDecision, number: int, moment: str) -> tuple[Any, ...]:
@@ -115,6 +113,12 @@ def _contents(contents: NewContents) -> tuple[str, str, str | None, bytes]:
     inputs, normalised = to_json(contents.inputs).decode(), to_json(contents.normalised).decode()
     reasons = None if contents.reasons is None else to_json(contents.reasons).decode()
     return inputs, normalised, reasons, os.urandom(SALT_BYTES)
+
+
+def _claim(claim: Claim, number: int, *, salt: bytes) -> tuple[int, bytes, bytes, str, int]:
+    """Return the row of an idempotency key, in the order of `CLAIMS`."""
+    mark = fingerprint(claim.sent, salt)
+    return claim.operator_id, claim.digest, mark, claim.language, number
 
 
 def _entry(facts: tuple[Any, ...], contents: tuple[str, str, str | None, bytes]) -> NewEntry:

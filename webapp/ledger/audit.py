@@ -36,16 +36,13 @@ class Lane:
     def __init__(self, driver: Driver, lane: int, number: int, head: bytes) -> None:
         self._driver, self._lane, self._number, self._head = driver, lane, number, head
 
-    def link(self, entries: Sequence[NewEntry]) -> list[Entry]:
-        """Return entries with their numbers and hashes; the caller must store them."""
+    def add(self, entries: Sequence[NewEntry], moment: datetime) -> None:
+        """Add entries, all of one moment."""
         linked = link(entries, lane=self._lane, number=self._number, previous=self._head)
         self._number, self._head = linked[-1].number, linked[-1].hash
-        return linked
-
-    def add(self, entry: NewEntry, moment: datetime) -> None:
-        [linked] = self.link([entry])
-        row = (*linked[:2], self._driver.moment(moment), *linked[3:])
-        self._driver.insert("audit_log", COLUMNS, [row])
+        stored = self._driver.moment(moment)
+        rows = [(*entry[:2], stored, *entry[3:]) for entry in linked]
+        self._driver.insert("audit_log", COLUMNS, rows)
 
 
 def take_lane(
@@ -64,7 +61,7 @@ def take_lane(
 
 
 def record(
-    transaction: Connection,
+    transaction: Connection | Driver,
     event: Event,
     subject: str,
     *,
@@ -74,18 +71,19 @@ def record(
     commitment: bytes | None = None,
 ) -> None:
     """Add an entry; without an operator it is the system's own."""
-    driver, moment = Driver(transaction), moment or now()
+    driver = transaction if isinstance(transaction, Driver) else Driver(transaction)
+    moment = moment or now()
     operator = system_id(driver) if operator_id is None else operator_id
     lane, _ = take_lane(driver)
-    lane.add(NewEntry(operator, event, subject, iso(moment), facts, commitment), moment)
+    lane.add([NewEntry(operator, event, subject, iso(moment), facts, commitment)], moment)
 
 
-def record_activation(transaction: Connection, model: str) -> bool:
+def record_activation(driver: Driver, model: str) -> bool:
     """Return whether a model is the last one that was activated; if not, add an entry."""
     subject = f"model:{model}"
-    last: bool = Driver(transaction).fetch(ACTIVE) == [(subject,)]
+    last: bool = driver.fetch(ACTIVE) == [(subject,)]
     if not last:
-        record(transaction, "bundle.activated", subject)
+        record(driver, "bundle.activated", subject)
     return last
 
 
@@ -101,4 +99,4 @@ def _open_another(driver: Driver, lane: Lane) -> None:
     driver.insert("audit_lanes", ("id",), [(number,)])
     moment = now()
     entry = NewEntry(system_id(driver), "lane.opened", f"lane:{number}", iso(moment))
-    lane.add(entry, moment)
+    lane.add([entry], moment)

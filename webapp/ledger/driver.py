@@ -1,14 +1,16 @@
 """Statements sent straight to the database driver, without SQLAlchemy's cost for each."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import PoolProxiedConnection
+
+from webapp.database import check_file
 
 Row = tuple[Any, ...]
 
@@ -17,16 +19,20 @@ class Driver:
     """The driver of a connection; each parameter of its statements is marked by `?`."""
 
     def __init__(self, connection: Connection) -> None:
-        self.postgresql = connection.dialect.name == "postgresql"
-        self._engine = connection.engine
-        self._error: type[Exception] = _error_type(connection.engine)
-        self._raw: Any = connection.connection.driver_connection
+        self._use(connection.connection.driver_connection, connection.engine)
+
+    def _use(self, raw: Any, engine: Engine) -> None:  # noqa: ANN401 - the driver's connection
+        self.engine = engine
+        self.postgresql = engine.dialect.name == "postgresql"
+        self._error: type[Exception] = _error_type(engine)
+        self._raw = raw
+        self._cursor = _cursor(raw, self.postgresql)
 
     def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> list[Row]:
         try:
-            return _fetch(self._raw, _marked(statement, self.postgresql), parameters)
+            return _fetch(self._cursor, _marked(statement, self.postgresql), parameters)
         except self._error as error:
-            raise _translated(error, self._engine) from error
+            raise _translated(error, self.engine) from error
 
     def insert(self, table: str, columns: tuple[str, ...], rows: Iterable[Row]) -> None:
         """Insert all rows by one statement, which fails as a whole."""
@@ -35,9 +41,9 @@ class Driver:
             return
         statement = _insert(table, columns, len(parameters) // len(columns))
         try:
-            self._raw.execute(_marked(statement, self.postgresql), parameters)
+            self._cursor.execute(_marked(statement, self.postgresql), parameters)
         except self._error as error:
-            raise _translated(error, self._engine) from error
+            raise _translated(error, self.engine) from error
 
     def pipeline(self) -> AbstractContextManager[None]:
         """Send the statements of a block together, where the driver can; no results are read."""
@@ -56,7 +62,41 @@ class Driver:
             with self._raw.pipeline():
                 yield
         except self._error as error:
-            raise _translated(error, self._engine) from error
+            raise _translated(error, self.engine) from error
+
+
+class WritingDriver(Driver):
+    """A driver with a connection of its own, on which it begins and ends write transactions."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._pooled = engine.raw_connection()
+        self._use(self._pooled.driver_connection, engine)
+
+    def begin(self) -> Self:
+        """Begin a write transaction; PostgreSQL's driver does so at the first statement."""
+        if not self.postgresql:
+            check_file(self.engine)
+            self._do(self._raw.execute, "BEGIN IMMEDIATE")
+        return self
+
+    def commit(self) -> None:
+        self._do(self._raw.commit)
+
+    def rollback(self) -> None:
+        self._do(self._raw.rollback)
+
+    def close(self, *, usable: bool = True) -> None:
+        """Give the connection back, or close it if it can no longer be used."""
+        with suppress(DBAPIError):
+            if not usable:
+                self._pooled.invalidate()
+            self._pooled.close()
+
+    def _do(self, act: Callable[..., object], *arguments: str) -> None:
+        try:
+            act(*arguments)
+        except self._error as error:
+            raise _translated(error, self.engine) from error
 
 
 class Reader:
@@ -66,34 +106,35 @@ class Reader:
         self._engine = engine
         self._error: type[Exception] = _error_type(engine)
         self._postgresql = engine.dialect.name == "postgresql"
-        self._free: list[PoolProxiedConnection] = []
+        self._free: list[tuple[PoolProxiedConnection, Any]] = []  # with a cursor of each
 
     def fetch(self, statement: str, parameters: Sequence[Any]) -> list[Row]:
         marked = _marked(statement, self._postgresql)
         while True:
             try:
-                connection = self._free.pop()
+                connection, cursor = self._free.pop()
             except IndexError:
                 break
             try:
-                rows = _fetch(connection.driver_connection, marked, parameters)
+                rows = _fetch(cursor, marked, parameters)
             except self._error:
                 connection.invalidate()  # it may have been idle too long: try another
             else:
-                self._free.append(connection)
+                self._free.append((connection, cursor))
                 return rows
         connection = self._connect()
+        cursor = _cursor(connection.driver_connection, self._postgresql)
         try:
-            rows = _fetch(connection.driver_connection, marked, parameters)
+            rows = _fetch(cursor, marked, parameters)
         except self._error as error:
             connection.invalidate()
             raise _translated(error, self._engine) from error
-        self._free.append(connection)
+        self._free.append((connection, cursor))
         return rows
 
     def close(self) -> None:
         while self._free:
-            self._free.pop().close()
+            self._free.pop()[0].close()
 
     def _connect(self) -> PoolProxiedConnection:
         connection = self._engine.raw_connection()
@@ -115,14 +156,27 @@ def _translated(error: Exception, engine: Engine) -> DBAPIError:
     return translated
 
 
-def _fetch(raw: Any, statement: str, parameters: Sequence[Any]) -> list[Row]:  # noqa: ANN401
-    rows: list[Row] = raw.execute(statement, parameters).fetchall()
+def _cursor(raw: Any, postgresql: bool) -> Any:  # noqa: ANN401 - the driver's
+    """Return a cursor whose statements the driver does not rewrite each time."""
+    if not postgresql:
+        return raw.cursor()
+    from psycopg import RawCursor  # noqa: PLC0415 - not needed for SQLite
+
+    return RawCursor(raw)
+
+
+def _fetch(cursor: Any, statement: str, parameters: Sequence[Any]) -> list[Row]:  # noqa: ANN401
+    rows: list[Row] = cursor.execute(statement, parameters).fetchall()
     return rows
 
 
 @cache
 def _marked(statement: str, postgresql: bool) -> str:
-    return statement.replace("?", "%s") if postgresql else statement
+    """Mark the parameters as the driver's cursor expects: PostgreSQL numbers them."""
+    if not postgresql:
+        return statement
+    first, *others = statement.split("?")
+    return first + "".join(f"${number}{text}" for number, text in enumerate(others, 1))
 
 
 @cache

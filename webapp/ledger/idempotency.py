@@ -1,6 +1,7 @@
 """Idempotency keys: what a request claims with its key, and what the key was used for before."""
 
 import hashlib
+import hmac
 import re
 from typing import NamedTuple
 
@@ -11,8 +12,9 @@ from webapp.ledger.driver import Reader
 # character that a proxy, a log or a shell could change.
 KEY = re.compile(r"[A-Za-z0-9_.:~+/=-]{1,255}", re.ASCII)
 FIND = (
-    "SELECT fingerprint, language, decision_id FROM idempotency_keys "
-    "WHERE operator_id = ? AND digest = ?"
+    "SELECT i.fingerprint, i.language, i.decision_id, c.salt FROM idempotency_keys i "
+    "LEFT JOIN decision_contents c ON c.decision_id = i.decision_id "
+    "WHERE i.operator_id = ? AND i.digest = ?"
 )
 
 
@@ -21,7 +23,7 @@ class Claim(NamedTuple):
 
     operator_id: int
     digest: bytes  # of the route and the key
-    fingerprint: bytes  # of what was sent
+    sent: bytes  # the SHA-256 of what was sent
     language: str  # of the texts in the answer
 
 
@@ -46,9 +48,16 @@ def digest_of(route: str, key: str) -> bytes:
     return hashlib.sha256(f"{route} {key}".encode()).digest()
 
 
-def fingerprint(sent: bytes) -> bytes:
-    """Return what is stored of a request, to tell it from another one with the same key."""
-    return hashlib.sha256(sent).digest()
+def digest_of_sent(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()
+
+
+def fingerprint(sent: bytes, salt: bytes) -> bytes:
+    """Return what is stored of a request, to tell it from another one with the same key.
+
+    Once the salt is erased with the contents, nobody can find out from it what was sent.
+    """
+    return hmac.digest(salt, sent, "sha256")
 
 
 def find_use(reader: Reader, claim: Claim) -> Used | None:
@@ -56,7 +65,7 @@ def find_use(reader: Reader, claim: Claim) -> Used | None:
     rows = reader.fetch(FIND, (claim.operator_id, claim.digest))
     if not rows:
         return None
-    stored, language, decision_id = rows[0]
-    if bytes(stored) != claim.fingerprint:
+    stored, language, decision_id, salt = rows[0]
+    if salt is not None and bytes(stored) != fingerprint(claim.sent, bytes(salt)):
         raise KeyReused
     return Used(language, decision_id)

@@ -38,7 +38,7 @@ class IdempotencyKey(Base):
 
     operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id"), primary_key=True)
     digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)  # of route and key
-    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)  # of what was sent with the key
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)  # HMAC of what was sent with the key
     language: Mapped[str] = mapped_column(String(2))  # of the texts in the answer
     decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"))
 

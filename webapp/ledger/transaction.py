@@ -9,12 +9,13 @@ from typing import Any, cast
 
 from flask import Flask, has_request_context, request
 from prometheus_client import Histogram
-from sqlalchemy import Connection, Engine, Table, insert
+from sqlalchemy import Connection, Table, insert
 from sqlalchemy.exc import DBAPIError
 
 from webapp.database import WRITING, write_turn
 from webapp.extensions import Base, db
 from webapp.failures import NestedUnitOfWork, OutcomeUnknown
+from webapp.ledger.driver import WritingDriver
 
 log = logging.getLogger(__name__)
 COMMIT_ATTEMPTED = "loan_desk.commit_attempted"  # in the WSGI environment of a request
@@ -46,7 +47,8 @@ def unit_of_work(*, timing: Histogram | None = None) -> Iterator[Connection]:
     token = _open.set(True)
     started = time.perf_counter()
     try:
-        with writing(db.engine) as connection:
+        connecting = db.engine.connect().execution_options(**WRITING)
+        with connecting as connection, committed(connection):
             yield connection
             mark_commit()
     finally:
@@ -56,14 +58,7 @@ def unit_of_work(*, timing: Histogram | None = None) -> Iterator[Connection]:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """Open a connection, and commit what the block writes; as `unit_of_work`, for any thread."""
-    with engine.connect().execution_options(**WRITING) as connection, committed(connection):
-        yield connection
-
-
-@contextmanager
-def committed(connection: Connection) -> Iterator[None]:
+def committed(connection: Connection | WritingDriver) -> Iterator[None]:
     """Begin a write transaction; commit it at the end, or roll it back on any exception."""
     with write_turn(connection.engine):
         transaction = connection.begin()

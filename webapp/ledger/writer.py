@@ -1,30 +1,50 @@
-"""Group commit: a thread that writes all that waits at a moment in one transaction."""
+"""Group commit: all that waits at a moment is written in one transaction."""
 
+import logging
 import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from prometheus_client import Histogram
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import Engine
+from sqlalchemy.exc import InterfaceError, OperationalError
 
-from webapp.database import WRITING
 from webapp.failures import InFlight, KeyClaimed, NotStored, OutcomeUnknown
+from webapp.ledger.driver import Driver, WritingDriver
 from webapp.ledger.transaction import committed
+
+log = logging.getLogger(__name__)
 
 MAX_WAITING = 1_000  # records that wait; the next one is refused
 MAX_BATCH = 100  # records in one transaction
 PATIENCE_SECONDS = 5.0  # that a record waits until the thread takes it
 WRITE_SECONDS = 60.0  # that a transaction lasts at most: longer than the database's own timeouts
-IDLE_SECONDS = 1.0  # without work, after which the thread ends and gives its connection back
+GATHER_SECONDS = 0.0005  # that a record waits for more, if the last ones came together
+IDLE_SECONDS = 30.0  # without work, after which the thread ends and the connection is given back
 LOCK_NOT_AVAILABLE, DEADLOCK = "55P03", "40P01"  # PostgreSQL's SQLSTATE
 
 Record = TypeVar("Record")
+_Record = TypeVar("_Record", contravariant=True)
 Prepared = TypeVar("Prepared")
 Written = TypeVar("Written")
+
+
+class Work(Protocol[_Record, Prepared, Written]):
+    """What is done with records, in three steps, each for all of one transaction."""
+
+    def prepare(self, records: Sequence[_Record]) -> Sequence[Prepared | Exception]:
+        """Make of records what is to be written, before the transaction begins.
+
+        An exception takes the place of a record that is refused.
+        """
+
+    def write(self, driver: Driver, prepared: Sequence[Prepared]) -> Sequence[Written]:
+        """Write what was prepared in an open transaction."""
+
+    def finish(self, written: Written) -> Written:
+        """Return what `submit` returns; called after the commit."""
 
 
 class _Pending(Generic[Record, Prepared, Written]):
@@ -34,7 +54,7 @@ class _Pending(Generic[Record, Prepared, Written]):
 
     def __init__(self, record: Record) -> None:
         self.record = record
-        self.taken = False  # by the thread that writes, or by its own, which has lost patience
+        self.taken = False  # to be written, or by its own thread, which has lost patience
         self.prepared: Prepared | None = None
         self.written: Written | None = None
         self.error: BaseException | None = None
@@ -59,30 +79,29 @@ class _Pending(Generic[Record, Prepared, Written]):
 
 
 class Writer(Generic[Record, Prepared, Written]):
-    """Prepares and writes records in the order in which they come, many in one transaction.
+    """Writes records in the order in which they come, many in one transaction.
 
-    While a transaction waits or is committed, more records come. One that cannot be written fails
-    alone: the others are written without it.
-
-    `prepare` makes of a record what is to be written, before the transaction, and returns an
-    exception in the place of a record that is refused. `write` writes what was prepared in an open
-    transaction, and returns what was written, in order.
+    A record that comes alone is written by its own thread. Where records come together, they wait
+    for one another, and a thread of the writer writes them while the next ones gather. One that
+    cannot be written fails alone: the others are written without it.
     """
 
     def __init__(
         self,
         engine: Engine,
-        prepare: Callable[[Sequence[Record]], Sequence[Prepared | Exception]],
-        write: Callable[[Connection, Sequence[Prepared]], Sequence[Written]],
+        work: Work[Record, Prepared, Written],
         *,
-        timing: Histogram | None = None,
+        observe: Callable[[float, int], None] = lambda seconds, count: None,
     ) -> None:
-        self._engine, self._prepare, self._write = engine, prepare, write
-        self._timing = timing
+        self._engine, self._work, self._observe = engine, work, observe
         self._queue: SimpleQueue[_Pending[Record, Prepared, Written] | None] = SimpleQueue()
         self._in_flight: dict[Hashable, _Pending[Record, Prepared, Written]] = {}
         self._lock = Lock()
         self._thread: Thread | None = None
+        self._writing = Lock()  # held by whoever writes, and uses what stands below
+        self._driver: WritingDriver | None = None
+        self._last = 0  # records in the last transaction
+        self._used = 0.0  # when the last one began
 
     def submit(self, record: Record, *, key: Hashable = None) -> Written:
         """Write a record, and return what was written once it is on disk.
@@ -105,7 +124,7 @@ class Writer(Generic[Record, Prepared, Written]):
             del self._in_flight[key]
 
     def close(self) -> None:
-        """Write what waits, and end the thread, which gives its connection back."""
+        """Write what waits, end the thread, and give the connection back."""
         with self._lock:
             thread = self._thread
             if thread is not None:
@@ -117,17 +136,28 @@ class Writer(Generic[Record, Prepared, Written]):
         if self._queue.qsize() >= MAX_WAITING:
             pending.finish()
             raise NotStored("too many requests wait to be written")
-        with self._lock:
+        alone = self._last < 2 and self._queue.empty()
+        if alone and self._writing.acquire(blocking=False):
+            try:  # its own thread is quicker than another, but would not let others gather
+                self._write_batch(self._take(pending))
+            finally:
+                self._writing.release()
+        else:
             self._queue.put(pending)
-            if self._thread is None:
-                self._thread = Thread(target=self._run, name="ledger", daemon=True)
-                self._thread.start()
+        self._start()
         if not pending.wait(PATIENCE_SECONDS) and self._withdraw(pending):
             pending.finish()
             raise NotStored("the database takes too long")
         if not pending.wait(WRITE_SECONDS):
             raise OutcomeUnknown("the database does not answer")
         return pending.result()
+
+    def _start(self) -> None:
+        """Start the thread, which writes what waits and closes the connection when it is idle."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="ledger", daemon=True)
+                self._thread.start()
 
     def _withdraw(self, pending: _Pending[Record, Prepared, Written]) -> bool:
         """Take a record out of the queue; return False if the thread has taken it."""
@@ -138,26 +168,28 @@ class Writer(Generic[Record, Prepared, Written]):
 
     def _run(self) -> None:
         """Write what waits until nothing has come for a while."""
-        connection = None
-        try:
-            while (batch := self._wait()) is not None:
-                if batch:
-                    connection = self._write_batch(connection, batch)
-        finally:
-            if connection is not None:
-                connection.close()
+        while not self._is_idle():
+            with suppress(Empty):
+                first = self._queue.get(timeout=IDLE_SECONDS)
+                if first is None:
+                    self._used = -IDLE_SECONDS  # it is to be closed
+                    continue
+                if self._last > 1 and self._queue.qsize() < self._last - 1:
+                    time.sleep(GATHER_SECONDS)
+                with self._writing:
+                    self._write_batch(self._take(first))
 
-    def _wait(self) -> list[_Pending[Record, Prepared, Written]] | None:
-        """Wait for records, and prepare all that wait; return None once the thread is to end."""
-        with suppress(Empty):
-            first = self._queue.get(timeout=IDLE_SECONDS)
-            if first is not None:
-                return self._take(first)
-        with self._lock:
-            if self._queue.empty():
-                self._thread = None
-                return None
-        return []
+    def _is_idle(self) -> bool:
+        """End the thread, if nothing has been written for a while, and close the connection."""
+        if time.monotonic() - self._used < IDLE_SECONDS:
+            return False
+        with self._writing, self._lock:
+            if not self._queue.empty():
+                return False
+            if self._driver is not None:
+                self._driver.close()
+            self._driver = self._thread = None
+        return True
 
     def _take(
         self, *waiting: _Pending[Record, Prepared, Written]
@@ -174,7 +206,7 @@ class Writer(Generic[Record, Prepared, Written]):
         if not batch:
             return []
         try:
-            prepared = self._prepare([pending.record for pending in batch])
+            prepared = self._work.prepare([pending.record for pending in batch])
         except BaseException as error:
             _fail(batch, error)
             return []
@@ -185,41 +217,45 @@ class Writer(Generic[Record, Prepared, Written]):
                 pending.prepared = made
         return [pending for pending in batch if pending.prepared is not None]
 
-    def _write_batch(
-        self, connection: Connection | None, batch: list[_Pending[Record, Prepared, Written]]
-    ) -> Connection | None:
-        """Write a batch, and all that comes until its transaction begins.
-
-        Returns the connection, or None if it can no longer be used.
-        """
-        started = time.perf_counter()
+    def _write_batch(self, batch: list[_Pending[Record, Prepared, Written]]) -> None:
+        """Write a batch, and all that comes until its transaction begins."""
+        if not batch:
+            return
+        started = self._used = time.monotonic()
         try:
-            if connection is None:
-                connection = self._engine.connect().execution_options(**WRITING)
-            with committed(connection):
+            self._driver = self._driver or WritingDriver(self._engine)
+            with committed(self._driver):
                 batch += self._take()
-                self._write_all(connection, batch)
+                prepared = [pending.prepared for pending in batch]
+                written = self._work.write(self._driver, prepared)  # type: ignore[arg-type]
         except BaseException as error:
-            if connection is not None and len(batch) > 1 and _is_of_one_record(error):
-                for pending in batch:  # each in a transaction of its own
-                    connection = self._write_batch(connection, [pending])
-                return connection
-            _fail(batch, error)
-            return _usable(connection, after=error)
-        seconds = time.perf_counter() - started
-        for pending in batch:
-            if self._timing is not None:
-                self._timing.observe(seconds)
-            pending.finish()
-        return connection
-
-    def _write_all(
-        self, connection: Connection, batch: list[_Pending[Record, Prepared, Written]]
-    ) -> None:
-        prepared = [pending.prepared for pending in batch]
-        written = self._write(connection, prepared)  # type: ignore[arg-type]  # none is None
+            self._drop_connection(error)
+            if len(batch) == 1 or not _is_of_one_record(error):
+                _fail(batch, error)
+                return
+            for pending in batch:  # each in a transaction of its own
+                self._write_batch([pending])
+            return
+        self._last = len(batch)
         for pending, result in zip(batch, written, strict=True):
-            pending.written = result
+            self._finish(pending, result)
+        self._observe(time.monotonic() - started, len(batch))
+
+    def _finish(self, pending: _Pending[Record, Prepared, Written], written: Written) -> None:
+        try:
+            pending.written = self._work.finish(written)
+        except Exception as error:
+            log.exception("a record was stored, but its answer failed")
+            pending.finish(OutcomeUnknown(repr(error)))
+        else:
+            pending.finish()
+
+    def _drop_connection(self, error: BaseException) -> None:
+        """Close the connection if it may no longer be usable after an error."""
+        lost = isinstance(error, OperationalError | InterfaceError | OutcomeUnknown)
+        if lost and self._driver is not None:
+            self._driver.close(usable=False)
+            self._driver = None
 
 
 def _is_of_one_record(error: BaseException) -> bool:
@@ -234,14 +270,3 @@ def _is_of_one_record(error: BaseException) -> bool:
 def _fail(batch: Sequence[_Pending[Any, Any, Any]], error: BaseException) -> None:
     for pending in batch:
         pending.finish(error)
-
-
-def _usable(connection: Connection | None, *, after: BaseException) -> Connection | None:
-    """Return a connection if it can be used after an error; otherwise close it."""
-    lost = isinstance(after, OperationalError | InterfaceError | OutcomeUnknown)
-    if connection is None or not lost:
-        return connection
-    with suppress(DBAPIError):
-        connection.invalidate()
-    connection.close()
-    return None

@@ -65,13 +65,12 @@ def operator_of_key(key: str) -> Operator | None:
     return Operator("api_key", row.id, row.name) if row else None
 
 
-def operators_of(reader: Reader, digests: Iterable[str]) -> dict[str, Operator]:
-    """Return the operators of the API keys with these digests, for those that are in use."""
-    wanted = tuple(digests)
-    statement = IN_USE.format(", ".join("?" * len(wanted)))
-    return {
-        d: Operator("api_key", number, name) for d, number, name in reader.fetch(statement, wanted)
-    }
+def operators_of(reader: Reader, keys: Iterable[str]) -> dict[str, Operator]:
+    """Return the operators of those API keys that are in use."""
+    by_digest = {digest_of(key): key for key in keys}
+    statement = IN_USE.format(", ".join("?" * len(by_digest)))
+    rows = reader.fetch(statement, tuple(by_digest))
+    return {by_digest[digest]: Operator("api_key", number, name) for digest, number, name in rows}
 
 
 def key_in(header: str) -> str:

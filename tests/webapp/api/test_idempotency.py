@@ -8,6 +8,7 @@ import pytest
 
 from tests.fixtures.databases import CLERK
 from webapp.ledger import writer
+from webapp.ledger.idempotency import digest_of_sent, fingerprint
 from webapp.ledger.transaction import unit_of_work
 from webapp.people import api_keys
 
@@ -126,12 +127,22 @@ def test_key_can_be_required(another_app, api_key, granted, query, content_type)
         assert client.post(DECISIONS, data=body, headers=with_key).status_code == 201
 
 
-def test_erased_decision_is_not_answered_again(send, granted, query):
+def test_erased_decision_is_not_answered_again(send, granted, refused, query):
     assert send(granted, "one").status_code == 201
     query("DELETE FROM decision_contents")
-    answer = send(granted, "one")
-    assert (answer.status_code, answer.content_type) == (410, PROBLEM)
+    for application in (granted, refused):  # nothing is left to tell the two from each other
+        answer = send(application, "one")
+        assert (answer.status_code, answer.content_type) == (410, PROBLEM)
     assert query(COUNT) == [(1,)]
+
+
+def test_fingerprint_tells_nothing_without_the_salt(send, granted, query):
+    assert send(granted, "one").status_code == 201
+    [(stored,)] = query("SELECT fingerprint FROM idempotency_keys")
+    body = json.dumps(granted).encode()
+    assert bytes(stored) != digest_of_sent(body)
+    [(salt,)] = query("SELECT salt FROM decision_contents")
+    assert bytes(stored) == fingerprint(digest_of_sent(body), bytes(salt))
 
 
 def test_revoked_api_key_gets_no_earlier_answer(app, send, granted):

@@ -13,7 +13,8 @@ from webapp.audit import replay as replaying
 from webapp.audit.differences import name_differences
 from webapp.audit.matching import find_matching
 from webapp.decisions import service
-from webapp.decisions.writing import DecisionWriting, NewDecision, contents_of
+from webapp.decisions.writing import NewDecision, contents_of, write_decisions
+from webapp.ledger.driver import Driver
 from webapp.ledger.transaction import unit_of_work
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -63,12 +64,11 @@ def batched(items, size):
 def test_replay_of_ten_thousand_decisions(app, bundle, operator, tamper, query):
     fields = read_rows(bundle.product, bundle.product.data_file).fields
     with app.app_context():
-        write = DecisionWriting()
         for some in batched(islice(cycle(as_applications(fields)), 10_000), 100):
             verdicts = [(service.decide(application), application) for application in some]
             new = [NewDecision(operator, "api", v, contents_of(a, v)) for v, a in verdicts]
             with unit_of_work() as transaction:
-                write(transaction, new)
+                write_decisions(Driver(transaction), new)
     numbers = [number for (number,) in query("SELECT id FROM decisions ORDER BY id")]
 
     def replayed():

@@ -16,7 +16,7 @@ from webapp.decisions import search
 from webapp.decisions.store import store
 from webapp.decisions.tables import DecisionRow
 from webapp.failures import KeyClaimed, KeyReused
-from webapp.ledger.idempotency import Claim, digest_of, fingerprint
+from webapp.ledger.idempotency import Claim, digest_of, digest_of_sent
 from webapp.ledger.transaction import add_row, unit_of_work
 from webapp.people import api_keys
 from webapp.people.operators import Operator
@@ -52,7 +52,7 @@ def row(number=0, **more):
 
 
 def claim(operator, *, key="a", sent=b"sent"):
-    return Claim(operator.id, digest_of("route", key), fingerprint(sent), "en")
+    return Claim(operator.id, digest_of("route", key), digest_of_sent(sent), "en")
 
 
 def hour(moment):

@@ -3,6 +3,9 @@
 import pytest
 
 from tests.fixtures.desk import token
+from webapp.decisions import service
+from webapp.failures import NotFound
+from webapp.ledger.transaction import unit_of_work
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -31,3 +34,15 @@ def test_trial_unknown_decision(signed_in, query):
     for number in (1, 0, "9" * 30, "x"):
         assert signed_in.post(f"/decisions/{number}/trials", data=data).status_code == 404
     assert query("SELECT count(*) FROM trials") == [(0,)]
+
+
+def test_trial_of_a_decision_that_is_erased_meanwhile(app, operator, take, refused, query):
+    """No contents are stored that the erasure of the decision has missed."""
+    with app.app_context():
+        number = take(refused, operator=operator).id
+        verdict = service.decide(refused)
+        query("DELETE FROM decision_contents")
+        with pytest.raises(NotFound), unit_of_work() as transaction:
+            service.add_trial(transaction, number, refused, verdict, operator=operator)
+    assert query("SELECT count(*) FROM trials") == [(0,)]
+    assert query("SELECT count(*) FROM trial_contents") == [(0,)]

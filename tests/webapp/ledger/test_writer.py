@@ -1,16 +1,15 @@
 """Tests of the group commit: all that waits is written together, and what is bad fails alone."""
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier, Event
+from threading import Barrier, Event, current_thread
 
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from webapp.columns import now
 from webapp.extensions import db
-from webapp.failures import InFlight, KeyClaimed, NotStored
+from webapp.failures import InFlight, KeyClaimed, NotStored, OutcomeUnknown
 from webapp.ledger import writer as module
-from webapp.ledger.driver import Driver
 from webapp.ledger.writer import Writer
 
 NAMES = "SELECT name FROM operators WHERE kind = 'system' AND name <> 'system' ORDER BY id"
@@ -24,6 +23,12 @@ def batches():
 
 
 @pytest.fixture
+def threads():
+    """The threads that have written."""
+    return []
+
+
+@pytest.fixture
 def pause():
     """While it is not set, the writer waits before it writes."""
     event = Event()
@@ -32,33 +37,53 @@ def pause():
 
 
 @pytest.fixture
-def writer(app, batches, pause):
+def writer(app, batches, threads, pause):
     """A writer of operators."""
 
-    def write(connection, names):
-        batches.append(list(names))
-        assert pause.wait(30)
-        driver = Driver(connection)
-        moment = driver.moment(now())
-        driver.insert("operators", COLUMNS, [("system", name, moment) for name in names])
-        return [name.upper() for name in names]
+    class Adding:
+        def prepare(self, names):
+            assert pause.wait(30)
+            return [ValueError(name) if name == "refused" else name for name in names]
+
+        def write(self, driver, names):
+            batches.append(list(names))
+            threads.append(current_thread())
+            moment = driver.moment(now())
+            driver.insert("operators", COLUMNS, [("system", name, moment) for name in names])
+            return names
+
+        def finish(self, name):
+            if name == "unanswered":
+                raise ZeroDivisionError
+            return name.upper()
 
     with app.app_context():
-        writer = Writer(db.engine, list, write)
+        writer = Writer(db.engine, Adding())
     yield writer
     pause.set()
     writer.close()
 
 
 @pytest.fixture
-def gathered(writer, batches, pause, until):
-    """Return a function that submits names while the writer writes another one."""
+def begun(writer, pause, until):
+    """Return a function that submits a name, which the writer takes and then waits."""
 
-    def submit(*names, key=None):
+    def submit(pool, name, **more):
         pause.clear()
+        first = pool.submit(writer.submit, name, **more)
+        until(writer._writing.locked)
+        return first
+
+    return submit
+
+
+@pytest.fixture
+def gathered(writer, begun, pause, until):
+    """Return a function that submits names while the writer prepares another one."""
+
+    def submit(*names):
         with ThreadPoolExecutor(len(names) + 1) as pool:
-            first = pool.submit(writer.submit, "first")
-            until(lambda: batches)
+            first = begun(pool, "first")
             others = [pool.submit(writer.submit, name) for name in names]
             until(lambda: writer._queue.qsize() == len(names))
             pause.set()
@@ -70,30 +95,47 @@ def gathered(writer, batches, pause, until):
 
 def test_what_waits_is_written_in_one_transaction(gathered, batches, query):
     assert gathered("a", "b", "c") == ["A", "B", "C"]
-    assert [sorted(batch) for batch in batches] == [["first"], ["a", "b", "c"]]
+    assert [sorted(batch) for batch in batches] == [["a", "b", "c", "first"]]
     assert {name for (name,) in query(NAMES)} == {"first", "a", "b", "c"}
 
 
 def test_bad_record_fails_alone(gathered, batches, query):
-    answers = gathered("a", "x" * 65, "first", None, "b")  # too long on PostgreSQL, taken, nameless
+    answers = gathered("a", "taken", "refused", "taken", "b")
     assert (answers[0], answers[4]) == ("A", "B")
-    assert isinstance(answers[2], IntegrityError)
-    assert isinstance(answers[3], IntegrityError | AttributeError)
-    assert {name for (name,) in query(NAMES)} >= {"first", "a", "b"}
+    assert {type(answers[1]), type(answers[3])} == {str, IntegrityError}
+    assert isinstance(answers[2], ValueError)
+    assert sorted(name for (name,) in query(NAMES)) == ["a", "b", "first", "taken"]
+    assert len(batches) == 6  # all together, and then each alone
+
+
+def test_record_whose_answer_fails_is_stored(gathered, query):
+    answers = gathered("a", "unanswered", "b")
+    assert (answers[0], type(answers[1]), answers[2]) == ("A", OutcomeUnknown, "B")
+    assert sorted(name for (name,) in query(NAMES)) == ["a", "b", "first", "unanswered"]
+
+
+def test_record_that_comes_alone_is_written_by_its_own_thread(writer, threads):
+    assert [writer.submit(name) for name in "ab"] == ["A", "B"]
+    assert threads == [current_thread()] * 2
+
+
+def test_records_that_come_together_are_written_by_the_writers_thread(writer, gathered, threads):
+    gathered("a", "b")
+    assert writer.submit("c") == "C"
+    assert threads[-1].name == "ledger"
 
 
 def test_a_batch_is_limited(gathered, batches, monkeypatch):
     monkeypatch.setattr(module, "MAX_BATCH", 2)
     gathered("a", "b", "c")
-    assert sorted(map(len, batches)) == [1, 1, 2]
+    assert max(map(len, batches)) == 3  # two more are taken when the transaction begins
+    assert sum(map(len, batches)) == 4
 
 
-def test_too_much_that_waits_is_refused(writer, batches, pause, until, query, monkeypatch):
+def test_too_much_that_waits_is_refused(writer, begun, pause, until, query, monkeypatch):
     monkeypatch.setattr(module, "MAX_WAITING", 2)
-    pause.clear()
     with ThreadPoolExecutor(4) as pool:
-        waiting = [pool.submit(writer.submit, "first")]
-        until(lambda: batches)
+        waiting = [begun(pool, "first")]
         waiting += [pool.submit(writer.submit, name) for name in ("a", "b")]
         until(lambda: writer._queue.qsize() == 2)
         with pytest.raises(NotStored):
@@ -104,12 +146,10 @@ def test_too_much_that_waits_is_refused(writer, batches, pause, until, query, mo
     assert "c" not in {name for (name,) in query(NAMES)}
 
 
-def test_record_that_waits_too_long_is_withdrawn(writer, batches, pause, until, query, monkeypatch):
+def test_record_that_waits_too_long_is_withdrawn(writer, begun, pause, query, monkeypatch):
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.1)
-    pause.clear()
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(writer.submit, "first")  # taken: it waits on
-        until(lambda: batches)
+        first = begun(pool, "first")  # taken: it waits on
         with pytest.raises(NotStored):
             writer.submit("a")
         pause.set()
@@ -133,14 +173,10 @@ def test_records_of_one_key_are_written_one_at_a_time(writer, query, monkeypatch
     assert sorted(name for (name,) in query(NAMES)) == written != []
 
 
-def test_record_of_a_key_in_flight_is_not_waited_for_too_long(
-    writer, batches, pause, until, monkeypatch
-):
+def test_record_of_a_key_in_flight_is_not_waited_for_too_long(writer, begun, pause, monkeypatch):
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.1)
-    pause.clear()
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(writer.submit, "first", key="same")
-        until(lambda: batches)
+        first = begun(pool, "first", key="same")
         with pytest.raises(InFlight):
             writer.submit("a", key="same")
         pause.set()
@@ -156,7 +192,7 @@ def test_thread_ends_when_idle_and_begins_again(writer, until, monkeypatch, app)
     assert writer.submit("b") == "B"
 
 
-def test_database_out_of_reach_and_back(writer, hold_writes, monkeypatch, query, app, batches):
+def test_database_out_of_reach_and_back(writer, query, app):
     assert writer.submit("a") == "A"
     with app.app_context():
         if db.engine.dialect.name == "postgresql":
