@@ -112,7 +112,7 @@ class Metrics:
         )
         self.writing = Histogram(
             "loan_decision_write_seconds",
-            "Time taken to write one decision, until it is on disk.",
+            "Time of the transaction that wrote a decision, the same for all decisions in it.",
             buckets=WRITING_SECONDS,
             registry=self.registry,
         )
