@@ -83,7 +83,7 @@ def prepare_postgresql(engine: Engine) -> None:
 
 @contextmanager
 def write_turn(engine: Engine) -> Iterator[None]:
-    """Wait until no other process of this service writes to the SQLite file; see ADR 0017.
+    """Wait until no other process or thread of this service writes to SQLite; see ADR 0017.
 
     SQLite itself lets a process that finds the file locked sleep for a growing time, while others
     overtake it. Processes that wait for a file lock are woken as soon as it is free.

@@ -45,7 +45,7 @@ class OutcomeUnknown(Exception):
 
 
 class NotStored(Exception):
-    """Nothing was stored, because the database is too slow for all that waits to be written."""
+    """Nothing was stored: too much was waiting to be written, or it waited for too long."""
 
 
 class InFlight(Exception):
@@ -61,7 +61,7 @@ class InvalidKey(Exception):
 
 
 class KeyClaimed(Exception):
-    """A request with the same idempotency key has stored its result meanwhile."""
+    """A request with the same key has ended meanwhile, and may have stored its result."""
 
 
 class KeyReused(Exception):

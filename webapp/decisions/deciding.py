@@ -1,4 +1,4 @@
-"""The work of the ledger's thread: decides, writes and answers all that waits at a moment."""
+"""The work of the ledger's writer: decides, writes and answers all that waits at a moment."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

@@ -1,6 +1,7 @@
-"""The Flask extension that stores decisions and finds what idempotency keys were used for."""
+"""The Flask extension that decides, stores, and finds what idempotency keys were used for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from flask import Flask, current_app
@@ -21,7 +22,7 @@ from webapp.serving.served import ServedBundles
 
 
 class DecisionStore:
-    """Stores the decisions of one application; its thread and connections begin when used."""
+    """Makes and stores the decisions of one Flask application; it connects when it is used."""
 
     def __init__(self, engine: Engine, usable: Callable[[], Usable]) -> None:
         self._reader = Reader(engine)
@@ -39,12 +40,9 @@ class DecisionStore:
 
         Raises as `add`, UnknownKey, and what `Rules.check_json` raises.
         """
-        try:
-            return self._writer.submit(submitted, key=submitted.key)
-        except IntegrityError:
-            if submitted.key is None:
-                raise
-            raise KeyClaimed from None
+        key = None if submitted.key is None else (submitted.api_key, submitted.key)
+        with _claiming(key):
+            return self._writer.submit(submitted, key=key)
 
     def add(self, new: NewDecision) -> Decision:
         """Store a decision, and return it once it is on disk.
@@ -52,16 +50,9 @@ class DecisionStore:
         Raises as `Writer.submit`, and KeyClaimed if its idempotency key has been used meanwhile.
         """
         claim = new.claim
-        try:
-            return self._writer.submit(new, key=claim and claim.digest).decision
-        except IntegrityError:
-            if claim is None or self.find_use(claim) is None:
-                raise
-            raise KeyClaimed from None
-        except OperationalError as error:
-            if not _waited_for_key(error):
-                raise
-            raise InFlight("another process is working on a request with the same key") from error
+        key = None if claim is None else (claim.operator_id, claim.digest)
+        with _claiming(key):
+            return self._writer.submit(new, key=key).decision
 
     def close(self) -> None:
         """Give the connections back that are not in use."""
@@ -82,6 +73,21 @@ def store() -> DecisionStore:
     """Return the store of the current application."""
     found: DecisionStore = current_app.extensions["decisions"]
     return found
+
+
+@contextmanager
+def _claiming(key: object) -> Iterator[None]:
+    """Raise KeyClaimed or InFlight for the errors of a database in which a key stands already."""
+    try:
+        yield
+    except IntegrityError as error:
+        if key is None or "idempotency_keys" not in str(error.orig):
+            raise
+        raise KeyClaimed from None
+    except OperationalError as error:
+        if not _waited_for_key(error):
+            raise
+        raise InFlight("another process is working on a request with the same key") from error
 
 
 def _waited_for_key(error: OperationalError) -> bool:

@@ -134,7 +134,10 @@ class Reader:
 
     def close(self) -> None:
         while self._free:
-            self._free.pop()[0].close()
+            connection, _ = self._free.pop()
+            if self._postgresql:
+                connection.driver_connection.autocommit = False  # type: ignore[union-attr]
+            connection.close()
 
     def _connect(self) -> PoolProxiedConnection:
         connection = self._engine.raw_connection()

@@ -1,14 +1,12 @@
-"""The unit of work, which begins and commits every write transaction of the service."""
+"""The unit of work, and `committed`, which begins and ends every write transaction."""
 
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, cast
 
 from flask import Flask, has_request_context, request
-from prometheus_client import Histogram
 from sqlalchemy import Connection, Table, insert
 from sqlalchemy.exc import DBAPIError
 
@@ -36,7 +34,7 @@ def _end_session(_: BaseException | None) -> None:
 
 
 @contextmanager
-def unit_of_work(*, timing: Histogram | None = None) -> Iterator[Connection]:
+def unit_of_work() -> Iterator[Connection]:
     """Begin a write transaction; commit it at the end, or roll it back on any exception.
 
     Raises OutcomeUnknown if the commit fails.
@@ -45,7 +43,6 @@ def unit_of_work(*, timing: Histogram | None = None) -> Iterator[Connection]:
         raise NestedUnitOfWork("a unit of work is open already")
     db.session.close()  # ends the read transaction; loaded objects stay usable
     token = _open.set(True)
-    started = time.perf_counter()
     try:
         connecting = db.engine.connect().execution_options(**WRITING)
         with connecting as connection, committed(connection):
@@ -53,8 +50,6 @@ def unit_of_work(*, timing: Histogram | None = None) -> Iterator[Connection]:
             mark_commit()
     finally:
         _open.reset(token)
-    if timing is not None:
-        timing.observe(time.perf_counter() - started)
 
 
 @contextmanager

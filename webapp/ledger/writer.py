@@ -18,9 +18,9 @@ from webapp.ledger.transaction import committed
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 1_000  # records that wait; the next one is refused
-MAX_BATCH = 100  # records in one transaction
-PATIENCE_SECONDS = 5.0  # that a record waits until the thread takes it
-WRITE_SECONDS = 60.0  # that a transaction lasts at most: longer than the database's own timeouts
+MAX_BATCH = 100  # records taken at once; a transaction has at most twice as many
+PATIENCE_SECONDS = 5.0  # that a record waits until it is taken, or for another of the same key
+WRITE_SECONDS = 60.0  # that a record waits once it is taken: longer than the database's timeouts
 GATHER_SECONDS = 0.0005  # that a record waits for more, if the last ones came together
 IDLE_SECONDS = 30.0  # without work, after which the thread ends and the connection is given back
 LOCK_NOT_AVAILABLE, DEADLOCK = "55P03", "40P01"  # PostgreSQL's SQLSTATE
@@ -160,7 +160,7 @@ class Writer(Generic[Record, Prepared, Written]):
                 self._thread.start()
 
     def _withdraw(self, pending: _Pending[Record, Prepared, Written]) -> bool:
-        """Take a record out of the queue; return False if the thread has taken it."""
+        """Take a record out of the queue; return False if it has been taken."""
         with self._lock:
             withdrawn = not pending.taken
             pending.taken = True
@@ -233,7 +233,7 @@ class Writer(Generic[Record, Prepared, Written]):
             if len(batch) == 1 or not _is_of_one_record(error):
                 _fail(batch, error)
                 return
-            for pending in batch:  # each in a transaction of its own
+            for pending in batch:  # each in a transaction of its own, with what has come meanwhile
                 self._write_batch([pending])
             return
         self._last = len(batch)
