@@ -16,10 +16,11 @@ from uuid import uuid4
 CLIENTS = 12
 PAUSE_SECONDS = 0.05  # before a request is sent again
 TIMEOUT_SECONDS = 90  # that a client waits for an answer
-PATIENCE_SECONDS = 120  # that a client sends a request again
+PATIENCE_SECONDS = 45  # that a client sends a request again
 AGAIN = 5  # one of so many acknowledged requests is sent once more
 REFUSALS = (503, 409)
 PROBLEM = "application/problem+json"
+MAX_WRONG = 20  # answers that are kept
 NOTHING_STORED = "Nothing was stored"
 PATH = "/api/v1/decisions"
 
@@ -76,7 +77,7 @@ class Load:
     def acknowledged(self) -> list[Sent]:
         return [s for s in list(self.sent) if s.id is not None]
 
-    def first_success_after(self, moment: float, *, within: float = 30) -> float:
+    def first_success_after(self, moment: float, *, within: float = 15) -> float:
         """Wait for the first answer 201 after a moment; return how many seconds later it came."""
         while monotonic() < moment + within:
             times = [s.acknowledged_at for s in self.sent[-1000:] if s.acknowledged_at > moment]
@@ -127,5 +128,5 @@ class Load:
         self.refused[status] += 1
         sent.doubtful = sent.doubtful or NOTHING_STORED not in text
         right = status in REFUSALS and headers["Content-Type"] == PROBLEM and headers["Retry-After"]
-        if not right:
+        if not right and len(self.wrong) < MAX_WRONG:
             self.wrong.append(f"{status} {headers['Content-Type']}: {text[:300]}")

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.faults.load import Load, Sent
 from tests.fixtures.servers import run_flask
 from tests.fixtures.store import ask
-from tests.faults.load import Load, Sent
 from webapp.api.intake import ROUTE
 from webapp.ledger.idempotency import digest_of
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from time import monotonic
 
-from tests.faults.stored import COUNT, compare, check_chain
+from tests.faults.stored import COUNT, check_chain, compare
 from tests.fixtures.store import ask
 
 THREADS = 16

@@ -69,7 +69,7 @@ class WritingDriver(Driver):
     """A driver with a connection of its own, on which it begins and ends write transactions."""
 
     def __init__(self, engine: Engine) -> None:
-        self._pooled = engine.raw_connection()
+        self._pooled = _connected(engine)
         self._use(self._pooled.driver_connection, engine)
 
     def begin(self) -> Self:
@@ -140,10 +140,17 @@ class Reader:
             connection.close()
 
     def _connect(self) -> PoolProxiedConnection:
-        connection = self._engine.raw_connection()
+        connection = _connected(self._engine)
         if self._postgresql:
             connection.driver_connection.autocommit = True  # type: ignore[union-attr]
         return connection
+
+
+def _connected(engine: Engine) -> PoolProxiedConnection:
+    try:
+        return engine.raw_connection()
+    except _error_type(engine) as error:
+        raise _translated(error, engine) from error
 
 
 def _error_type(engine: Engine) -> type[Exception]:
