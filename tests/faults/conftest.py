@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ def start_desk(
     applications = examples(product, count=APPLICATIONS, seed=11)
 
     @contextmanager
-    def start(database_url: str = "", **more: str) -> Iterator[Desk]:
+    def start(database_url: str = "", **more: Any) -> Iterator[Desk]:
         with serve(database_url, workers=WORKERS, **more) as server:
             key = server.flask("api-keys", "create", "load")
             where = database_url or tmp_path / "served"

@@ -1,0 +1,118 @@
+"""A power cut under load: what SQLite's disk holds at that moment has all that was acknowledged."""
+
+import os
+import shutil
+import signal
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from time import monotonic
+
+import pytest
+
+from tests.faults.disks import cut_disk, disk_in_a_file
+from tests.faults.stored import check_chain, compare
+from tests.faults.test_killed_workers import workers
+
+DISK_MEBIBYTES = 160
+SHORT_CUTS = 2
+BETWEEN_SECONDS = 0.5
+STOPPED_SECONDS = 10  # until a process has stopped at the latest
+# Starts gunicorn; each connection to SQLite syncs less than the service asks for.
+NORMAL = """
+import runpy, sys
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
+
+def weaken(connection, *_):
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+event.listen(Pool, "checkout", weaken)
+sys.argv = ["gunicorn"]
+runpy.run_module("gunicorn", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.fixture
+def image(tmp_path):
+    return tmp_path / "disk.img"
+
+
+@pytest.fixture
+def disk(tmp_path, started_before, image):
+    """The instance folder, on a disk in a file."""
+    with disk_in_a_file(tmp_path / "served", image, mebibytes=DISK_MEBIBYTES) as folder:
+        shutil.copytree(started_before, folder, dirs_exist_ok=True)
+        subprocess.run(["sync"], check=True)
+        yield folder
+
+
+@contextmanager
+def stopped(processes):
+    """Stop processes until the block ends."""
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        until = monotonic() + STOPPED_SECONDS
+        while any(not is_stopped(p) for p in processes):
+            assert monotonic() < until
+            Event().wait(0.01)
+        yield
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
+
+
+def is_stopped(process):
+    """Return whether every thread of a process has stopped."""
+    states = [
+        (task / "stat").read_text().rpartition(") ")[2][0]
+        for task in Path(f"/proc/{process}/task").iterdir()
+    ]
+    return set(states) == {"T"}
+
+
+def cut(desk, image, tmp_path):
+    """Cut the power for a copy of the disk; return what the copy holds, and what it lacks."""
+    with stopped([desk.server.process.pid, *workers(desk.server)]):
+        acknowledged = desk.load.acknowledged
+        with cut_disk(tmp_path / "cut", image, tmp_path / "cut.img") as disk:
+            found = compare(disk, desk.load, acknowledged)
+            found.check_all_but_lost()
+            check_chain({**desk.server.environment, "LOAN_INSTANCE": str(disk)}, found)
+    return found
+
+
+def cuts(desk, image, tmp_path, lasts):
+    """Cut the power again and again; return how often, and what each cut has lost."""
+    until, lost = monotonic() + lasts, []
+    with desk.load as load:
+        load.first_success_after(monotonic())
+        while len(lost) < SHORT_CUTS or monotonic() < until:
+            Event().wait(BETWEEN_SECONDS)
+            lost.append(len(cut(desk, image, tmp_path).lost))
+    return lost
+
+
+def test_power_cut_loses_nothing(disk, image, start_desk, tmp_path, seconds, note):
+    lasts = seconds(0)
+    with start_desk() as desk:
+        lost = cuts(desk, image, tmp_path, lasts)
+        found = desk.check()
+    assert set(lost) == {0}
+    note("power cut, SQLite", desk.load, found, lasted=lasts, faults=len(lost))
+
+
+def test_power_cut_loses_what_is_not_synced(
+    disk, image, start_desk, tmp_path, long_form, seconds, note
+):
+    """The test above can find a loss: without the service's sync there is one."""
+    if not long_form:
+        pytest.skip("only in the long form: make faults")
+    with start_desk(arguments=["-c", NORMAL]) as desk:
+        lost = cuts(desk, image, tmp_path, 0)
+        found = desk.check()
+    assert max(lost) > 0
+    name = f"control with synchronous=NORMAL: {max(lost)} lost at most"
+    note(name, desk.load, found, lasted=0, faults=len(lost))
