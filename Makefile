@@ -5,10 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PRODUCT ?= consumer_credit
+SECONDS ?= 600
 TRANSLATIONS := $(wildcard webapp/translations/*/LC_MESSAGES/messages.po)
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: help run test lint types contracts check train bench bench-models bench-growth translations lock image up down clean
+.PHONY: help run test faults lint types contracts check train bench bench-models bench-growth translations lock image up down clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -19,6 +20,9 @@ run: $(VENV)/run translations models/$(PRODUCT)/manifest.json ## install, train 
 
 test: $(VENV)/dev translations ## install, and run the tests; skip those whose programs are missing
 	@$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder # three processes: usually one of them waits for a service
+
+faults: $(VENV)/dev translations ## break the service and its databases under load, and print a table: make faults SECONDS=600
+	@FAULTS_SECONDS=$(SECONDS) $(BIN)/pytest -q tests/faults
 
 check: lint types contracts ## run the static checks: lint, types and contracts
 

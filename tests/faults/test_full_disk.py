@@ -10,16 +10,19 @@ import pytest
 
 from tests.faults.disks import disk_in_memory
 
-DISK_MEBIBYTES = 48
+SHORT_MEBIBYTES, LONG_MEBIBYTES = 48, 512
+ROOM = 2**23  # bytes for decisions, without which a long run ends
 SHORT_SECONDS = 4.0  # for two fills
+BLOCK = b"x" * 2**12
 FULL_SECONDS = 1.0
 HEALS_SECONDS = 2
 
 
 @pytest.fixture
-def small_disk(tmp_path, started_before):
+def small_disk(tmp_path, started_before, long_form):
     """The instance folder, on a small disk in memory."""
-    with disk_in_memory(tmp_path / "served", mebibytes=DISK_MEBIBYTES) as disk:
+    size = LONG_MEBIBYTES if long_form else SHORT_MEBIBYTES
+    with disk_in_memory(tmp_path / "served", mebibytes=size) as disk:
         shutil.copytree(started_before, disk, dirs_exist_ok=True)
         yield disk
 
@@ -27,7 +30,7 @@ def small_disk(tmp_path, started_before):
 def fill(disk):
     with suppress(OSError), (disk / "filler").open("ab", buffering=0) as filler:
         while True:
-            filler.write(b"x" * 4096)
+            filler.write(BLOCK)
 
 
 def read_one(desk):
@@ -55,7 +58,7 @@ def test_full_disk_loses_nothing_and_heals(small_disk, start_desk, seconds, note
                 recovery = max(recovery, load.first_success_after(monotonic()))
                 fills += 1
                 Event().wait(FULL_SECONDS / 2)
-                if shutil.disk_usage(small_disk).free < 2**23:
+                if shutil.disk_usage(small_disk).free < ROOM:
                     break
         found = desk.check()
     assert recovery <= HEALS_SECONDS

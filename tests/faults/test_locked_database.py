@@ -13,7 +13,9 @@ from webapp.database import sqlite_module
 LONG_SECONDS, SHORT_SECONDS = 15, 7  # both longer than a request waits for its turn
 HEALS_SECONDS = 2
 HEALTH_SECONDS = 4
-BOUND_SECONDS = 25  # for any answer while the database is locked
+# Until any answer. A request waits for a thread of its process, for the transaction before its own,
+# and in its own for the lock; on SQLite, processes wait for the lock one after the other.
+BOUND_SECONDS = 25
 
 
 @contextmanager

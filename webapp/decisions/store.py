@@ -14,11 +14,13 @@ from webapp.decisions.writing import NewDecision, Stored
 from webapp.extensions import db
 from webapp.failures import InFlight, KeyClaimed
 from webapp.ledger.driver import Reader
-from webapp.ledger.idempotency import Claim, Used, find_use
-from webapp.ledger.writer import LOCK_NOT_AVAILABLE, Writer
+from webapp.ledger.idempotency import Claim, Used, find_use, waited_for_key
+from webapp.ledger.writer import Writer
 from webapp.metrics import metrics
 from webapp.serving.past import Usable
 from webapp.serving.served import ServedBundles
+
+IN_FLIGHT = "another process is working on a request with the same key"
 
 
 class DecisionStore:
@@ -85,16 +87,6 @@ def _claiming(key: object) -> Iterator[None]:
             raise
         raise KeyClaimed from None
     except OperationalError as error:
-        if not _waited_for_key(error):
+        if not waited_for_key(error):
             raise
-        raise InFlight("another process is working on a request with the same key") from error
-
-
-def _waited_for_key(error: OperationalError) -> bool:
-    """Return whether PostgreSQL waited too long for a transaction that stores the same key."""
-    diagnosis = getattr(error.orig, "diag", None)
-    return (
-        diagnosis is not None
-        and diagnosis.sqlstate == LOCK_NOT_AVAILABLE
-        and "pk_idempotency_keys" in (diagnosis.context or "")
-    )
+        raise InFlight(IN_FLIGHT) from error

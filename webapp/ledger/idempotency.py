@@ -5,12 +5,15 @@ import hmac
 import re
 from typing import NamedTuple
 
+from sqlalchemy.exc import InterfaceError, OperationalError
+
 from webapp.failures import InvalidKey, KeyReused
 from webapp.ledger.driver import Reader
 
 # The IETF's draft allows any string in quotation marks. Here they may be left out, and a key has no
 # character that a proxy, a log or a shell could change.
 KEY = re.compile(r"[A-Za-z0-9_.:~+/=-]{1,255}", re.ASCII)
+LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's SQLSTATE
 FIND = (
     "SELECT i.fingerprint, i.language, i.decision_id, c.salt FROM idempotency_keys i "
     "LEFT JOIN decision_contents c ON c.decision_id = i.decision_id "
@@ -69,3 +72,13 @@ def find_use(reader: Reader, claim: Claim) -> Used | None:
     if salt is not None and bytes(stored) != fingerprint(claim.sent, bytes(salt)):
         raise KeyReused
     return Used(language, decision_id)
+
+
+def waited_for_key(error: OperationalError | InterfaceError) -> bool:
+    """Return whether PostgreSQL waited too long for a transaction that stores the same key."""
+    diagnosis = getattr(error.orig, "diag", None)
+    return (
+        diagnosis is not None
+        and diagnosis.sqlstate == LOCK_NOT_AVAILABLE
+        and "pk_idempotency_keys" in (diagnosis.context or "")
+    )

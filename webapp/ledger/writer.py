@@ -13,6 +13,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from webapp.failures import InFlight, KeyClaimed, NotStored, OutcomeUnknown
 from webapp.ledger.driver import Driver, WritingDriver
+from webapp.ledger.idempotency import waited_for_key
 from webapp.ledger.transaction import committed
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ PATIENCE_SECONDS = 5.0  # that a record waits until it is taken, or for another 
 WRITE_SECONDS = 60.0  # that a record waits once it is taken: longer than the database's timeouts
 GATHER_SECONDS = 0.0005  # that a record waits for more, if the last ones came together
 IDLE_SECONDS = 30.0  # without work, after which the thread ends and the connection is given back
-LOCK_NOT_AVAILABLE, DEADLOCK = "55P03", "40P01"  # PostgreSQL's SQLSTATE
+DEADLOCK = "40P01"  # PostgreSQL's SQLSTATE
 
 Record = TypeVar("Record")
 _Record = TypeVar("_Record", contravariant=True)
@@ -263,7 +264,7 @@ def _is_of_one_record(error: BaseException) -> bool:
     if isinstance(error, OutcomeUnknown):
         return False
     if isinstance(error, OperationalError | InterfaceError):
-        return getattr(error.orig, "sqlstate", None) in (LOCK_NOT_AVAILABLE, DEADLOCK)
+        return waited_for_key(error) or getattr(error.orig, "sqlstate", None) == DEADLOCK
     return True
 
 
