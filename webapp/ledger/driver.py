@@ -85,6 +85,11 @@ class WritingDriver(Driver):
     def rollback(self) -> None:
         self._do(self._raw.rollback)
 
+    @property
+    def lost(self) -> bool:
+        """Whether the connection has been found to be closed by the server."""
+        return self.postgresql and bool(self._raw.closed)
+
     def close(self, *, usable: bool = True) -> None:
         """Give the connection back, or close it if it can no longer be used."""
         with suppress(DBAPIError):

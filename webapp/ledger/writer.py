@@ -223,6 +223,7 @@ class Writer(Generic[Record, Prepared, Written]):
         if not batch:
             return
         started = self._used = time.monotonic()
+        reused = self._driver is not None
         try:
             self._driver = self._driver or WritingDriver(self._engine)
             with committed(self._driver):
@@ -230,7 +231,9 @@ class Writer(Generic[Record, Prepared, Written]):
                 prepared = [pending.prepared for pending in batch]
                 written = self._work.write(self._driver, prepared)  # type: ignore[arg-type]
         except BaseException as error:
-            self._drop_connection(error)
+            if self._drop_connection(error) and reused:
+                self._write_batch(batch)  # nothing was stored: try a new connection
+                return
             if len(batch) == 1 or not _is_of_one_record(error):
                 _fail(batch, error)
                 return
@@ -251,12 +254,18 @@ class Writer(Generic[Record, Prepared, Written]):
         else:
             pending.finish()
 
-    def _drop_connection(self, error: BaseException) -> None:
-        """Close the connection if it may no longer be usable after an error."""
-        lost = isinstance(error, OperationalError | InterfaceError | OutcomeUnknown)
-        if lost and self._driver is not None:
+    def _drop_connection(self, error: BaseException) -> bool:
+        """Close the connection if it may no longer be usable after an error.
+
+        Returns whether the server had closed it before the transaction could be committed.
+        """
+        if not isinstance(error, OperationalError | InterfaceError | OutcomeUnknown):
+            return False
+        lost = self._driver is not None and self._driver.lost
+        if self._driver is not None:
             self._driver.close(usable=False)
             self._driver = None
+        return lost and not isinstance(error, OutcomeUnknown)
 
 
 def _is_of_one_record(error: BaseException) -> bool:
