@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PRODUCT ?= consumer_credit
-SECONDS ?= 600
+FAULTS_SECONDS ?= 600
 TRANSLATIONS := $(wildcard webapp/translations/*/LC_MESSAGES/messages.po)
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
@@ -21,8 +21,8 @@ run: $(VENV)/run translations models/$(PRODUCT)/manifest.json ## install, train 
 test: $(VENV)/dev translations ## install, and run the tests; skip those whose programs are missing
 	@$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder # three processes: usually one of them waits for a service
 
-faults: $(VENV)/dev translations ## break the service and its databases under load, and print a table: make faults SECONDS=600
-	@FAULTS_SECONDS=$(SECONDS) $(BIN)/pytest -q tests/faults
+faults: $(VENV)/dev translations ## break the service and its databases under load, and print a table: make faults FAULTS_SECONDS=60
+	@FAULTS_SECONDS=$(FAULTS_SECONDS) $(BIN)/pytest -q tests/faults
 
 check: lint types contracts ## run the static checks: lint, types and contracts
 

@@ -2,13 +2,16 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 
+import psycopg
 import pytest
 
 from tests.fixtures.databases import CLERK
+from webapp.api.intake import ROUTE
 from webapp.ledger import writer
-from webapp.ledger.idempotency import digest_of_sent, fingerprint
+from webapp.ledger.idempotency import digest_of, digest_of_sent, fingerprint
 from webapp.ledger.transaction import unit_of_work
 from webapp.people import api_keys
 
@@ -184,6 +187,27 @@ def test_request_in_flight_is_answered_409_after_a_while(
         assert first.result(30).status_code == 201
     assert send(granted, "one").headers[REPLAYED] == "true"
     assert query(COUNT) == [(2,)]
+
+
+@ON_POSTGRESQL
+@TYPES
+def test_key_that_another_process_is_storing_is_answered_409(
+    app, monkeypatch, another_app, api_key, granted, config, query, content_type
+):
+    monkeypatch.setattr("webapp.database.PG_OPTIONS", "-c lock_timeout=200")
+    headers = {"Authorization": f"Bearer {api_key}", "Content-Type": content_type}
+    store = (
+        "INSERT INTO idempotency_keys SELECT operator_id, %s, fingerprint, language, decision_id "
+        "FROM idempotency_keys"
+    )
+    with another_app() as other, psycopg.connect(config.database_url) as process:
+        post = partial(other.test_client().post, DECISIONS, data=json.dumps(granted))
+        assert post(headers={**headers, "Idempotency-Key": "one"}).status_code == 201
+        process.execute(store, [digest_of(ROUTE, "two")])
+        answer = post(headers={**headers, "Idempotency-Key": "two"})
+    assert (answer.status_code, answer.content_type) == (409, PROBLEM)
+    assert answer.json["type"] == "urn:loan-desk:problem:request-in-flight"
+    assert query(COUNT) == [(1,)]
 
 
 def test_form_and_api_keys_do_not_meet(send, granted, signed_in, query, hidden, texts):

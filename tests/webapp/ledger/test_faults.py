@@ -149,12 +149,14 @@ def test_write_that_fails_on_a_full_disk(prepare, channel, config, query, caplog
 
 @ON_POSTGRESQL
 @CHANNELS
-def test_nothing_is_read_back_after_the_commit(prepare, channel, proxy, query, granted, bundle):
+def test_nothing_is_read_back_after_the_commit(
+    prepare, channel, proxy, query, granted, bundle, until
+):
     """The answer succeeds although the database is out of reach after the commit."""
     send = prepare(channel)
     proxy.cut = "later"
     answer = send()
-    assert proxy.lost
+    until(lambda: proxy.lost)  # noted after the client has its answer
     number, probability = query("SELECT id, probability FROM decisions ORDER BY id")[-1]
     assert probability == bundle.scorer.score(granted).probability
     if channel == "api":
