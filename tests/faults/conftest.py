@@ -85,14 +85,24 @@ def note(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Add a line to the table of figures."""
 
     def add(
-        fault: str, load: Load, found: Found, *, lasted: float, faults: int, recovery: float = 0
+        fault: str,
+        load: Load,
+        found: Found,
+        *,
+        lasted: float,
+        faults: int,
+        recovery: float | None = None,
     ) -> None:
         numbers = (lasted, faults, len(load.sent), len(load.acknowledged), found.stored)
         numbers += (len(found.lost), found.duplicates, len(load.wrong), load.refused.total())
-        line = (fault, *(f"{n:,.0f}" for n in numbers), f"{recovery:.2f}", f"{load.slowest:.1f}")
+        line = (fault, *(f"{n:,.0f}" for n in numbers), _shown(recovery), _shown(load.slowest))
         request.config.stash.setdefault(FIGURES, []).append(line)
 
     return add
+
+
+def _shown(seconds: float | None) -> str:
+    return f"{seconds:.2f}" if seconds else "–"
 
 
 def pytest_terminal_summary(
