@@ -18,6 +18,7 @@ PAUSE_SECONDS = 0.05  # before a request is sent again
 TIMEOUT_SECONDS = 90  # that a client waits for an answer
 PATIENCE_SECONDS = 45  # that a client sends a request again
 AGAIN = 5  # one of so many acknowledged requests is sent once more
+REQUESTS_PER_CONNECTION = 10  # on average
 REFUSALS = (503, 409)
 PROBLEM = "application/problem+json"
 MAX_WRONG = 20  # answers that are kept
@@ -96,6 +97,8 @@ class Load:
                 Event().wait(PAUSE_SECONDS)
             if random.randrange(AGAIN) == 0:
                 self._send(connection, sent)
+            if random.randrange(REQUESTS_PER_CONNECTION) == 0:
+                connection.close()  # the next one may lead to another worker
         connection.close()
 
     def _send(self, connection: HTTPConnection, sent: Sent) -> bool:
