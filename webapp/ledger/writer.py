@@ -157,6 +157,7 @@ class Writer(Generic[Record, Prepared, Written]):
         """Start the thread, which writes what waits and closes the connection when it is idle."""
         with self._lock:
             if self._thread is None:
+                self._used = time.monotonic()
                 self._thread = Thread(target=self._run, name="ledger", daemon=True)
                 self._thread.start()
 
