@@ -130,8 +130,9 @@ def test_record_that_comes_alone_is_written_by_its_own_thread(writer, threads):
     assert threads == [current_thread()] * 2
 
 
-def test_records_that_come_meanwhile_are_written_by_the_writers_thread(gathered, threads):
-    gathered("a", "b")
+def test_records_that_come_together_are_written_by_the_writers_thread(writer, gathered, threads):
+    gathered("a", "b")  # if not these, because the first one's thread has taken them, then the next
+    assert writer.submit("c") == "C"
     assert "ledger" in {thread.name for thread in threads}
 
 
