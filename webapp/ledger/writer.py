@@ -99,6 +99,7 @@ class Writer(Generic[Record, Prepared, Written]):
         self._in_flight: dict[Hashable, _Pending[Record, Prepared, Written]] = {}
         self._lock = Lock()
         self._thread: Thread | None = None
+        self._closing = False
         self._writing = Lock()  # held by whoever writes, and uses what stands below
         self._driver: WritingDriver | None = None
         self._last = 0  # records in the last transaction
@@ -129,6 +130,7 @@ class Writer(Generic[Record, Prepared, Written]):
         with self._lock:
             thread = self._thread
             if thread is not None:
+                self._closing = True
                 self._queue.put(None)
         if thread is not None:
             thread.join()
@@ -157,7 +159,7 @@ class Writer(Generic[Record, Prepared, Written]):
         """Start the thread, which writes what waits and closes the connection when it is idle."""
         with self._lock:
             if self._thread is None:
-                self._used = time.monotonic()
+                self._used, self._closing = time.monotonic(), False
                 self._thread = Thread(target=self._run, name="ledger", daemon=True)
                 self._thread.start()
 
@@ -173,8 +175,7 @@ class Writer(Generic[Record, Prepared, Written]):
         while not self._is_idle():
             with suppress(Empty):
                 first = self._queue.get(timeout=IDLE_SECONDS)
-                if first is None:
-                    self._used = -IDLE_SECONDS  # it is to be closed
+                if first is None:  # it is to be closed
                     continue
                 if self._last > 1 and self._queue.qsize() < self._last - 1:
                     time.sleep(GATHER_SECONDS)
@@ -183,7 +184,7 @@ class Writer(Generic[Record, Prepared, Written]):
 
     def _is_idle(self) -> bool:
         """End the thread, if nothing has been written for a while, and close the connection."""
-        if time.monotonic() - self._used < IDLE_SECONDS:
+        if not self._closing and time.monotonic() - self._used < IDLE_SECONDS:
             return False
         with self._writing, self._lock:
             if not self._queue.empty():
