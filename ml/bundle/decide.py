@@ -80,7 +80,7 @@ def decide_together(bundle: Bundle, applications: Sequence[Application]) -> list
     if not applications:
         return []
     scores = [bundle.scorer.score(application) for application in applications]
-    novelty = bundle.novelty.measure_few([score.row for score in scores])
+    novelty = bundle.novelty.measure_each([score.row for score in scores])
     return [
         _verdict(bundle, application, score, of_one, _reasons(bundle, application, score))
         for application, score, of_one in zip(applications, scores, novelty, strict=True)

@@ -186,7 +186,7 @@ def read_bundle(directory: Path, *, past: bool = False, digest: str | None = Non
         explainer = Explainer(product, scorer, background)
     with understood(directory / NOVELTY):
         novelty = Novelty(files[NOVELTY])
-        novelty.measure([0.0] * len(scorer.columns))  # fails if the number of columns differs
+        novelty.measure([0.0] * len(scorer.columns.names))  # fails if the number of columns differs
     with understood(directory):
         version = version_of(manifest, files)
     if version != manifest.version:

@@ -100,11 +100,13 @@ class Explainer:
         at = {name: i for i, name in enumerate(members)}
         self._players = {p: [at[name] for name in names] for p, names in product.players.items()}
         named: dict[str, Field | Ratio] = {**product.by_name, **{r.name: r for r in product.ratios}}
-        self._sentences = [Sentences(named[n], counted_as=scorer.counted_as) for n in members]
+        self._sentences = [
+            Sentences(named[n], counted_as=scorer.columns.counted_as) for n in members
+        ]
         frame = as_columns([{f.name: a[f.name] for f in product.inputs} for a in background])
         self.base = float(scorer.margins(frame).mean())
-        matrix = scorer.matrix(frame)
-        self._columns = [scorer.columns.index(name) for name in members]
+        matrix = scorer.columns.matrix(frame)
+        self._columns = [scorer.columns.names.index(name) for name in members]
         self._means = [_mean(matrix[:, c]) for c in self._columns]
         self._method = _method(scorer, background, matrix, members, list(self._players.values()))
 
@@ -226,7 +228,7 @@ def _method(
     players: Groups,
 ) -> Method:
     """Return the method for the scorer's kind of margin."""
-    members = [[i for i, c in enumerate(scorer.columns) if c == name] for name in names]
+    members = [[i for i, c in enumerate(scorer.columns.names) if c == name] for name in names]
     margin = scorer.margin
     if isinstance(margin, LinearMargin):
         return LinearAttribution(margin, matrix, members=members, players=players)

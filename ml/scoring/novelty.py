@@ -47,7 +47,7 @@ class Novelty:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             rows = arrays["rows"]
             self.limit = float(arrays["limit"])
-            lowest, highest = arrays["lowest"], arrays["highest"]
+            self._lowest, self._highest = arrays["lowest"], arrays["highest"]
         if not 0 < self.limit < math.inf:
             raise ValueError("the limit of the distance must be a positive number")
         # One matrix-vector product gives |r|² - 2 r·a for each training row r. By columns, BLAS
@@ -55,7 +55,6 @@ class Novelty:
         lengths = np.einsum("ij,ij->i", rows, rows)
         self._products = np.asfortranarray(np.column_stack([-2 * rows, lengths]))
         self._last = min(NEIGHBOURS, len(rows)) - 1
-        self._usual = list(zip(lowest.tolist(), highest.tolist(), strict=True))
 
     def distance(self, row: list[float]) -> float:
         """Return the distance of an application to its fifth nearest training row.
@@ -70,79 +69,36 @@ class Novelty:
         float
             With fewer than five training rows, the distance to the farthest one.
         """
-        return self._distances_of_few([row])[0]
+        return float(self._distances(np.array([row]))[0])
 
     def measure(self, row: list[float]) -> float:
-        """Return the novelty of an application.
-
-        Parameters
-        ----------
-        row : list of float of length n_columns
-            The attribute ``row`` of `ml.scoring.scorer.Score`.
-
-        Returns
-        -------
-        float
-            The distance divided by the limit. If a number is outside its usual range, at least 1
-            plus the excess in standard deviations. Above 1, the application is far from the
-            training rows.
-        """
-        return self.measure_few([row])[0]
-
-    def measure_few(self, rows: Sequence[list[float]]) -> list[float]:
-        """Return the novelty of a few applications, as `measure` does of one.
-
-        The training rows, which fill a processor's cache, are read once for all of them.
-
-        Parameters
-        ----------
-        rows : sequence of list of float of length n_columns
-            At least one.
-
-        Returns
-        -------
-        list of float of length n_samples
-            Equal to the results of `measure` but for rounding errors: about 1e-12 times the length
-            of a row.
-        """
-        novelty = []
-        for row, distance in zip(rows, self._distances_of_few(rows), strict=True):
-            excess = self._excess(row)
-            novelty.append(max(distance / self.limit, 1 + excess if excess > 0 else 0.0))
-        return novelty
-
-    def _distances_of_few(self, rows: Sequence[list[float]]) -> list[float]:
-        squares = np.array([[*row, 1.0] for row in rows]) @ self._products.T
-        squares.partition(self._last, axis=1)
-        distances = []
-        for row, nearest in zip(rows, squares[:, self._last].tolist(), strict=True):
-            length = sum(value * value for value in row)
-            square = nearest + length
-            near = square <= NEAR * length
-            distances.append(self._small_distance(row) if near else math.sqrt(square))
-        return distances
+        """Return the novelty of an application: `measure_each` of one."""
+        return self.measure_each([row])[0]
 
     def measure_each(self, rows: Sequence[list[float]]) -> list[float]:
-        """Return the novelty of many applications, as `measure` does of one.
+        """Return the novelty of applications.
 
         Parameters
         ----------
         rows : sequence of list of float of length n_columns
-            At least one.
+            The attribute ``row`` of each application's `ml.scoring.scorer.Score`; at least one.
 
         Returns
         -------
         list of float of length n_samples
-            Equal to the results of `measure` but for rounding errors: about 1e-12 times the length
-            of a row.
+            The distance divided by the limit. If a number is outside its usual range, at least 1
+            plus the excess in standard deviations. Above 1, the application is far from the
+            training rows. Rounding errors, about 1e-12 times the length of a row, depend on the
+            other rows.
         """
         matrix = np.array(rows)
         distances = self._distances(matrix)
-        lowest, highest = np.array(self._usual).reshape(-1, 2).T
-        numbers = matrix[:, : len(lowest)]
-        excess = np.maximum(lowest - numbers, numbers - highest).max(axis=1, initial=0.0)
-        beyond = np.where(excess > 0, 1 + excess, 0.0)
-        novelty: list[float] = np.maximum(distances / self.limit, beyond).tolist()
+        numbers = matrix[:, : len(self._lowest)]
+        beyond = np.maximum(self._lowest - numbers, numbers - self._highest)
+        excess = beyond.max(axis=1, initial=0.0)
+        novelty: list[float] = np.maximum(
+            distances / self.limit, np.where(excess > 0, 1 + excess, 0.0)
+        ).tolist()
         return novelty
 
     def _distances(self, matrix: np.ndarray) -> np.ndarray:
@@ -164,15 +120,7 @@ class Novelty:
             distances[i] = self._small_distance(matrix[i])
         return distances
 
-    def _small_distance(self, row: list[float] | np.ndarray) -> float:
+    def _small_distance(self, row: np.ndarray) -> float:
         rows = self._products[:, :-1] / -2  # exact, because 2 is a power of 2
         squares = ((rows - row) ** 2).sum(axis=1)
         return math.sqrt(np.partition(squares, self._last)[self._last])
-
-    def _excess(self, row: list[float]) -> float:
-        """Return how far the most unusual number is outside its usual range."""
-        excess = 0.0
-        for value, (lowest, highest) in zip(row, self._usual, strict=False):
-            if value < lowest or value > highest:
-                excess = max(excess, lowest - value, value - highest)
-        return excess

@@ -25,7 +25,7 @@ class Score(NamedTuple):
         standard deviations (a missing value counts as the training median), and for a choice a list
         of one 0 or 1 for each of its values.
     row : list of float of length n_columns
-        The same values and the indicators of missing values, in the order of `Scorer.columns`.
+        The same values and the indicators of missing ones, in the order of `Scorer.columns.names`.
     """
 
     probability: float
@@ -66,8 +66,8 @@ class Scorer:
         How the margin is computed.
     margin : LinearMargin, KernelMargin or None
         None for a model without an array form.
-    columns : tuple of str
-        For each column of the model, the field or the ratio that it comes from.
+    columns : Columns
+        Computes the columns of the model.
 
     Raises
     ------
@@ -89,8 +89,7 @@ class Scorer:
         self._pipeline = pipeline
         if self.margin is None and pipeline is None:
             raise ValueError("this model has no array form: the scorer needs its pipeline")
-        self._columns = Columns(layout, arrays)
-        self.columns = self._columns.names
+        self.columns = Columns(layout, arrays)
         self._calibration = Sigmoid(*layout["calibration"])
 
     def score(self, application: Application) -> Score:
@@ -105,7 +104,7 @@ class Scorer:
         -------
         Score
         """
-        normalised, row = self._columns.of_one(application)
+        normalised, row = self.columns.of_one(application)
         if self.margin is None:
             probability = float(self._by_pipeline({n: [v] for n, v in application.items()})[0])
         else:
@@ -126,8 +125,8 @@ class Scorer:
             Equal to the results of `score` but for rounding errors of about 1e-15.
         """
         frame = as_columns(applications)
-        matrix = self._columns.matrix(frame)
-        normalised = self._columns.normalised(matrix)
+        matrix = self.columns.matrix(frame)
+        normalised = self.columns.normalised(matrix)
         probabilities = self.score_many(frame).tolist()
         return [
             Score(*parts) for parts in zip(probabilities, normalised, matrix.tolist(), strict=True)
@@ -145,7 +144,7 @@ class Scorer:
         list of float of length n_columns
             As `Score.row`.
         """
-        return self._columns.of_one(application)[1]
+        return self.columns.of_one(application)[1]
 
     def margin_of(self, row: list[float], application: Application) -> float:
         """Compute the margin of one application.
@@ -201,40 +200,8 @@ class Scorer:
             odds: np.ndarray = np.log(probability) - np.log1p(-probability)
             return odds
         if isinstance(self.margin, KernelMargin):
-            return self.margin.many(self.matrix(frame))
-        return self.margin.many(*self._columns.parts(frame))
-
-    def matrix(self, frame: Frame) -> np.ndarray:
-        """Compute the columns of the model for many applications.
-
-        Parameters
-        ----------
-        frame : DataFrame or mapping of str to array_like of shape (n_samples,)
-            Raw fields by name; None or NaN for missing.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_columns)
-            Normalised numbers and flags, indicators of missing ones, and for each choice one 0 or
-            1 for each of its values.
-        """
-        return self._columns.matrix(frame)
-
-    def counted_as(self, name: str) -> float | str:
-        """Return the value that the model uses for a missing one.
-
-        Parameters
-        ----------
-        name : str
-            The name of a field or a ratio.
-
-        Returns
-        -------
-        float or str
-            The training median for a number, a flag or a ratio, before any transform; the most
-            frequent value for a choice.
-        """
-        return self._columns.counted_as(name)
+            return self.margin.many(self.columns.matrix(frame))
+        return self.margin.many(*self.columns.parts(frame))
 
     def _by_pipeline(self, frame: Frame) -> np.ndarray:
         if self._pipeline is None:  # pragma: no cover - the constructor refuses this

@@ -123,7 +123,9 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
     )
     _refuse_worthless(trained, origin)
     files[BACKGROUND] = _json(compared)
-    around = neighbourhood(scorer.matrix(fields), numbers=len(product.numbers), seed=origin.seed)
+    around = neighbourhood(
+        scorer.columns.matrix(fields), numbers=len(product.numbers), seed=origin.seed
+    )
     files[NOVELTY] = around.content
     files |= _evidence(product, trained, origin, scorer, around)
     facts = Facts(

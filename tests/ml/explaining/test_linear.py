@@ -33,8 +33,8 @@ class ByDefinition:
 def methods(this):
     """Return the method, its reference and the background."""
     names = [name for player in this.product.players.values() for name in player]
-    columns = np.array(this.scorer.columns)
-    rows = this.scorer.matrix(as_columns(this.background))
+    columns = np.array(this.scorer.columns.names)
+    rows = this.scorer.columns.matrix(as_columns(this.background))
     groups = {
         "members": [np.flatnonzero(columns == name).tolist() for name in names],
         "players": [[names.index(n) for n in p] for p in this.product.players.values()],
@@ -59,8 +59,8 @@ def test_attribution_against_equal_rows(case):
     """What is 0 is exactly 0: the order of equal shares must not depend on rounding errors."""
     this = case("consumer_credit", "svc_linear")
     row = this.scorer.row(this.refused[0])
-    names = list(dict.fromkeys(this.scorer.columns))
-    columns = np.array(this.scorer.columns)
+    names = list(dict.fromkeys(this.scorer.columns.names))
+    columns = np.array(this.scorer.columns.names)
     members = [np.flatnonzero(columns == name).tolist() for name in names]
     players = [[m] for m in range(len(members))]
     for count in (1, 3, 7, 200):

@@ -77,7 +77,7 @@ def test_explain_loan_far_above_the_price_of_others(case, name):
 def test_explain_never_calls_a_number_high_where_none_compared_with_is_lower(case, name):
     this = case("consumer_credit", name)
     numbers = number_sentences(this.product)
-    seen = this.scorer.matrix(as_columns(this.background))
+    seen = this.scorer.columns.matrix(as_columns(this.background))
     unusual = [
         {**application, field.name: value}
         for application in this.refused[:10]
@@ -86,11 +86,11 @@ def test_explain_never_calls_a_number_high_where_none_compared_with_is_lower(cas
     ]
     count = 0
     for application in [*this.refused[:80], *unusual]:
-        row = this.scorer.matrix(as_columns([application]))[0]
+        row = this.scorer.columns.matrix(as_columns([application]))[0]
         for reason in this.explain(application).reasons:
             if reason.text in numbers:
                 member, way = numbers[reason.text]
-                column = this.scorer.columns.index(member)
+                column = this.scorer.columns.names.index(member)
                 apart = row[column] - seen[:, column]
                 assert (apart.max() > 0 or not apart.any()) if way == "high" else apart.min() <= 0
                 count += 1
@@ -100,7 +100,7 @@ def test_explain_never_calls_a_number_high_where_none_compared_with_is_lower(cas
 @pytest.mark.parametrize("name", KINDS)
 def test_explain_high_means_that_lower_rows_account_for_more_of_the_share(case, name):
     this = case("consumer_credit", name)
-    seen = this.scorer.matrix(as_columns(this.background))
+    seen = this.scorer.columns.matrix(as_columns(this.background))
     each = [Explainer(this.product, this.scorer, [other]) for other in this.background]
     ways = {"high": 0, "low": 0}
     for application in examples(this.product, count=8, seed=3):
@@ -115,7 +115,7 @@ def test_explain_high_means_that_lower_rows_account_for_more_of_the_share(case, 
             reason = reasons[field.name]
             assert reason.share == pytest.approx(shares.mean(), rel=0, abs=1e-9)
             if application[field.name] is not None:
-                column = this.scorer.columns.index(field.name)
+                column = this.scorer.columns.names.index(field.name)
                 apart, toward = row[column] - seen[:, column], np.sign(reason.share) * shares
                 above, below = toward[apart > 0].sum(), toward[apart < 0].sum()
                 # Where a curve is flat, the effect is 0 and the value is compared with the mean.
@@ -129,11 +129,11 @@ def test_explain_high_means_that_lower_rows_account_for_more_of_the_share(case, 
 def test_explain_high_means_that_lower_values_of_others_would_help(case):
     this = case("consumer_credit", "svc_linear")
     numbers, margin = number_sentences(this.product), this.scorer.margin
-    columns = np.array(this.scorer.columns)
-    others = this.scorer.matrix(as_columns(this.background))
+    columns = np.array(this.scorer.columns.names)
+    others = this.scorer.columns.matrix(as_columns(this.background))
     ways = {"high": 0, "low": 0}
     for application in this.refused[::5]:
-        row = this.scorer.matrix(as_columns([application]))[0]
+        row = this.scorer.columns.matrix(as_columns([application]))[0]
         for reason in this.explain(application).reasons:
             if not (reason.principal and reason.text in numbers):
                 continue
@@ -178,7 +178,7 @@ def test_explain_never_gives_a_missing_answer_for_granting_without_a_note(case):
                 assert ("(counted as " in reason.text.en) == (reason.share > 0)
                 if reason.share > 0:
                     noted[field.name] = (reason.text.en, reason.text.fr)
-    counted = {name: this.scorer.counted_as(name) for name in noted}
+    counted = {name: this.scorer.columns.counted_as(name) for name in noted}
     assert noted["credit_history_meets_guidelines"] == (
         "Credit history meets guidelines is missing (counted as yes)",
         "Historique de crédit conforme aux règles\u00a0: "
@@ -252,11 +252,11 @@ def test_explain_describes_the_member_with_the_largest_effect(case):
         if said.name in block
         for way in ("high", "low", "missing")
     }
-    columns = np.array(this.scorer.columns)
-    others = this.scorer.matrix(as_columns(this.background))
+    columns = np.array(this.scorer.columns.names)
+    others = this.scorer.columns.matrix(as_columns(this.background))
     spoken_of = set()
     for application in this.refused[:100]:
-        row = this.scorer.matrix(as_columns([application]))[0]
+        row = this.scorer.columns.matrix(as_columns([application]))[0]
         [reason] = [r for r in this.explain(application).reasons if r.field == "loan_to_price"]
         gains = {}
         for name in block:

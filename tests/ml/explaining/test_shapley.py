@@ -132,13 +132,13 @@ def by_sizes(margin, background, row, groups):
 def test_shares_of_21_players_equal_the_sum_by_coalition_size(case):
     this = case("mortgage", "svc_rbf")
     explainer = Explainer(this.product, this.scorer, this.background)
-    columns = np.array(this.scorer.columns)
+    columns = np.array(this.scorer.columns.names)
     groups = [
         np.flatnonzero(np.isin(columns, members)) for members in this.product.players.values()
     ]
-    rows = this.scorer.matrix(as_columns(this.background))
+    rows = this.scorer.columns.matrix(as_columns(this.background))
     for application in this.applicants(20)[::7]:
-        row = this.scorer.matrix(as_columns([application]))[0]
+        row = this.scorer.columns.matrix(as_columns([application]))[0]
         expected = by_sizes(this.scorer.margin, rows, row, groups)
         shares = explained(explainer, application)[1]
         assert_alike(shares, dict(zip(this.product.players, expected.tolist(), strict=True)))

@@ -15,11 +15,11 @@ def members_of(product):
 def test_effects_are_what_one_value_from_the_background_loses(case):
     this = case("consumer_credit", "svc_rbf")
     explainer = Explainer(this.product, this.scorer, this.background)
-    columns, members = np.array(this.scorer.columns), members_of(this.product)
-    rows = this.scorer.matrix(as_columns(this.background))
+    columns, members = np.array(this.scorer.columns.names), members_of(this.product)
+    rows = this.scorer.columns.matrix(as_columns(this.background))
     some = [5, 0, 1, 2, 11]
     for application in this.applicants(50)[::17]:
-        row = this.scorer.matrix(as_columns([application]))[0]
+        row = this.scorer.columns.matrix(as_columns([application]))[0]
         effects = explainer._method._shares.effects(application, row, some)
         assert effects.shape == (len(rows), len(some))
         for other, lost in zip(rows, effects, strict=True):
@@ -35,7 +35,7 @@ def test_effects_of_a_pipeline_are_those_of_fields_alone(case):
     explainer = Explainer(this.product, this.scorer, few)
     members = members_of(this.product)
     for application in this.applicants(50)[::17]:
-        row = this.scorer.matrix(as_columns([application]))[0]
+        row = this.scorer.columns.matrix(as_columns([application]))[0]
         effects = explainer._method._shares.effects(application, row, range(len(members)))
         assert effects.shape == (len(few), len(members))
         for name, lost in zip(members, effects.T, strict=True):

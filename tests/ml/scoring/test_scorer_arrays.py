@@ -65,7 +65,7 @@ def test_matrix_is_what_the_classifier_is_given(fitted, product_name, name):
     model = fitted(product, name)
     applications = examples(product, count=300, seed=16, unseen=True)
     expected, _ = fitted_parts(model, applications)
-    found = scorer_of(model).matrix(pd.DataFrame(applications))
+    found = scorer_of(model).columns.matrix(pd.DataFrame(applications))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
@@ -75,7 +75,7 @@ def test_row_is_that_of_the_matrix_and_of_the_score(fitted, product_name, name, 
     product = read_product(product_name)
     scorer = scorer_of(fitted(product, name))
     applications = [*examples(product, count=5, seed=17, unseen=True), middle(product)]
-    matrix = scorer.matrix(pd.DataFrame(applications))
+    matrix = scorer.columns.matrix(pd.DataFrame(applications))
     for application, expected in zip(applications, matrix, strict=True):
         row = scorer.row(application)
         assert row == scorer.score(application).row
@@ -112,10 +112,10 @@ def test_columns_name_the_field_that_each_comes_from(fitted, product_name, name,
     numbers += [f.name for f in product.inputs if f.kind == "flag"]
     absent = [f.name for f in product.inputs if f.kind != "choice" and f.optional]
     words = [f.name for f in product.inputs for _ in f.choices]
-    assert scorer.columns == (*numbers, *absent, *words)
+    assert scorer.columns.names == (*numbers, *absent, *words)
     row = scorer.row(middle(product) | dict.fromkeys(absent))
     assert row[len(numbers) : len(numbers) + len(absent)] == [1.0] * len(absent)
-    assert len(row) == len(scorer.columns)
+    assert len(row) == len(scorer.columns.names)
 
 
 @pytest.mark.parametrize("name", ["svc_linear", "forest"])
@@ -126,14 +126,14 @@ def test_counted_as_is_the_median_or_the_most_frequent_word(fitted, product_name
     fields = read_rows(product, product.data_file).fields.iloc[:FEW_ROWS]
     ratios = columns_of(product).transform(fields)[[r.name for r in product.ratios]]
     for field in product.inputs:
-        counted = scorer.counted_as(field.name)
+        counted = scorer.columns.counted_as(field.name)
         if field.kind == "choice":
             assert counted == fields[field.name].mode()[0]
         else:
             low, high = (fields[field.name].dropna().quantile(0.5, interpolation=i) for i in BOTH)
             assert low - 1e-9 <= counted <= high + 1e-9
     for name in ratios:
-        assert scorer.counted_as(name) == pytest.approx(ratios[name].median())
+        assert scorer.columns.counted_as(name) == pytest.approx(ratios[name].median())
 
 
 def test_scorer_layout_has_no_protected_field(fitted):

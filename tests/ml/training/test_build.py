@@ -146,7 +146,7 @@ def test_card_judges_groups_and_marked_rows_by_models_that_had_not_seen_them(
     granted = probability >= origin.threshold
     answers = {"good": rows.good, "granted": granted, "probability": probability}
     assert card.fairness == assess(product, rows.protected, **answers)
-    matrix = bundle.scorer.matrix(rows.fields)
+    matrix = bundle.scorer.columns.matrix(rows.fields)
     marked = neighbourhood(matrix, numbers=len(product.numbers), seed=origin.seed).marked
     right = granted == rows.good
     assert (card.novelty.marked.n, card.novelty.others.n) == (marked.sum(), (~marked).sum())
