@@ -26,24 +26,22 @@ FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 ENTRIES_PER_INSERT = 1_000
 
 
-def synthetic_entries() -> Iterator[NewEntry]:
-    """Yield entries like those of decisions, of which 500 are made in a second."""
-    number = 0
-    while True:
-        number += 1
+def synthetic_entries(count: int) -> Iterator[Entry]:
+    """Yield a lane's entries, like those of decisions of which 500 are made in a second."""
+    head = START
+    for number in range(count):
         moment = iso(FIRST + timedelta(milliseconds=2 * number))
-        digests = os.urandom(32), os.urandom(32)
-        yield NewEntry(1, "decision.made", f"decision:{number}", moment, *digests)
+        new = NewEntry(1, "decision.made", f"decision:{number}", os.urandom(32), os.urandom(32))
+        [entry] = link([new], lane=1, number=number, created_at=moment, previous=head)
+        head = entry.hash
+        yield entry
 
 
 def fill(connection: Connection, count: int) -> None:
     """Add entries to the first lane of an empty log."""
-    driver, new = Driver(connection), synthetic_entries()
-    number, head = 0, START
-    while number < count:
-        entries = link(list(islice(new, ENTRIES_PER_INSERT)), lane=1, number=number, previous=head)
-        driver.insert("audit_log", COLUMNS, [_row(driver, entry) for entry in entries])
-        number, head = entries[-1].number, entries[-1].hash
+    driver, entries = Driver.of(connection), synthetic_entries(count)
+    while some := list(islice(entries, ENTRIES_PER_INSERT)):
+        driver.insert("audit_log", COLUMNS, [_row(driver, entry) for entry in some])
 
 
 def _row(driver: Driver, entry: Entry) -> tuple[object, ...]:
@@ -69,7 +67,7 @@ def measure(label: str, database_url: str, *, entries: int, rounds: int) -> str:
 def _verify(entries: int) -> float:
     start = time.perf_counter()
     with snapshot() as connection:
-        verified = verify(Driver(connection))
+        verified = verify(Driver.of(connection))
     if verified.entries != entries or verified.findings:
         raise SystemExit(f"not verified: {verified}")
     return time.perf_counter() - start

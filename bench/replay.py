@@ -42,7 +42,7 @@ def store(product: Product, count: int) -> int:
             granted += verdict.granted
             new.append(NewDecision(operator, "api", verdict, contents_of(application, verdict)))
         with unit_of_work() as transaction:
-            write_decisions(Driver(transaction), new)
+            write_decisions(Driver.of(transaction), new)
     return granted
 
 

@@ -29,11 +29,6 @@ class Slots:
             self._free.put(None)
         self._moved = time.monotonic()  # when a slot was last taken or given back
 
-    @property
-    def free(self) -> int:
-        """The number of slots that are free."""
-        return self._free.qsize()
-
     def take(self) -> bool:
         """Take a slot, or return False when none was taken or given back for a while."""
         while True:

@@ -10,7 +10,7 @@ from tests.faults.load import Load, Sent
 from tests.fixtures.servers import run_flask
 from tests.fixtures.store import ask
 from webapp.api.intake import ROUTE
-from webapp.ledger.idempotency import digest_of
+from webapp.ledger.idempotency import key_digest
 
 KEYS = "SELECT digest, decision_id FROM idempotency_keys"
 INPUTS = "SELECT decision_id, inputs FROM decision_contents"
@@ -49,13 +49,13 @@ class Found:
 def compare(where: str | Path, load: Load, acknowledged: Iterable[Sent] | None = None) -> Found:
     """Compare a database, by its URL or its folder, with what clients have noted."""
     given = load.acknowledged if acknowledged is None else list(acknowledged)
-    digests = {digest_of(ROUTE, s.key) for s in load.sent}
+    digests = {key_digest(ROUTE, s.key) for s in load.sent}
     keys = {bytes(digest): number for digest, number in ask(where, KEYS)}
     inputs = dict(ask(where, INPUTS))
     [(stored,)], [(counted,)] = ask(where, COUNT), ask(where, COUNTED)
     found = Found(stored, len(keys), int(counted), unknown=len(keys.keys() - digests))
     for sent in given:
-        if keys.get(digest_of(ROUTE, sent.key)) != sent.id:
+        if keys.get(key_digest(ROUTE, sent.key)) != sent.id:
             found.lost.append(sent.key)
         elif _inputs(inputs[sent.id]) != load.applications[sent.application]:
             found.changed.append(sent.key)

@@ -1,7 +1,5 @@
 """The JSON API: create and show decisions, their reasons and the model card."""
 
-from contextlib import suppress
-
 from flask import Blueprint, Response, abort, current_app, g, jsonify, request
 from flask_babel import gettext as _
 
@@ -11,12 +9,11 @@ from webapp.decisions import explanations, search, service
 from webapp.decisions.answers import decision_json, reasons_in
 from webapp.decisions.deciding import decide_json
 from webapp.decisions.records import Contents, Decision
-from webapp.decisions.store import store
 from webapp.decisions.writing import NewContents
 from webapp.errors import problem
-from webapp.failures import InvalidKey, KeyClaimed
+from webapp.failures import InvalidKey
 from webapp.language import current
-from webapp.ledger.idempotency import Claim, Used, digest_of, digest_of_sent, key_in
+from webapp.ledger.idempotency import Claim, Used, body_digest, key_digest, read_key
 from webapp.serving.served import model
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
@@ -28,14 +25,12 @@ def create() -> Response:
     if request.mimetype != JSON:
         abort(415)
     body, claim = request.get_data(), _claim()
-    while True:
-        used = claim and store().find_use(claim)
-        if used:
-            return _replayed(used)
-        new = decide_json(body, operator=g.operator, claim=claim, usable=model.usable)
-        with suppress(KeyClaimed):
-            decision = service.store_decision(new)
-            return _created(decision, new.contents, language=current())
+    outcome = service.store_once(
+        claim, lambda: decide_json(body, operator=g.operator, claim=claim, usable=model.usable)
+    )
+    if isinstance(outcome, Used):
+        return _replayed(outcome)
+    return _created(outcome.decision, outcome.new.contents, language=current())
 
 
 def _claim() -> Claim | None:
@@ -45,8 +40,8 @@ def _claim() -> Claim | None:
         if current_app.extensions["settings"].require_idempotency_key:
             raise InvalidKey
         return None
-    sent = digest_of_sent(request.get_data())
-    return Claim(g.operator.id, digest_of(ROUTE, key_in(header)), sent, current())
+    sent = body_digest(request.get_data())
+    return Claim(g.operator.id, key_digest(ROUTE, read_key(header)), sent, current())
 
 
 def _created(decision: Decision, contents: Contents | NewContents, *, language: str) -> Response:

@@ -20,7 +20,7 @@ from webapp.errors import REQUEST_ID, new_request_id
 from webapp.failures import InvalidKey, KeyClaimed, OutcomeUnknown, UnknownKey
 from webapp.incoming import MAX_BODY_BYTES
 from webapp.language import of_header
-from webapp.ledger.idempotency import digest_of, key_in
+from webapp.ledger.idempotency import key_digest, read_key
 from webapp.ledger.transaction import COMMIT_ATTEMPTED
 from webapp.metrics import metrics
 from webapp.people import api_keys
@@ -100,8 +100,8 @@ class Intake:
         asked = of_header(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
         submitted = Submitted(
             body,
-            api_keys.key_in(environ.get("HTTP_AUTHORIZATION", "")),
-            None if header is None else digest_of(ROUTE, key_in(header)),
+            api_keys.bearer_key(environ.get("HTTP_AUTHORIZATION", "")),
+            None if header is None else key_digest(ROUTE, read_key(header)),
             asked or self._app.config["BABEL_DEFAULT_LOCALE"],
         )
         try:

@@ -95,7 +95,7 @@ def verify_log(files: tuple[Path, ...], contents: bool, key: str | None) -> None
     with clear_errors():
         checkpoints = [read_checkpoint(file, _verifier(key)) for file in files]
         with snapshot() as connection:
-            verified = verify(Driver(connection), checkpoints)
+            verified = verify(Driver.of(connection), checkpoints)
             seconds = time.perf_counter() - started
             for finding in verified.findings.values():
                 _echo(str(finding))
@@ -215,7 +215,7 @@ def _sign(out: Path | None, *, only_new: bool = False) -> None:
     if out is None:
         place.mkdir(mode=0o700, exist_ok=True)
     with snapshot() as connection:
-        driver = Driver(connection)
+        driver = Driver.of(connection)
         checkpoint = take_checkpoint(driver)
         newest = newest_in(place, key.verifier) if place.is_dir() else None
         missing = missing_head(driver, newest) if newest else None

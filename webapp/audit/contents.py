@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from webapp.audit.reading import canonical_moment, moment_sql, subjects_of
 from webapp.decisions.writing import FACTS
-from webapp.ledger.chain import Event, commitment_to, digest_of
+from webapp.ledger.chain import Event, commitment_to, facts_digest
 from webapp.ledger.driver import Driver, Row
 
 ROWS_PER_FETCH = 1_000
@@ -73,7 +73,7 @@ class _Stored(NamedTuple):
 def compare(connection: Connection, report: Callable[[str], None]) -> Compared:
     """Compare all in a snapshot, and report each row or entry that does not match."""
     compared = Compared()
-    erased = subjects_of(Driver(connection), "contents.erased", kind="decision")
+    erased = subjects_of(Driver.of(connection), "contents.erased", kind="decision")
     for kind in (DECISION, TRIAL):
         for row, entry in _pairs(_rows(connection, kind), _entries(connection, kind)):
             if row is None:
@@ -168,7 +168,7 @@ def _differences(kind: Kind, row: _Stored, entry: Row | None, erased: set[int]) 
 
 def _facts_digest(facts: Row) -> bytes | None:
     try:
-        return digest_of(stored_facts(facts))
+        return facts_digest(stored_facts(facts))
     except (TypeError, ValueError):  # a value that the service does not write
         return None
 

@@ -29,7 +29,7 @@ def erase(transaction: Connection, numbers: Sequence[int]) -> dict[int, bool]:
 
     Raises NotFound and ErasureRefused.
     """
-    driver = Driver(transaction)
+    driver = Driver.of(transaction)
     try:
         if not driver.postgresql:
             driver.fetch("PRAGMA secure_delete = ON")  # should `clean` fail

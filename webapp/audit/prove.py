@@ -29,7 +29,7 @@ def prove(
 
     Raises NotFound, and NoteRefused if the log does not agree with the checkpoint.
     """
-    driver = Driver(connection)
+    driver = Driver.of(connection)
     facts, contents, salt = _stored(driver, number)
     places = driver.fetch(PLACE, (f"decision:{number}",))
     if not places:

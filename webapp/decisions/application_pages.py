@@ -1,18 +1,14 @@
 """The form of a new application."""
 
-from contextlib import suppress
-
 from flask import Blueprint, g, redirect, render_template, url_for
 from pydantic_core import to_json
 from werkzeug.wrappers import Response
 
 from webapp.decisions import service
 from webapp.decisions.forms import application_form
-from webapp.decisions.store import store
 from webapp.decisions.writing import NewDecision, contents_of
-from webapp.failures import KeyClaimed
 from webapp.language import current
-from webapp.ledger.idempotency import Claim, digest_of, digest_of_sent
+from webapp.ledger.idempotency import Claim, Used, body_digest, key_digest
 from webapp.serving.served import model
 
 blueprint = Blueprint("applications", __name__)
@@ -43,9 +39,7 @@ def _store(new: NewDecision, *, token: str) -> int:
         return service.store_decision(new).id
     sent = to_json(new.contents.inputs)
     # The key includes the values: the same form with changed values is a new application.
-    digest = digest_of("applications.new", f"{token} {sent.decode()}")
-    claim = Claim(new.operator.id, digest, digest_of_sent(sent), current())
-    while (used := store().find_use(claim)) is None:
-        with suppress(KeyClaimed):
-            return service.store_decision(new._replace(claim=claim)).id
-    return used.decision_id
+    digest = key_digest("applications.new", f"{token} {sent.decode()}")
+    claim = Claim(new.operator.id, digest, body_digest(sent), current())
+    outcome = service.store_once(claim, lambda: new._replace(claim=claim))
+    return outcome.decision_id if isinstance(outcome, Used) else outcome.decision.id

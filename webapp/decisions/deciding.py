@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ml.bundle.decide import Verdict, decide_together
+from ml.bundle.reader import Bundle
 from ml.product.application import Application
 from webapp.decisions.answers import decision_json
 from webapp.decisions.writing import NewDecision, Stored, contents_of, write_decisions
 from webapp.failures import UnknownKey
 from webapp.ledger.audit import record_activation
 from webapp.ledger.driver import Driver, Reader
-from webapp.ledger.idempotency import Claim, digest_of_sent
+from webapp.ledger.idempotency import Claim, body_digest
 from webapp.metrics import metrics
 from webapp.people import api_keys
 from webapp.people.operators import Operator
@@ -55,9 +56,9 @@ class Deciding:
         operators = api_keys.operators_of(self._reader, {s.api_key for s in submitted})
         read = [_read(s, operators.get(s.api_key), usable) for s in submitted]
         applications = [application for application in read if isinstance(application, dict)]
-        verdicts = iter(_judge(usable, applications))
+        decided = iter(verdicts(usable.bundle, applications))
         return [
-            _decision(s, operators[s.api_key], application, next(verdicts))
+            _decision(s, operators[s.api_key], application, next(decided))
             if isinstance(application, dict)
             else application
             for s, application in zip(submitted, read, strict=True)
@@ -69,7 +70,7 @@ def decide_json(
 ) -> NewDecision:
     """Decide one application in JSON; raises what `Rules.check_json` raises."""
     application = usable.rules.check_json(body)
-    [verdict] = _judge(usable, [application])
+    [verdict] = verdicts(usable.bundle, [application])
     return NewDecision(operator, "api", verdict, contents_of(application, verdict), claim)
 
 
@@ -85,15 +86,16 @@ def _read(
         return error
 
 
-def _judge(usable: Usable, applications: Sequence[Application]) -> list[Verdict]:
+def verdicts(bundle: Bundle, applications: Sequence[Application]) -> list[Verdict]:
+    """Decide applications with a bundle, and measure how long that takes."""
     with metrics.timing_each(metrics.scoring, len(applications)):
-        return decide_together(usable.bundle, applications)
+        return decide_together(bundle, applications)
 
 
 def _decision(
     submitted: Submitted, operator: Operator, application: Application, verdict: Verdict
 ) -> NewDecision:
     body, _, key, language = submitted
-    claim = None if key is None else Claim(operator.id, key, digest_of_sent(body), language)
+    claim = None if key is None else Claim(operator.id, key, body_digest(body), language)
     contents = contents_of(application, verdict)
     return NewDecision(operator, "api", verdict, contents, claim, language)

@@ -1,6 +1,8 @@
 """Decide applications, score trials, and store both."""
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
 
 from pydantic_core import to_json
 from sqlalchemy import Connection, select
@@ -8,25 +10,40 @@ from sqlalchemy import Connection, select
 from ml.bundle.decide import Verdict, decide as judge
 from ml.product.application import Application
 from webapp.columns import decision_value, now
+from webapp.decisions.deciding import verdicts
 from webapp.decisions.records import Decision
 from webapp.decisions.store import store
 from webapp.decisions.tables import DecisionContents, TrialRow
-from webapp.decisions.writing import NewDecision
-from webapp.failures import ModelUnavailable, NotFound, OutcomeUnknown
+from webapp.decisions.writing import NewDecision, Stored
+from webapp.failures import KeyClaimed, ModelUnavailable, NotFound, OutcomeUnknown
 from webapp.ledger.audit import record
-from webapp.ledger.chain import commitment_to, digest_of, iso
+from webapp.ledger.chain import commitment_to, facts_digest, iso
 from webapp.ledger.driver import Driver
+from webapp.ledger.idempotency import Claim, Used
 from webapp.ledger.tables import SALT_BYTES
 from webapp.ledger.transaction import add_row, mark_commit
-from webapp.metrics import metrics
 from webapp.people.operators import Operator
 from webapp.serving.served import model
 
 
 def decide(application: Application) -> Verdict:
     """Decide an application with the bundle in service."""
-    with metrics.scoring.time():
-        return judge(model.bundle, application)
+    [verdict] = verdicts(model.bundle, [application])
+    return verdict
+
+
+def store_once(claim: Claim | None, decide: Callable[[], NewDecision]) -> Stored | Used:
+    """Decide and store, or return what the claim's key was used for before.
+
+    Raises KeyReused if that was another request, what `decide` raises, and as `store_decision`.
+    """
+    while True:
+        used = claim and store().find_use(claim)
+        if used:
+            return used
+        new = decide()
+        with suppress(KeyClaimed):  # another request has used the key meanwhile
+            return Stored(new, store_decision(new))
 
 
 def store_decision(new: NewDecision) -> Decision:
@@ -66,7 +83,7 @@ def add_trial(
     if not _has_contents(transaction, decision_id):
         raise NotFound(f"the contents of decision {decision_id} have been erased")
     salt, inputs = os.urandom(SALT_BYTES), to_json(application).decode()
-    driver = Driver(transaction)
+    driver = Driver.of(transaction)
     driver.insert("trial_contents", ("trial_id", "inputs", "salt"), [(number, inputs, salt)])
     record(
         transaction,
@@ -74,7 +91,7 @@ def add_trial(
         f"trial:{number}",
         operator_id=operator.id,
         moment=moment,
-        facts=digest_of(
+        facts=facts_digest(
             [number, iso(moment), decision_id, operator.id, verdict.probability, decided]
         ),
         commitment=commitment_to([inputs], salt),

@@ -14,7 +14,7 @@ from webapp.decisions.writing import NewDecision, Stored
 from webapp.extensions import db
 from webapp.failures import InFlight, KeyClaimed
 from webapp.ledger.driver import Reader
-from webapp.ledger.idempotency import Claim, Used, find_use, waited_for_key
+from webapp.ledger.idempotency import Claim, Used, find_use, stands_already, waited_for_key
 from webapp.ledger.writer import Writer
 from webapp.metrics import metrics
 from webapp.serving.past import Usable
@@ -83,7 +83,7 @@ def _claiming(key: object) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        if key is None or "idempotency_keys" not in str(error.orig):
+        if key is None or not stands_already(error):
             raise
         raise KeyClaimed from None
     except OperationalError as error:

@@ -13,7 +13,7 @@ from ml.scoring.columns import Normalised
 from webapp.columns import decision_value, now
 from webapp.decisions.records import Channel, Decision, StoredReasons
 from webapp.ledger.audit import take_lane
-from webapp.ledger.chain import NewEntry, commitment_to, digest_of, iso
+from webapp.ledger.chain import NewEntry, commitment_to, facts_digest, iso
 from webapp.ledger.driver import Driver
 from webapp.ledger.idempotency import Claim, fingerprint
 from webapp.ledger.tables import SALT_BYTES
@@ -75,7 +75,7 @@ def as_stored(reasons: Sequence[Reason]) -> StoredReasons:
 
 def write_decisions(driver: Driver, decisions: Sequence[NewDecision]) -> list[Stored]:
     """Write decisions in an open transaction, by one statement for each table."""
-    lane, numbers = take_lane(driver, ids_of="decisions", count=len(decisions))
+    lane, numbers = take_lane(driver, decisions=len(decisions))
     moment = now()
     stored, shown = driver.moment(moment), iso(moment)
     facts = [_facts(d, n, shown) for d, n in zip(decisions, numbers, strict=True)]
@@ -123,12 +123,6 @@ def _claim(claim: Claim, number: int, *, salt: bytes) -> tuple[int, bytes, bytes
 
 def _entry(facts: tuple[Any, ...], contents: tuple[str, str, str | None, bytes]) -> NewEntry:
     *texts, salt = contents
-    number, moment, operator_id = facts[:3]
-    return NewEntry(
-        operator_id,
-        "decision.made",
-        f"decision:{number}",
-        moment,
-        digest_of(facts),
-        commitment_to(texts, salt),
-    )
+    number, _, operator_id = facts[:3]
+    digests = facts_digest(facts), commitment_to(texts, salt)
+    return NewEntry(operator_id, "decision.made", f"decision:{number}", *digests)

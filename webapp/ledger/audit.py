@@ -14,12 +14,12 @@ FIRST_LANE = 1
 # On SQLite one transaction excludes all others, so one lane is enough.
 HEAD = """
 SELECT max(number), (SELECT hash FROM audit_log WHERE lane = 1 ORDER BY number DESC LIMIT 1),
-    (SELECT max(id) FROM {table})
+    (SELECT max(id) FROM decisions)
 FROM audit_log WHERE lane = 1
 """
 TAKE = """
 SELECT lane, number, hash, waited,
-    (SELECT array_agg(nextval('{table}_id_seq')) FROM generate_series(1, ?))
+    (SELECT array_agg(nextval('decisions_id_seq')) FROM generate_series(1, ?))
 FROM take_lane()
 """
 NEXT_LANE = "SELECT max(id) + 1 FROM audit_lanes"
@@ -38,22 +38,26 @@ class Lane:
 
     def add(self, entries: Sequence[NewEntry], moment: datetime) -> None:
         """Add entries, all of one moment."""
-        linked = link(entries, lane=self._lane, number=self._number, previous=self._head)
+        linked = link(
+            entries,
+            lane=self._lane,
+            number=self._number,
+            created_at=iso(moment),
+            previous=self._head,
+        )
         self._number, self._head = linked[-1].number, linked[-1].hash
         stored = self._driver.moment(moment)
         rows = [(*entry[:2], stored, *entry[3:]) for entry in linked]
         self._driver.insert("audit_log", COLUMNS, rows)
 
 
-def take_lane(
-    driver: Driver, *, ids_of: str = "decisions", count: int = 0
-) -> tuple[Lane, list[int]]:
-    """Return a lane for this transaction, and new ids of a table."""
+def take_lane(driver: Driver, *, decisions: int = 0) -> tuple[Lane, list[int]]:
+    """Return a lane for this transaction, and ids for a number of new decisions."""
     if not driver.postgresql:
-        [(number, head, last)] = driver.fetch(HEAD.format(table=ids_of))
-        ids = list(range((last or 0) + 1, (last or 0) + 1 + count))
+        [(number, head, last)] = driver.fetch(HEAD)
+        ids = list(range((last or 0) + 1, (last or 0) + 1 + decisions))
         return Lane(driver, FIRST_LANE, number or 0, head or START), ids
-    [(lane, number, head, waited, ids)] = driver.fetch(TAKE.format(table=ids_of), (count,))
+    [(lane, number, head, waited, ids)] = driver.fetch(TAKE, (decisions,))
     taken = Lane(driver, lane, number or 0, head or START)
     if waited:
         _open_another(driver, taken)
@@ -71,11 +75,11 @@ def record(
     commitment: bytes | None = None,
 ) -> None:
     """Add an entry; without an operator it is the system's own."""
-    driver = transaction if isinstance(transaction, Driver) else Driver(transaction)
+    driver = transaction if isinstance(transaction, Driver) else Driver.of(transaction)
     moment = moment or now()
     operator = system_id(driver) if operator_id is None else operator_id
     lane, _ = take_lane(driver)
-    lane.add([NewEntry(operator, event, subject, iso(moment), facts, commitment)], moment)
+    lane.add([NewEntry(operator, event, subject, facts, commitment)], moment)
 
 
 def record_activation(driver: Driver, model: str) -> bool:
@@ -97,6 +101,4 @@ def _open_another(driver: Driver, lane: Lane) -> None:
     """Open a lane for the next transaction that would otherwise have to wait."""
     [(number,)] = driver.fetch(NEXT_LANE)
     driver.insert("audit_lanes", ("id",), [(number,)])
-    moment = now()
-    entry = NewEntry(system_id(driver), "lane.opened", f"lane:{number}", iso(moment))
-    lane.add([entry], moment)
+    lane.add([NewEntry(system_id(driver), "lane.opened", f"lane:{number}")], now())

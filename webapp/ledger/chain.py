@@ -36,7 +36,6 @@ class NewEntry(NamedTuple):
     operator_id: int
     event: Event
     subject: str
-    created_at: str  # in the form of `iso`
     facts: bytes | None = None
     commitment: bytes | None = None
 
@@ -73,15 +72,20 @@ def chained(content: bytes, previous: bytes) -> bytes:
     return hashlib.sha256(previous + hashlib.sha256(content).digest()).digest()
 
 
-def link(entries: Sequence[NewEntry], *, lane: int, number: int, previous: bytes) -> list[Entry]:
-    """Return the entries that follow the entry of that number and hash in a lane."""
+def link(
+    entries: Sequence[NewEntry], *, lane: int, number: int, created_at: str, previous: bytes
+) -> list[Entry]:
+    """Return the entries that follow the entry of that number and hash in a lane.
+
+    `created_at` is their moment, in the form of `iso`.
+    """
     linked = []
     for new in entries:
         number += 1
         entry = Entry(
             lane,
             number,
-            new.created_at,
+            created_at,
             new.operator_id,
             new.event,
             new.subject,
@@ -105,7 +109,7 @@ def facts_text(facts: Sequence[Any]) -> str:
     return _COMPACT.encode(facts)
 
 
-def digest_of(facts: Sequence[Any]) -> bytes:
+def facts_digest(facts: Sequence[Any]) -> bytes:
     """Return the SHA-256 of facts, in the form of `facts_text`."""
     return hashlib.sha256(facts_text(facts).encode()).digest()
 

@@ -18,15 +18,17 @@ Row = tuple[Any, ...]
 class Driver:
     """The driver of a connection; each parameter of its statements is marked by `?`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._use(connection.connection.driver_connection, connection.engine)
-
-    def _use(self, raw: Any, engine: Engine) -> None:  # noqa: ANN401 - the driver's connection
+    def __init__(self, raw: Any, engine: Engine) -> None:  # noqa: ANN401 - the driver's connection
         self.engine = engine
         self.postgresql = engine.dialect.name == "postgresql"
         self._error: type[Exception] = _error_type(engine)
         self._raw = raw
         self._cursor = _cursor(raw, self.postgresql)
+
+    @staticmethod
+    def of(connection: Connection) -> "Driver":
+        """Return the driver of a connection of SQLAlchemy's."""
+        return Driver(connection.connection.driver_connection, connection.engine)
 
     def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> list[Row]:
         try:
@@ -70,7 +72,7 @@ class WritingDriver(Driver):
 
     def __init__(self, engine: Engine) -> None:
         self._pooled = _connected(engine)
-        self._use(self._pooled.driver_connection, engine)
+        super().__init__(self._pooled.driver_connection, engine)
 
     def begin(self) -> Self:
         """Begin a write transaction; PostgreSQL's driver does so at the first statement."""

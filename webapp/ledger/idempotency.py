@@ -5,7 +5,7 @@ import hmac
 import re
 from typing import NamedTuple
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 
 from webapp.failures import InvalidKey, KeyReused
 from webapp.ledger.driver import Reader
@@ -37,7 +37,7 @@ class Used(NamedTuple):
     decision_id: int
 
 
-def key_in(header: str) -> str:
+def read_key(header: str) -> str:
     """Return the key in the header Idempotency-Key; raises InvalidKey."""
     quoted = len(header) > 1 and header[0] == header[-1] == '"'
     key = header[1:-1] if quoted else header
@@ -46,12 +46,12 @@ def key_in(header: str) -> str:
     return key
 
 
-def digest_of(route: str, key: str) -> bytes:
+def key_digest(route: str, key: str) -> bytes:
     """Return what is stored of a key, which may be any text of a client."""
     return hashlib.sha256(f"{route} {key}".encode()).digest()
 
 
-def digest_of_sent(body: bytes) -> bytes:
+def body_digest(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()
 
 
@@ -72,6 +72,14 @@ def find_use(reader: Reader, claim: Claim) -> Used | None:
     if salt is not None and bytes(stored) != fingerprint(claim.sent, bytes(salt)):
         raise KeyReused
     return Used(language, decision_id)
+
+
+def stands_already(error: IntegrityError) -> bool:
+    """Return whether a key was not stored because it has been stored before."""
+    diagnosis = getattr(error.orig, "diag", None)
+    if diagnosis is None:
+        return str(error.orig).startswith("idempotency_keys")  # the message of SQLite's trigger
+    return bool(diagnosis.constraint_name == "pk_idempotency_keys")
 
 
 def waited_for_key(error: OperationalError | InterfaceError) -> bool:

@@ -102,8 +102,8 @@ class Writer(Generic[Record, Prepared, Written]):
         self._closing = False
         self._writing = Lock()  # held by whoever writes, and uses what stands below
         self._driver: WritingDriver | None = None
-        self._last = 0  # records in the last transaction
-        self._used = 0.0  # when the last one began
+        self._last_count = 0  # records in the last transaction
+        self._last_used = 0.0  # when the last one began
 
     def submit(self, record: Record, *, key: Hashable = None) -> Written:
         """Write a record, and return what was written once it is on disk.
@@ -139,7 +139,7 @@ class Writer(Generic[Record, Prepared, Written]):
         if self._queue.qsize() >= MAX_WAITING:
             pending.finish()
             raise NotStored("too many requests wait to be written")
-        alone = self._last < 2 and self._queue.empty()
+        alone = self._last_count < 2 and self._queue.empty()
         if alone and self._writing.acquire(blocking=False):
             try:  # its own thread is quicker than another, but would not let others gather
                 self._write_batch(self._take(pending))
@@ -159,7 +159,7 @@ class Writer(Generic[Record, Prepared, Written]):
         """Start the thread, which writes what waits and closes the connection when it is idle."""
         with self._lock:
             if self._thread is None:
-                self._used, self._closing = time.monotonic(), False
+                self._last_used, self._closing = time.monotonic(), False
                 self._thread = Thread(target=self._run, name="ledger", daemon=True)
                 self._thread.start()
 
@@ -172,19 +172,19 @@ class Writer(Generic[Record, Prepared, Written]):
 
     def _run(self) -> None:
         """Write what waits until nothing has come for a while."""
-        while not self._is_idle():
+        while not self._end_if_idle():
             with suppress(Empty):
                 first = self._queue.get(timeout=IDLE_SECONDS)
                 if first is None:  # it is to be closed
                     continue
-                if self._last > 1 and self._queue.qsize() < self._last - 1:
+                if self._last_count > 1 and self._queue.qsize() < self._last_count - 1:
                     time.sleep(GATHER_SECONDS)
                 with self._writing:
                     self._write_batch(self._take(first))
 
-    def _is_idle(self) -> bool:
-        """End the thread, if nothing has been written for a while, and close the connection."""
-        if not self._closing and time.monotonic() - self._used < IDLE_SECONDS:
+    def _end_if_idle(self) -> bool:
+        """Close the connection and end the thread, if nothing has been written for a while."""
+        if not self._closing and time.monotonic() - self._last_used < IDLE_SECONDS:
             return False
         with self._writing, self._lock:
             if not self._queue.empty():
@@ -224,7 +224,7 @@ class Writer(Generic[Record, Prepared, Written]):
         """Write a batch, and all that comes until its transaction begins."""
         if not batch:
             return
-        started = self._used = time.monotonic()
+        started = self._last_used = time.monotonic()
         reused = self._driver is not None
         try:
             self._driver = self._driver or WritingDriver(self._engine)
@@ -242,7 +242,7 @@ class Writer(Generic[Record, Prepared, Written]):
             for pending in batch:  # each in a transaction of its own, with what has come meanwhile
                 self._write_batch([pending])
             return
-        self._last = len(batch)
+        self._last_count = len(batch)
         for pending, result in zip(batch, written, strict=True):
             self._finish(pending, result)
         self._observe(time.monotonic() - started, len(batch))

@@ -12,7 +12,7 @@ from webapp.columns import now
 from webapp.extensions import db
 from webapp.failures import NotFound
 from webapp.ledger.audit import record
-from webapp.ledger.driver import Reader
+from webapp.ledger.driver import Driver, Reader
 from webapp.people.operators import Operator, add_operator
 from webapp.people.tables import ApiKey, OperatorRow
 
@@ -36,7 +36,7 @@ def create_api_key(transaction: Connection, name: str) -> str:
     """Create an API key and return it; only its hash is kept."""
     key = f"ld_{secrets.token_urlsafe(32)}"
     number = add_operator(transaction, "api_key", name)
-    transaction.execute(insert(_keys).values(id=number, digest=digest_of(key)))
+    transaction.execute(insert(_keys).values(id=number, digest=digest_of_key(key)))
     record(transaction, "api_key.created", f"operator:{number}")
     return key
 
@@ -59,26 +59,23 @@ def list_api_keys() -> Sequence[KeyFacts]:
 
 def operator_of_key(key: str) -> Operator | None:
     """Return the operator of an API key, or None if the key is unknown or revoked."""
-    query = select(_operators.c.id, _operators.c.name).join_from(_keys, _operators)
-    in_use = query.where(_keys.c.digest == digest_of(key), _keys.c.revoked_at.is_(None))
-    row = db.session.execute(in_use).first()
-    return Operator("api_key", row.id, row.name) if row else None
+    return operators_of(Driver.of(db.session.connection()), [key]).get(key)
 
 
-def operators_of(reader: Reader, keys: Iterable[str]) -> dict[str, Operator]:
+def operators_of(reader: Driver | Reader, keys: Iterable[str]) -> dict[str, Operator]:
     """Return the operators of those API keys that are in use."""
-    by_digest = {digest_of(key): key for key in keys}
+    by_digest = {digest_of_key(key): key for key in keys}
     statement = IN_USE.format(", ".join("?" * len(by_digest)))
     rows = reader.fetch(statement, tuple(by_digest))
     return {by_digest[digest]: Operator("api_key", number, name) for digest, number, name in rows}
 
 
-def key_in(header: str) -> str:
+def bearer_key(header: str) -> str:
     """Return the key in the header Authorization, or an empty text."""
     scheme, _, key = header.partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
-def digest_of(key: str) -> str:
+def digest_of_key(key: str) -> str:
     # The key has 256 random bits, so a slow hash would not protect it better.
     return hashlib.sha256(key.encode()).hexdigest()

@@ -99,7 +99,9 @@ def _require_operator() -> BaseResponse | None:
 
 
 def _operator_of_key() -> Operator:
-    operator = api_keys.operator_of_key(api_keys.key_in(request.headers.get("Authorization", "")))
+    operator = api_keys.operator_of_key(
+        api_keys.bearer_key(request.headers.get("Authorization", ""))
+    )
     if operator is None:
         abort(401)
     return operator

@@ -5,8 +5,10 @@ import logging
 from datetime import datetime
 
 import pytest
+from flask import url_for
 
 from ml.product.samples import examples
+from webapp.api.intake import PATH, ROUTE
 from webapp.columns import MAX_ID
 from webapp.serving.served import model
 
@@ -115,6 +117,12 @@ def check_problem(answer, status):
     assert {"type", "title", "status", "detail"} <= set(answer.json)
     assert all(answer.json[k] for k in ("type", "title", "detail"))
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+@ON_ONE
+def test_the_short_way_in_has_the_address_of_the_route(app):
+    with app.test_request_context():
+        assert url_for(ROUTE) == PATH
 
 
 def test_create_returns_every_fact(post, granted, bundle, product):

@@ -11,7 +11,7 @@ import pytest
 from tests.fixtures.databases import CLERK
 from webapp.api.intake import ROUTE
 from webapp.ledger import writer
-from webapp.ledger.idempotency import digest_of, digest_of_sent, fingerprint
+from webapp.ledger.idempotency import body_digest, fingerprint, key_digest
 from webapp.ledger.transaction import unit_of_work
 from webapp.people import api_keys
 
@@ -143,9 +143,9 @@ def test_fingerprint_tells_nothing_without_the_salt(send, granted, query):
     assert send(granted, "one").status_code == 201
     [(stored,)] = query("SELECT fingerprint FROM idempotency_keys")
     body = json.dumps(granted).encode()
-    assert bytes(stored) != digest_of_sent(body)
+    assert bytes(stored) != body_digest(body)
     [(salt,)] = query("SELECT salt FROM decision_contents")
-    assert bytes(stored) == fingerprint(digest_of_sent(body), bytes(salt))
+    assert bytes(stored) == fingerprint(body_digest(body), bytes(salt))
 
 
 def test_revoked_api_key_gets_no_earlier_answer(app, send, granted):
@@ -203,7 +203,7 @@ def test_key_that_another_process_is_storing_is_answered_409(
     with another_app() as other, psycopg.connect(config.database_url) as process:
         post = partial(other.test_client().post, DECISIONS, data=json.dumps(granted))
         assert post(headers={**headers, "Idempotency-Key": "one"}).status_code == 201
-        process.execute(store, [digest_of(ROUTE, "two")])
+        process.execute(store, [key_digest(ROUTE, "two")])
         answer = post(headers={**headers, "Idempotency-Key": "two"})
     assert (answer.status_code, answer.content_type) == (409, PROBLEM)
     assert answer.json["type"] == "urn:loan-desk:problem:request-in-flight"

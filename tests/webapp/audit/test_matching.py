@@ -68,7 +68,7 @@ def test_replay_of_ten_thousand_decisions(app, bundle, operator, tamper, query):
             verdicts = [(service.decide(application), application) for application in some]
             new = [NewDecision(operator, "api", v, contents_of(a, v)) for v, a in verdicts]
             with unit_of_work() as transaction:
-                write_decisions(Driver(transaction), new)
+                write_decisions(Driver.of(transaction), new)
     numbers = [number for (number,) in query("SELECT id FROM decisions ORDER BY id")]
 
     def replayed():

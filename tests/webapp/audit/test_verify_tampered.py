@@ -122,7 +122,7 @@ class Tamperer:
         operator = "operator_id = operator_id + 1"
         self.sql(f"UPDATE audit_log SET {operator} WHERE {AT}", lane, number)
         head = START
-        for row in read_entries(Driver(self.connection), lane, after=0):
+        for row in read_entries(Driver.of(self.connection), lane, after=0):
             head = chained(canonical(as_entry(lane, row)), head)
             self.sql(f"UPDATE audit_log SET hash = ? WHERE {AT}", head, lane, row[0])
         return lane, self.lengths[lane]
@@ -140,7 +140,7 @@ def found_after(
     """Make a change, verify, and take the change back."""
     with tamperer.connection.begin_nested() as savepoint:
         changed = change()
-        findings = verify(Driver(tamperer.connection), checkpoints).findings
+        findings = verify(Driver.of(tamperer.connection), checkpoints).findings
         savepoint.rollback()
     return changed, {lane: finding.number for lane, finding in findings.items()}
 
@@ -148,7 +148,7 @@ def found_after(
 def test_random_changes_are_found(app, log):
     with unprotected(app) as connection:
         tamperer = Tamperer(connection, random.Random(SEED))
-        checkpoint = take_checkpoint(Driver(connection))
+        checkpoint = take_checkpoint(Driver.of(connection))
         alone = [*[tamperer.edit] * 4, tamperer.delete, tamperer.swap, tamperer.move]
         alone += [tamperer.insert]
         changes = [(change, ()) for change in alone]
@@ -156,7 +156,7 @@ def test_random_changes_are_found(app, log):
         for change, given in islice(cycle(changes), CHANGES):
             (lane, entry), findings = found_after(tamperer, change, given)
             assert findings.get(lane) == entry, (change.__name__, lane, entry, findings)
-        assert not verify(Driver(connection), [checkpoint]).findings
+        assert not verify(Driver.of(connection), [checkpoint]).findings
 
 
 def test_rewritten_and_cut_logs_are_not_found_without_a_checkpoint(app, log):
@@ -170,7 +170,7 @@ def test_rewritten_and_cut_logs_are_not_found_without_a_checkpoint(app, log):
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_whole_lane_that_is_gone(app, log):
     with unprotected(app) as connection:
-        driver = Driver(connection)
+        driver = Driver.of(connection)
         checkpoint = take_checkpoint(driver)
         connection.exec_driver_sql("DELETE FROM audit_log WHERE lane = 2")
         assert not verify(driver).findings  # a lane that was opened may be empty

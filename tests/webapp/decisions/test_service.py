@@ -16,7 +16,7 @@ from webapp.decisions import search
 from webapp.decisions.store import store
 from webapp.decisions.tables import DecisionRow
 from webapp.failures import KeyClaimed, KeyReused
-from webapp.ledger.idempotency import Claim, digest_of, digest_of_sent
+from webapp.ledger.idempotency import Claim, body_digest, key_digest
 from webapp.ledger.transaction import add_row, unit_of_work
 from webapp.people import api_keys
 from webapp.people.operators import Operator
@@ -52,7 +52,7 @@ def row(number=0, **more):
 
 
 def claim(operator, *, key="a", sent=b"sent"):
-    return Claim(operator.id, digest_of("route", key), digest_of_sent(sent), "en")
+    return Claim(operator.id, key_digest("route", key), body_digest(sent), "en")
 
 
 def hour(moment):
@@ -126,6 +126,13 @@ def test_decide_unknown_operator_stores_nothing(app, decide, granted, query):
             decide(granted, operator=Operator("user", 4711, "nobody"))
         assert decide(granted).id  # the session is usable after it
     assert query("SELECT count(*) FROM decisions") == [(1,)]
+
+
+def test_decide_key_of_an_unknown_operator_is_not_in_use(app, decide, granted, query):
+    nobody = Operator("user", 4711, "nobody")
+    with app.app_context(), pytest.raises(IntegrityError):
+        decide(granted, claim=claim(nobody))
+    assert query("SELECT count(*) FROM decisions") == [(0,)]
 
 
 def test_counts_equal_the_table(app, decide, applications, operator, query):
