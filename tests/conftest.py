@@ -1,11 +1,8 @@
-"""Registers the shared fixtures, orders the tests, and finds the programs that some need."""
+"""Registers the shared fixtures, and orders the tests."""
 
 import gc
 import os
-import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from xdist.remote import Producer
@@ -80,25 +77,3 @@ def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all processes of one test run share."""
     base: Path = tmp_path_factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-
-
-@pytest.fixture(scope="session")
-def lack() -> Callable[[str], NoReturn]:
-    """Skip a test for what this machine lacks, or fail it under REQUIRE_ALL."""
-
-    def end(message: str) -> NoReturn:
-        if os.environ.get("REQUIRE_ALL") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
-
-    return end
-
-
-@pytest.fixture(scope="session")
-def need(lack: Callable[[str], NoReturn]) -> Callable[[str, str], str]:
-    """Find a program that a test needs."""
-
-    def find(program: str, install: str) -> str:
-        return shutil.which(program) or lack(f"{program} is not installed: {install}")
-
-    return find

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.machine import need
+
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def quick(bundle, need):
+def quick(bundle):
     """What a short run prints."""
     need("wrk", "apt-get install wrk")
     only = "^(echo-sqlite|desk-sqlite)$"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from tests.fixtures.machine import need
+
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 REFUSED = {
     "loan_amount": "9000",
@@ -19,7 +21,7 @@ REFUSED = {
 
 
 @pytest.fixture(scope="session")
-def chromium(need) -> Iterator[Browser]:
+def chromium() -> Iterator[Browser]:
     path = need("chromium", "apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)

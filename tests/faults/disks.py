@@ -1,49 +1,13 @@
-"""Small file systems for the instance folder, which only the kernel's administrator can mount."""
+"""A disk in a file, and what it holds after a power cut."""
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tests.fixtures.machine import mounted, need, run_as_root
 
-AS_ROOT = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
-EXT4 = ("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0")
-
-
-def run(*command: object) -> str:
-    done = subprocess.run(
-        [*AS_ROOT, *map(str, command)], capture_output=True, text=True, check=True
-    )
-    return done.stdout
-
-
-@contextmanager
-def mounted(folder: Path, *options: object) -> Iterator[Path]:
-    """Mount a file system until the block ends.
-
-    Skips the test, also under REQUIRE_ALL, where the kernel does not let us: most containers have
-    no such right, and nothing can be installed to get it.
-    """
-    folder.mkdir(exist_ok=True)
-    try:
-        run("mount", *options, folder)
-    except (OSError, subprocess.CalledProcessError) as error:
-        reason = getattr(error, "stderr", "") or error
-        pytest.skip(f"the kernel does not let this user run `mount {options} {folder}`: {reason}")
-    try:
-        if AS_ROOT:
-            run("chown", str(os.getuid()), folder)
-        yield folder
-    finally:
-        run("umount", "--lazy", folder)
-
-
-def disk_in_memory(folder: Path, *, mebibytes: int) -> AbstractContextManager[Path]:
-    """Mount a small disk in memory."""
-    return mounted(folder, "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=700", "tmpfs")
+AT_ONCE = "lazy_itable_init=0,lazy_journal_init=0"  # nothing is written later by the kernel
 
 
 @contextmanager
@@ -54,14 +18,14 @@ def disk_in_a_file(folder: Path, image: Path, *, mebibytes: int) -> Iterator[Pat
     but not synced are in the kernel's memory only. Direct input and output keeps the loop device
     from holding back anything itself.
     """
-    if shutil.which(EXT4[0]) is None:
-        pytest.skip(f"{EXT4[0]} is not installed: apt-get install e2fsprogs")
+    make = need("mkfs.ext4", "apt-get install e2fsprogs")
     with image.open("wb") as file:
         file.truncate(mebibytes * 2**20)
-    subprocess.run([*EXT4, image], check=True)
+    subprocess.run([make, "-q", "-F", "-E", AT_ONCE, image], check=True)
     with mounted(folder, "-t", "ext4", "-o", "loop", image) as disk:
-        [device] = run("losetup", "--associated", image, "--output", "NAME", "--noheadings").split()
-        run("losetup", "--direct-io=on", device)
+        found = run_as_root("losetup", "--associated", image, "--output", "NAME", "--noheadings")
+        [device] = found.split()
+        run_as_root("losetup", "--direct-io=on", device)
         yield disk
 
 

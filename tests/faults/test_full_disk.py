@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from tests.faults.disks import disk_in_memory
+from tests.fixtures.machine import disk_in_memory
 
 SHORT_MEBIBYTES, LONG_MEBIBYTES = 48, 512
 ROOM = 2**23  # bytes for decisions, without which a long run ends

@@ -18,12 +18,6 @@ EVERY_SECONDS = 1.5
 SHORT_SECONDS = 4.6  # three kills
 
 
-def workers(server):
-    children = f"/proc/{server.process.pid}/task/{server.process.pid}/children"
-    with open(children) as file:
-        return [int(pid) for pid in file.read().split()]
-
-
 def decisions_counted(server):
     """Return the number of decisions by /metrics."""
     with urllib.request.urlopen(f"{server.url}/metrics", timeout=10) as answer:
@@ -64,7 +58,7 @@ def test_killed_workers_lose_nothing(desk, seconds, long_form, note, database_ur
     with desk.load as load, Scrapes(desk, 1 if long_form else 0.3) as scrapes:
         while monotonic() + EVERY_SECONDS < until:
             Event().wait(EVERY_SECONDS)
-            os.kill(random.choice(workers(desk.server)), signal.SIGKILL)
+            os.kill(random.choice(desk.server.process.children()), signal.SIGKILL)
             kills += 1
             recovery = max(recovery, load.first_success_after(monotonic()))
     found = desk.check()

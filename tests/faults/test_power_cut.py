@@ -13,7 +13,6 @@ import pytest
 
 from tests.faults.disks import cut_disk, disk_in_a_file
 from tests.faults.stored import check_chain, compare
-from tests.faults.test_killed_workers import workers
 
 DISK_MEBIBYTES = 512
 MIN_CUTS, MAX_CUTS = 2, 100  # the disk has room for the decisions between so many
@@ -75,7 +74,7 @@ def is_stopped(process):
 
 def cut(desk, image, tmp_path):
     """Cut the power for a copy of the disk; return what the copy holds, and what it lacks."""
-    with stopped([desk.server.process.pid, *workers(desk.server)]):
+    with stopped([desk.server.process.pid, *desk.server.process.children()]):
         acknowledged = desk.load.acknowledged
         with cut_disk(tmp_path / "cut", image, tmp_path / "cut.img") as disk:
             found = compare(disk, desk.load, acknowledged)

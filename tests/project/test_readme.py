@@ -20,6 +20,8 @@ from urllib.error import URLError
 import pytest
 import yaml
 
+from tests.fixtures.machine import need
+
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.fr.md")
 OWN = ((r"my_product|mon_produit", "house_loan"), (r"my_rows|mes_lignes", "house_rows"))
@@ -144,7 +146,7 @@ def test_readmes_have_the_same_commands():
     assert len(english) > 10
 
 
-def test_service_starts_and_answers_as_the_readmes_say(checkout, environment, need):
+def test_service_starts_and_answers_as_the_readmes_say(checkout, environment):
     need("curl", "apt-get install curl")
     [key] = [c for w, c in EVERY.items() if w[0].startswith("KEY=")]
     asked = begin("curl")

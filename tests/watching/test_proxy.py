@@ -15,6 +15,8 @@ from time import monotonic, sleep
 
 import pytest
 
+from tests.fixtures.machine import need
+
 PROXY = Path(__file__).parents[2] / "proxy"
 INSTALL = "apt-get install nginx-light"
 SLOW = 40  # connections of each kind: several times the service's threads
@@ -25,7 +27,7 @@ UNFINISHED = [
 
 
 @pytest.fixture
-def proxy(need, tmp_path):
+def proxy(tmp_path):
     """Start nginx in front of a service, as in compose but with other paths and ports."""
     program = need("nginx", INSTALL)
 
@@ -131,7 +133,7 @@ def test_service_that_comes_back_at_another_address_is_reached(serve, proxy):
         names.shutdown()
 
 
-def test_https_with_a_certificate(serve, proxy, need, tmp_path):
+def test_https_with_a_certificate(serve, proxy, tmp_path):
     make = [need("openssl", "apt-get install openssl"), "req", "-x509", "-newkey", "rsa:2048"]
     subject = [
         "-nodes",

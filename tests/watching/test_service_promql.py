@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from ml.product.samples import examples
+from tests.fixtures.machine import need
 
 CONFIGURATION = Path(__file__).parent.parent.parent / "prometheus/prometheus.yml"
 PROMETHEUS = "loan-desk-prometheus"
@@ -62,7 +63,7 @@ class Watcher:
 
 
 @pytest.fixture
-def watch(need, tmp_path) -> Callable[..., Any]:
+def watch(tmp_path) -> Callable[..., Any]:
     """Start Prometheus as configured, but with other targets and a shorter interval."""
     program = need("prometheus", INSTALL)
 
@@ -222,7 +223,7 @@ def test_every_query_counts_only_the_service_and_each_replica_once(expressions):
             assert len(once) == len(NAME.findall(expression)), title
 
 
-def test_configuration_is_valid(need):
+def test_configuration_is_valid():
     promtool = need("promtool", INSTALL)
     done = subprocess.run(
         [promtool, "check", "config", CONFIGURATION], capture_output=True, text=True, check=False

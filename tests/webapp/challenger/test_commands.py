@@ -118,8 +118,7 @@ def alive(number):
 
 def challengers(server):
     """Return the process ids of a server's challengers."""
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
-    commands = {int(pid): Path(f"/proc/{pid}/cmdline") for pid in children.split()}
+    commands = {pid: Path(f"/proc/{pid}/cmdline") for pid in server.process.children()}
     return [
         number
         for number, command in commands.items()

@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ml.product.samples import examples
 from tests.fixtures.desk import config_from
+from tests.fixtures.machine import disk_in_memory
 from webapp import create_app
 from webapp.database import sqlite_module
 
@@ -78,12 +79,6 @@ def in_the_table(server):
         rows = connection.execute(COUNTED).fetchall()
         connection.close()
     return {(p, d, c, m): n for p, d, c, m, n in rows}
-
-
-def workers(server):
-    children = f"/proc/{server.process.pid}/task/{server.process.pid}/children"
-    with open(children) as file:
-        return [int(pid) for pid in file.read().split()]
 
 
 def mixed(product, count):
@@ -145,7 +140,7 @@ def test_metrics_equal_the_table_at_every_scrape_while_workers_are_killed(
         for round_ in range(4):
             load = [pool.submit(attempt, a) for a in examples(product, count=40, seed=round_)]
             load[5].result()
-            os.kill(workers(server)[0], signal.SIGKILL)
+            os.kill(server.process.children()[0], signal.SIGKILL)
             while not all(f.done() for f in load):
                 scrapes += check_scrape(server)
             acknowledged += sum(f.result() == 201 for f in load)
@@ -220,18 +215,9 @@ def test_metrics_with_a_damaged_file(shared):
 
 
 @pytest.fixture
-def small_disk(tmp_path, lack):
-    """A small file system in memory."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    as_root = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
-    mount = [*as_root, "mount", "-t", "tmpfs", "-o", "size=2m,mode=1777", "tmpfs", str(folder)]
-    try:
-        subprocess.run(mount, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        lack(f"only root may mount a file system: {getattr(error, 'stderr', error)}")
-    yield folder
-    subprocess.run([*as_root, "umount", "--lazy", str(folder)], check=True)
+def small_disk(tmp_path):
+    with disk_in_memory(tmp_path / "small", mebibytes=2) as disk:
+        yield disk
 
 
 def test_full_metrics_folder_ends_no_worker(serve, small_disk, tmp_path, until):
@@ -246,20 +232,20 @@ def test_full_metrics_folder_ends_no_worker(serve, small_disk, tmp_path, until):
         with suppress(OSError), filler.open("wb", buffering=0) as full:
             while True:
                 full.write(b"x" * 4096)
-        [first] = workers(server)
+        [first] = server.process.children()
         for path in ("/nothing", "/login", "/nowhere"):
             assert send(server, path) in (200, 404)
-        assert workers(server) == [first]
+        assert server.process.children() == [first]
         assert not_found() == 2
         os.kill(first, signal.SIGKILL)
-        until(lambda: workers(server) not in ([], [first]))
-        [second] = workers(server)
+        until(lambda: server.process.children() not in ([], [first]))
+        [second] = server.process.children()
         assert send(server, "/nothing") == 404
         assert not_found() == 2  # there is no room for more
         filler.unlink()
         assert send(server, "/nothing") == 404
         assert not_found() == 4
-        assert workers(server) == [second]
+        assert server.process.children() == [second]
     told = re.findall("metrics are not written: .*", (tmp_path / "gunicorn.log").read_text())
     assert told
     assert len(told) == len(set(told))  # a file is named once, and not at every request

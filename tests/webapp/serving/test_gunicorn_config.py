@@ -204,8 +204,7 @@ def test_reload_leaves_no_application_behind(forks, bundle, started_before, tmp_
 
 def children(server):
     """Return the process ids of the workers."""
-    listed = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
-    return set(listed.split())
+    return set(server.process.children())
 
 
 def test_start_stops_on_an_invalid_setting(start, bundle, tmp_path):

@@ -35,9 +35,8 @@ def place(bundle, tmp_path):
 
 def children(server):
     """Return the process ids of the master's children by kind."""
-    listed = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
     kinds = {"worker": set(), "challenger": set()}
-    for number in map(int, listed.split()):
+    for number in server.process.children():
         with suppress(OSError):
             command = Path(f"/proc/{number}/cmdline").read_bytes()
             kinds["challenger" if b"challenger" in command else "worker"].add(number)
