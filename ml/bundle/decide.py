@@ -62,10 +62,10 @@ def decide(bundle: Bundle, application: Application) -> Verdict:
 
 
 def decide_together(bundle: Bundle, applications: Sequence[Application]) -> list[Verdict]:
-    """Decide a few applications that have come at the same moment, each as `decide` does.
+    """Decide a few applications that have come at the same moment.
 
-    The novelty of all is measured at once: the training rows fill a processor's cache, from which
-    they displace what the rest of a decision needs.
+    Their novelty is measured in one go: the training rows fill a processor's cache, from which they
+    displace what the rest of a decision needs.
 
     Parameters
     ----------
@@ -75,12 +75,10 @@ def decide_together(bundle: Bundle, applications: Sequence[Application]) -> list
     Returns
     -------
     list of Verdict
-        Equal to the results of `decide`, but for rounding errors of the novelty.
+        Equal to the results of `decide`.
     """
-    if not applications:
-        return []
     scores = [bundle.scorer.score(application) for application in applications]
-    novelty = bundle.novelty.measure_each([score.row for score in scores])
+    novelty = [bundle.novelty.measure(score.row) for score in scores]
     return [
         _verdict(bundle, application, score, of_one, _reasons(bundle, application, score))
         for application, score, of_one in zip(applications, scores, novelty, strict=True)
