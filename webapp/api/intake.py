@@ -18,6 +18,7 @@ from webapp.decisions.deciding import Submitted
 from webapp.decisions.store import DecisionStore
 from webapp.errors import REQUEST_ID, new_request_id
 from webapp.failures import InvalidKey, KeyClaimed, OutcomeUnknown, UnknownKey
+from webapp.gathering import step_aside
 from webapp.incoming import MAX_BODY_BYTES
 from webapp.language import of_header
 from webapp.ledger.idempotency import key_digest, read_key
@@ -63,10 +64,10 @@ class Intake:
         try:
             body, location = self._decide(environ)
         except FOR_FLASK:
-            return self._flask(environ, start_response)
+            return self._by_flask(environ, start_response)
         except Exception as error:
             environ[FAILURE] = error
-            return self._flask(environ, start_response)
+            return self._by_flask(environ, start_response)
         headers = [
             ("Content-Type", JSON),
             ("Content-Length", str(len(body))),
@@ -77,6 +78,10 @@ class Intake:
         start_response("201 CREATED", headers)
         metrics.observe_request(PATH, "201", time.perf_counter() - started)
         return [body]
+
+    def _by_flask(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401
+        step_aside()
+        return self._flask(environ, start_response)
 
     @cached_property
     def _decisions(self) -> DecisionStore:

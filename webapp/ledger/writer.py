@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -12,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from webapp.failures import InFlight, KeyClaimed, NotStored, OutcomeUnknown
+from webapp.gathering import gather
 from webapp.ledger.driver import Driver, WritingDriver
 from webapp.ledger.idempotency import waited_for_key
 from webapp.ledger.transaction import committed
@@ -82,9 +84,10 @@ class _Pending(Generic[Record, Prepared, Written]):
 class Writer(Generic[Record, Prepared, Written]):
     """Writes records in the order in which they come, many in one transaction.
 
-    A record that comes alone is written by its own thread. Where records come together, they wait
-    for one another, and a thread of the writer writes them while the next ones gather. One that
-    cannot be written fails alone: the others are written without it.
+    Records that one thread submits together are written by that thread, and so is a record that
+    comes alone. Where records come from several threads, they wait for one another, and a thread of
+    the writer writes them while the next ones gather. A record that cannot be written fails alone:
+    the others are written without it.
     """
 
     def __init__(
@@ -95,7 +98,8 @@ class Writer(Generic[Record, Prepared, Written]):
         observe: Callable[[float, int], None] = lambda seconds, count: None,
     ) -> None:
         self._engine, self._work, self._observe = engine, work, observe
-        self._queue: SimpleQueue[_Pending[Record, Prepared, Written] | None] = SimpleQueue()
+        self._waiting: deque[_Pending[Record, Prepared, Written]] = deque()
+        self._wake: SimpleQueue[None] = SimpleQueue()  # ends a wait of the thread
         self._in_flight: dict[Hashable, _Pending[Record, Prepared, Written]] = {}
         self._lock = Lock()
         self._thread: Thread | None = None
@@ -117,6 +121,7 @@ class Writer(Generic[Record, Prepared, Written]):
             return self._submit(pending)
         first = self._in_flight.setdefault(key, pending)
         if first is not pending:
+            gather()  # the first one may have been submitted by this thread
             if first.wait(PATIENCE_SECONDS):
                 raise KeyClaimed
             raise InFlight("a request with the same key is still being worked on")
@@ -131,24 +136,29 @@ class Writer(Generic[Record, Prepared, Written]):
             thread = self._thread
             if thread is not None:
                 self._closing = True
-                self._queue.put(None)
+                self._wake.put(None)
         if thread is not None:
             thread.join()
 
     def _submit(self, pending: _Pending[Record, Prepared, Written]) -> Written:
-        if self._queue.qsize() >= MAX_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             pending.finish()
             raise NotStored("too many requests wait to be written")
-        alone = self._last_count < 2 and self._queue.empty()
-        if alone and self._writing.acquire(blocking=False):
-            try:  # its own thread is quicker than another, but would not let others gather
-                self._write_batch(self._take(pending))
+        until = time.monotonic() + PATIENCE_SECONDS
+        alone = self._last_count < 2 and not self._waiting
+        self._waiting.append(pending)
+        own = gather() or alone  # its own thread is quicker, but would not let others gather
+        if pending.taken:
+            pass  # by another one that this thread has submitted
+        elif own and self._writing.acquire(blocking=False):
+            try:
+                self._write_batch(self._take())
             finally:
                 self._writing.release()
         else:
-            self._queue.put(pending)
+            self._wake.put(None)
         self._start()
-        if not pending.wait(PATIENCE_SECONDS) and self._withdraw(pending):
+        if not pending.wait(max(0, until - time.monotonic())) and self._withdraw(pending):
             pending.finish()
             raise NotStored("the database takes too long")
         if not pending.wait(WRITE_SECONDS):
@@ -174,34 +184,31 @@ class Writer(Generic[Record, Prepared, Written]):
         """Write what waits until nothing has come for a while."""
         while not self._end_if_idle():
             with suppress(Empty):
-                first = self._queue.get(timeout=IDLE_SECONDS)
-                if first is None:  # it is to be closed
-                    continue
-                if self._last_count > 1 and self._queue.qsize() < self._last_count - 1:
+                self._wake.get(timeout=IDLE_SECONDS)
+            if self._waiting:
+                if self._last_count > 1 and len(self._waiting) < self._last_count:
                     time.sleep(GATHER_SECONDS)
                 with self._writing:
-                    self._write_batch(self._take(first))
+                    self._write_batch(self._take())
 
     def _end_if_idle(self) -> bool:
         """Close the connection and end the thread, if nothing has been written for a while."""
         if not self._closing and time.monotonic() - self._last_used < IDLE_SECONDS:
             return False
         with self._writing, self._lock:
-            if not self._queue.empty():
+            if self._waiting:
                 return False
             if self._driver is not None:
                 self._driver.close()
             self._driver = self._thread = None
         return True
 
-    def _take(
-        self, *waiting: _Pending[Record, Prepared, Written]
-    ) -> list[_Pending[Record, Prepared, Written]]:
+    def _take(self) -> list[_Pending[Record, Prepared, Written]]:
         """Take and prepare all that waits, and return what is to be written."""
-        batch = list(waiting)
-        with suppress(Empty):
+        batch: list[_Pending[Record, Prepared, Written]] = []
+        with suppress(IndexError):
             while len(batch) < MAX_BATCH:
-                batch += filter(None, [self._queue.get_nowait()])
+                batch.append(self._waiting.popleft())
         with self._lock:
             batch = [pending for pending in batch if not pending.taken]
             for pending in batch:

@@ -1,7 +1,9 @@
 """Tests of the group commit: all that waits is written together, and what is bad fails alone."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier, Event, current_thread
+from time import monotonic
 
 import pytest
 from sqlalchemy import create_engine
@@ -10,6 +12,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from webapp.columns import now
 from webapp.extensions import db
 from webapp.failures import InFlight, KeyClaimed, NotStored, OutcomeUnknown
+from webapp.gathering import run_together
 from webapp.ledger import writer as module
 from webapp.ledger.driver import Reader, WritingDriver
 from webapp.ledger.writer import Writer
@@ -94,8 +97,7 @@ def gathered(writer, begun, pause, until):
         with ThreadPoolExecutor(len(names) + 1) as pool:
             first = begun(pool, "first")
             others = [pool.submit(writer.submit, name) for name in names]
-            # The thread may have taken one, and then waits for its turn.
-            until(lambda: writer._queue.qsize() >= len(names) - 1)
+            until(lambda: len(writer._waiting) == len(names))
             pause.set()
             assert first.result(30) == "FIRST"
             return [other.exception(30) or other.result() for other in others]
@@ -145,16 +147,13 @@ def test_a_batch_is_limited(gathered, batches, monkeypatch):
 
 def test_too_much_that_waits_is_refused(writer, begun, pause, until, query, monkeypatch):
     monkeypatch.setattr(module, "MAX_WAITING", 2)
-    with ThreadPoolExecutor(5) as pool:
-        waiting = [begun(pool, "first")]
-        waiting.append(pool.submit(writer.submit, "a"))
-        until(lambda: writer._thread is not None and writer._queue.empty())  # it has taken this one
-        waiting += [pool.submit(writer.submit, name) for name in "be"]
-        until(lambda: writer._queue.qsize() == 2)
+    with ThreadPoolExecutor(3) as pool:
+        waiting = [begun(pool, "first"), *(pool.submit(writer.submit, name) for name in "ab")]
+        until(lambda: len(writer._waiting) == 2)
         with pytest.raises(NotStored):
             writer.submit("c", key="c")
         pause.set()
-        assert {w.result(30) for w in waiting} == {"FIRST", "A", "B", "E"}
+        assert {w.result(30) for w in waiting} == {"FIRST", "A", "B"}
     assert writer.submit("d", key="c") == "D"  # and the refused one's key is free
     assert "c" not in {name for (name,) in query(NAMES)}
 
@@ -194,6 +193,61 @@ def test_record_of_a_key_in_flight_is_not_waited_for_too_long(writer, begun, pau
             writer.submit("a", key="same")
         pause.set()
         assert first.result(30) == "FIRST"
+
+
+@pytest.fixture
+def together(writer):
+    """Return a function that submits names together in this thread, each with what it is given."""
+
+    def submit(*given):
+        outcomes = {}
+
+        def call(number, name, key):
+            try:
+                outcomes[number] = writer.submit(name, key=key)
+            except Exception as error:
+                outcomes[number] = type(error)
+
+        run_together(partial(call, i, name, key) for i, (name, key) in enumerate(given))
+        return [outcomes[i] for i in range(len(given))]
+
+    return submit
+
+
+def test_what_a_thread_submits_together_is_written_by_it_in_one_transaction(
+    together, batches, threads
+):
+    assert together(("a", None), ("refused", None), ("b", None)) == ["A", ValueError, "B"]
+    assert batches == [["a", "b"]]
+    assert threads == [current_thread()]
+
+
+def test_key_that_a_thread_submits_twice_together_is_written_once(together, batches):
+    started = monotonic()
+    assert together(("a", "same"), ("b", "same"), ("c", "other")) == ["A", KeyClaimed, "C"]
+    assert monotonic() - started < module.PATIENCE_SECONDS
+    assert batches == [["a", "c"]]
+
+
+def test_what_is_submitted_together_while_another_thread_writes_waits_for_it(
+    writer, together, begun, pause, until, threads, monkeypatch
+):
+    with ThreadPoolExecutor(2) as pool:
+        first = begun(pool, "first")
+        others = pool.submit(together, ("a", None), ("b", None))
+        until(lambda: len(writer._waiting) == 2)
+        pause.set()
+        assert others.result(30) == ["A", "B"]
+        assert first.result(30) == "FIRST"
+        pause.clear()
+        monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.3)
+        hangs = pool.submit(writer.submit, "hangs")
+        until(lambda: writer._writing.locked())
+        started = monotonic()
+        assert together(("c", None), ("d", None)) == [NotStored, NotStored]
+        assert monotonic() - started < 0.6  # they have waited at the same time
+        pause.set()
+        assert hangs.result(30) == "HANGS"
 
 
 def test_thread_ends_when_idle_and_begins_again(writer, until, monkeypatch, app):

@@ -138,7 +138,7 @@ def test_metrics_equal_the_table_at_every_scrape_while_workers_are_killed(
         key = server.flask("api-keys", "create", "load")
         acknowledged = scrapes = 0
         for round_ in range(4):
-            load = [pool.submit(attempt, a) for a in examples(product, count=40, seed=round_)]
+            load = [pool.submit(attempt, a) for a in examples(product, count=150, seed=round_)]
             load[5].result()
             os.kill(server.process.children()[0], signal.SIGKILL)
             while not all(f.done() for f in load):

@@ -1,0 +1,251 @@
+"""Tests of webapp/api/worker.py: connections that ask for decisions again share one thread."""
+
+import json
+import re
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from http.client import HTTPResponse
+from time import monotonic, sleep
+from urllib.parse import urlsplit
+
+import pytest
+
+from webapp.api.worker import PEEKED_BYTES, Received, received
+from webapp.database import sqlite_module
+
+LINE = b"POST /api/v1/decisions HTTP/1.1\r\n"
+HEAD = LINE + b"Host: desk\r\nContent-Length: 2\r\n\r\n"
+CONNECTIONS = 6
+
+
+@pytest.fixture
+def pair():
+    """The two ends of a connection: the service's and the client's."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+    with client, server:
+        yield server, client
+
+
+@pytest.mark.parametrize(
+    ("sent", "kind"),
+    [
+        (HEAD + b"{}", Received.WHOLE),
+        (HEAD.upper().replace(b"/API/V1/DECISIONS", b"/api/v1/decisions") + b"{}", Received.WHOLE),
+        (LINE + b"Content-Length:0\r\n\r\n", Received.WHOLE),
+        (HEAD + b"{", Received.PART),
+        (HEAD, Received.PART),
+        (HEAD[:-1], Received.PART),
+        (LINE, Received.PART),
+        (LINE + b"X: " + b"x" * PEEKED_BYTES, Received.PART),
+        (LINE[:-1], Received.OTHER),
+        (HEAD + b"{}P", Received.OTHER),  # the next request follows
+        (LINE + b"Host: desk\r\n\r\n", Received.OTHER),
+        (LINE + b"Content-Length: -2\r\n\r\n{}", Received.OTHER),
+        (LINE + b"X-Content-Length: 2\r\n\r\n{}", Received.OTHER),
+        (LINE + b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}", Received.OTHER),
+        (HEAD.replace(b"1.1", b"1.0") + b"{}", Received.OTHER),
+        (HEAD.replace(b"decisions", b"decisions/1") + b"{}", Received.OTHER),
+        (HEAD.replace(b"POST", b"PUT") + b"{}", Received.OTHER),
+        (b"GET /healthz HTTP/1.1\r\n\r\n", Received.OTHER),
+    ],
+)
+def test_received(pair, sent, kind):
+    server, client = pair
+    client.sendall(sent)
+    server.recv(1, socket.MSG_PEEK)  # it has arrived
+    assert received(server) is kind
+    assert server.recv(len(sent)) == sent  # and was not read
+
+
+def test_received_of_a_client_that_has_sent_nothing_or_has_left(pair):
+    server, client = pair
+    assert received(server) is Received.OTHER
+    client.close()
+    server.recv(1)
+    assert received(server) is Received.OTHER
+
+
+def test_received_of_a_client_that_does_not_read_its_answers(pair):
+    server, client = pair
+    client.sendall(HEAD + b"{}")
+    server.setblocking(False)
+    with suppress(BlockingIOError):
+        while server.send(bytes(1 << 20)):
+            pass
+    assert received(server) is Received.OTHER
+
+
+class Connection:
+    """A kept connection of a client that sends bytes as it likes."""
+
+    def __init__(self, url, key, application):
+        address = urlsplit(url)
+        self._socket = socket.create_connection((address.hostname, address.port), timeout=60)
+        self._key, self._application = key, application
+
+    def request(self, application=None, *, key=None, **headers):
+        body = json.dumps(self._application if application is None else application)
+        given = {
+            "Host": "desk",
+            "Authorization": f"Bearer {key or self._key}",
+            "Content-Type": "application/json",
+            "Content-Length": len(body),
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        lines = "".join(f"{name}: {value}\r\n" for name, value in given.items())
+        return LINE + f"{lines}\r\n{body}".encode()
+
+    def send(self, sent):
+        self._socket.sendall(sent)
+
+    def answer(self):
+        """Return the status, the headers and the body of the next answer."""
+        response = HTTPResponse(self._socket)
+        response.begin()
+        return response.status, response.headers, response.read()
+
+    def ask(self, sent=None):
+        self.send(sent or self.request())
+        return self.answer()
+
+    def flood(self, sent):
+        """Send it until the service reads no more."""
+        self._socket.settimeout(1)
+        with suppress(TimeoutError):
+            while True:
+                self.send(sent)
+
+    def ended(self):
+        return self._socket.recv(1) == b""
+
+    def close(self):
+        self._socket.close()
+
+
+@pytest.fixture
+def desk(serve, granted):
+    """Start the service with one worker; return a function that opens connections.
+
+    Each has had an answer, so the next one comes from the thread that they share.
+    """
+
+    @contextmanager
+    def start(database_url="", count=CONNECTIONS, **settings):
+        with serve(database_url, workers=1, **settings) as server, ExitStack() as stack:
+            key = server.flask("api-keys", "create", "branches")
+            opened = [Connection(server.url, key, granted) for _ in range(count)]
+            for connection in opened:
+                stack.callback(connection.close)
+                assert connection.ask()[0] == 201
+            yield server, opened
+
+    return start
+
+
+def moments(answers):
+    assert {status for status, _, _ in answers} == {201}
+    return {json.loads(body)["created_at"] for _, _, body in answers}
+
+
+def test_requests_of_kept_connections_are_decided_together(desk, database_url):
+    with desk(database_url) as (_, connections):
+        fewest = CONNECTIONS
+        for _ in range(20):
+            for connection in connections:
+                connection.send(connection.request())
+            fewest = min(fewest, len(moments([c.answer() for c in connections])))
+    assert fewest <= 2  # transactions
+
+
+def test_each_request_of_a_group_gets_its_own_answer(desk, granted, refused):
+    with desk() as (_, [first, again, other, unknown, invalid, no]):
+        for i in range(10):
+            key = f"same-{i}"
+            first.send(first.request(Idempotency_Key=key))
+            again.send(again.request(Idempotency_Key=key))
+            other.send(other.request(refused, Idempotency_Key=key))
+            unknown.send(unknown.request(key="ld_unknown"))
+            invalid.send(invalid.request(granted | {"loan_amount": -1}))
+            no.send(no.request(refused))
+            answers = [c.answer() for c in (first, again, other, unknown, invalid, no)]
+            assert [status for status, _, _ in answers[3:]] == [401, 422, 201]
+            assert json.loads(answers[5][2])["decision"] == "refused"
+            # One of the three has the key, and the others learn of it.
+            by_status = sorted((s, h["Idempotency-Replayed"] or "") for s, h, _ in answers[:3])
+            if answers[2][0] == 201:
+                assert by_status == [(201, ""), (422, ""), (422, "")]
+            else:
+                assert by_status == [(201, ""), (201, "true"), (422, "")]
+                assert answers[0][2] == answers[1][2]
+
+
+def test_connection_can_be_used_for_anything_at_any_time(desk):
+    page = b"GET /healthz HTTP/1.1\r\nHost: desk\r\n\r\n"
+    with desk(count=1) as (_, [connection]):
+        for _ in range(3):
+            assert connection.ask()[0] == 201
+            assert connection.ask(page)[0] == 200
+        connection.send(connection.request() + page + connection.request())  # without waiting
+        assert [connection.answer()[0] for _ in range(3)] == [201, 200, 201]
+        sleep(2.5)  # until gunicorn has it again
+        assert connection.ask()[0] == 201
+        status, headers, _ = connection.ask(connection.request(Connection="close"))
+        assert (status, headers["Connection"]) == (201, "close")
+        assert connection.ended()
+
+
+def test_slow_client_keeps_no_other_waiting(desk):
+    with desk(count=4) as (_, [whole, *slow]):
+        requests = [c.request() for c in slow]
+        for cut, connection, request in zip((5, len(LINE) + 9, -1), slow, requests, strict=True):
+            connection.send(request[:cut])
+        for _ in range(5):
+            started = monotonic()
+            assert whole.ask()[0] == 201
+            assert monotonic() - started < 1
+        for cut, connection, request in zip((5, len(LINE) + 9, -1), slow, requests, strict=True):
+            connection.send(request[cut:])
+            assert connection.answer()[0] == 201
+
+
+def test_client_that_reads_no_answers_keeps_no_other_waiting(desk):
+    with desk(count=2) as (_, [reading, flooding]):
+        request = flooding.request(key="ld_unknown")
+        flooding.flood(request)
+        started = monotonic()
+        assert reading.ask()[0] == 201
+        assert monotonic() - started < 1
+
+
+def test_connections_go_on_while_a_transaction_hangs(desk):
+    """One waits for the lock; the next ones are refused in time, and decided once it is free."""
+    with desk(count=3) as (server, [first, *others]), ThreadPoolExecutor(3) as pool:
+        file = f"{server.environment['LOAN_INSTANCE']}/loan_desk.db"
+        holder = sqlite_module().connect(file, isolation_level=None, check_same_thread=False)
+        holder.execute("BEGIN IMMEDIATE")
+        hangs = pool.submit(first.ask)
+        sleep(0.5)
+        started = monotonic()
+        answers = [answer.result(30) for answer in [pool.submit(o.ask) for o in others]]
+        assert monotonic() - started < 8
+        assert [(s, h["Retry-After"] is not None) for s, h, _ in answers] == [(503, True)] * 2
+        assert not hangs.done()
+        holder.execute("ROLLBACK")
+        holder.close()
+        assert hangs.result(30)[0] == 201
+        assert [connection.ask()[0] for connection in (first, *others)] == [201] * 3
+
+
+def test_stop_closes_connections_that_rest(desk, tmp_path):
+    with desk(count=2) as (server, [resting, asking]):
+        assert resting.ask()[0] == asking.ask()[0] == 201
+        server.process.send_signal(signal.SIGTERM)
+        status, headers, _ = asking.ask()
+        assert (status, headers["Connection"]) in {(201, "close"), (201, "keep-alive")}
+        assert resting.ended()
+        server.process.wait(10)
+    assert not re.search("Traceback|ERROR", (tmp_path / "gunicorn.log").read_text())
