@@ -70,11 +70,10 @@ class Novelty:
         float
             With fewer than five training rows, the distance to the farthest one.
         """
-        squares = self._products.dot([*row, 1.0])
-        for _ in range(self._last):  # for five neighbours faster than a partition
-            squares[squares.argmin()] = math.inf
+        squares = np.dot(self._products, np.array([*row, 1.0]))
+        squares.partition(self._last)
         length = sum([value * value for value in row])
-        square = float(squares.min()) + length
+        square = squares.item(self._last) + length
         return self._small_distance(np.array(row)) if square <= NEAR * length else math.sqrt(square)
 
     def measure(self, row: list[float]) -> float:
@@ -134,7 +133,7 @@ class Novelty:
         for start in range(0, len(matrix), CHUNK_ROWS):
             chunk = extended[start : start + CHUNK_ROWS]
             products = np.matmul(chunk, self._products.T, out=buffer[: len(chunk)])
-            for _ in range(self._last):  # for five neighbours faster than a partition
+            for _ in range(self._last):  # for five neighbours and many rows faster than a partition
                 products[np.arange(len(chunk)), products.argmin(axis=1)] = np.inf
             squares[start : start + CHUNK_ROWS] = products.min(axis=1)
         squares += lengths

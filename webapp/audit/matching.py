@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from ml.bundle.decide import decide_each
 from ml.bundle.manifest import KNOWN_ANSWER_TOLERANCE
@@ -19,6 +19,7 @@ _TYPES = get_type_hints(Decision, include_extras=True)
 _GIVEN = [field.name for field in fields(Decision) if field.name not in Computed.__annotations__]
 _Given: Any = tuple[tuple(_TYPES[name] for name in _GIVEN)]  # type: ignore[misc]
 _ALL_GIVEN: TypeAdapter[Any] = TypeAdapter(list[_Given], config=STRICT)
+_IN_JSON = ("normalised", "reasons")
 
 
 def find_matching(rows: Sequence[Any], bundle: Bundle, rules: Rules) -> set[int]:
@@ -57,13 +58,22 @@ def _with_valid_facts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _matches(row: dict[str, Any], computed: Computed) -> bool:
     if row["threshold"] != computed["threshold"]:  # the only float that must be equal
         return False
+    return all(
+        (_same_json if column in _IN_JSON else _same)(row[column], value)
+        for column, value in computed.items()
+    )
+
+
+def _same_json(stored: str | None, computed: Any) -> bool:  # noqa: ANN401 - parsed JSON
+    """Do as `_same` for stored JSON, which nearly always is the text that would be stored again."""
+    if stored is None or computed is None:
+        return stored is computed
+    if stored == to_json(computed).decode():
+        return True
     try:
-        for column in ("normalised", "reasons"):
-            if row[column] is not None:
-                row[column] = from_json(row[column])
+        return _same(from_json(stored), computed)
     except ValueError:
         return False
-    return all(_same(row[column], value) for column, value in computed.items())
 
 
 def _same(stored: Any, computed: Any) -> bool:  # noqa: ANN401 - parsed JSON

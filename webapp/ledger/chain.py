@@ -5,6 +5,7 @@ import hmac
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 FORMAT = "loan-desk-audit/1"
@@ -98,6 +99,7 @@ def link(
     return linked
 
 
+@lru_cache(maxsize=1)  # all entries of a transaction have the same moment
 def iso(moment: datetime) -> str:
     """Return a moment as the canonical form has it: in UTC, with microseconds."""
     naive = moment.astimezone(UTC).replace(tzinfo=None)

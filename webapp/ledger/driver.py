@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine
@@ -53,10 +53,7 @@ class Driver:
 
     def moment(self, moment: datetime) -> str | datetime:
         """Return a moment as the driver stores it."""
-        if self.postgresql:
-            return moment
-        naive = moment.astimezone(UTC).replace(tzinfo=None)
-        return naive.isoformat(" ", "microseconds")  # as SQLAlchemy stores it
+        return moment if self.postgresql else _sqlite_moment(moment)
 
     @contextmanager
     def _pipeline(self) -> Iterator[None]:
@@ -185,6 +182,12 @@ def _cursor(raw: Any, postgresql: bool) -> Any:  # noqa: ANN401 - the driver's
 def _fetch(cursor: Any, statement: str, parameters: Sequence[Any]) -> list[Row]:  # noqa: ANN401
     rows: list[Row] = cursor.execute(statement, parameters).fetchall()
     return rows
+
+
+@lru_cache(maxsize=1)  # all rows of a transaction have the same moment
+def _sqlite_moment(moment: datetime) -> str:
+    naive = moment.astimezone(UTC).replace(tzinfo=None)
+    return naive.isoformat(" ", "microseconds")  # as SQLAlchemy stores it
 
 
 @cache
