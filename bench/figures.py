@@ -28,11 +28,11 @@ def cpu(measured: Measurement) -> float:
 
 
 def memory(measured: Measurement) -> float:
-    return measured.memory_mib
+    return measured.alone.memory_mib
 
 
 def start(measured: Measurement) -> float:
-    return measured.start.seconds
+    return measured.alone.start.seconds
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,14 @@ def is_quiet(quantity: Quantity, measured: Measurement) -> bool:
     """Return whether others left the CPUs alone while a quantity was measured."""
     if quantity is memory:
         return True
-    observed: dict[Quantity, Observed] = {start: measured.start, p50_of_one: measured.one}
+    observed: dict[Quantity, Observed] = {start: measured.alone.start, p50_of_one: measured.one}
     return observed.get(quantity, measured.many).quiet
 
 
 def with_range(values: list[float], decimals: int) -> str:
-    """Return the median, and the range if there are several values."""
+    """Return the median, and the range if there are different values."""
     middle = f"{median(values):,.{decimals}f}"
-    if len(values) == 1:
+    if min(values) == max(values):
         return middle
     return f"{middle} ({min(values):,.{decimals}f} to {max(values):,.{decimals}f})"
 

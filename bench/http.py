@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -16,10 +16,18 @@ from bench.chart import draw_rates
 from bench.compared import DESK_SQLITE, LABELS, Prepared, prepared
 from bench.figures import Round
 from bench.load import LoadFailed, find_wrk
-from bench.measure import CONNECTIONS, Measurement, Plan, measure
+from bench.measure import (
+    CONNECTIONS,
+    Alone,
+    Measurement,
+    Plan,
+    measure,
+    measure_alone,
+    warm_up,
+)
 from bench.report import facts, report, write_section
-from bench.servers import ServerFailed
-from bench.stores import NotDurable, disk_folder
+from bench.servers import Running, ServerFailed, started
+from bench.stores import NotDurable, Postgresql, disk_folder
 from ml.bundle.reader import Bundle, read_bundle
 
 PAGE = Path("docs/benchmarks.md")
@@ -36,17 +44,42 @@ def planned(names: list[str], bundle: Bundle, **options: int) -> Iterator[tuple[
         yield plan, servers
 
 
-def measure_round(plan: Plan, servers: Prepared) -> Round:
-    """Measure each server once; a server that fails is left out."""
+@contextmanager
+def running(plan: Plan, servers: Prepared) -> Iterator[list[tuple[Running, Alone]]]:
+    """Measure each server alone, and then run all at once; a server that fails is left out."""
+    begun = []
+    with ExitStack() as stack:
+        alone = []
+        for server in servers.servers:
+            with reporting_failure():
+                alone.append((server, measure_alone(server, plan, servers.postgresql)))
+        for server, measured in alone:
+            with reporting_failure():
+                process = stack.enter_context(started(server, plan.log(server)))
+                warm_up(process, plan)
+                begun.append((process, measured))
+        yield begun
+
+
+def measure_round(
+    plan: Plan, begun: list[tuple[Running, Alone]], database: Postgresql | None
+) -> Round:
+    """Measure each server once, one after the other; a server that fails is left out."""
     measured = {}
-    for server in servers.servers:
-        try:
-            measured[server.name] = measure(server, plan, servers.postgresql)
-        except (LoadFailed, ServerFailed) as error:
-            print(f"FAILED: {error}", flush=True)
-        else:
-            show(measured[server.name])
+    for process, alone in begun:
+        with reporting_failure():
+            done = measure(process, alone, plan, database)
+            show(done)
+            measured[done.server] = done
     return measured
+
+
+@contextmanager
+def reporting_failure() -> Iterator[None]:
+    try:
+        yield
+    except (LoadFailed, ServerFailed) as error:
+        print(f"FAILED: {error}", flush=True)
 
 
 def show(measured: Measurement) -> None:
@@ -56,7 +89,7 @@ def show(measured: Measurement) -> None:
         f"{measured.server:16} {many.load.rate:8,.0f}/s  "
         f"p50 {many.load.p50_ms:6.1f} ms  p99 {many.load.p99_ms:6.1f} ms  "
         f"one connection {one.load.p50_ms:5.2f} ms  CPU {many.cpu_ms:5.2f} ms  "
-        f"{measured.memory_mib:4.0f} MiB  start {measured.start.seconds:4.2f} s  "
+        f"{measured.alone.memory_mib:4.0f} MiB  start {measured.alone.start.seconds:4.2f} s  "
         f"others {max(o.foreign_cores for o in measured.observed):.2f} cores",
         flush=True,
     )
@@ -65,7 +98,13 @@ def show(measured: Measurement) -> None:
 def compare(names: list[str], bundle: Bundle, *, rounds: int, write: bool, **options: int) -> bool:
     """Measure the servers in turn, and report; return False if one failed."""
     with planned(names, bundle, **options) as (plan, servers):
-        measured = [measure_round(plan, servers) for _ in range(rounds)]
+        with running(plan, servers) as begun:
+            # In turn forwards and backwards, so that a machine that slows down favours none.
+            orders = [begun, begun[::-1]]
+            measured = [
+                measure_round(plan, orders[number % 2], servers.postgresql)
+                for number in range(rounds)
+            ]
         text = report(measured, facts(plan, bundle, servers.postgresql))
     complete = all(by_name.keys() == set(names) for by_name in measured)
     if any(measured):
@@ -98,8 +137,8 @@ def grow(names: list[str], bundle: Bundle, *, requests: int, write: bool, **opti
     show_default=True,
 )
 @click.option("--only", default="", help=f"Regular expression; servers: {', '.join(LABELS)}.")
-@click.option("--rounds", default=3, show_default=True)
-@click.option("--seconds", default=10, show_default=True, help="Length of a measurement.")
+@click.option("--rounds", default=10, show_default=True)
+@click.option("--seconds", default=3, show_default=True, help="Length of a measurement.")
 @click.option("--warm-up", default=3, show_default=True, help="Seconds of load before it.")
 @click.option("--connections", default=CONNECTIONS, show_default=True)
 @click.option(

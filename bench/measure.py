@@ -20,6 +20,7 @@ from bench.stores import Postgresql
 CONNECTIONS = 16
 CHECKED_EVERY = 10  # one of so many samples is sent and its answer compared, before the load
 SETTLE_SECONDS = 0.2
+STARTS = 3  # of which the median counts
 
 
 @dataclass(frozen=True)
@@ -77,32 +78,46 @@ Kind = TypeVar("Kind", bound=Observed)
 
 
 @dataclass(frozen=True)
+class Alone:
+    """What one server did while no other one ran."""
+
+    start: Start
+    memory_mib: float  # after the load; with others, memory that they share would count less
+
+
+@dataclass(frozen=True)
 class Measurement:
     """What one server did in one round."""
 
     server: str
-    start: Start
+    alone: Alone
     many: Timed  # over several connections at once
     one: Timed  # over one connection
-    memory_mib: float
 
     @property
     def observed(self) -> list[Observed]:
-        return [self.start, self.many, self.one]
+        return [self.many, self.one]
 
 
-def measure(server: Server, plan: Plan, database: Postgresql | None) -> Measurement:
-    """Start a server, load it and stop it."""
+def measure_alone(server: Server, plan: Plan, database: Postgresql | None) -> Alone:
+    """Measure the start of a server and its memory, while no other server runs."""
     write_out(database)
-    start = quietly(lambda: time_start(server, plan), plan.patience)
+    starts = [quietly(lambda: time_start(server, plan), plan.patience) for _ in range(STARTS)]
+    start = sorted(starts, key=lambda start: start.seconds)[STARTS // 2]
     with started(server, plan.log(server)) as running:
         warm_up(running, plan)
-        one, many = (
-            quietly(partial(load, running, plan, connections), plan.patience, running.roots)
-            for connections in (1, plan.connections)
-        )
-        memory = pss_mib([running.master, *running.workers()])
-    return Measurement(server.name, start, many, one, memory)
+        load(running, plan, plan.connections)
+        return Alone(start, pss_mib([running.master, *running.workers()]))
+
+
+def measure(running: Running, alone: Alone, plan: Plan, database: Postgresql | None) -> Measurement:
+    """Load a server that runs."""
+    write_out(database)
+    one, many = (
+        quietly(partial(load, running, plan, connections), plan.patience, running.roots)
+        for connections in (1, plan.connections)
+    )
+    return Measurement(running.server.name, alone, many, one)
 
 
 def time_start(server: Server, plan: Plan) -> Start:
