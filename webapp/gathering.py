@@ -10,6 +10,10 @@ from threading import local
 from greenlet import getcurrent, greenlet
 
 
+class MadeElsewhere(BaseException):
+    """Raised by a call of a group that has to be made by another thread; nothing has come of it."""
+
+
 class _Group:
     """The calls that a thread works on; each list has those that are suspended."""
 
@@ -31,7 +35,7 @@ _here = _Here()
 
 
 def run_together(calls: Iterable[Callable[[], None]]) -> None:
-    """Make calls, none of which may raise an exception, and return when all have ended."""
+    """Make calls, and return when all have ended; none of them may raise an exception."""
     group = _here.group = _Group(getcurrent())
     try:
         for call in calls:
@@ -48,9 +52,10 @@ def in_group() -> bool:
 
 
 def gather() -> bool:
-    """Wait until each call of the group has come here or has ended; return False without a group.
+    """Wait until each call of the group has come here, stepped aside or ended.
 
-    The calls are resumed one after the other, in the order in which they came.
+    The calls are resumed one after the other, in the order in which they came. Returns False, at
+    once, if this call is not made together with others.
     """
     group = _here.group
     if group is None:
@@ -60,6 +65,6 @@ def gather() -> bool:
 
 
 def step_aside() -> None:
-    """Let all other calls of the group end first, because this one will take longer."""
+    """Let the calls of the group that gather end first, because this one may take longer."""
     if _here.group is not None:
         _here.group.suspend(_here.group.aside)

@@ -11,8 +11,6 @@ from typing import Any
 
 from flask import Flask, abort, current_app, request
 
-from webapp.gathering import in_group
-
 PATIENCE = 2.0  # seconds that a request waits if no slot is taken or given back meanwhile
 WITHOUT_SLOT = frozenset({"static", "bootstrap.static", "health.healthz"})
 # These two query the database if they have a slot, and answer without it otherwise.
@@ -22,10 +20,7 @@ Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 class Slots:
-    """A fixed number of slots, which several threads can take and give back.
-
-    Requests that one thread works on together need none: they keep that thread only.
-    """
+    """A fixed number of slots, which several threads can take and give back."""
 
     def __init__(self, count: int) -> None:
         # Quicker than a semaphore, which is written in Python.
@@ -36,8 +31,6 @@ class Slots:
 
     def take(self) -> bool:
         """Take a slot, or return False when none was taken or given back for a while."""
-        if in_group():
-            return True
         while True:
             until = self._moved + PATIENCE
             try:
@@ -50,8 +43,6 @@ class Slots:
                 return True
 
     def give_back(self) -> None:
-        if in_group():
-            return
         self._moved = time.monotonic()
         self._free.put(None)
 

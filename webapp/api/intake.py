@@ -18,7 +18,7 @@ from webapp.decisions.deciding import Submitted
 from webapp.decisions.store import DecisionStore
 from webapp.errors import REQUEST_ID, new_request_id
 from webapp.failures import InvalidKey, KeyClaimed, OutcomeUnknown, UnknownKey
-from webapp.gathering import step_aside
+from webapp.gathering import MadeElsewhere, in_group
 from webapp.incoming import MAX_BODY_BYTES
 from webapp.language import of_header
 from webapp.ledger.idempotency import key_digest, read_key
@@ -31,6 +31,7 @@ from webapp.slots import HELD, Slots
 PATH = "/api/v1/decisions"
 ROUTE = "api.create"
 JSON = "application/json"
+JSON_TYPES = {JSON, f"{JSON}; charset=utf-8", f"{JSON};charset=utf-8"}
 UNUSUAL = ("HTTP_COOKIE", "HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING")
 FAILURE = "loan_desk.failure"
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -64,10 +65,12 @@ class Intake:
         try:
             body, location = self._decide(environ)
         except FOR_FLASK:
-            return self._by_flask(environ, start_response)
+            if in_group():
+                raise MadeElsewhere from None
+            return self._flask(environ, start_response)
         except Exception as error:
             environ[FAILURE] = error
-            return self._by_flask(environ, start_response)
+            return self._flask(environ, start_response)
         headers = [
             ("Content-Type", JSON),
             ("Content-Length", str(len(body))),
@@ -78,10 +81,6 @@ class Intake:
         start_response("201 CREATED", headers)
         metrics.observe_request(PATH, "201", time.perf_counter() - started)
         return [body]
-
-    def _by_flask(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401
-        step_aside()
-        return self._flask(environ, start_response)
 
     @cached_property
     def _decisions(self) -> DecisionStore:
@@ -99,9 +98,10 @@ class Intake:
         if header is None and self._key_required:
             raise _ForFlask
         body = _body(environ)
-        environ[HELD] = self._slots.take()
-        if not environ[HELD]:
-            raise _ForFlask
+        if not in_group():  # the requests of a group keep a thread that is not of the pool
+            environ[HELD] = self._slots.take()
+            if not environ[HELD]:
+                raise _ForFlask
         asked = of_header(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
         submitted = Submitted(
             body,
@@ -134,7 +134,7 @@ def _body(environ: dict[str, Any]) -> bytes:
     """Read the body of a usual request; Flask reads any other, or the same one again."""
     length = environ.get("CONTENT_LENGTH", "")
     usual = (
-        environ.get("CONTENT_TYPE") == JSON
+        environ.get("CONTENT_TYPE", "").lower() in JSON_TYPES
         and length.isdigit()
         and int(length) <= MAX_BODY_BYTES
         and not any(name in environ for name in UNUSUAL)

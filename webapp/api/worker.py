@@ -4,18 +4,18 @@ import re
 import selectors
 import socket
 import time
-from collections.abc import Iterable
 from concurrent.futures import Future
 from enum import Enum
 from fcntl import ioctl
 from functools import partial
+from itertools import takewhile
 from termios import TIOCOUTQ
-from threading import Lock, Thread, current_thread
+from threading import Lock, Thread
 
 from gunicorn.workers.gthread import PollableMethodQueue, TConn, ThreadWorker
 
 from webapp.api.intake import PATH
-from webapp.gathering import run_together
+from webapp.gathering import MadeElsewhere, run_together
 
 REQUEST_LINE = f"POST {PATH} HTTP/1.1\r\n".encode()
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?:\r\n|\Z)")
@@ -23,7 +23,8 @@ PEEKED_BYTES = 16_384  # a request to decide has about 1,000
 # That a request waits for others, if several came together before, or for its own second part.
 GATHER_SECONDS = 0.0005
 REST_SECONDS = 1.0  # without a request, after which a connection goes back to gunicorn
-STUCK_SECONDS = 1.0  # for a group of requests, after which another thread answers the next one
+STUCK_SECONDS = 1.0  # for a group of requests, after which other connections do not wait for it
+MAX_GROUP = 100  # requests that are answered together
 
 
 class Received(Enum):
@@ -47,7 +48,7 @@ class DeskWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def enqueue_req(self, conn: TConn) -> None:
         """Find a thread for a connection on which a request has come."""
-        if self.alive and conn.initialized and self._together.received(conn) is not Received.OTHER:
+        if self.alive and self._together.takes(conn):
             self._together.add(conn)
         else:
             self.enqueue_single(conn)
@@ -68,106 +69,135 @@ class Together:
     """The thread that answers requests to decide, and the connections that it keeps.
 
     It only takes requests that have come as a whole, from clients that have received all earlier
-    answers. So no client can keep it waiting; only the database can.
+    answers, and gives only short answers. So no client can keep it waiting; only the database can.
     """
 
     def __init__(self, worker: DeskWorker) -> None:
         self._worker = worker
-        self._selector = selectors.DefaultSelector()
+        self._thread: Thread | None = None
         self._inbox = PollableMethodQueue()  # calls from other threads
         self._inbox.init()
-        self._selector.register(self._inbox.fileno(), selectors.EVENT_READ)
-        self._resting: dict[TConn, float] = {}  # since when, the earliest first
         self._usual = 0.0  # how many requests come together
         self._lock = Lock()  # held to use what stands below
-        self._thread: Thread | None = None
-        self._working: list[TConn] = []  # connections whose requests are being answered
-        self._since = 0.0
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._inbox.fileno(), selectors.EVENT_READ)
+        self._resting: dict[TConn, float] = {}  # since when, the earliest first
+        self._since: float | None = None  # when it began to answer a group
+        self._stuck = False
 
-    def received(self, conn: TConn) -> Received:
-        if self._worker.cfg.is_ssl or conn.parser.unreader.buf.getvalue():
-            return Received.OTHER
-        return received(conn.sock)
+    def takes(self, conn: TConn) -> bool:
+        """Return whether a connection that has had an answer can be added."""
+        usable = conn.initialized and not conn.is_http2 and not self._worker.cfg.is_ssl
+        return usable and not self._stuck and self._received(conn) is not Received.OTHER
 
     def add(self, conn: TConn) -> None:
-        """Take over a connection."""
+        """Take over a connection; called by the main thread only, as `relieve` is."""
         self._inbox.defer(self._keep, conn)
-        with self._lock:
-            if self._thread is None:
-                self._start()
+        if self._thread is None:
+            self._thread = Thread(target=self._run, name="together", daemon=True)
+            self._thread.start()
 
     def wake(self) -> None:
         self._inbox.defer(lambda: None)
 
     def relieve(self) -> None:
-        """Start another thread if this one does not come back, because the database hangs."""
+        """Give all other connections back if a group takes too long, because the database hangs."""
         with self._lock:
-            if self._working and time.monotonic() - self._since > STUCK_SECONDS:
-                for conn in self._working:
-                    self._selector.unregister(conn.sock)
-                self._working = []
-                self._start()
-
-    def _start(self) -> None:
-        self._thread = Thread(target=self._run, name="together", daemon=True)
-        self._thread.start()
+            if self._since is not None and time.monotonic() - self._since > STUCK_SECONDS:
+                self._stuck = True
+                self._inbox.run_callbacks(None)
+                for conn in list(self._resting):
+                    self._give_back(conn, keep=True)
 
     def _run(self) -> None:
-        while self._thread is current_thread():
-            self._give_back_rested()
-            events = self._selector.select(REST_SECONDS)
-            if 0 < len(events) < self._usual:
-                time.sleep(GATHER_SECONDS)
-                events = self._selector.select(0)
-            ready = self._ready(key.data for key, _ in events)
+        while True:
+            try:
+                self._answer(self._wait())
+            except Exception:  # a defect must not leave connections open that nobody answers
+                self._worker.log.exception("connections are closed")
+                with self._lock:
+                    self._since, self._stuck = None, False
+                    for key in list(self._selector.get_map().values()):
+                        if key.data is not None:
+                            self._give_back(key.data, keep=False)
+
+    def _wait(self) -> list[TConn]:
+        """Return connections whose requests can be answered here, and give others back."""
+        events = self._selector.select(REST_SECONDS)
+        if 0 < len(events) < self._usual:
+            time.sleep(GATHER_SECONDS)
+            events = self._selector.select(0)
+        with self._lock:
+            ready = self._sort([key.data for key, _ in events])
+            before = time.monotonic() - REST_SECONDS
+            for conn in list(takewhile(lambda c: self._is_over(c, before), self._resting)):
+                if conn not in ready:
+                    self._give_back(conn, keep=True)
             if ready:
                 self._usual = max(len(ready), 0.8 * self._usual)
-                self._answer(ready)
+                self._since = time.monotonic()
+                for conn in ready:
+                    del self._resting[conn]
+        return ready
 
-    def _ready(self, conns: Iterable[TConn | None]) -> list[TConn]:
-        """Return the connections whose requests can be answered here, and release the others."""
-        sorted_: dict[Received, list[TConn]] = {kind: [] for kind in Received}
-        for conn in conns:
-            if conn is None:
-                self._inbox.run_callbacks(None)
-            else:
-                sorted_[self.received(conn)].append(conn)
-        ready, others = sorted_[Received.WHOLE], sorted_[Received.OTHER]
-        if sorted_[Received.PART]:
+    def _is_over(self, conn: TConn, before: float) -> bool:
+        return self._resting[conn] < before or not self._worker.alive
+
+    def _sort(self, conns: list[TConn | None]) -> list[TConn]:
+        """Return those that have sent a whole request; let other threads answer the others."""
+        if None in conns:
+            self._inbox.run_callbacks(None)
+        by_kind: dict[Received, list[TConn]] = {kind: [] for kind in Received}
+        for conn in filter(None, conns):
+            by_kind[self._received(conn)].append(conn)
+        ready, others = by_kind[Received.WHOLE], by_kind[Received.OTHER]
+        if by_kind[Received.PART]:
             time.sleep(GATHER_SECONDS)  # many clients send the head and the body one by one
-            for conn in sorted_[Received.PART]:
-                (ready if self.received(conn) is Received.WHOLE else others).append(conn)
+            for conn in by_kind[Received.PART]:
+                (ready if self._received(conn) is Received.WHOLE else others).append(conn)
         for conn in others:
             self._release(conn)
             self._worker.method_queue.defer(self._worker.enqueue_single, conn)
-        return ready
+        return ready[:MAX_GROUP]
 
     def _answer(self, ready: list[TConn]) -> None:
+        outcomes: dict[TConn, bool | bytes] = {}
+        run_together(partial(self._handle, conn, outcomes) for conn in ready)
         with self._lock:
-            self._working, self._since = ready, time.monotonic()
-        for conn in ready:
-            del self._resting[conn]
-        kept: dict[TConn, bool] = {}
-        run_together(partial(self._handle, conn, kept) for conn in ready)
-        with self._lock:
-            relieved = self._thread is not current_thread()
-            if not relieved:
-                self._working = []
-        for conn in ready:
-            if relieved:
-                self._give_back(conn, kept[conn])
-                continue
-            self._resting[conn] = time.monotonic()
-            if not kept[conn] or conn.parser.unreader.buf.getvalue():
-                self._release(conn)
-                self._give_back(conn, kept[conn])
+            self._since, self._stuck = None, False
+            for conn, outcome in outcomes.items():
+                self._resting[conn] = time.monotonic()
+                if isinstance(outcome, bytes):
+                    self._release(conn)
+                    self._worker.method_queue.defer(self._again, conn, outcome)
+                elif not outcome or conn.parser.unreader.buf.getvalue():
+                    self._give_back(conn, keep=outcome)
 
-    def _handle(self, conn: TConn, kept: dict[TConn, bool]) -> None:
-        kept[conn] = False
+    def _handle(self, conn: TConn, outcomes: dict[TConn, bool | bytes]) -> None:
+        """Answer a request; the outcome is whether to keep the connection, or the request itself.
+
+        A request that does not lead to a new decision is left to another thread.
+        """
+        outcomes[conn] = False
         try:
-            kept[conn] = self._worker.handle(conn)
+            request = conn.sock.recv(PEEKED_BYTES, socket.MSG_PEEK)
+            outcomes[conn] = self._worker.handle(conn)
+        except MadeElsewhere:
+            outcomes[conn] = request
+        except OSError:
+            self._worker.log.debug("a client has closed its connection")
         except BaseException:
             self._worker.log.exception("a connection is closed")
+
+    def _again(self, conn: TConn, request: bytes) -> None:
+        """Let another thread answer a request that has been read."""
+        conn.parser.finish_body()
+        conn.parser.mesg = None
+        conn.parser.unreader.unread(request)
+        self._worker.enqueue_single(conn)
+
+    def _received(self, conn: TConn) -> Received:
+        return Received.OTHER if conn.parser.unreader.buf.getvalue() else received(conn.sock)
 
     def _keep(self, conn: TConn) -> None:
         self._selector.register(conn.sock, selectors.EVENT_READ, conn)
@@ -175,20 +205,11 @@ class Together:
 
     def _release(self, conn: TConn) -> None:
         self._selector.unregister(conn.sock)
-        del self._resting[conn]
+        self._resting.pop(conn, None)
 
-    def _give_back_rested(self) -> None:
-        """Give connections back that are not used; gunicorn closes them after `keepalive`."""
-        before = time.monotonic() - REST_SECONDS
-        while self._resting:
-            conn, since = next(iter(self._resting.items()))
-            if since > before and self._worker.alive:
-                break
-            self._release(conn)
-            self._give_back(conn, keep=True)
-
-    def _give_back(self, conn: TConn, keep: bool) -> None:
+    def _give_back(self, conn: TConn, *, keep: bool) -> None:
         """Give a connection back to gunicorn, which keeps it open or closes it."""
+        self._release(conn)
         done: Future[bool] = Future()
         done.set_result(keep)
         self._worker.method_queue.defer(self._worker.finish_request, conn, done)

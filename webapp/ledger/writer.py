@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from webapp.failures import InFlight, KeyClaimed, NotStored, OutcomeUnknown
-from webapp.gathering import gather
+from webapp.gathering import gather, step_aside
 from webapp.ledger.driver import Driver, WritingDriver
 from webapp.ledger.idempotency import waited_for_key
 from webapp.ledger.transaction import committed
@@ -84,10 +84,10 @@ class _Pending(Generic[Record, Prepared, Written]):
 class Writer(Generic[Record, Prepared, Written]):
     """Writes records in the order in which they come, many in one transaction.
 
-    Records that one thread submits together are written by that thread, and so is a record that
-    comes alone. Where records come from several threads, they wait for one another, and a thread of
-    the writer writes them while the next ones gather. A record that cannot be written fails alone:
-    the others are written without it.
+    Records that one thread submits together are usually written by that thread, and so is a record
+    that comes alone. Where records come from several threads, they wait for one another, and a
+    thread of the writer writes them while the next ones gather. A record that cannot be written
+    fails alone: the others are written without it.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Writer(Generic[Record, Prepared, Written]):
             return self._submit(pending)
         first = self._in_flight.setdefault(key, pending)
         if first is not pending:
-            gather()  # the first one may have been submitted by this thread
+            step_aside()  # the first one may have been submitted by this thread
             if first.wait(PATIENCE_SECONDS):
                 raise KeyClaimed
             raise InFlight("a request with the same key is still being worked on")
@@ -149,7 +149,8 @@ class Writer(Generic[Record, Prepared, Written]):
         self._waiting.append(pending)
         own = gather() or alone  # its own thread is quicker, but would not let others gather
         if pending.taken:
-            pass  # by another one that this thread has submitted
+            if not pending.wait(0):  # by another thread, and not by the first of its group
+                step_aside()
         elif own and self._writing.acquire(blocking=False):
             try:
                 self._write_batch(self._take())
@@ -184,7 +185,7 @@ class Writer(Generic[Record, Prepared, Written]):
         """Write what waits until nothing has come for a while."""
         while not self._end_if_idle():
             with suppress(Empty):
-                self._wake.get(timeout=IDLE_SECONDS)
+                self._wake.get(timeout=0 if self._closing else IDLE_SECONDS)
             if self._waiting:
                 if self._last_count > 1 and len(self._waiting) < self._last_count:
                     time.sleep(GATHER_SECONDS)

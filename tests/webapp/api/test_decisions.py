@@ -214,7 +214,7 @@ def test_create_refuses_a_compressed_body(post, granted, query):
 def test_create_does_not_repeat_input(post, hostile, caplog):
     with caplog.at_level(logging.DEBUG):
         for body, _ in hostile.values():
-            answer = post(data=body, content_type="application/json; charset=utf-8")
+            answer = post(data=body, content_type="application/json; v=1")
             for secret in (SECRET_WORD, str(SECRET_NUMBER)):
                 assert secret not in answer.text
     for secret in (SECRET_WORD, str(SECRET_NUMBER)):
