@@ -157,7 +157,9 @@ class Config(BaseSettings):
     )
     workers: PositiveInt = Field(default=2, description="Processes that answer requests.")
     threads: PositiveInt = Field(
-        default=8, description="Requests that each process works on at once."
+        default=8,
+        description="Requests that each process works on at once, apart from those to decide on "
+        "connections that are kept.",
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         Field(default="info", description="`debug`, `info`, `warning` or `error`.")
