@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from enum import Enum
 from fcntl import ioctl
 from functools import partial
-from itertools import takewhile
 from termios import TIOCOUTQ
 from threading import Lock, Thread
 
@@ -38,18 +37,18 @@ class Received(Enum):
 class DeskWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """A worker with threads, in which connections that ask for decisions share one of them.
 
-    gunicorn hands each request to a thread and back. That takes as long as to make a decision, and
-    the requests come to the ledger one by one.
+    gunicorn hands each request to a thread and back. For requests to decide that costs a fifth of
+    their rate, and they come to the ledger one by one.
     """
 
     def init_process(self) -> None:
-        self._together = Together(self)
+        self._shared = SharedThread(self)
         super().init_process()
 
     def enqueue_req(self, conn: TConn) -> None:
         """Find a thread for a connection on which a request has come."""
-        if self.alive and self._together.takes(conn):
-            self._together.add(conn)
+        if self.alive and self._shared.takes(conn):
+            self._shared.add(conn)
         else:
             self.enqueue_single(conn)
 
@@ -58,14 +57,14 @@ class DeskWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def notify(self) -> None:
         super().notify()
-        self._together.relieve()
+        self._shared.release_if_stuck()
 
     def handle_exit(self, sig: int, frame: object) -> None:
         super().handle_exit(sig, frame)
-        self._together.wake()
+        self._shared.wake()
 
 
-class Together:
+class SharedThread:
     """The thread that answers requests to decide, and the connections that it keeps.
 
     It only takes requests that have come as a whole, from clients that have received all earlier
@@ -91,16 +90,16 @@ class Together:
         return usable and not self._stuck and self._received(conn) is not Received.OTHER
 
     def add(self, conn: TConn) -> None:
-        """Take over a connection; called by the main thread only, as `relieve` is."""
+        """Take over a connection; called by the main thread only, as `release_if_stuck` is."""
         self._inbox.defer(self._keep, conn)
         if self._thread is None:
-            self._thread = Thread(target=self._run, name="together", daemon=True)
+            self._thread = Thread(target=self._run, name="shared", daemon=True)
             self._thread.start()
 
     def wake(self) -> None:
         self._inbox.defer(lambda: None)
 
-    def relieve(self) -> None:
+    def release_if_stuck(self) -> None:
         """Give all other connections back if a group takes too long, because the database hangs."""
         with self._lock:
             if self._since is not None and time.monotonic() - self._since > STUCK_SECONDS:
@@ -129,19 +128,17 @@ class Together:
             events = self._selector.select(0)
         with self._lock:
             ready = self._sort([key.data for key, _ in events])
+            for conn in ready:
+                del self._resting[conn]
             before = time.monotonic() - REST_SECONDS
-            for conn in list(takewhile(lambda c: self._is_over(c, before), self._resting)):
-                if conn not in ready:
-                    self._give_back(conn, keep=True)
+            for conn, since in list(self._resting.items()):
+                if since > before and self._worker.alive:
+                    break
+                self._give_back(conn, keep=True)
             if ready:
                 self._usual = max(len(ready), 0.8 * self._usual)
                 self._since = time.monotonic()
-                for conn in ready:
-                    del self._resting[conn]
         return ready
-
-    def _is_over(self, conn: TConn, before: float) -> bool:
-        return self._resting[conn] < before or not self._worker.alive
 
     def _sort(self, conns: list[TConn | None]) -> list[TConn]:
         """Return those that have sent a whole request; let other threads answer the others."""
@@ -161,43 +158,40 @@ class Together:
         return ready[:MAX_GROUP]
 
     def _answer(self, ready: list[TConn]) -> None:
-        outcomes: dict[TConn, bool | bytes] = {}
-        run_together(partial(self._handle, conn, outcomes) for conn in ready)
+        keep: dict[TConn, bool] = {}
+        run_together(partial(self._handle, conn, keep) for conn in ready)
         with self._lock:
             self._since, self._stuck = None, False
-            for conn, outcome in outcomes.items():
+            for conn in ready:
                 self._resting[conn] = time.monotonic()
-                if isinstance(outcome, bytes):
-                    self._release(conn)
-                    self._worker.method_queue.defer(self._again, conn, outcome)
-                elif not outcome or conn.parser.unreader.buf.getvalue():
-                    self._give_back(conn, keep=outcome)
+                if not keep[conn] or _read_ahead(conn):
+                    self._give_back(conn, keep=keep[conn])
 
-    def _handle(self, conn: TConn, outcomes: dict[TConn, bool | bytes]) -> None:
-        """Answer a request; the outcome is whether to keep the connection, or the request itself.
-
-        A request that does not lead to a new decision is left to another thread.
-        """
-        outcomes[conn] = False
+    def _handle(self, conn: TConn, keep: dict[TConn, bool]) -> None:
+        keep[conn] = False
         try:
-            request = conn.sock.recv(PEEKED_BYTES, socket.MSG_PEEK)
-            outcomes[conn] = self._worker.handle(conn)
-        except MadeElsewhere:
-            outcomes[conn] = request
+            keep[conn] = self._answer_or_put_back(conn)
         except OSError:
             self._worker.log.debug("a client has closed its connection")
         except BaseException:
             self._worker.log.exception("a connection is closed")
 
-    def _again(self, conn: TConn, request: bytes) -> None:
-        """Let another thread answer a request that has been read."""
-        conn.parser.finish_body()
-        conn.parser.mesg = None
-        conn.parser.unreader.unread(request)
-        self._worker.enqueue_single(conn)
+    def _answer_or_put_back(self, conn: TConn) -> bool:
+        """Answer a request, or put it back for another thread if it leads to no new decision.
+
+        Returns whether to keep the connection.
+        """
+        request = conn.sock.recv(PEEKED_BYTES, socket.MSG_PEEK)
+        try:
+            keep: bool = self._worker.handle(conn)
+        except MadeElsewhere:
+            keep = conn.parser.finish_body()
+            conn.parser.mesg = None
+            conn.parser.unreader.unread(request)
+        return keep
 
     def _received(self, conn: TConn) -> Received:
-        return Received.OTHER if conn.parser.unreader.buf.getvalue() else received(conn.sock)
+        return Received.OTHER if _read_ahead(conn) else received(conn.sock)
 
     def _keep(self, conn: TConn) -> None:
         self._selector.register(conn.sock, selectors.EVENT_READ, conn)
@@ -208,11 +202,20 @@ class Together:
         self._resting.pop(conn, None)
 
     def _give_back(self, conn: TConn, *, keep: bool) -> None:
-        """Give a connection back to gunicorn, which keeps it open or closes it."""
+        """Give a connection back to gunicorn, which keeps it open or closes it.
+
+        It lets a thread of the pool answer a request that was put back.
+        """
         self._release(conn)
         done: Future[bool] = Future()
         done.set_result(keep)
         self._worker.method_queue.defer(self._worker.finish_request, conn, done)
+
+
+def _read_ahead(conn: TConn) -> bytes:
+    """Return what gunicorn has read, or what was put back, of the next request."""
+    read: bytes = conn.parser.unreader.buf.getvalue()
+    return read
 
 
 def received(sock: socket.socket) -> Received:
