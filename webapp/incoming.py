@@ -29,12 +29,17 @@ def init_app(app: Flask) -> None:
     app.before_request(_read_body)
 
 
+def is_host(host: str) -> bool:
+    """Return whether the value of a Host header can be used in URLs."""
+    return len(host) <= MAX_HOST_LENGTH and bool(HOST_PATTERN.fullmatch(host))
+
+
 def _with_host(application: Application) -> Application:
     """Answer 400 to an invalid Host header, with which neither routes nor error pages work."""
 
     def checked(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401
         host = environ.get("HTTP_HOST", "")
-        if host and (len(host) > MAX_HOST_LENGTH or not HOST_PATTERN.fullmatch(host)):
+        if host and not is_host(host):
             refusal = Response("The Host header is not a host name.\n", 400, mimetype="text/plain")
             return refusal(environ, start_response)
         return application(environ, start_response)

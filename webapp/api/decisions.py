@@ -4,7 +4,8 @@ from flask import Blueprint, Response, abort, current_app, g, jsonify, request
 from flask_babel import gettext as _
 
 from ml.card.card import model_card
-from webapp.api.intake import JSON, PATH, ROUTE
+from webapp.api.intake import JSON, ROUTE
+from webapp.api.messages import PATH
 from webapp.decisions import explanations, search, service
 from webapp.decisions.answers import decision_json, reasons_in
 from webapp.decisions.deciding import decide_json

@@ -1,45 +1,49 @@
 """gunicorn's worker, with one thread that answers requests to decide together; see ADR 0019."""
 
-import re
 import selectors
 import socket
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
-from enum import Enum
-from fcntl import ioctl
-from functools import partial
-from termios import TIOCOUTQ
+from functools import cached_property
 from threading import Lock, Thread
+from typing import NamedTuple
 
 from gunicorn.workers.gthread import PollableMethodQueue, TConn, ThreadWorker
 
-from webapp.api.intake import PATH
-from webapp.gathering import MadeElsewhere, run_together
+from webapp.api.intake import CREATED, ForFlask, Intake
+from webapp.api.messages import (
+    REQUEST_LINE,
+    IncompleteRequest,
+    Response,
+    UnusualRequest,
+    read_request,
+    write_response,
+)
+from webapp.decisions.deciding import Submitted
+from webapp.failures import InvalidKey
 
-REQUEST_LINE = f"POST {PATH} HTTP/1.1\r\n".encode()
-CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?:\r\n|\Z)")
-PEEKED_BYTES = 16_384  # a request to decide has about 1,000
+RECEIVED_BYTES = 16_384  # of a request at once; one to decide has about 1,000
 # That a request waits for others, if several came together before, or for its own second part.
 GATHER_SECONDS = 0.0005
 REST_SECONDS = 1.0  # without a request, after which a connection goes back to gunicorn
 STUCK_SECONDS = 1.0  # for a group of requests, after which other connections do not wait for it
 MAX_GROUP = 100  # requests that are answered together
-
-
-class Received(Enum):
-    """What a client has sent."""
-
-    WHOLE = "a whole request to decide"
-    PART = "the beginning of one"
-    OTHER = "something else, or something before it has received all earlier answers"
+# With any of these settings, gunicorn does something for each request.
+FOR_EACH_REQUEST = (
+    *("accesslog", "logconfig", "logconfig_dict", "logconfig_json", "syslog", "statsd_host"),
+)
 
 
 class DeskWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """A worker with threads, in which connections that ask for decisions share one of them.
 
-    gunicorn hands each request to a thread and back. For requests to decide that costs a fifth of
-    their rate, and they come to the ledger one by one.
+    gunicorn hands each request to a thread and back, and does much that a request to decide does
+    not need. Together that takes as long as the decision, and requests come to the ledger one by
+    one.
     """
+
+    alive: bool  # until it stops
 
     def init_process(self) -> None:
         self._shared = SharedThread(self)
@@ -55,6 +59,26 @@ class DeskWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def enqueue_single(self, conn: TConn) -> None:
         super().enqueue_req(conn)
 
+    def enqueue_rest(self, conn: TConn, rest: bytes, *, keep: bool) -> None:
+        """Let a thread of the pool send the rest of a response."""
+
+        def send() -> bool:
+            conn.sock.setblocking(True)
+            conn.sock.sendall(rest)
+            return keep
+
+        sending = self.tpool.submit(send)
+        sending.add_done_callback(
+            lambda sent: self.method_queue.defer(self.finish_request, conn, sent)
+        )
+
+    def count_requests(self, count: int) -> None:
+        """Count requests as gunicorn does, which replaces the worker after `max_requests`."""
+        self.nr += count
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
+
     def notify(self) -> None:
         super().notify()
         self._shared.release_if_stuck()
@@ -64,11 +88,19 @@ class DeskWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._shared.wake()
 
 
+class _Asked(NamedTuple):
+    """A connection whose request can be answered, with the request."""
+
+    conn: TConn
+    sent: bytes
+    submitted: Submitted
+
+
 class SharedThread:
     """The thread that answers requests to decide, and the connections that it keeps.
 
-    It only takes requests that have come as a whole, from clients that have received all earlier
-    answers, and gives only short answers. So no client can keep it waiting; only the database can.
+    It takes only what has been sent, and sends only what can be sent at once. So no client can
+    keep it waiting; only the database can.
     """
 
     def __init__(self, worker: DeskWorker) -> None:
@@ -86,8 +118,15 @@ class SharedThread:
 
     def takes(self, conn: TConn) -> bool:
         """Return whether a connection that has had an answer can be added."""
-        usable = conn.initialized and not conn.is_http2 and not self._worker.cfg.is_ssl
-        return usable and not self._stuck and self._received(conn) is not Received.OTHER
+        if not conn.initialized or conn.is_http2 or self._stuck or not self._has_to_itself:
+            return False
+        if conn.parser.unreader.buf.getvalue():  # gunicorn has read some of the request
+            return False
+        try:
+            come = conn.sock.recv(len(REQUEST_LINE), socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except OSError:
+            return False
+        return bool(come == REQUEST_LINE)
 
     def add(self, conn: TConn) -> None:
         """Take over a connection; called by the main thread only, as `release_if_stuck` is."""
@@ -108,6 +147,17 @@ class SharedThread:
                 for conn in list(self._resting):
                     self._give_back(conn, keep=True)
 
+    @cached_property
+    def _has_to_itself(self) -> bool:
+        """Whether gunicorn has nothing to do for each request."""
+        config = self._worker.cfg
+        return not config.is_ssl and not any(getattr(config, name) for name in FOR_EACH_REQUEST)
+
+    @cached_property
+    def _intake(self) -> Intake:
+        intake: Intake = self._worker.wsgi.extensions["intake"]
+        return intake
+
     def _run(self) -> None:
         while True:
             try:
@@ -120,78 +170,82 @@ class SharedThread:
                         if key.data is not None:
                             self._give_back(key.data, keep=False)
 
-    def _wait(self) -> list[TConn]:
-        """Return connections whose requests can be answered here, and give others back."""
+    def _wait(self) -> list[_Asked]:
+        """Return the requests that can be answered here, and give other connections back."""
         events = self._selector.select(REST_SECONDS)
         if 0 < len(events) < self._usual:
             time.sleep(GATHER_SECONDS)
             events = self._selector.select(0)
         with self._lock:
-            ready = self._sort([key.data for key, _ in events])
-            for conn in ready:
-                del self._resting[conn]
+            if any(key.data is None for key, _ in events):
+                self._inbox.run_callbacks(None)
+            asked = self._read([key.data for key, _ in events if key.data is not None][:MAX_GROUP])
             before = time.monotonic() - REST_SECONDS
             for conn, since in list(self._resting.items()):
                 if since > before and self._worker.alive:
                     break
                 self._give_back(conn, keep=True)
-            if ready:
-                self._usual = max(len(ready), 0.8 * self._usual)
+            if asked:
+                self._usual = max(len(asked), 0.8 * self._usual)
                 self._since = time.monotonic()
-        return ready
+        return asked
 
-    def _sort(self, conns: list[TConn | None]) -> list[TConn]:
-        """Return those that have sent a whole request; let other threads answer the others."""
-        if None in conns:
-            self._inbox.run_callbacks(None)
-        by_kind: dict[Received, list[TConn]] = {kind: [] for kind in Received}
-        for conn in filter(None, conns):
-            by_kind[self._received(conn)].append(conn)
-        ready, others = by_kind[Received.WHOLE], by_kind[Received.OTHER]
-        if by_kind[Received.PART]:
+    def _read(self, conns: Sequence[TConn]) -> list[_Asked]:
+        """Read whole requests to decide; let other threads answer what else has come."""
+        asked: list[_Asked] = []
+        incomplete = self._read_on(dict.fromkeys(conns, b""), asked)
+        if incomplete:
             time.sleep(GATHER_SECONDS)  # many clients send the head and the body one by one
-            for conn in by_kind[Received.PART]:
-                (ready if self._received(conn) is Received.WHOLE else others).append(conn)
-        for conn in others:
-            self._release(conn)
-            self._worker.method_queue.defer(self._worker.enqueue_single, conn)
-        return ready[:MAX_GROUP]
+            for conn, sent in self._read_on(incomplete, asked).items():
+                self._put_back(conn, sent)
+        return asked
 
-    def _answer(self, ready: list[TConn]) -> None:
-        keep: dict[TConn, bool] = {}
-        run_together(partial(self._handle, conn, keep) for conn in ready)
+    def _read_on(self, begun: dict[TConn, bytes], asked: list[_Asked]) -> dict[TConn, bytes]:
+        """Add whole requests to a list, and return what has come of others so far."""
+        incomplete = {}
+        for conn, before in begun.items():
+            sent = before + _received(conn.sock)
+            try:
+                submitted = self._intake.read(read_request(sent))
+            except IncompleteRequest:
+                incomplete[conn] = sent
+            except (UnusualRequest, ForFlask, InvalidKey):
+                self._put_back(conn, sent)
+            else:
+                del self._resting[conn]
+                asked.append(_Asked(conn, sent, submitted))
+        return incomplete
+
+    def _answer(self, asked: Sequence[_Asked]) -> None:
+        if not asked:
+            return
+        responses = self._intake.answer_together([a.submitted for a in asked])
+        self._worker.count_requests(len(asked))
         with self._lock:
             self._since, self._stuck = None, False
-            for conn in ready:
-                self._resting[conn] = time.monotonic()
-                if not keep[conn] or _read_ahead(conn):
-                    self._give_back(conn, keep=keep[conn])
+            for (conn, sent, _), response in zip(asked, responses, strict=True):
+                if isinstance(response, Response):
+                    self._send(conn, response)
+                else:
+                    self._intake.leave_to_flask(conn.sock, response)
+                    self._put_back(conn, sent)
 
-    def _handle(self, conn: TConn, keep: dict[TConn, bool]) -> None:
-        keep[conn] = False
+    def _send(self, conn: TConn, response: Response) -> None:
+        keep = self._worker.alive
+        message = write_response(CREATED, response, keep=keep)
         try:
-            keep[conn] = self._answer_or_put_back(conn)
-        except OSError:
-            self._worker.log.debug("a client has closed its connection")
-        except BaseException:
-            self._worker.log.exception("a connection is closed")
-
-    def _answer_or_put_back(self, conn: TConn) -> bool:
-        """Answer a request, or put it back for another thread if it leads to no new decision.
-
-        Returns whether to keep the connection.
-        """
-        request = conn.sock.recv(PEEKED_BYTES, socket.MSG_PEEK)
-        try:
-            keep: bool = self._worker.handle(conn)
-        except MadeElsewhere:
-            keep = conn.parser.finish_body()
-            conn.parser.mesg = None
-            conn.parser.unreader.unread(request)
-        return keep
-
-    def _received(self, conn: TConn) -> Received:
-        return Received.OTHER if _read_ahead(conn) else received(conn.sock)
+            count = conn.sock.send(message, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            count = 0
+        except OSError:  # the client has closed its connection
+            count, keep = len(message), False
+        if count < len(message):
+            self._release(conn)
+            self._worker.enqueue_rest(conn, message[count:], keep=keep)
+        elif keep:
+            self._resting[conn] = time.monotonic()
+        else:
+            self._give_back(conn, keep=False)
 
     def _keep(self, conn: TConn) -> None:
         self._selector.register(conn.sock, selectors.EVENT_READ, conn)
@@ -201,36 +255,23 @@ class SharedThread:
         self._selector.unregister(conn.sock)
         self._resting.pop(conn, None)
 
-    def _give_back(self, conn: TConn, *, keep: bool) -> None:
-        """Give a connection back to gunicorn, which keeps it open or closes it.
+    def _put_back(self, conn: TConn, sent: bytes) -> None:
+        """Let a thread of the pool answer a request, from its beginning."""
+        self._release(conn)
+        conn.parser.unreader.unread(sent)
+        self._worker.method_queue.defer(self._worker.enqueue_single, conn)
 
-        It lets a thread of the pool answer a request that was put back.
-        """
+    def _give_back(self, conn: TConn, *, keep: bool) -> None:
+        """Give a connection back to gunicorn, which keeps it open or closes it."""
         self._release(conn)
         done: Future[bool] = Future()
         done.set_result(keep)
         self._worker.method_queue.defer(self._worker.finish_request, conn, done)
 
 
-def _read_ahead(conn: TConn) -> bytes:
-    """Return what gunicorn has read, or what was put back, of the next request."""
-    read: bytes = conn.parser.unreader.buf.getvalue()
-    return read
-
-
-def received(sock: socket.socket) -> Received:
-    """Return what a client has sent, without reading it."""
+def _received(sock: socket.socket) -> bytes:
+    """Return what a client has sent; nothing if it has closed the connection."""
     try:
-        come = sock.recv(PEEKED_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        if not come.startswith(REQUEST_LINE) or any(ioctl(sock, TIOCOUTQ, bytes(4))):
-            return Received.OTHER
+        return sock.recv(RECEIVED_BYTES, socket.MSG_DONTWAIT)
     except OSError:
-        return Received.OTHER
-    head, end, body = come.partition(b"\r\n\r\n")
-    if not end:
-        return Received.PART
-    head = head.lower()
-    length = CONTENT_LENGTH.search(head)
-    if length is None or b"\r\ntransfer-encoding:" in head or int(length[1]) < len(body):
-        return Received.OTHER
-    return Received.WHOLE if int(length[1]) == len(body) else Received.PART
+        return b""

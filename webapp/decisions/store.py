@@ -1,6 +1,6 @@
 """The Flask extension that decides, stores, and finds what idempotency keys were used for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -42,9 +42,21 @@ class DecisionStore:
 
         Raises as `add`, UnknownKey, and what `Rules.check_json` raises.
         """
-        key = None if submitted.key is None else (submitted.api_key, submitted.key)
+        key = _key_of(submitted)
         with _claiming(key):
             return self._writer.submit(submitted, key=key)
+
+    def decide_together(self, submitted: Sequence[Submitted]) -> list[Stored | Exception]:
+        """Decide what has been sent at the same time; return what `decide` returns or raises.
+
+        It does not wait for a request whose idempotency key is in flight: it returns InFlight.
+        """
+        keys = [_key_of(s) for s in submitted]
+        outcomes = self._writer.submit_together(list(zip(submitted, keys, strict=True)))
+        return [
+            _of_key(outcome, key) if isinstance(outcome, Exception) else outcome
+            for outcome, key in zip(outcomes, keys, strict=True)
+        ]
 
     def add(self, new: NewDecision) -> Decision:
         """Store a decision, and return it once it is on disk.
@@ -77,16 +89,26 @@ def store() -> DecisionStore:
     return found
 
 
+def _key_of(submitted: Submitted) -> Hashable:
+    return None if submitted.key is None else (submitted.api_key, submitted.key)
+
+
 @contextmanager
-def _claiming(key: object) -> Iterator[None]:
+def _claiming(key: Hashable) -> Iterator[None]:
     """Raise KeyClaimed or InFlight for the errors of a database in which a key stands already."""
     try:
         yield
-    except IntegrityError as error:
-        if key is None or not stands_already(error):
+    except (IntegrityError, OperationalError) as error:
+        meaning = _of_key(error, key)
+        if meaning is error:
             raise
-        raise KeyClaimed from None
-    except OperationalError as error:
-        if not waited_for_key(error):
-            raise
-        raise InFlight(IN_FLIGHT) from error
+        raise meaning from error
+
+
+def _of_key(error: Exception, key: Hashable) -> Exception:
+    """Return KeyClaimed or InFlight if a key that stands in the database has caused an error."""
+    if isinstance(error, IntegrityError) and key is not None and stands_already(error):
+        return KeyClaimed()
+    if isinstance(error, OperationalError) and waited_for_key(error):
+        return InFlight(IN_FLIGHT)
+    return error

@@ -13,7 +13,6 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from webapp.failures import InFlight, KeyClaimed, NotStored, OutcomeUnknown
-from webapp.gathering import gather, step_aside
 from webapp.ledger.driver import Driver, WritingDriver
 from webapp.ledger.idempotency import waited_for_key
 from webapp.ledger.transaction import committed
@@ -117,18 +116,41 @@ class Writer(Generic[Record, Prepared, Written]):
         written, and the exception in its place if it was refused.
         """
         pending = _Pending[Record, Prepared, Written](record)
-        if key is None:
-            return self._submit(pending)
-        first = self._in_flight.setdefault(key, pending)
+        first = self._claim(pending, key)
         if first is not pending:
-            step_aside()  # the first one may have been submitted by this thread
             if first.wait(PATIENCE_SECONDS):
                 raise KeyClaimed
             raise InFlight("a request with the same key is still being worked on")
+        # Its own thread writes one that comes alone: that is quicker, but lets no others gather.
+        alone = self._last_count < 2 and not self._waiting
         try:
-            return self._submit(pending)
+            until = self._enqueue([pending], write=alone)
+            return self._result(pending, until)
         finally:
-            del self._in_flight[key]
+            self._in_flight.pop(key, None)
+
+    def submit_together(
+        self, records: Sequence[tuple[Record, Hashable]]
+    ) -> list[Written | Exception]:
+        """Write records, each with its key, in one transaction if all can be written.
+
+        Returns what was written, or in its place the exception that `submit` would raise. InFlight
+        stands for any other record of a key in flight, which is not waited for.
+        """
+        pendings, claimed = [], {}
+        for record, key in records:
+            pending = _Pending[Record, Prepared, Written](record)
+            pendings.append(pending)
+            if self._claim(pending, key) is pending:
+                claimed[pending] = key
+            else:
+                pending.finish(InFlight("a request with the same key is being worked on"))
+        try:
+            until = self._enqueue(list(claimed), write=True)
+            return [self._outcome(pending, until) for pending in pendings]
+        finally:
+            for key in claimed.values():
+                self._in_flight.pop(key, None)
 
     def close(self) -> None:
         """Write what waits, end the thread, and give the connection back."""
@@ -140,31 +162,47 @@ class Writer(Generic[Record, Prepared, Written]):
         if thread is not None:
             thread.join()
 
-    def _submit(self, pending: _Pending[Record, Prepared, Written]) -> Written:
-        if len(self._waiting) >= MAX_WAITING:
-            pending.finish()
-            raise NotStored("too many requests wait to be written")
+    def _claim(
+        self, pending: _Pending[Record, Prepared, Written], key: Hashable
+    ) -> _Pending[Record, Prepared, Written]:
+        """Return the record of a key that is in flight, which may be this one."""
+        return pending if key is None else self._in_flight.setdefault(key, pending)
+
+    def _enqueue(
+        self, pendings: Sequence[_Pending[Record, Prepared, Written]], *, write: bool
+    ) -> float:
+        """Queue records, write them if wanted and possible, and return until when they wait."""
         until = time.monotonic() + PATIENCE_SECONDS
-        alone = self._last_count < 2 and not self._waiting
-        self._waiting.append(pending)
-        own = gather() or alone  # its own thread is quicker, but would not let others gather
-        if pending.taken:
-            if not pending.wait(0):  # by another thread, and not by the first of its group
-                step_aside()
-        elif own and self._writing.acquire(blocking=False):
+        if len(self._waiting) >= MAX_WAITING:
+            _fail(pendings, NotStored("too many requests wait to be written"))
+            return until
+        self._waiting.extend(pendings)
+        if write and self._writing.acquire(blocking=False):
             try:
                 self._write_batch(self._take())
             finally:
                 self._writing.release()
-        else:
+        if self._waiting:
             self._wake.put(None)
         self._start()
+        return until
+
+    def _result(self, pending: _Pending[Record, Prepared, Written], until: float) -> Written:
+        """Wait for what comes of a record, which is withdrawn if it is not taken in time."""
         if not pending.wait(max(0, until - time.monotonic())) and self._withdraw(pending):
             pending.finish()
             raise NotStored("the database takes too long")
         if not pending.wait(WRITE_SECONDS):
             raise OutcomeUnknown("the database does not answer")
         return pending.result()
+
+    def _outcome(
+        self, pending: _Pending[Record, Prepared, Written], until: float
+    ) -> Written | Exception:
+        try:
+            return self._result(pending, until)
+        except Exception as error:
+            return error
 
     def _start(self) -> None:
         """Start the thread, which writes what waits and closes the connection when it is idle."""
@@ -206,6 +244,8 @@ class Writer(Generic[Record, Prepared, Written]):
 
     def _take(self) -> list[_Pending[Record, Prepared, Written]]:
         """Take and prepare all that waits, and return what is to be written."""
+        if not self._waiting:
+            return []
         batch: list[_Pending[Record, Prepared, Written]] = []
         with suppress(IndexError):
             while len(batch) < MAX_BATCH:

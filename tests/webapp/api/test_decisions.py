@@ -8,7 +8,8 @@ import pytest
 from flask import url_for
 
 from ml.product.samples import examples
-from webapp.api.intake import PATH, ROUTE
+from webapp.api.intake import ROUTE
+from webapp.api.messages import PATH
 from webapp.columns import MAX_ID
 from webapp.serving.served import model
 

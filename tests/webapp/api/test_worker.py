@@ -8,75 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPResponse
 from time import monotonic, sleep
+from unittest.mock import Mock
 from urllib.parse import urlsplit
 
 import pytest
+from gunicorn.config import Config
+from gunicorn.workers.gthread import PollableMethodQueue, TConn
 
-from webapp.api.worker import PEEKED_BYTES, Received, received
+from webapp.api.messages import REQUEST_LINE as LINE, Response
+from webapp.api.worker import DeskWorker, SharedThread
 from webapp.database import sqlite_module
 
-LINE = b"POST /api/v1/decisions HTTP/1.1\r\n"
-HEAD = LINE + b"Host: desk\r\nContent-Length: 2\r\n\r\n"
 CONNECTIONS = 6
-
-
-@pytest.fixture
-def pair():
-    """The two ends of a connection: the service's and the client's."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = socket.create_connection(listener.getsockname())
-        server, _ = listener.accept()
-    with client, server:
-        yield server, client
-
-
-@pytest.mark.parametrize(
-    ("sent", "kind"),
-    [
-        (HEAD + b"{}", Received.WHOLE),
-        (HEAD.upper().replace(b"/API/V1/DECISIONS", b"/api/v1/decisions") + b"{}", Received.WHOLE),
-        (LINE + b"Content-Length:0\r\n\r\n", Received.WHOLE),
-        (HEAD + b"{", Received.PART),
-        (HEAD, Received.PART),
-        (HEAD[:-1], Received.PART),
-        (LINE, Received.PART),
-        (LINE + b"X: " + b"x" * PEEKED_BYTES, Received.PART),
-        (LINE[:-1], Received.OTHER),
-        (HEAD + b"{}P", Received.OTHER),  # the next request follows
-        (LINE + b"Host: desk\r\n\r\n", Received.OTHER),
-        (LINE + b"Content-Length: -2\r\n\r\n{}", Received.OTHER),
-        (LINE + b"X-Content-Length: 2\r\n\r\n{}", Received.OTHER),
-        (LINE + b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}", Received.OTHER),
-        (HEAD.replace(b"1.1", b"1.0") + b"{}", Received.OTHER),
-        (HEAD.replace(b"decisions", b"decisions/1") + b"{}", Received.OTHER),
-        (HEAD.replace(b"POST", b"PUT") + b"{}", Received.OTHER),
-        (b"GET /healthz HTTP/1.1\r\n\r\n", Received.OTHER),
-    ],
-)
-def test_received(pair, sent, kind):
-    server, client = pair
-    client.sendall(sent)
-    server.recv(1, socket.MSG_PEEK)  # it has arrived
-    assert received(server) is kind
-    assert server.recv(len(sent)) == sent  # and was not read
-
-
-def test_received_of_a_client_that_has_sent_nothing_or_has_left(pair):
-    server, client = pair
-    assert received(server) is Received.OTHER
-    client.close()
-    server.recv(1)
-    assert received(server) is Received.OTHER
-
-
-def test_received_of_a_client_that_does_not_read_its_answers(pair):
-    server, client = pair
-    client.sendall(HEAD + b"{}")
-    server.setblocking(False)
-    with suppress(BlockingIOError):
-        while server.send(bytes(1 << 20)):
-            pass
-    assert received(server) is Received.OTHER
+VARYING = ("Date", "X-Request-ID", "Location")  # header fields of an answer
+OWN = ("id", "created_at")  # what an answer has of its own decision
 
 
 class Connection:
@@ -219,13 +164,64 @@ def test_slow_client_keeps_no_other_waiting(desk):
             assert connection.answer()[0] == 201
 
 
-def test_client_that_reads_no_answers_keeps_no_other_waiting(desk):
-    with desk(count=2) as (_, [reading, flooding]):
-        request = flooding.request(key="ld_unknown")
-        flooding.flood(request)
-        started = monotonic()
-        assert reading.ask()[0] == 201
-        assert monotonic() - started < 1
+def test_clients_that_read_no_answers_keep_no_other_waiting(desk):
+    with desk(count=3) as (_, [reading, decided, refused]):
+        decided.flood(decided.request())
+        refused.flood(refused.request(key="ld_unknown"))
+        for _ in range(3):
+            started = monotonic()
+            assert reading.ask()[0] == 201
+            assert monotonic() - started < 1
+
+
+def test_another_thread_sends_what_cannot_be_sent_at_once():
+    body = bytes(1 << 24)  # more than the buffers of both ends can hold
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname(), timeout=30) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        sock, address = listener.accept()
+        worker = DeskWorker.__new__(DeskWorker)
+        worker.alive, worker.tpool, worker.method_queue = True, pool, PollableMethodQueue()
+        worker.method_queue.init()
+        worker.finish_request = Mock()
+        shared, conn = SharedThread(worker), TConn(Config(), sock, address, address)
+        shared._keep(conn)
+        shared._send(conn, Response([("Content-Length", str(len(body)))], body))
+        assert not shared._resting
+        answer = HTTPResponse(client)
+        answer.begin()
+        assert answer.read() == body
+        pool.shutdown()
+        worker.method_queue.run_callbacks(None)
+        [(_, done)] = [call.args for call in worker.finish_request.call_args_list]
+        assert done.result()  # gunicorn keeps the connection
+        sock.close()
+
+
+def test_answer_is_like_gunicorns(desk, granted):
+    with desk(count=1) as (_, [connection]):
+        answers = [connection.ask(), connection.ask(connection.request(Trailer="X"))]
+        shared, gunicorns = [
+            {name: value for name, value in headers.items() if name not in VARYING}
+            for _, headers, _ in answers
+        ]
+        assert shared == gunicorns
+        first, second = [json.loads(body) for _, _, body in answers]
+        assert first | dict.fromkeys(OWN) == second | dict.fromkeys(OWN)
+
+
+@pytest.mark.parametrize("arguments", ["--access-logfile=-", "--max-requests=8"])
+def test_what_gunicorn_does_for_each_request(desk, tmp_path, arguments):
+    with desk(count=2, GUNICORN_CMD_ARGS=arguments) as (_, [first, second]):
+        statuses = [connection.ask()[0] for _ in range(3) for connection in (first, second)]
+        assert statuses == [201] * 6
+    logged = (tmp_path / "gunicorn.log").read_text()
+    if "access" in arguments:
+        assert logged.count('"POST /api/v1/decisions HTTP/1.1" 201') == 8
+    else:
+        assert "Autorestarting worker" in logged
 
 
 def test_connections_go_on_while_a_transaction_hangs(desk):

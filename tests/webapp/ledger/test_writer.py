@@ -1,7 +1,6 @@
 """Tests of the group commit: all that waits is written together, and what is bad fails alone."""
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from threading import Barrier, Event, current_thread
 from time import monotonic
 
@@ -12,7 +11,6 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from webapp.columns import now
 from webapp.extensions import db
 from webapp.failures import InFlight, KeyClaimed, NotStored, OutcomeUnknown
-from webapp.gathering import run_together
 from webapp.ledger import writer as module
 from webapp.ledger.driver import Reader, WritingDriver
 from webapp.ledger.writer import Writer
@@ -197,19 +195,11 @@ def test_record_of_a_key_in_flight_is_not_waited_for_too_long(writer, begun, pau
 
 @pytest.fixture
 def together(writer):
-    """Return a function that submits names together in this thread, each with what it is given."""
+    """Return a function that submits names together, and returns what became of each."""
 
     def submit(*given):
-        outcomes = {}
-
-        def call(number, name, key):
-            try:
-                outcomes[number] = writer.submit(name, key=key)
-            except Exception as error:
-                outcomes[number] = type(error)
-
-        run_together(partial(call, i, name, key) for i, (name, key) in enumerate(given))
-        return [outcomes[i] for i in range(len(given))]
+        outcomes = writer.submit_together(given)
+        return [type(o) if isinstance(o, Exception) else o for o in outcomes]
 
     return submit
 
@@ -222,11 +212,25 @@ def test_what_a_thread_submits_together_is_written_by_it_in_one_transaction(
     assert threads == [current_thread()]
 
 
-def test_key_that_a_thread_submits_twice_together_is_written_once(together, batches):
+def test_key_in_flight_is_not_waited_for_by_what_is_submitted_together(
+    writer, together, begun, pause, batches
+):
+    with ThreadPoolExecutor(1) as pool:
+        first = begun(pool, "first", key="theirs")
+        assert together(("a", "theirs")) == [InFlight]
+        pause.set()
+        assert first.result(30) == "FIRST"
+    assert together(("a", "same"), ("b", "same"), ("c", "other")) == ["A", InFlight, "C"]
+    assert batches == [["first"], ["a", "c"]]
+    assert together(("d", "same")) == ["D"]  # no key stays in flight
+
+
+def test_thread_writes_what_is_too_much_for_one_transaction(together, batches, monkeypatch):
+    monkeypatch.setattr(module, "MAX_BATCH", 2)
     started = monotonic()
-    assert together(("a", "same"), ("b", "same"), ("c", "other")) == ["A", KeyClaimed, "C"]
+    assert together(*((name, None) for name in "abcdefg")) == list("ABCDEFG")
     assert monotonic() - started < module.PATIENCE_SECONDS
-    assert batches == [["a", "c"]]
+    assert [len(batch) for batch in batches] == [4, 3]
 
 
 def test_what_is_submitted_together_while_another_thread_writes_waits_for_it(
