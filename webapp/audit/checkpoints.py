@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from webapp.audit.notes import SigningKey, VerifierKey, opened, read_signing_key
-from webapp.audit.reading import Head, has_head, read_heads
+from webapp.audit.reading import Head, hash_of, read_heads
 from webapp.columns import now
 from webapp.failures import InvalidSetting, NoteRefused
 from webapp.ledger.chain import iso
@@ -50,7 +50,10 @@ def take_checkpoint(driver: Driver) -> Checkpoint:
 
 def missing_head(driver: Driver, checkpoint: Checkpoint) -> Head | None:
     """Return the first entry of a checkpoint that is no longer in the log."""
-    return next((head for head in checkpoint.heads if not has_head(driver, head)), None)
+    return next(
+        (h for h in checkpoint.heads if hash_of(driver, h.lane, h.number) != h.hash),
+        None,
+    )
 
 
 def text_of(checkpoint: Checkpoint) -> str:

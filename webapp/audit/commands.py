@@ -28,13 +28,14 @@ from webapp.audit.notes import VerifierKey, read_verifier_key
 from webapp.audit.prove import prove
 from webapp.audit.reading import snapshot
 from webapp.audit.replay import Tally, replay
-from webapp.audit.verify import Verified, verify
+from webapp.audit.verify import Verified, follow_ahead, verify
 from webapp.commands import clear_errors, format_decision_count
 from webapp.config import Config
 from webapp.extensions import db
 from webapp.failures import NoteRefused
 from webapp.ledger.driver import Driver
 from webapp.ledger.transaction import unit_of_work
+from webapp.processes import available
 
 DATE_FORMAT = "%Y-%m-%d"
 STANDARD_OUTPUT = Path("-")
@@ -43,6 +44,13 @@ KEY = click.option(
     "key",
     metavar="NAME+ID+BASE64",
     help="The key that signed the checkpoints; by default that of this instance.",
+)
+
+PROCESSES = click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=available,
+    help="How many processes compute; by default one for each processor.",
 )
 
 audit = AppGroup("audit", help="Verify the audit log, sign checkpoints of it, prove decisions.")
@@ -56,8 +64,9 @@ audit = AppGroup("audit", help="Verify the audit log, sign checkpoints of it, pr
     metavar="YYYY-MM-DD",
     help="Only decisions from this day on, from midnight, LOAN_TIMEZONE.",
 )
+@PROCESSES
 @with_appcontext
-def replay_decisions(number: int | None, since: datetime | None) -> None:
+def replay_decisions(number: int | None, since: datetime | None, processes: int) -> None:
     """Compute stored decisions again and compare the results.
 
     Give NUMBER for one decision, --since for those from a day on, or neither for all. The exit
@@ -67,7 +76,7 @@ def replay_decisions(number: int | None, since: datetime | None) -> None:
         raise click.UsageError("give NUMBER or --since, not both")
     moment = since and _midnight(since)
     with clear_errors():
-        tally = replay(_echo, number=number, since=moment)
+        tally = replay(_echo, number=number, since=moment, processes=processes)
     _echo(_summary(tally))
     for version, count in sorted(tally.without_model.items()):
         decisions = format_decision_count(count)
@@ -86,7 +95,8 @@ def replay_decisions(number: int | None, since: datetime | None) -> None:
 )
 @click.option("--contents", is_flag=True, help="Compare every decision and trial with its entry.")
 @KEY
-def verify_log(files: tuple[Path, ...], contents: bool, key: str | None) -> None:
+@PROCESSES
+def verify_log(files: tuple[Path, ...], contents: bool, key: str | None, processes: int) -> None:
     """Verify the audit log: name the first bad entry of each lane.
 
     Without a checkpoint, missing newest entries are not found. The exit code is 0 if all is well.
@@ -94,8 +104,9 @@ def verify_log(files: tuple[Path, ...], contents: bool, key: str | None) -> None
     started = time.perf_counter()
     with clear_errors():
         checkpoints = [read_checkpoint(file, _verifier(key)) for file in files]
+        followed = follow_ahead(processes)
         with snapshot() as connection:
-            verified = verify(Driver.of(connection), checkpoints)
+            verified = verify(Driver.of(connection), checkpoints, followed)
             seconds = time.perf_counter() - started
             for finding in verified.findings.values():
                 _echo(str(finding))

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from webapp.columns import within_moments
 from webapp.extensions import db
-from webapp.ledger.chain import Entry
+from webapp.ledger.chain import FORMAT, Entry
 from webapp.ledger.driver import Driver, Row
 
 # On PostgreSQL; on SQLite every read transaction is like this.
@@ -21,10 +21,34 @@ ORDER BY a.lane
 ENTRIES_PER_QUERY = 5_000
 # Bounded by numbers and not by LIMIT: without statistics, as after a restore, PostgreSQL would
 # sort the rest of the lane for each page.
-ENTRIES = """
-SELECT number, {moment}, operator_id, event, subject, facts, commitment, hash
-FROM audit_log WHERE lane = ? AND number > ? AND number <= ? ORDER BY number
+PAGE = "FROM audit_log WHERE lane = ? AND number > ? AND number <= ? ORDER BY number"
+ENTRIES = f"SELECT number, {{moment}}, operator_id, event, subject, facts, commitment, hash {PAGE}"
+# The content of `chain.canonical`, made by the database, which is quicker than reading the columns.
+CONTENTS = f"""
+SELECT number, CASE WHEN {{valid}} THEN '["{FORMAT}",' || lane || ',' || number || ',"'
+    || {{moment}} || 'Z",' || operator_id || ',"' || event || '","' || subject || '",'
+    || CASE WHEN facts IS NULL THEN 'null' ELSE '"' || {{facts}} || '"' END || ','
+    || CASE WHEN commitment IS NULL THEN 'null' ELSE '"' || {{commitment}} || '"' END || ']' END,
+    hash {PAGE}
 """
+SQLITE_CONTENT = {
+    "moment": "substr(created_at, 1, 10) || 'T' || substr(created_at, 12)",
+    "facts": "lower(hex(facts))",
+    "commitment": "lower(hex(commitment))",
+    # A column can hold a value of any type, and a BLOB can have the text of another value. Every
+    # BLOB is greater than or equal to the empty one, and every other value is less.
+    "valid": (
+        "substr(created_at, 11, 1) = ' ' AND created_at < x'' AND operator_id < x'' "
+        "AND event < x'' AND subject < x'' "
+        "AND (facts IS NULL OR facts >= x'') AND (commitment IS NULL OR commitment >= x'')"
+    ),
+}
+POSTGRESQL_CONTENT = {
+    "moment": "to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')",
+    "facts": "encode(facts, 'hex')",
+    "commitment": "encode(commitment, 'hex')",
+    "valid": within_moments("created_at"),
+}
 HASH = "SELECT hash FROM audit_log WHERE lane = ? AND number = ?"
 # The second condition lets the databases use the index of the events that are few.
 SUBJECTS = (
@@ -63,14 +87,25 @@ def read_entries(driver: Driver, lane: int, *, after: int) -> list[Row]:
     return driver.fetch(statement, (lane, after, after + ENTRIES_PER_QUERY))
 
 
+def read_contents(driver: Driver, lane: int, *, after: int, last: int | None = None) -> list[Row]:
+    """Return the number, the content and the hash of the next entries of a lane, up to a last one.
+
+    The content is None if a value cannot have been written by the service.
+    """
+    page = after + ENTRIES_PER_QUERY
+    statement = CONTENTS.format(**(POSTGRESQL_CONTENT if driver.postgresql else SQLITE_CONTENT))
+    return driver.fetch(statement, (lane, after, page if last is None else min(page, last)))
+
+
 def as_entry(lane: int, row: Row) -> Entry:
     """Return a row of `read_entries` as an entry; raises ValueError."""
     return Entry(lane, row[0], canonical_moment(row[1]), *row[2:])
 
 
-def has_head(driver: Driver, head: Head) -> bool:
-    """Return whether the log has an entry of that lane, number and hash."""
-    return driver.fetch(HASH, (head.lane, head.number)) == [(head.hash,)]
+def hash_of(driver: Driver, lane: int, number: int) -> bytes:
+    """Return the stored hash of an entry; empty if there is none."""
+    rows = driver.fetch(HASH, (lane, number))
+    return rows[0][0] if rows and isinstance(rows[0][0], bytes) else b""
 
 
 def subjects_of(driver: Driver, event: str, *, kind: str) -> set[int]:

@@ -20,6 +20,7 @@ from webapp.decisions.search import select_decisions
 from webapp.decisions.tables import DecisionContents, DecisionRow
 from webapp.extensions import db
 from webapp.failures import NotFound
+from webapp.processes import spread
 from webapp.serving.served import model
 
 DECISIONS_PER_QUERY = 1_000
@@ -42,6 +43,13 @@ class Tally:
     without_model: Counter[str] = field(default_factory=Counter)  # by version
     model_errors: dict[str, str] = field(default_factory=dict)  # by version
 
+    def add(self, other: "Tally") -> None:
+        self.matching += other.matching
+        self.differing += other.differing
+        self.erased += other.erased
+        self.without_model += other.without_model
+        self.model_errors |= other.model_errors
+
     @property
     def decisions(self) -> int:
         return self.matching + self.differing + self.erased + self.without_model.total()
@@ -59,17 +67,24 @@ class _ReplayModel(NamedTuple):
 
 
 def replay(
-    report: Callable[[str], None], *, number: int | None = None, since: datetime | None = None
+    report: Callable[[str], None],
+    *,
+    number: int | None = None,
+    since: datetime | None = None,
+    processes: int = 1,
 ) -> Tally:
     """Recompute one decision, those since a moment, or all, and report each one that differs.
 
     It leaves out decisions that are stored while it runs.
     """
+    conditions, pages = _select(number=number, since=since)
     tally = Tally()
-    models: dict[str, _ReplayModel | str] = {}
-    with _undisturbed():
-        for rows in _read_decisions(number=number, since=since):
-            _replay_rows(rows, models, tally, report)
+    replayer = _Replayer(conditions)
+    with _undisturbed(), spread(replayer, pages, processes=processes) as replayed:
+        for of_page, lines in replayed:
+            tally.add(of_page)
+            for line in lines:
+                report(line)
     if number is not None and not tally.decisions:
         raise NotFound(f"there is no decision {number}")
     return tally
@@ -90,6 +105,28 @@ def _undisturbed() -> Iterator[None]:
             yield
     finally:
         gc.unfreeze()
+
+
+class _Replayer:
+    """Replays pages of decisions, with the models that it finds."""
+
+    def __init__(self, conditions: Sequence[Any]) -> None:
+        self._conditions = conditions
+        self._models: dict[str, _ReplayModel | str] = {}
+
+    def __call__(self, page: range) -> tuple[Tally, list[str]]:
+        """Replay the decisions whose numbers are in a range; return a line for each difference."""
+        lines: list[str] = []
+        tally = Tally()
+        _replay_rows(self.read(page), self._models, tally, lines.append)
+        return tally, lines
+
+    def read(self, page: range) -> Sequence[Any]:
+        """Return the rows of a page; no transaction is open while they are replayed."""
+        within = DecisionRow.id.between(page.start, page.stop - 1), *self._conditions
+        contents = DecisionContents.decision_id == DecisionRow.id
+        query = select_decisions(*COLUMNS).outerjoin(DecisionContents, contents).where(*within)
+        return _read(query.order_by(DecisionRow.id))
 
 
 def _replay_rows(
@@ -136,24 +173,30 @@ def _replay_row(
         tally.matching += 1
 
 
-def _read_decisions(*, number: int | None, since: datetime | None) -> Iterator[Sequence[Any]]:
-    """Yield pages of rows of decisions; no transaction is open while they are replayed."""
-    conditions, after = [], 0
+def _select(*, number: int | None, since: datetime | None) -> tuple[list[Any], list[range]]:
+    """Return the conditions on what to replay, and all its pages as ranges of numbers."""
     if number is not None:
-        conditions.append(DecisionRow.id == (number if 0 < number <= MAX_ID else 0))
-    elif since is not None:
+        number = number if 0 < number <= MAX_ID else 0
+        return [], [range(number, number + 1)]
+    conditions, first = [], 1
+    if since is not None:
         conditions.append(DecisionRow.created_at >= since)
         # The sum makes PostgreSQL use the index on created_at: for a plain min(id) it would walk
         # the primary key through every older decision.
-        after = (_read(select(func.min(DecisionRow.id + 0)).where(*conditions))[0][0] or 1) - 1
+        first = _read(select(func.min(DecisionRow.id + 0)).where(*conditions))[0][0] or 1
+    return conditions, list(_pages(conditions, first))
+
+
+def _pages(conditions: Sequence[Any], first: int) -> Iterator[range]:
+    """Yield ranges of numbers that begin at a first one; each has as many decisions as a page."""
+    numbers = select(DecisionRow.id).where(*conditions).order_by(DecisionRow.id)
     last = _read(select(func.max(DecisionRow.id)))[0][0] or 0
-    while after < last:
-        within = (DecisionRow.id > after, DecisionRow.id <= last, *conditions)
-        contents = DecisionContents.decision_id == DecisionRow.id
-        query = select_decisions(*COLUMNS).outerjoin(DecisionContents, contents).where(*within)
-        rows = _read(query.order_by(DecisionRow.id).limit(DECISIONS_PER_QUERY))
-        yield rows
-        after = rows[-1].id if len(rows) == DECISIONS_PER_QUERY else last
+    while first <= last:
+        within = numbers.where(DecisionRow.id >= first, DecisionRow.id <= last)
+        ends = _read(within.offset(DECISIONS_PER_QUERY - 1).limit(1))
+        end = ends[0][0] if ends else last
+        yield range(first, end + 1)
+        first = end + 1
 
 
 def _read(query: Any) -> Sequence[Any]:  # noqa: ANN401 - a Select of any columns

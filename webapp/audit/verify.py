@@ -1,18 +1,28 @@
 """Verifies the audit log: follows the chain of every lane from its first entry to its newest."""
 
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from webapp.audit.checkpoints import Checkpoint
-from webapp.audit.reading import has_head, read_entries, subjects_of
+from webapp.audit.reading import (
+    ENTRIES_PER_QUERY,
+    hash_of,
+    read_contents,
+    read_heads,
+    snapshot,
+    subjects_of,
+)
 from webapp.ledger.audit import FIRST_LANE
-from webapp.ledger.chain import FORMAT, START
+from webapp.ledger.chain import START
 from webapp.ledger.driver import Driver, Row
+from webapp.processes import spread
 
 WRONG_HASH = "its hash does not match its content or the entry before it"
+SEGMENT = 10 * ENTRIES_PER_QUERY  # entries of a lane that a process follows at a time
 # Each lane that has entries, with its lowest number: by the index, without reading every entry.
 LANES = """
 WITH RECURSIVE found (lane) AS (
@@ -26,6 +36,21 @@ FROM found f WHERE f.lane IS NOT NULL
 """
 BEYOND = "SELECT min(number) FROM audit_log WHERE lane = ? AND number > ?"
 LAST = "SELECT max(number) FROM audit_log WHERE lane = ? AND number < ?"
+
+
+class Followed(NamedTuple):
+    """The number and the hash of the last entry of a lane that is known to be good."""
+
+    number: int = 0
+    head: bytes = START
+
+
+class _Segment(NamedTuple):
+    """The entries of a lane after a number, up to and including the last one."""
+
+    lane: int
+    after: int
+    last: int
 
 
 class Finding(NamedTuple):
@@ -60,8 +85,15 @@ class Verified:
             self.findings[finding.lane] = finding
 
 
-def verify(driver: Driver, checkpoints: Iterable[Checkpoint] = ()) -> Verified:
-    """Verify every lane in a snapshot, and that checkpoints agree with it."""
+def verify(
+    driver: Driver,
+    checkpoints: Iterable[Checkpoint] = (),
+    followed: Mapping[int, Followed] = MappingProxyType({}),
+) -> Verified:
+    """Verify every lane in a snapshot, and that checkpoints agree with it.
+
+    The lanes are followed from where `follow_ahead` has come.
+    """
     verified = Verified()
     registered = {lane for (lane,) in driver.fetch("SELECT id FROM audit_lanes")}
     opened = {FIRST_LANE, *subjects_of(driver, "lane.opened", kind="lane")}
@@ -71,7 +103,7 @@ def verify(driver: Driver, checkpoints: Iterable[Checkpoint] = ()) -> Verified:
     for lane in [*sorted(registered - opened), *(n for n in lowest if n not in opened)]:
         verified.add(Finding(lane, None, "it was never opened"))
     for lane in (n for n in lowest if n in opened):
-        length, finding = _walk(driver, lane, lowest[lane])
+        length, finding = _walk(driver, lane, lowest[lane], followed.get(lane, Followed()))
         verified.entries += length
         if finding is not None:
             verified.add(finding)
@@ -81,44 +113,70 @@ def verify(driver: Driver, checkpoints: Iterable[Checkpoint] = ()) -> Verified:
     return verified
 
 
-def follow(
-    lane: int, rows: Sequence[Row], number: int, head: bytes
-) -> tuple[int, bytes, Row | None]:
+def follow(rows: Iterable[Row], number: int, head: bytes) -> tuple[int, bytes, Row | None]:
     """Follow a chain through the rows that come after the entry of a number and a hash.
 
     Return the number and the hash of the last entry that is as it was written, and the row after
-    it if that one is not. A row may hold values of any type. Nearly all of the time of `verify` is
-    spent here; a test holds the content equal to that of `chain.canonical`.
+    it if that one is not. The rows are those of `read_contents`.
     """
-    start = f'["{FORMAT}",{lane},'
-    row = rows[0]
-    try:
-        for row in rows:
-            stored_number, moment, operator_id, event, subject, facts, commitment, stored = row
-            content = (
-                f'{start}{number + 1},"{moment[:10]}T{moment[11:]}Z",{operator_id},"{event}",'
-                f'"{subject}",{"null" if facts is None else _QUOTED % facts.hex()},'
-                f"{'null' if commitment is None else _QUOTED % commitment.hex()}]"
-            )
-            computed = sha256(head + sha256(content.encode()).digest()).digest()
-            if computed != stored or stored_number != number + 1 or moment[10] != " ":
-                return number, head, row
-            number, head = number + 1, computed
-    except (AttributeError, LookupError, TypeError, ValueError):
-        return number, head, row
+    for row in rows:
+        stored_number, content, stored = row
+        if content is None or stored_number != number + 1:
+            return number, head, row
+        computed = sha256(head + sha256(content.encode()).digest()).digest()  # as `chained`
+        if computed != stored:
+            return number, head, row
+        number, head = number + 1, computed
     return number, head, None
 
 
-_QUOTED = '"%s"'
+def follow_ahead(processes: int) -> dict[int, Followed]:
+    """Follow long lanes by several processes; return how far each is as it was written.
+
+    Each process follows segments of lanes, from the stored hash of the entry before. That entry is
+    the last one of the segment before, so there its hash is found to be right or wrong.
+    """
+    with snapshot() as connection:
+        heads = read_heads(Driver.of(connection))
+    segments = [
+        _Segment(head.lane, first - 1, min(first + SEGMENT - 1, head.number))
+        for head in heads
+        if isinstance(head.number, int) and head.number > SEGMENT and processes > 1
+        for first in range(1, head.number + 1, SEGMENT)
+    ]
+    followed: dict[int, Followed] = {}
+    with spread(_follow_segment, segments, processes=processes) as results:
+        for segment, (before, reached) in zip(segments, results, strict=True):
+            if followed.get(segment.lane, Followed()) == Followed(segment.after, before):
+                followed[segment.lane] = reached
+    return followed
 
 
-def _walk(driver: Driver, lane: int, lowest: Any) -> tuple[int, Finding | None]:  # noqa: ANN401
+def _follow_segment(segment: _Segment) -> tuple[bytes, Followed]:
+    """Return the hash before a segment, and how far the segment is as it was written."""
+    lane, number, last = segment
+    with snapshot() as connection:
+        driver = Driver.of(connection)
+        before = head = hash_of(driver, lane, number) if number else START
+        while rows := read_contents(driver, lane, after=number, last=last):
+            number, head, bad = follow(rows, number, head)
+            if bad is not None:
+                break
+    return before, Followed(number, head)
+
+
+def _walk(
+    driver: Driver,
+    lane: int,
+    lowest: Any,  # noqa: ANN401
+    followed: Followed,
+) -> tuple[int, Finding | None]:
     """Return how many entries of a lane are good, and what is wrong with the next one."""
-    number, head = 0, START
     if not isinstance(lowest, int) or lowest < 1:
-        return number, _finding(lane, lowest, number + 1)
-    while rows := read_entries(driver, lane, after=number):
-        number, head, bad = follow(lane, rows, number, head)
+        return 0, _finding(lane, lowest, 1)
+    number, head = followed
+    while rows := read_contents(driver, lane, after=number):
+        number, head, bad = follow(rows, number, head)
         if bad is not None:
             return number, _finding(lane, bad[0], number + 1)
     [(beyond,)] = driver.fetch(BEYOND, (lane, number))
@@ -138,7 +196,7 @@ def _finding(lane: int, number: Any, expected: int) -> Finding:  # noqa: ANN401
 def _compare(driver: Driver, checkpoint: Checkpoint, verified: Verified) -> None:
     """Find the lanes that are shorter than at a checkpoint, or have another entry there."""
     for head in checkpoint.heads:
-        if has_head(driver, head):
+        if hash_of(driver, head.lane, head.number) == head.hash:
             continue
         [(last,)] = driver.fetch(LAST, (head.lane, head.number + 1))
         length = int(last or 0)

@@ -26,8 +26,9 @@ def stored_rows(app):
 
     def read():
         with app.app_context():
-            pages = replaying._read_decisions(number=None, since=None)
-            return [row for page in pages for row in page]
+            conditions, pages = replaying._select(number=None, since=None)
+            replayer = replaying._Replayer(conditions)
+            return [row for page in pages for row in replayer.read(page)]
 
     return read
 

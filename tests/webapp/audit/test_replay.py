@@ -1,14 +1,19 @@
 """Tests of the replay command: which decisions it recomputes, and which it cannot."""
 
+import os
 import re
 import shutil
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
+from time import sleep
 
 import pytest
 
 from ml.bundle.manifest import MANIFEST
 from ml.product.samples import examples
 from ml.training.build import assemble
+from webapp.audit import replay as replaying
 from webapp.columns import MAX_ID
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -34,21 +39,54 @@ def refusal(decide_all, applications, refused):
     return number
 
 
-def test_replay_of_a_thousand_decisions(decide_all, copy, replay, tamper, product, query):
+@pytest.mark.parametrize("processes", [1, 3])
+def test_replay_of_a_thousand_decisions(
+    decide_all, copy, app, tamper, product, query, monkeypatch, processes
+):
+    def replay():
+        return replayed(app, f"--processes={processes}")
+
+    monkeypatch.setattr(replaying, "DECISIONS_PER_QUERY", 90)
     for number in decide_all(examples(product, count=50, seed=5)):
         copy(number, "2026-01-02 03:04:05", count=19)
     numbers = [number for (number,) in query("SELECT id FROM decisions ORDER BY id")]
     [(granted,)] = query("SELECT count(*) FROM decisions WHERE decision = 'granted'")
     assert 50 < granted < 950
     assert replay() == (0, ["1,000 decisions: 1,000 match, 0 do not"])
-    tamper("probability = 1 - probability", numbers[499])
+    changed = [numbers[i] for i in (0, 89, 90, 499, 999)]  # some at the ends of pages
+    for number in changed:
+        tamper("probability = 1 - probability", number)
+    tamper("model = 'svc_x-1234'", numbers[500])
+    tamper("model = 'svc_x-1234'", numbers[700])
     code, lines = replay()
     assert code == 1
-    assert len(lines) == 2
-    assert re.fullmatch(
-        rf"decision {numbers[499]}: probability stored 0\.\d{{7}}, computed 0\.\d{{7}}", lines[0]
-    )
-    assert lines[1] == "1,000 decisions: 999 match, 1 does not"
+    *differing, counted, missing = lines
+    for line, number in zip(differing, changed, strict=True):
+        shown = rf"decision {number}: probability stored 0\.\d{{7}}, computed 0\.\d{{7}}"
+        assert re.match(shown, line)
+    assert counted == "1,000 decisions: 993 match, 5 do not, 2 not replayed"
+    assert missing.startswith("svc_x-1234: 2 decisions not replayed: ")
+
+
+def test_processes_share_the_work(app, decide_all, applications, monkeypatch):
+    """Each process replays pages of its own, and none keeps a connection of another."""
+    decide_all(applications[:8])
+    monkeypatch.setattr(replaying, "DECISIONS_PER_QUERY", 1)
+    seen = Path(app.instance_path) / "processes"
+
+    def replay_page(replayer, page):
+        with seen.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        sleep(0.1)
+        return once(replayer, page)
+
+    once = replaying._Replayer.__call__
+    monkeypatch.setattr(replaying._Replayer, "__call__", replay_page)
+    assert replayed(app, "--processes=2") == (0, ["8 decisions: 8 match, 0 do not"])
+    counts = Counter(seen.read_text().split())
+    assert len(counts) == 2
+    assert str(os.getpid()) not in counts
+    assert counts.total() == 8
 
 
 def test_replay_says_which_model_is_missing(refusal, replay, tamper):

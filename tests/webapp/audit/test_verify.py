@@ -5,8 +5,9 @@ import re
 import pytest
 
 from tests.webapp.audit.conftest import unprotected
-from webapp.audit.reading import ENTRIES_PER_QUERY, as_entry, read_entries
-from webapp.audit.verify import WRONG_HASH, follow, verify
+from webapp.audit import verify as module
+from webapp.audit.reading import ENTRIES_PER_QUERY, as_entry, read_contents, read_entries
+from webapp.audit.verify import WRONG_HASH, follow, follow_ahead, verify
 from webapp.ledger.chain import START, canonical, chained
 from webapp.ledger.driver import Driver
 
@@ -21,6 +22,16 @@ def test_verify_a_log(log, run, query):
     assert code == 0, line
     assert re.fullmatch(f"{SUMMARY}all well", line)
     assert line.startswith(f"{entries} entries verified in {lanes} lane")
+
+
+def test_processes_follow_lanes_to_their_ends(app, log, run, query, monkeypatch):
+    monkeypatch.setattr(module, "SEGMENT", 7)
+    with app.app_context():
+        followed = follow_ahead(2)
+        assert follow_ahead(1) == {}
+    heads = query("SELECT lane, max(number) FROM audit_log GROUP BY lane HAVING max(number) > 7")
+    assert {lane: number for lane, (number, _) in followed.items()} == dict(heads)
+    assert run("audit", "verify", "--processes=2")[0] == 0
 
 
 def test_verify_a_new_log(app, run):
@@ -39,11 +50,14 @@ def test_content_is_that_of_the_canonical_form(app, log):
     with unprotected(app) as connection:
         driver = Driver.of(connection)
         rows = read_entries(driver, 1, after=0)
+        contents = read_contents(driver, 1, after=0)
     assert {row[5] is None for row in rows} == {True, False}
+    entries = [as_entry(1, row) for row in rows]
+    assert contents == [(e.number, canonical(e).decode(), e.hash) for e in entries]
     head = START
-    for number, row in enumerate(rows):
-        following = chained(canonical(as_entry(1, row)), head)
-        assert follow(1, [row], number, head) == (number + 1, following, None)
+    for number, entry in enumerate(entries):
+        following = chained(canonical(entry), head)
+        assert follow([contents[number]], number, head) == (number + 1, following, None)
         head = following
 
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import Any
@@ -10,9 +11,10 @@ import pytest
 from sqlalchemy import Connection
 
 from tests.webapp.audit.conftest import unprotected
+from webapp.audit import verify as module
 from webapp.audit.checkpoints import Checkpoint, take_checkpoint
 from webapp.audit.reading import as_entry, read_entries
-from webapp.audit.verify import verify
+from webapp.audit.verify import follow_ahead, verify
 from webapp.ledger.chain import START, canonical, chained
 from webapp.ledger.driver import Driver
 
@@ -137,17 +139,35 @@ class Tamperer:
 def found_after(
     tamperer: Tamperer, change: Callable[[], Where], checkpoints: Sequence[Checkpoint] = ()
 ) -> tuple[Where, dict[int, Any]]:
-    """Make a change, verify, and take the change back."""
+    """Make a change, verify in one go and by segments, and take the change back."""
+    driver = Driver.of(tamperer.connection)
     with tamperer.connection.begin_nested() as savepoint:
         changed = change()
-        findings = verify(Driver.of(tamperer.connection), checkpoints).findings
+        verified = verify(driver, checkpoints)
+        assert verify(driver, checkpoints, follow_ahead(2)) == verified
         savepoint.rollback()
-    return changed, {lane: finding.number for lane, finding in findings.items()}
+    return changed, {lane: finding.number for lane, finding in verified.findings.items()}
 
 
-def test_random_changes_are_found(app, log):
+@pytest.fixture
+def here(monkeypatch):
+    """Return a function that lets a connection follow segments, instead of several processes."""
+
+    def follow_with(connection):
+        monkeypatch.setattr(module, "SEGMENT", 7)
+        monkeypatch.setattr(module, "snapshot", lambda: nullcontext(connection))
+        mapped = lambda work, items, processes: nullcontext(map(work, items))  # noqa: E731
+        monkeypatch.setattr(module, "spread", mapped)
+
+    return follow_with
+
+
+def test_random_changes_are_found(app, log, here):
     with unprotected(app) as connection:
+        here(connection)
         tamperer = Tamperer(connection, random.Random(SEED))
+        lengths = {lane: length for lane, length in tamperer.lengths.items() if length > 7}
+        assert {lane: number for lane, (number, _) in follow_ahead(2).items()} == lengths
         checkpoint = take_checkpoint(Driver.of(connection))
         alone = [*[tamperer.edit] * 4, tamperer.delete, tamperer.swap, tamperer.move]
         alone += [tamperer.insert]
@@ -159,8 +179,9 @@ def test_random_changes_are_found(app, log):
         assert not verify(Driver.of(connection), [checkpoint]).findings
 
 
-def test_rewritten_and_cut_logs_are_not_found_without_a_checkpoint(app, log):
+def test_rewritten_and_cut_logs_are_not_found_without_a_checkpoint(app, log, here):
     with unprotected(app) as connection:
+        here(connection)
         tamperer = Tamperer(connection, random.Random(SEED))
         for change in (tamperer.rewrite, tamperer.cut):
             _, findings = found_after(tamperer, change)
