@@ -5,10 +5,11 @@ from flask import Flask
 from webapp.config import ROOT, Config
 
 
-def create_app(config: Config | None = None) -> Flask:
+def create_app(config: Config | None = None, *, commands: bool = True) -> Flask:
+    """Create the application; a web worker needs no commands, and starts sooner without them."""
     # Not at the top: gunicorn.conf.py imports webapp.config before it sets the metrics folder,
     # which prometheus_client looks for when it is imported.
-    from webapp import blueprints, cli, errors, extensions, incoming, language, logs, slots  # noqa: PLC0415
+    from webapp import blueprints, errors, extensions, incoming, language, logs, slots  # noqa: PLC0415
     from webapp.api import intake  # noqa: PLC0415
     from webapp.database import engine_options, prepare_postgresql, prepare_sqlite  # noqa: PLC0415
     from webapp.decisions import store  # noqa: PLC0415
@@ -48,7 +49,6 @@ def create_app(config: Config | None = None) -> Flask:
     prepare = prepare_sqlite if config.database.startswith("sqlite") else prepare_postgresql
     with app.app_context():
         prepare(extensions.db.engine)
-    extensions.migrate.init_app(app, extensions.db, directory=str(ROOT / "migrations"))
     extensions.bootstrap.init_app(app)
     model.init_app(app, config, pin=pin)
     store.init_app(app)
@@ -57,5 +57,8 @@ def create_app(config: Config | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # only now: security replaces app.json
     errors.init_app(app)
     blueprints.init_app(app)
-    cli.init_app(app)
+    if commands:
+        from webapp import cli  # noqa: PLC0415
+
+        cli.init_app(app)
     return app

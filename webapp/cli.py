@@ -1,13 +1,17 @@
-"""Registers the flask commands."""
+"""Registers the flask commands, and what only they need."""
 
 from flask import Flask
+from flask_migrate import Migrate
 
 from webapp.audit.commands import audit, erase_contents, replay_decisions
 from webapp.challenger.commands import challenger
+from webapp.config import ROOT
+from webapp.extensions import db
 from webapp.people.commands import api_keys, prepare, users
 
 
 def init_app(app: Flask) -> None:
+    Migrate(app, db, directory=str(ROOT / "migrations"))
     commands = (users, api_keys, challenger, prepare, replay_decisions, audit, erase_contents)
     for command in commands:
         app.cli.add_command(command)

@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def as_typed(command: str) -> str:
 # Their messages are complete.
 CLEAR = (
     *(NameRefused, NameTaken, NotFound, NoteRefused, ErasureRefused),
-    *(InvalidBundle, ModelUnavailable),
+    *(InvalidBundle, ModelUnavailable, BrokenProcessPool),
 )
 UPGRADE_HINT = f" (is it up to date? {as_typed('prepare')})"
 

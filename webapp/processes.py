@@ -5,11 +5,13 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, parent_process
+from threading import Thread
 from typing import Any, TypeVar
 
 from webapp.extensions import db
 
+MAX_PROCESSES = 64
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -18,7 +20,8 @@ _work: Callable[[Any], Any]  # of a process that was started to work
 
 def available() -> int:
     """Return the number of processors, or 1 where a process cannot safely be forked."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    return min(count, MAX_PROCESSES)
 
 
 @contextmanager
@@ -42,6 +45,10 @@ def spread(
     )
     try:
         yield executor.map(_call, items)
+    except BaseException:
+        for process in active_children():
+            process.terminate()
+        raise
     finally:
         executor.shutdown(cancel_futures=True)
 
@@ -49,7 +56,16 @@ def spread(
 def _begin(work: Callable[[Any], Any]) -> None:
     global _work
     _work = work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends this one
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as the one that has started it has ended, even by SIGKILL."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _call(item: Any) -> Any:  # noqa: ANN401

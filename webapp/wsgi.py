@@ -17,7 +17,7 @@ def make_application() -> None:
     Nothing is connected here: each worker opens its own connections and its own metrics files.
     """
     global application
-    app = create_app()
+    app = create_app(commands=False)
     for template in app.jinja_loader.list_templates() if app.jinja_loader else ():
         app.jinja_env.get_template(template)
     with app.app_context(), suppress(ModelUnavailable):  # each request then logs why

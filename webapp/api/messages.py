@@ -13,13 +13,19 @@ from webapp.incoming import MAX_BODY_BYTES, is_host
 
 PATH = "/api/v1/decisions"
 REQUEST_LINE = f"POST {PATH} HTTP/1.1\r\n".encode()
-MAX_HEAD_BYTES = 8_000
+MAX_HEAD_BYTES, MAX_FIELDS = 8_000, 100  # gunicorn refuses more
 HEAD_END = b"\r\n\r\n"
 # Printable ASCII, one field a line: no continuation, no stray carriage return or line feed.
 FIELDS = re.compile(rb"[A-Za-z0-9-]+:[ -~]*(?:\r\n[A-Za-z0-9-]+:[ -~]*)*")
 LENGTH = re.compile(r"[0-9]{1,6}")
 # Fields that change where a request ends, or what is to be answered and when.
-UNUSUAL = frozenset({"transfer-encoding", "expect", "upgrade", "http2-settings", "trailer"})
+UNUSUAL = frozenset(
+    {
+        *("transfer-encoding", "expect", "upgrade", "http2-settings", "trailer"),
+        # Proxies send X-Forwarded-Proto; gunicorn refuses a request in which another differs.
+        *("x-forwarded-ssl", "x-forwarded-protocol"),
+    }
+)
 
 
 class Request(NamedTuple):
@@ -81,12 +87,12 @@ def write_response(status: str, response: Response, *, keep: bool) -> bytes:
 
 
 def _fields(lines: bytes) -> dict[str, str]:
-    """Return header fields; raises UnusualRequest if one occurs twice."""
+    """Return header fields; raises UnusualRequest if one occurs twice, or if there are many."""
     if not FIELDS.fullmatch(lines):
         raise UnusualRequest
     pairs = [line.split(":", 1) for line in lines.decode().split("\r\n")]
     headers = {name.lower(): value.strip() for name, value in pairs}
-    if len(headers) < len(pairs):
+    if len(headers) < len(pairs) or len(pairs) > MAX_FIELDS:
         raise UnusualRequest
     return headers
 

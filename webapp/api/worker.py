@@ -162,13 +162,13 @@ class SharedThread:
         while True:
             try:
                 self._answer(self._wait())
-            except Exception:  # a defect must not leave connections open that nobody answers
+            except Exception:  # a defect must not leave a connection open that nobody answers
                 self._worker.log.exception("connections are closed")
                 with self._lock:
                     self._since, self._stuck = None, False
                     for key in list(self._selector.get_map().values()):
-                        if key.data is not None:
-                            self._give_back(key.data, keep=False)
+                        if key.data is not None:  # nothing was read from those that rest
+                            self._give_back(key.data, keep=key.data in self._resting)
 
     def _wait(self) -> list[_Asked]:
         """Return the requests that can be answered here, and give other connections back."""
@@ -205,6 +205,7 @@ class SharedThread:
         incomplete = {}
         for conn, before in begun.items():
             sent = before + _received(conn.sock)
+            self._resting.pop(conn, None)
             try:
                 submitted = self._intake.read(read_request(sent))
             except IncompleteRequest:
@@ -212,7 +213,6 @@ class SharedThread:
             except (UnusualRequest, ForFlask, InvalidKey):
                 self._put_back(conn, sent)
             else:
-                del self._resting[conn]
                 asked.append(_Asked(conn, sent, submitted))
         return incomplete
 
@@ -220,7 +220,7 @@ class SharedThread:
         if not asked:
             return
         responses = self._intake.answer_together([a.submitted for a in asked])
-        self._worker.count_requests(len(asked))
+        self._worker.count_requests(sum(isinstance(r, Response) for r in responses))
         with self._lock:
             self._since, self._stuck = None, False
             for (conn, sent, _), response in zip(asked, responses, strict=True):
@@ -231,7 +231,7 @@ class SharedThread:
                     self._put_back(conn, sent)
 
     def _send(self, conn: TConn, response: Response) -> None:
-        keep = self._worker.alive
+        keep = self._worker.alive and len(self._resting) < self._worker.max_keepalived
         message = write_response(CREATED, response, keep=keep)
         try:
             count = conn.sock.send(message, socket.MSG_DONTWAIT)

@@ -35,7 +35,7 @@ from webapp.extensions import db
 from webapp.failures import NoteRefused
 from webapp.ledger.driver import Driver
 from webapp.ledger.transaction import unit_of_work
-from webapp.processes import available
+from webapp.processes import MAX_PROCESSES, available
 
 DATE_FORMAT = "%Y-%m-%d"
 STANDARD_OUTPUT = Path("-")
@@ -48,7 +48,7 @@ KEY = click.option(
 
 PROCESSES = click.option(
     "--processes",
-    type=click.IntRange(1, 64),
+    type=click.IntRange(1, MAX_PROCESSES),
     default=available,
     help="How many processes compute; by default one for each processor.",
 )

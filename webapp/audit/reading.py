@@ -32,13 +32,13 @@ SELECT number, CASE WHEN {{valid}} THEN '["{FORMAT}",' || lane || ',' || number 
     hash {PAGE}
 """
 SQLITE_CONTENT = {
-    "moment": "substr(created_at, 1, 10) || 'T' || substr(created_at, 12)",
+    "moment": "replace(created_at, ' ', 'T')",
     "facts": "lower(hex(facts))",
     "commitment": "lower(hex(commitment))",
     # A column can hold a value of any type, and a BLOB can have the text of another value. Every
     # BLOB is greater than or equal to the empty one, and every other value is less.
     "valid": (
-        "substr(created_at, 11, 1) = ' ' AND created_at < x'' AND operator_id < x'' "
+        "instr(created_at, ' ') = 11 AND created_at < x'' AND operator_id < x'' "
         "AND event < x'' AND subject < x'' "
         "AND (facts IS NULL OR facts >= x'') AND (commitment IS NULL OR commitment >= x'')"
     ),

@@ -1,7 +1,7 @@
 """Verifies the audit log: follows the chain of every lane from its first entry to its newest."""
 
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import MappingProxyType
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from webapp.audit.checkpoints import Checkpoint
 from webapp.audit.reading import (
     ENTRIES_PER_QUERY,
+    Head,
     hash_of,
     read_contents,
     read_heads,
@@ -136,20 +137,28 @@ def follow_ahead(processes: int) -> dict[int, Followed]:
     Each process follows segments of lanes, from the stored hash of the entry before. That entry is
     the last one of the segment before, so there its hash is found to be right or wrong.
     """
-    with snapshot() as connection:
-        heads = read_heads(Driver.of(connection))
-    segments = [
-        _Segment(head.lane, first - 1, min(first + SEGMENT - 1, head.number))
-        for head in heads
-        if isinstance(head.number, int) and head.number > SEGMENT and processes > 1
-        for first in range(1, head.number + 1, SEGMENT)
-    ]
+    segments: list[_Segment] = []
+    if processes > 1:
+        with snapshot() as connection:
+            driver = Driver.of(connection)
+            for head in read_heads(driver):
+                segments += _segments(driver, head)
     followed: dict[int, Followed] = {}
     with spread(_follow_segment, segments, processes=processes) as results:
         for segment, (before, reached) in zip(segments, results, strict=True):
             if followed.get(segment.lane, Followed()) == Followed(segment.after, before):
                 followed[segment.lane] = reached
     return followed
+
+
+def _segments(driver: Driver, head: Head) -> Iterator[_Segment]:
+    """Yield the segments of a long lane up to its head, or up to where entries are missing."""
+    if not isinstance(head.number, int) or head.number <= SEGMENT:
+        return
+    for after in range(0, head.number, SEGMENT):
+        if after and not hash_of(driver, head.lane, after):
+            return
+        yield _Segment(head.lane, after, min(after + SEGMENT, head.number))
 
 
 def _follow_segment(segment: _Segment) -> tuple[bytes, Followed]:
@@ -175,6 +184,8 @@ def _walk(
     if not isinstance(lowest, int) or lowest < 1:
         return 0, _finding(lane, lowest, 1)
     number, head = followed
+    if number and hash_of(driver, lane, number) != head:  # changed meanwhile
+        number, head = Followed()
     while rows := read_contents(driver, lane, after=number):
         number, head, bad = follow(rows, number, head)
         if bad is not None:

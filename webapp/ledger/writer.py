@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 1_000  # records that wait; the next one is refused
 MAX_BATCH = 100  # records taken at once; a transaction has at most twice as many
 PATIENCE_SECONDS = 5.0  # that a record waits until it is taken, or for another of the same key
-WRITE_SECONDS = 60.0  # that a record waits once it is taken: longer than the database's timeouts
+WRITE_SECONDS = 60.0  # that a record waits on if it was taken: longer than the database's timeouts
 GATHER_SECONDS = 0.0005  # that a record waits for more, if the last ones came together
 IDLE_SECONDS = 30.0  # without work, after which the thread ends and the connection is given back
 DEADLOCK = "40P01"  # PostgreSQL's SQLSTATE
@@ -192,7 +192,7 @@ class Writer(Generic[Record, Prepared, Written]):
         if not pending.wait(max(0, until - time.monotonic())) and self._withdraw(pending):
             pending.finish()
             raise NotStored("the database takes too long")
-        if not pending.wait(WRITE_SECONDS):
+        if not pending.wait(max(0, until + WRITE_SECONDS - time.monotonic())):
             raise OutcomeUnknown("the database does not answer")
         return pending.result()
 

@@ -7,6 +7,7 @@ from io import BytesIO
 import pytest
 
 from webapp.api.messages import (
+    MAX_FIELDS,
     MAX_HEAD_BYTES,
     REQUEST_LINE as LINE,
     IncompleteRequest,
@@ -105,6 +106,8 @@ def test_incomplete_request(sent):
         having(b"Connection: keep-alive, Authorization"),
         having(b"Trailer: X"),
         having(b"X: " + b"x" * MAX_HEAD_BYTES),
+        having(*[f"X-{i}: 1".encode() for i in range(MAX_FIELDS)]),
+        having(b"X-Forwarded-Proto: https", b"X-Forwarded-Ssl: off"),
         # Hosts that no URL can have.
         HEAD.replace(b"Host: desk\r\n", b"") + b"{}",
         HEAD.replace(b"desk", b"") + b"{}",

@@ -11,6 +11,7 @@ from time import monotonic, sleep
 from unittest.mock import Mock
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from gunicorn.config import Config
 from gunicorn.workers.gthread import PollableMethodQueue, TConn
@@ -174,30 +175,60 @@ def test_clients_that_read_no_answers_keep_no_other_waiting(desk):
             assert monotonic() - started < 1
 
 
-def test_another_thread_sends_what_cannot_be_sent_at_once():
+class Shared:
+    """A shared thread with connections, in the place of a worker that it belongs to."""
+
+    def __init__(self, stack, listener):
+        self._stack, self._listener = stack, listener
+        self.pool = stack.enter_context(ThreadPoolExecutor(1))
+        self.worker = DeskWorker.__new__(DeskWorker)
+        self.worker.alive, self.worker.max_keepalived = True, 100
+        self.worker.tpool, self.worker.method_queue = self.pool, PollableMethodQueue()
+        self.worker.method_queue.init()
+        self.worker.finish_request, self.worker.log = self._finish, Mock()
+        self.worker.cfg = Config()
+        self.thread = SharedThread(self.worker)
+        self.given_back = {}  # whether gunicorn keeps a connection, by the client's address
+
+    def connect(self):
+        """Return the client's end of a connection that the thread keeps."""
+        client = self._stack.enter_context(
+            socket.create_connection(self._listener.getsockname(), timeout=30)
+        )
+        sock, address = self._listener.accept()
+        self._stack.callback(sock.close)
+        self.last = TConn(Config(), sock, address, address)
+        self.thread.add(self.last)
+        return client
+
+    def until_given_back(self, count):
+        while len(self.given_back) < count:
+            self.worker.method_queue.run_callbacks(None)
+            sleep(0.01)
+
+    def _finish(self, conn, done):
+        self.given_back[conn.client] = done.result()
+
+
+@pytest.fixture
+def shared():
+    with ExitStack() as stack:
+        yield Shared(stack, stack.enter_context(socket.create_server(("127.0.0.1", 0))))
+
+
+def test_another_thread_sends_what_cannot_be_sent_at_once(shared, until):
     body = bytes(1 << 24)  # more than the buffers of both ends can hold
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        socket.create_connection(listener.getsockname(), timeout=30) as client,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        sock, address = listener.accept()
-        worker = DeskWorker.__new__(DeskWorker)
-        worker.alive, worker.tpool, worker.method_queue = True, pool, PollableMethodQueue()
-        worker.method_queue.init()
-        worker.finish_request = Mock()
-        shared, conn = SharedThread(worker), TConn(Config(), sock, address, address)
-        shared._keep(conn)
-        shared._send(conn, Response([("Content-Length", str(len(body)))], body))
-        assert not shared._resting
-        answer = HTTPResponse(client)
-        answer.begin()
-        assert answer.read() == body
-        pool.shutdown()
-        worker.method_queue.run_callbacks(None)
-        [(_, done)] = [call.args for call in worker.finish_request.call_args_list]
-        assert done.result()  # gunicorn keeps the connection
-        sock.close()
+    client = shared.connect()
+    until(lambda: shared.thread._resting)
+    with shared.thread._lock:
+        del shared.thread._resting[shared.last]  # as for a request that is answered
+        shared.thread._send(shared.last, Response([("Content-Length", str(len(body)))], body))
+    assert not shared.given_back
+    answer = HTTPResponse(client)
+    answer.begin()
+    assert answer.read() == body
+    shared.until_given_back(1)
+    assert shared.given_back == {client.getsockname(): True}
 
 
 def test_answer_is_like_gunicorns(desk, granted):
@@ -241,6 +272,41 @@ def test_connections_go_on_while_a_transaction_hangs(desk):
         holder.close()
         assert hangs.result(30)[0] == 201
         assert [connection.ask()[0] for connection in (first, *others)] == [201] * 3
+
+
+FAILS_ONCE = """
+CREATE SEQUENCE attempts;
+CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF nextval('attempts') = 1 THEN RAISE EXCEPTION 'not this time'; END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER fails_once AFTER INSERT ON decisions
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail_once();
+"""
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_request_whose_commit_has_failed_is_not_decided_again(desk, database_url):
+    with (
+        desk(database_url, count=1) as (_, [connection]),
+        psycopg.connect(database_url, autocommit=True) as database,
+    ):
+        database.execute(FAILS_ONCE)
+        status, _, body = connection.ask()
+        assert status == 503
+        assert "may have been stored" in json.loads(body)["detail"]
+        count = "SELECT count(*) FROM decisions"
+        assert database.execute(count).fetchone() == (1,)  # the first one of the connection
+        assert connection.ask()[0] == 201
+        assert database.execute(count).fetchone() == (2,)
+
+
+def test_defect_closes_only_the_connections_that_were_read_from(shared):
+    resting, asking = shared.connect(), shared.connect()
+    shared.thread._intake = Mock(read=Mock(side_effect=ZeroDivisionError))
+    asking.sendall(LINE + b"Host: desk\r\nContent-Length: 2\r\n\r\n{}")
+    shared.until_given_back(2)
+    assert shared.given_back == {asking.getsockname(): False, resting.getsockname(): True}
 
 
 def test_stop_closes_connections_that_rest(desk, tmp_path):

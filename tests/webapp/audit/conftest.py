@@ -4,7 +4,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import psycopg
@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from tests.fixtures.databases import add_user
 from tests.fixtures.store import Query
+from webapp.audit import verify as module
 from webapp.config import Config
 from webapp.decisions import service
 from webapp.decisions.records import Decision
@@ -121,3 +122,19 @@ def run(app: Flask) -> Callable[..., tuple[int, list[str]]]:
         return done.exit_code, (done.stdout + done.stderr).splitlines()
 
     return invoke
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> Callable[[Connection], None]:
+    """Return a function that lets a connection follow segments, instead of several processes."""
+
+    def mapped(work: Any, items: Any, *, processes: int) -> Any:
+        assert processes > 1
+        return nullcontext(map(work, items))
+
+    def follow_with(connection: Connection) -> None:
+        monkeypatch.setattr(module, "SEGMENT", 7)
+        monkeypatch.setattr(module, "snapshot", lambda: nullcontext(connection))
+        monkeypatch.setattr(module, "spread", mapped)
+
+    return follow_with

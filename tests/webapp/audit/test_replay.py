@@ -13,6 +13,7 @@ import pytest
 from ml.bundle.manifest import MANIFEST
 from ml.product.samples import examples
 from ml.training.build import assemble
+from tests.fixtures.databases import disconnect
 from webapp.audit import replay as replaying
 from webapp.columns import MAX_ID
 
@@ -44,6 +45,7 @@ def test_replay_of_a_thousand_decisions(
     decide_all, copy, app, tamper, product, query, monkeypatch, processes
 ):
     def replay():
+        disconnect(app)  # as a command begins
         return replayed(app, f"--processes={processes}")
 
     monkeypatch.setattr(replaying, "DECISIONS_PER_QUERY", 90)
@@ -82,6 +84,7 @@ def test_processes_share_the_work(app, decide_all, applications, monkeypatch):
 
     once = replaying._Replayer.__call__
     monkeypatch.setattr(replaying._Replayer, "__call__", replay_page)
+    disconnect(app)  # as a command begins
     assert replayed(app, "--processes=2") == (0, ["8 decisions: 8 match, 0 do not"])
     counts = Counter(seen.read_text().split())
     assert len(counts) == 2

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.fixtures.databases import disconnect
 from tests.webapp.audit.conftest import unprotected
 from webapp.audit import verify as module
 from webapp.audit.reading import ENTRIES_PER_QUERY, as_entry, read_contents, read_entries
@@ -26,12 +27,26 @@ def test_verify_a_log(log, run, query):
 
 def test_processes_follow_lanes_to_their_ends(app, log, run, query, monkeypatch):
     monkeypatch.setattr(module, "SEGMENT", 7)
+    disconnect(app)  # as a command begins
     with app.app_context():
         followed = follow_ahead(2)
         assert follow_ahead(1) == {}
     heads = query("SELECT lane, max(number) FROM audit_log GROUP BY lane HAVING max(number) > 7")
     assert {lane: number for lane, (number, _) in followed.items()} == dict(heads)
     assert run("audit", "verify", "--processes=2")[0] == 0
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("number", [1, 7, 8, 9, 14, 30])
+def test_processes_find_the_first_bad_entry(app, log, run, query, monkeypatch, number):
+    monkeypatch.setattr(module, "SEGMENT", 7)
+    query("DROP TRIGGER audit_log_no_UPDATE")
+    query(f"UPDATE audit_log SET subject = 'decision:0' WHERE number IN ({number}, 35)")
+    disconnect(app)  # as a command begins
+    code, lines = run("audit", "verify", "--processes=2")
+    assert code == 1
+    assert lines[0] == f"lane 1, entry {number}: {WRONG_HASH}"
+    assert f" {number - 1} entr" in f" {lines[1]}"
 
 
 def test_verify_a_new_log(app, run):
@@ -108,6 +123,23 @@ def test_numbers_of_any_type(app, log, assignment, line):
         assert line in map(str, verify(Driver.of(connection)).findings.values())
 
 
+def test_number_that_is_far_too_high(app, log, here, query):
+    far = 9 * 10**18
+    with unprotected(app) as connection:
+        here(connection)
+        connection.exec_driver_sql(
+            f"UPDATE audit_log SET number = {far} WHERE lane = 1 AND number = "
+            "(SELECT max(number) FROM audit_log WHERE lane = 1)"
+        )
+        last = connection.exec_driver_sql(
+            f"SELECT max(number) FROM audit_log WHERE lane = 1 AND number < {far}"
+        ).scalar()
+        found = verify(Driver.of(connection), followed=follow_ahead(2)).findings
+        assert str(found[1]) == (
+            f"lane 1, entry {last + 1}: it and all up to {far - 1} are missing"
+        )
+
+
 @ON_SQLITE
 @pytest.mark.parametrize("value", ["'x'", "x'ff'", "CAST(x'ff' AS TEXT)", "1e300"])
 def test_newest_number_of_any_type(app, log, value):
@@ -122,14 +154,15 @@ def test_newest_number_of_any_type(app, log, value):
 
 @ON_SQLITE
 @pytest.mark.parametrize(
-    "column", ["created_at", "operator_id", "event", "subject", "facts", "hash"]
+    "column", ["created_at", "operator_id", "event", "subject", "facts", "commitment", "hash"]
 )
 def test_values_of_any_type(app, log, column):
     values = ["'x'", "''", "7", "7.5", "x''", "x'ff'", "CAST(x'ff' AS TEXT)", "9e999", "char(0)"]
     with unprotected(app) as connection:
         sql = connection.exec_driver_sql
         [old] = sql(f"SELECT quote({column}) FROM audit_log WHERE number = 8").scalars()
-        for value in [*values, f"CAST({column} AS BLOB)", f"hex({column})", "zeroblob(100000)"]:
+        values += [f"CAST({column} AS BLOB)", f"hex({column})", "zeroblob(100000)"]
+        for value in [*values, f"{column} || char(0) || 'x'", f"char(0) || {column}"]:
             sql(f"UPDATE audit_log SET {column} = {value} WHERE number = 8")
             if sql(f"SELECT quote({column}) FROM audit_log WHERE number = 8").scalar() != old:
                 found = verify(Driver.of(connection)).findings

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 from sqlalchemy import Connection
 
 from tests.webapp.audit.conftest import unprotected
-from webapp.audit import verify as module
 from webapp.audit.checkpoints import Checkpoint, take_checkpoint
 from webapp.audit.reading import as_entry, read_entries
 from webapp.audit.verify import follow_ahead, verify
@@ -147,19 +145,6 @@ def found_after(
         assert verify(driver, checkpoints, follow_ahead(2)) == verified
         savepoint.rollback()
     return changed, {lane: finding.number for lane, finding in verified.findings.items()}
-
-
-@pytest.fixture
-def here(monkeypatch):
-    """Return a function that lets a connection follow segments, instead of several processes."""
-
-    def follow_with(connection):
-        monkeypatch.setattr(module, "SEGMENT", 7)
-        monkeypatch.setattr(module, "snapshot", lambda: nullcontext(connection))
-        mapped = lambda work, items, processes: nullcontext(map(work, items))  # noqa: E731
-        monkeypatch.setattr(module, "spread", mapped)
-
-    return follow_with
 
 
 def test_random_changes_are_found(app, log, here):
