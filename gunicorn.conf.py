@@ -143,11 +143,11 @@ def _share():
     gc.enable()
 
 
-def _make_application():
+def _make_application(**options):
     """Create the application once in the master, so that each worker starts quickly."""
     from webapp.wsgi import make_application  # noqa: PLC0415 - after the metrics folder is emptied
 
-    make_application()
+    make_application(**options)
 
 
 def pre_fork(server, worker):
@@ -184,7 +184,7 @@ def on_reload(server):
     before = Pin.from_environment()
     pin_at_reload(settings, server.log)
     try:
-        _make_application()
+        _make_application(compile_templates=True)  # with a new one that is invalid, nothing changes
     except Exception as error:  # raised, an error in a new template would end gunicorn
         before.hand_over()  # the previous application serves that bundle
         unexpected = not isinstance(error, InvalidSetting)
