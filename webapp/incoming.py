@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask, abort, request
@@ -18,6 +19,7 @@ HOST_PATTERN = re.compile(
     rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?", re.IGNORECASE | re.ASCII
 )
 MAX_HOST_LENGTH = 255
+MAX_DISCARDED_BYTES = 1024 * 1024  # of a body that is refused; nginx in compose allows less
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -49,6 +51,24 @@ def _with_host(application: Application) -> Application:
 
 def _read_body() -> None:
     """Read the whole body; refuse one that is incomplete, too large, compressed or ambiguous."""
+    try:
+        _check_body()
+    except HTTPException:
+        _discard_body()
+        raise
+
+
+def _discard_body() -> None:
+    """Read the rest of a refused body, behind which the client's next request may follow.
+
+    gunicorn reads 64 KiB of it. After a longer one it closes the connection, although its response
+    says that it is kept, and the next request would get no response.
+    """
+    with suppress(Exception):  # gunicorn raises many kinds for lost connections
+        request.environ["wsgi.input"].read(MAX_DISCARDED_BYTES)
+
+
+def _check_body() -> None:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         abort(415)
     request.max_content_length = MAX_BODY_BYTES + 1  # Werkzeug silently truncates a chunked body

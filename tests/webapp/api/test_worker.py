@@ -143,6 +143,15 @@ def test_connection_can_be_used_for_anything_at_any_time(desk):
             assert connection.ask(connection.request(**more))[0] == 201
 
 
+@pytest.mark.parametrize("refused", [{"Content_Type": "text/plain"}, {"Content_Encoding": "gzip"}])
+def test_connection_is_kept_after_a_body_that_is_refused(desk, refused):
+    with desk(count=1) as (_, [connection]):
+        for size in (100, 70_000, 900_000):
+            status = connection.ask(connection.request("x" * size, **refused))[0]
+            assert status == (415 if size < 70_000 or "Content_Encoding" in refused else 413)
+            assert connection.ask()[0] == 201
+
+
 @pytest.mark.parametrize(("key", "wanted"), [(None, 201), ("ld_unknown", 401)])
 def test_connection_is_closed_on_request(desk, key, wanted):
     with desk(count=1) as (_, [connection]):
