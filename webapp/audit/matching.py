@@ -58,15 +58,10 @@ def _with_valid_facts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _matches(row: dict[str, Any], computed: Computed) -> bool:
     if row["threshold"] != computed["threshold"]:  # the only float that must be equal
         return False
-    for column, value in computed.items():
-        stored = row[column]
-        if column in _IN_JSON:
-            if not _same_json(stored, value):
-                return False
-        # Nearly always they are equal, and this is quicker than a call.
-        elif (type(stored) is not type(value) or stored != value) and not _same(stored, value):
-            return False
-    return True
+    return all(
+        (_same_json if column in _IN_JSON else _same)(row[column], value)
+        for column, value in computed.items()
+    )
 
 
 def _same_json(stored: str | None, computed: Any) -> bool:  # noqa: ANN401 - parsed JSON

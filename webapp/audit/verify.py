@@ -3,7 +3,6 @@
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from webapp.audit.reading import (
     subjects_of,
 )
 from webapp.ledger.audit import FIRST_LANE
-from webapp.ledger.chain import START
+from webapp.ledger.chain import START, chained
 from webapp.ledger.driver import Driver, Row
 from webapp.processes import spread
 
@@ -124,7 +123,7 @@ def follow(rows: Iterable[Row], number: int, head: bytes) -> tuple[int, bytes, R
         stored_number, content, stored = row
         if content is None or stored_number != number + 1:
             return number, head, row
-        computed = sha256(head + sha256(content.encode()).digest()).digest()  # as `chained`
+        computed = chained(content.encode(), head)
         if computed != stored:
             return number, head, row
         number, head = number + 1, computed

@@ -7,14 +7,15 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from webapp.failures import InFlight, KeyClaimed, NotStored, OutcomeUnknown
-from webapp.ledger.driver import Driver, WritingDriver
+from webapp.ledger.driver import WritingDriver
 from webapp.ledger.idempotency import waited_for_key
+from webapp.ledger.pending import Pending, Prepared, Record, Work, Written
 from webapp.ledger.transaction import committed
 
 log = logging.getLogger(__name__)
@@ -26,58 +27,6 @@ WRITE_SECONDS = 60.0  # that a record waits on if it was taken: longer than the 
 GATHER_SECONDS = 0.0005  # that a record waits for more, if the last ones came together
 IDLE_SECONDS = 30.0  # without work, after which the thread ends and the connection is given back
 DEADLOCK = "40P01"  # PostgreSQL's SQLSTATE
-
-Record = TypeVar("Record")
-_Record = TypeVar("_Record", contravariant=True)
-Prepared = TypeVar("Prepared")
-Written = TypeVar("Written")
-
-
-class Work(Protocol[_Record, Prepared, Written]):
-    """What is done with records, in three steps, each for all of one transaction."""
-
-    def prepare(self, records: Sequence[_Record]) -> Sequence[Prepared | Exception]:
-        """Make of records what is to be written, before the transaction begins.
-
-        An exception takes the place of a record that is refused.
-        """
-
-    def write(self, driver: Driver, prepared: Sequence[Prepared]) -> Sequence[Written]:
-        """Write what was prepared in an open transaction."""
-
-    def finish(self, written: Written) -> Written:
-        """Return what `submit` returns; called after the commit."""
-
-
-class _Pending(Generic[Record, Prepared, Written]):
-    """A record that waits, and then what came of it."""
-
-    __slots__ = ("_done", "error", "prepared", "record", "taken", "written")
-
-    def __init__(self, record: Record) -> None:
-        self.record = record
-        self.taken = False  # to be written, or by its own thread, which has lost patience
-        self.prepared: Prepared | None = None
-        self.written: Written | None = None
-        self.error: BaseException | None = None
-        self._done = Lock()
-        self._done.acquire()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until it is done; any number of threads can."""
-        if not self._done.acquire(timeout=seconds):
-            return False
-        self._done.release()
-        return True
-
-    def finish(self, error: BaseException | None = None) -> None:
-        self.error = error
-        self._done.release()
-
-    def result(self) -> Written:
-        if self.error is not None:
-            raise self.error
-        return self.written  # type: ignore[return-value]  # no error: it was written
 
 
 class Writer(Generic[Record, Prepared, Written]):
@@ -97,9 +46,9 @@ class Writer(Generic[Record, Prepared, Written]):
         observe: Callable[[float, int], None] = lambda seconds, count: None,
     ) -> None:
         self._engine, self._work, self._observe = engine, work, observe
-        self._waiting: deque[_Pending[Record, Prepared, Written]] = deque()
+        self._waiting: deque[Pending[Record, Prepared, Written]] = deque()
         self._wake: SimpleQueue[None] = SimpleQueue()  # ends a wait of the thread
-        self._in_flight: dict[Hashable, _Pending[Record, Prepared, Written]] = {}
+        self._in_flight: dict[Hashable, Pending[Record, Prepared, Written]] = {}
         self._lock = Lock()
         self._thread: Thread | None = None
         self._closing = False
@@ -115,7 +64,7 @@ class Writer(Generic[Record, Prepared, Written]):
         takes too long, NotStored if the record was not written, OutcomeUnknown if it may have been
         written, and the exception in its place if it was refused.
         """
-        pending = _Pending[Record, Prepared, Written](record)
+        pending = Pending[Record, Prepared, Written](record)
         first = self._claim(pending, key)
         if first is not pending:
             if first.wait(PATIENCE_SECONDS):
@@ -139,7 +88,7 @@ class Writer(Generic[Record, Prepared, Written]):
         """
         pendings, claimed = [], {}
         for record, key in records:
-            pending = _Pending[Record, Prepared, Written](record)
+            pending = Pending[Record, Prepared, Written](record)
             pendings.append(pending)
             if self._claim(pending, key) is pending:
                 claimed[pending] = key
@@ -163,13 +112,13 @@ class Writer(Generic[Record, Prepared, Written]):
             thread.join()
 
     def _claim(
-        self, pending: _Pending[Record, Prepared, Written], key: Hashable
-    ) -> _Pending[Record, Prepared, Written]:
+        self, pending: Pending[Record, Prepared, Written], key: Hashable
+    ) -> Pending[Record, Prepared, Written]:
         """Return the record of a key that is in flight, which may be this one."""
         return pending if key is None else self._in_flight.setdefault(key, pending)
 
     def _enqueue(
-        self, pendings: Sequence[_Pending[Record, Prepared, Written]], *, write: bool
+        self, pendings: Sequence[Pending[Record, Prepared, Written]], *, write: bool
     ) -> float:
         """Queue records, write them if wanted and possible, and return until when they wait."""
         until = time.monotonic() + PATIENCE_SECONDS
@@ -187,7 +136,7 @@ class Writer(Generic[Record, Prepared, Written]):
         self._start()
         return until
 
-    def _result(self, pending: _Pending[Record, Prepared, Written], until: float) -> Written:
+    def _result(self, pending: Pending[Record, Prepared, Written], until: float) -> Written:
         """Wait for what comes of a record, which is withdrawn if it is not taken in time."""
         if not pending.wait(max(0, until - time.monotonic())) and self._withdraw(pending):
             pending.finish()
@@ -197,7 +146,7 @@ class Writer(Generic[Record, Prepared, Written]):
         return pending.result()
 
     def _outcome(
-        self, pending: _Pending[Record, Prepared, Written], until: float
+        self, pending: Pending[Record, Prepared, Written], until: float
     ) -> Written | Exception:
         try:
             return self._result(pending, until)
@@ -212,7 +161,7 @@ class Writer(Generic[Record, Prepared, Written]):
                 self._thread = Thread(target=self._run, name="ledger", daemon=True)
                 self._thread.start()
 
-    def _withdraw(self, pending: _Pending[Record, Prepared, Written]) -> bool:
+    def _withdraw(self, pending: Pending[Record, Prepared, Written]) -> bool:
         """Take a record out of the queue; return False if it has been taken."""
         with self._lock:
             withdrawn = not pending.taken
@@ -242,11 +191,11 @@ class Writer(Generic[Record, Prepared, Written]):
             self._driver = self._thread = None
         return True
 
-    def _take(self) -> list[_Pending[Record, Prepared, Written]]:
+    def _take(self) -> list[Pending[Record, Prepared, Written]]:
         """Take and prepare all that waits, and return what is to be written."""
         if not self._waiting:
             return []
-        batch: list[_Pending[Record, Prepared, Written]] = []
+        batch: list[Pending[Record, Prepared, Written]] = []
         with suppress(IndexError):
             while len(batch) < MAX_BATCH:
                 batch.append(self._waiting.popleft())
@@ -268,7 +217,7 @@ class Writer(Generic[Record, Prepared, Written]):
                 pending.prepared = made
         return [pending for pending in batch if pending.prepared is not None]
 
-    def _write_batch(self, batch: list[_Pending[Record, Prepared, Written]]) -> None:
+    def _write_batch(self, batch: list[Pending[Record, Prepared, Written]]) -> None:
         """Write a batch, and all that comes until its transaction begins."""
         if not batch:
             return
@@ -295,7 +244,7 @@ class Writer(Generic[Record, Prepared, Written]):
             self._finish(pending, result)
         self._observe(time.monotonic() - started, len(batch))
 
-    def _finish(self, pending: _Pending[Record, Prepared, Written], written: Written) -> None:
+    def _finish(self, pending: Pending[Record, Prepared, Written], written: Written) -> None:
         try:
             pending.written = self._work.finish(written)
         except Exception as error:
@@ -327,6 +276,6 @@ def _is_of_one_record(error: BaseException) -> bool:
     return True
 
 
-def _fail(batch: Sequence[_Pending[Any, Any, Any]], error: BaseException) -> None:
+def _fail(batch: Sequence[Pending[Any, Any, Any]], error: BaseException) -> None:
     for pending in batch:
         pending.finish(error)
