@@ -7,6 +7,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPResponse
+from io import BufferedReader
 from time import monotonic, sleep
 from unittest.mock import Mock
 from urllib.parse import urlsplit
@@ -25,12 +26,27 @@ VARYING = ("Date", "X-Request-ID", "Location")  # header fields of an answer
 OWN = ("id", "created_at")  # what an answer has of its own decision
 
 
+class Answers(BufferedReader):
+    """What a client has received, which may be more than one answer.
+
+    An `HTTPResponse` reads ahead and closes what it reads from, so all of a connection read from
+    the same buffer, and only the connection closes it.
+    """
+
+    def makefile(self, _mode):
+        return self
+
+    def close(self):
+        pass
+
+
 class Connection:
     """A kept connection of a client that sends bytes as it likes."""
 
     def __init__(self, url, key, application):
         address = urlsplit(url)
         self._socket = socket.create_connection((address.hostname, address.port), timeout=60)
+        self._answers = Answers(self._socket.makefile("rb", buffering=0))
         self._key, self._application = key, application
 
     def request(self, application=None, *, key=None, **headers):
@@ -50,7 +66,7 @@ class Connection:
 
     def answer(self):
         """Return the status, the headers and the body of the next answer."""
-        response = HTTPResponse(self._socket)
+        response = HTTPResponse(self._answers)
         response.begin()
         return response.status, response.headers, response.read()
 
@@ -66,9 +82,10 @@ class Connection:
                 self.send(sent)
 
     def ended(self):
-        return self._socket.recv(1) == b""
+        return self._answers.read(1) == b""
 
     def close(self):
+        self._answers.raw.close()
         self._socket.close()
 
 
@@ -135,12 +152,23 @@ def test_connection_can_be_used_for_anything_at_any_time(desk):
         for _ in range(3):
             assert connection.ask()[0] == 201
             assert connection.ask(page)[0] == 200
-        connection.send(connection.request() + page + connection.request())  # without waiting
-        assert [connection.answer()[0] for _ in range(3)] == [201, 200, 201]
         sleep(2.5)  # until gunicorn has it again
         assert connection.ask()[0] == 201
         for more in ({"Cookie": "a=b"}, {"Content_Type": "application/json; charset=UTF-8"}):
             assert connection.ask(connection.request(**more))[0] == 201
+
+
+def test_requests_can_be_sent_without_waiting_for_answers(desk):
+    page = b"GET /healthz HTTP/1.1\r\nHost: desk\r\n\r\n"
+    with desk(count=1) as (_, [connection]):
+        request = connection.request()
+        sent = request + page + request + request
+        for cut in range(0, len(sent), 61):  # the rest comes later
+            connection.send(sent[:cut])
+            sleep(0.001 * (cut % 3))
+            connection.send(sent[cut:])
+            sleep(0.01 * (cut % 4))  # so that several answers have come, or not
+            assert [connection.answer()[0] for _ in range(4)] == [201, 200, 201, 201]
 
 
 @pytest.mark.parametrize("refused", [{"Content_Type": "text/plain"}, {"Content_Encoding": "gzip"}])
