@@ -138,15 +138,27 @@ def create_decisions() -> None:
         sa.Column("inputs", sa.JSON(), nullable=False),
         sa.Column("normalised", sa.JSON(), nullable=False),
         sa.Column("reasons", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("reference", sa.String(64), nullable=True),
         binary("salt"),
         json_kind("decision_contents", "inputs", "object"),
         json_kind("decision_contents", "normalised", "object"),
         json_kind("decision_contents", "reasons", "array"),
+        sa.CheckConstraint(
+            "length(reference) BETWEEN 1 AND 64", name=op.f("ck_decision_contents_reference")
+        ),
         length("decision_contents", "salt", SALT_BYTES),
         sa.ForeignKeyConstraint(
             ["decision_id"], ["decisions.id"], name=op.f("fk_decision_contents_decision_id_decisions")
         ),
         sa.PrimaryKeyConstraint("decision_id", name=op.f("pk_decision_contents")),
+    )
+    has_reference = sa.text("reference IS NOT NULL")
+    op.create_index(
+        "ix_decision_contents_reference",
+        "decision_contents",
+        ["reference"],
+        sqlite_where=has_reference,
+        postgresql_where=has_reference,
     )
     kind = ("hour", "product", "model", "channel", "decision", "amount_from", "score_bin", "slot")
     op.create_table(

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -17,13 +17,16 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from ml.product.definition import Choice, Field, Product
+from ml.product.definition import REFERENCE, Choice, Field, Product
 from ml.product.formats import format_integer, parse_integer
 from ml.product.texts import LANGUAGES, Text
 
 Value = int | str | None
 Application = dict[str, Value]
 
+# Neither a quotation mark nor a backslash, so that it needs no escapes in JSON; no colon.
+REFERENCE_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9 ._/#-]{0,62}[A-Za-z0-9])?$"
+Reference = Annotated[str, Bounded(pattern=REFERENCE_PATTERN, strict=True)]
 
 MESSAGES = {
     "required": Text(en="Enter a value.", fr="Indiquez une valeur."),
@@ -38,12 +41,29 @@ MESSAGES = {
     ),
     "choice": Text(en="Choose one of: {choices}.", fr="Choisissez parmi : {choices}."),
     "flag": Text(en="Answer 1 for yes or 0 for no.", fr="Répondez 1 pour oui ou 0 pour non."),
+    "reference": Text(
+        en=(
+            "Enter 1 to 64 letters from A to Z, digits, spaces and . _ - / #, "
+            "with a letter or a digit at both ends."
+        ),
+        fr=(
+            "Indiquez de 1 à 64 lettres de A à Z, chiffres, espaces et . _ - / #, "
+            "avec une lettre ou un chiffre aux deux bouts."
+        ),
+    ),
     "repeated": Text(en="This field was sent twice.", fr="Ce champ a été envoyé deux fois."),
     "unknown": Text(
         en="This field is not part of an application.",
         fr="Ce champ ne fait pas partie d’une demande.",
     ),
 }
+
+
+class Submission(NamedTuple):
+    """An application that another system sends, with the bank's own reference of it, if any."""
+
+    application: Application
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +126,10 @@ class Rules:
         self.model: type[BaseModel] = create_model(
             product.name, __config__=ConfigDict(extra="forbid", strict=True), **definitions
         )
+        reference: dict[str, Any] = {REFERENCE: (Reference | None, None)}
+        self._submission: type[BaseModel] = create_model(
+            product.name, __base__=self.model, **reference
+        )
 
     def check(self, values: Mapping[str, object]) -> Application:
         """Validate the values of an application.
@@ -149,17 +173,29 @@ class Rules:
         InvalidApplication
             With one error for every field that is wrong.
         """
-        try:
-            model = self.model.model_validate_json(body)
-        except ValidationError as error:
-            if any(not e["loc"] for e in error.errors(include_input=False)):
-                raise MalformedApplication("The body is not a JSON object.") from None
-            raise self._invalid(error) from None
-        # A colon follows each name, and neither a field's name nor a valid value holds one. So if
-        # there are as many colons as fields, no name is repeated.
-        if body.count(b":") != len(model.model_fields_set):
-            self._refuse_repeated(body)
-        return self._in_order(model)
+        return self._in_order(self._read_json(self.model, body))
+
+    def check_submission(self, body: bytes) -> Submission:
+        """Validate an application in JSON that can have a reference beside its fields.
+
+        Parameters
+        ----------
+        body : bytes
+            A JSON object in UTF-8.
+
+        Returns
+        -------
+        Submission
+
+        Raises
+        ------
+        MalformedApplication
+            The body is not a JSON object.
+        InvalidApplication
+            With one error for every field that is wrong; the reference counts as one.
+        """
+        model = self._read_json(self._submission, body)
+        return Submission(self._in_order(model), vars(model)[REFERENCE])
 
     def check_text(self, texts: Mapping[str, str]) -> Application:
         """Validate an application whose values are texts, from a form or a CSV row.
@@ -189,10 +225,23 @@ class Rules:
         number = parse_integer(text)
         return text if number is None else number
 
+    def _read_json(self, kind: type[BaseModel], body: bytes) -> BaseModel:
+        try:
+            model = kind.model_validate_json(body)
+        except ValidationError as error:
+            if any(not e["loc"] for e in error.errors(include_input=False)):
+                raise MalformedApplication("The body is not a JSON object.") from None
+            raise self._invalid(error) from None
+        # A colon follows each name, and neither a field's name nor a valid value holds one. So if
+        # there are as many colons as fields, no name is repeated.
+        if body.count(b":") != len(model.model_fields_set):
+            self._refuse_repeated(body)
+        return model
+
     def _refuse_repeated(self, body: bytes) -> None:
         """Refuse an object with several values for one name, of which pydantic takes the last."""
         names = Counter(name for name, _ in json.loads(body, object_pairs_hook=list))
-        repeated = [f.name for f in self.fields if names[f.name] > 1]
+        repeated = [name for name in (*self._by_name, REFERENCE) if names[name] > 1]
         if repeated:
             errors = [FieldError(name, "repeated", MESSAGES["repeated"]) for name in repeated]
             raise InvalidApplication(errors)
@@ -210,6 +259,8 @@ class Rules:
 
     def _explain(self, name: str, detail: ErrorDetails) -> FieldError:
         field = self._by_name.get(name)
+        if name == REFERENCE and detail["type"] != "extra_forbidden":
+            return FieldError(name, "reference", MESSAGES["reference"])
         if field is None:
             return FieldError(_shown(name), "unknown", MESSAGES["unknown"])
         code = _code(field, detail)

@@ -25,6 +25,7 @@ DATA = Path(__file__).parents[1] / "data"
 # Changes for a refused applicant are found by scoring every pair of an amount and another value.
 # This number of pairs takes about a second with the slowest SVC (docs/benchmarks.md).
 MAX_PAIRS = 100_000
+REFERENCE = "reference"  # what another system can send beside the fields
 
 
 class Group(Stated):
@@ -102,7 +103,7 @@ class Field(Stated):
             raise ValueError("the square root needs a minimum of 0 or more")
         if self.protected and self.monotone:
             raise ValueError("a protected field cannot have monotone: no model sees it")
-        if hasattr(BaseModel, self.name):
+        if hasattr(BaseModel, self.name) or self.name == REFERENCE:
             raise ValueError(f"a field cannot have the name {self.name}: it is reserved")
         return self
 

@@ -23,7 +23,7 @@ from webapp.audit.checkpoints import (
     write_checkpoint,
 )
 from webapp.audit.contents import Compared, compare
-from webapp.audit.erase import clean, erase
+from webapp.audit.erase import clean, erase, with_reference
 from webapp.audit.notes import VerifierKey, read_verifier_key
 from webapp.audit.prove import prove
 from webapp.audit.reading import snapshot
@@ -185,22 +185,31 @@ def print_proof(number: int, file: Path | None, key: str | None) -> None:
     type=int,
     metavar="NUMBER",
     multiple=True,
-    required=True,
     help="The number of a decision; can be repeated.",
 )
+@click.option(
+    "--reference",
+    "references",
+    metavar="REFERENCE",
+    multiple=True,
+    help="The bank's own reference, of all decisions that have it; can be repeated.",
+)
 @with_appcontext
-def erase_contents(numbers: tuple[int, ...]) -> None:
-    """Erase the inputs and reasons of decisions and of their trials, for ever."""
+def erase_contents(numbers: tuple[int, ...], references: tuple[str, ...]) -> None:
+    """Erase the personal contents of decisions and of their trials, for ever."""
+    if not numbers and not references:
+        raise click.UsageError("give --decision or --reference")
     with clear_errors():
         with unit_of_work() as transaction:
-            erased = erase(transaction, numbers)
-        for number, found in erased.items():
-            state = "are erased" if found else "had been erased before"
+            found = [n for r in references for n in with_reference(transaction, r)]
+            erased = erase(transaction, [*numbers, *found])
+        for number, had_contents in erased.items():
+            state = "are erased" if had_contents else "had been erased before"
             _echo(f"decision {number}: its contents {state}")
         if problem := clean(db.engine):
             raise click.ClickException(
                 f"{problem}: the database's files may still hold what was erased. "
-                "Run this command again when nothing else reads the database."
+                "Erase the same decisions again when nothing else reads the database."
             )
 
 

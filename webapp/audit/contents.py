@@ -34,7 +34,12 @@ class Kind(NamedTuple):
 
 
 DECISION = Kind(
-    *("decision", "decision.made", "decision_id", FACTS, ("inputs", "normalised", "reasons"), 0)
+    "decision",
+    "decision.made",
+    "decision_id",
+    FACTS,
+    ("inputs", "normalised", "reasons", "reference"),
+    0,
 )
 TRIAL = Kind(
     "trial",
@@ -102,9 +107,19 @@ def rows_sql(kind: Kind, *, postgresql: bool) -> str:
         moment_sql("t.created_at", postgresql=postgresql) if name == "created_at" else f"t.{name}"
         for name in kind.facts
     )
-    text = "::text" if postgresql else ""
-    contents = ", ".join(f"c.{name}{text}" for name in kind.contents)
+    contents = ", ".join(_content_sql(name, postgresql=postgresql) for name in kind.contents)
     return ROWS.format(kind=kind.name, key=kind.key, facts=", ".join(facts), contents=contents)
+
+
+def _content_sql(name: str, *, postgresql: bool) -> str:
+    """Return the SQL of a content as its entry covers it: as JSON."""
+    if name != "reference":
+        return f"c.{name}::text" if postgresql else f"c.{name}"
+    quoted = "'\"' || c.reference || '\"'"
+    if postgresql:
+        return quoted
+    # A BLOB, which is not less than the empty one, could have the text of another value.
+    return f"CASE WHEN c.reference < x'' THEN {quoted} ELSE c.reference END"
 
 
 def _rows(connection: Connection, kind: Kind) -> Iterator[Row]:

@@ -1,11 +1,13 @@
 """Erases the personal contents of decisions and of their trials; the facts and the log stay."""
 
+import re
 from collections.abc import Sequence
 from contextlib import closing
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from ml.product.application import REFERENCE_PATTERN
 from webapp.columns import MAX_ID
 from webapp.database import write_turn
 from webapp.failures import ErasureRefused, NotFound
@@ -21,6 +23,7 @@ DELETE = (
 # A trial that is being made now refers to the decision's row, so this waits for it.
 LOCK = "SELECT id FROM decisions WHERE id = ? FOR UPDATE"
 FIND = "SELECT id FROM decisions WHERE id = ?"
+REFERRED = "SELECT decision_id FROM decision_contents WHERE reference = ? ORDER BY decision_id"
 INSUFFICIENT_PRIVILEGE = "42501"  # PostgreSQL's SQLSTATE
 
 
@@ -43,6 +46,15 @@ def erase(transaction: Connection, numbers: Sequence[int]) -> dict[int, bool]:
         raise ErasureRefused(
             f"{first_line(error)}: set LOAN_DATABASE_URL to the role that owns the tables"
         ) from error
+
+
+def with_reference(transaction: Connection, reference: str) -> list[int]:
+    """Return the numbers of the decisions that have a reference; raises NotFound if none has."""
+    possible = re.fullmatch(REFERENCE_PATTERN, reference)
+    rows = Driver.of(transaction).fetch(REFERRED, (reference,)) if possible else []
+    if not rows:
+        raise NotFound(f"no decision has the reference {reference}")
+    return [number for (number,) in rows]
 
 
 def clean(engine: Engine) -> str:

@@ -15,6 +15,7 @@ def decision_json(
     return to_json(
         {
             "id": decision.id,
+            "reference": contents and contents.reference,
             "decision": decision.decision,
             "probability": decision.probability,
             "threshold": decision.threshold,

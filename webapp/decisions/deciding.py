@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ml.bundle.decide import Verdict, decide_together
 from ml.bundle.reader import Bundle
-from ml.product.application import Application
+from ml.product.application import Application, Submission
 from webapp.decisions.answers import decision_json
 from webapp.decisions.writing import NewDecision, Stored, contents_of, write_decisions
 from webapp.failures import UnknownKey
@@ -55,33 +55,33 @@ class Deciding:
         usable = self._usable()
         operators = api_keys.operators_of(self._reader, {s.api_key for s in submitted})
         read = [_read(s, operators.get(s.api_key), usable) for s in submitted]
-        applications = [application for application in read if isinstance(application, dict)]
+        applications = [r.application for r in read if isinstance(r, Submission)]
         decided = iter(verdicts(usable.bundle, applications))
         return [
-            _decision(s, operators[s.api_key], application, next(decided))
-            if isinstance(application, dict)
-            else application
-            for s, application in zip(submitted, read, strict=True)
+            _decision(s, operators[s.api_key], r, next(decided)) if isinstance(r, Submission) else r
+            for s, r in zip(submitted, read, strict=True)
         ]
 
 
 def decide_json(
     body: bytes, *, operator: Operator, claim: Claim | None, usable: Usable
 ) -> NewDecision:
-    """Decide one application in JSON; raises what `Rules.check_json` raises."""
-    application = usable.rules.check_json(body)
+    """Decide one application in JSON; raises what `Rules.check_submission` raises."""
+    application, reference = usable.rules.check_submission(body)
     [verdict] = verdicts(usable.bundle, [application])
-    return NewDecision(operator, "api", verdict, contents_of(application, verdict), claim)
+    return NewDecision(
+        operator, "api", verdict, contents_of(application, verdict, reference), claim
+    )
 
 
 def _read(
     submitted: Submitted, operator: Operator | None, usable: Usable
-) -> Application | Exception:
-    """Return an application, or the reason why it is refused."""
+) -> Submission | Exception:
+    """Return what is to be decided, or the reason why it is refused."""
     if operator is None:
         return UnknownKey()
     try:
-        return usable.rules.check_json(submitted.body)
+        return usable.rules.check_submission(submitted.body)
     except Exception as error:
         return error
 
@@ -93,9 +93,9 @@ def verdicts(bundle: Bundle, applications: Sequence[Application]) -> list[Verdic
 
 
 def _decision(
-    submitted: Submitted, operator: Operator, application: Application, verdict: Verdict
+    submitted: Submitted, operator: Operator, submission: Submission, verdict: Verdict
 ) -> NewDecision:
     body, _, key, language = submitted
     claim = None if key is None else Claim(operator.id, key, body_digest(body), language)
-    contents = contents_of(application, verdict)
+    contents = contents_of(submission.application, verdict, submission.reference)
     return NewDecision(operator, "api", verdict, contents, claim, language)

@@ -124,6 +124,7 @@ def _page(decision: Decision, contents: Contents | None, form: ApplicationForm |
     return render_template(
         "decisions/show.html",
         decision=decision,
+        reference=contents.reference,
         product=product,
         rows=rows,
         computed=computed,

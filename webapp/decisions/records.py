@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, with_config
 from pydantic.dataclasses import dataclass
 from typing_extensions import TypedDict  # pydantic needs it below Python 3.12
 
-from ml.product.application import Application
+from ml.product.application import Application, Reference
 from webapp.columns import FIRST_MOMENT, LAST_MOMENT, MAX_MEASURE, DecisionValue
 
 STRICT = ConfigDict(strict=True)
@@ -41,11 +41,12 @@ StoredReasons = list[StoredReason]
 
 @dataclass(config=STRICT, frozen=True, slots=True)
 class Contents:
-    """The inputs of a decision, as entered and normalised, and its reasons; they can be erased."""
+    """What can be erased of a decision: inputs, as entered and normalised, reasons, reference."""
 
     inputs: Application
     normalised: dict[str, Measure | list[int]]
     reasons: StoredReasons | None
+    reference: Reference | None
 
 
 @dataclass(config=STRICT, frozen=True, slots=True)

@@ -41,7 +41,10 @@ FACTS = (
     _d.amount,
     _d.novelty,
 )
-CONTENTS = (readable(_c.inputs), readable(_c.normalised), readable(_c.reasons))
+CONTENTS = (
+    *(readable(_c.inputs), readable(_c.normalised)),
+    *(readable(_c.reasons), readable(_c.reference)),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class DecisionStore:
     def decide(self, submitted: Submitted) -> Stored:
         """Decide what another system has sent; return the decision once it is on disk.
 
-        Raises as `add`, UnknownKey, and what `Rules.check_json` raises.
+        Raises as `add`, UnknownKey, and what `Rules.check_submission` raises.
         """
         key = _key_of(submitted)
         with _claiming(key):

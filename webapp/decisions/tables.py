@@ -9,9 +9,11 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ForeignKey,
+    Index,
     LargeBinary,
     SmallInteger,
     String,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -25,6 +27,8 @@ from webapp.columns import (
 )
 from webapp.extensions import Base
 from webapp.ledger.tables import salt_length
+
+HAS_REFERENCE = text("reference IS NOT NULL")
 
 
 def _json_kind(column: str, kind: str) -> Iterator[CheckConstraint]:
@@ -76,7 +80,7 @@ class DecisionRow(Base):
 
 
 class DecisionContents(Base):
-    """The inputs and reasons of a decision. Personal: never changed, erased as a whole.
+    """The inputs, reasons and reference of a decision. Personal: never changed, erased as a whole.
 
     The audit log holds a commitment to them, which proves nothing without the salt.
     """
@@ -86,7 +90,14 @@ class DecisionContents(Base):
         *_json_kind("inputs", "object"),
         *_json_kind("normalised", "object"),
         *_json_kind("reasons", "array"),
+        CheckConstraint("length(reference) BETWEEN 1 AND 64", name="reference"),
         salt_length(),
+        Index(
+            "ix_decision_contents_reference",
+            "reference",
+            sqlite_where=HAS_REFERENCE,
+            postgresql_where=HAS_REFERENCE,
+        ),
     )
 
     decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"), primary_key=True)
@@ -95,6 +106,9 @@ class DecisionContents(Base):
     # Only for a refusal, as shown at the time: the share and text of each field, and whether it is
     # a principal reason.
     reasons: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+    reference: Mapped[str | None] = mapped_column(
+        String(64)
+    )  # the bank's own; several may share it
     salt: Mapped[bytes] = mapped_column(LargeBinary)
 
 

@@ -23,7 +23,7 @@ FACTS = (
     *("id", "created_at", "operator_id", "channel", "product", "model", "probability", "threshold"),
     *("model_decision", "decision", "amount", "novelty"),
 )
-CONTENTS = ("decision_id", "inputs", "normalised", "reasons", "salt")
+CONTENTS = ("decision_id", "inputs", "normalised", "reasons", "reference", "salt")
 CLAIMS = ("operator_id", "digest", "fingerprint", "language", "decision_id")
 
 
@@ -33,6 +33,7 @@ class NewContents(NamedTuple):
     inputs: Application
     normalised: Normalised
     reasons: StoredReasons | None
+    reference: str | None
 
 
 class NewDecision(NamedTuple):
@@ -54,10 +55,12 @@ class Stored(NamedTuple):
     json: bytes = b""
 
 
-def contents_of(application: Application, verdict: Verdict) -> NewContents:
+def contents_of(
+    application: Application, verdict: Verdict, reference: str | None = None
+) -> NewContents:
     """Return the contents to store with a decision."""
     reasons = None if verdict.reasons is None else as_stored(verdict.reasons)
-    return NewContents(application, verdict.normalised, reasons)
+    return NewContents(application, verdict.normalised, reasons, reference)
 
 
 def as_stored(reasons: Sequence[Reason]) -> StoredReasons:
@@ -108,11 +111,11 @@ def _facts(decision: NewDecision, number: int, moment: str) -> tuple[Any, ...]:
     )
 
 
-def _contents(contents: NewContents) -> tuple[str, str, str | None, bytes]:
-    """Return the contents as JSON, in the order of their columns, and a new salt."""
+def _contents(contents: NewContents) -> tuple[str, str, str | None, str | None, bytes]:
+    """Return the contents in the order of their columns, and a new salt."""
     inputs, normalised = to_json(contents.inputs).decode(), to_json(contents.normalised).decode()
     reasons = None if contents.reasons is None else to_json(contents.reasons).decode()
-    return inputs, normalised, reasons, os.urandom(SALT_BYTES)
+    return inputs, normalised, reasons, contents.reference, os.urandom(SALT_BYTES)
 
 
 def _claim(claim: Claim, number: int, *, salt: bytes) -> tuple[int, bytes, bytes, str, int]:
@@ -121,8 +124,11 @@ def _claim(claim: Claim, number: int, *, salt: bytes) -> tuple[int, bytes, bytes
     return claim.operator_id, claim.digest, mark, claim.language, number
 
 
-def _entry(facts: tuple[Any, ...], contents: tuple[str, str, str | None, bytes]) -> NewEntry:
-    *texts, salt = contents
+def _entry(
+    facts: tuple[Any, ...], contents: tuple[str, str, str | None, str | None, bytes]
+) -> NewEntry:
+    *texts, reference, salt = contents
+    texts.append(None if reference is None else f'"{reference}"')  # as JSON
     number, _, operator_id = facts[:3]
     digests = facts_digest(facts), commitment_to(texts, salt)
     return NewEntry(operator_id, "decision.made", f"decision:{number}", *digests)

@@ -57,7 +57,7 @@ WRONG = {
 
 
 def test_messages_every_code_has_a_case():
-    assert set(WRONG) == set(MESSAGES) - {"repeated"}
+    assert set(WRONG) == set(MESSAGES) - {"repeated", "reference"}  # only in JSON
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ml.product.application import MalformedApplication
+from ml.product.application import InvalidApplication, MalformedApplication
 from tests.ml.product.conftest import VALID, codes
 
 
@@ -40,6 +40,52 @@ def test_check_json_finds_a_name_sent_twice_however_it_is_written(rules, more):
 def test_check_json_of_escaped_names(rules):
     escaped = json.dumps(VALID).replace("assets", "\\u0061sset\\u0073")
     assert rules.check_json(escaped.encode()) == rules.check(VALID)
+
+
+@pytest.mark.parametrize("reference", ["7", "2026/000123-A", "dossier #12 b", "x" * 64, None])
+def test_submission_can_have_a_reference(rules, reference):
+    body = json.dumps(VALID | {"reference": reference}).encode()
+    assert rules.check_submission(body) == (rules.check(VALID), reference)
+    assert rules.check_submission(json.dumps(VALID).encode()) == (rules.check(VALID), None)
+    assert codes(rules.check_json, body) == [("reference", "unknown")]
+    assert codes(rules.check, VALID | {"reference": reference}) == [("reference", "unknown")]
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "",
+        " ",
+        "a ",
+        " a",
+        "-1",
+        "a:b",
+        'a"b',
+        "a\\b",
+        "a\nb",
+        "a\n",
+        "é",
+        "x" * 65,
+        7,
+        True,
+        ["a"],
+        {},
+    ],
+)
+def test_invalid_references_are_refused(rules, reference):
+    body = json.dumps(VALID | {"reference": reference, "assets": -1}).encode()
+    with pytest.raises(InvalidApplication) as refused:
+        rules.check_submission(body)
+    assets, wrong = refused.value.errors
+    assert (assets.field, wrong.field, wrong.code) == ("assets", "reference", "reference")
+    assert wrong.message.en.startswith("Enter 1 to 64 letters")
+    assert wrong.message.fr.startswith("Indiquez de 1 à 64 lettres")
+
+
+def test_reference_that_is_sent_twice_is_refused(rules):
+    text = json.dumps(VALID | {"reference": "a"})
+    for twice in (f'{text[:-1]}, "reference": "a"}}', f'{{"reference": null, {text[1:]}'):
+        assert codes(rules.check_submission, twice.encode()) == [("reference", "repeated")]
 
 
 @pytest.mark.parametrize(

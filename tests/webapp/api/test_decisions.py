@@ -19,6 +19,7 @@ COUNT = "SELECT count(*) FROM decisions"
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 KEYS = [
     "id",
+    "reference",
     "decision",
     "probability",
     "threshold",
@@ -162,6 +163,29 @@ def test_create_without_the_optional(post, granted, product):
     given = {n: v for n, v in granted.items() if not product.by_name[n].optional}
     nothing = {n: granted[n] if n in given else None for n in granted}
     assert post(given).json["features"] == post(nothing).json["features"]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; a=b"])
+def test_reference_is_stored_and_returned(post, client, api_key, granted, query, content_type):
+    body = json.dumps(granted | {"reference": "2026/000123"})
+    made = post(data=body, content_type=content_type)
+    assert (made.status_code, made.json["reference"]) == (201, "2026/000123")
+    assert "reference" not in [feature["name"] for feature in made.json["features"]]
+    headers = {"Authorization": f"Bearer {api_key}"}
+    assert client.get(made.headers["Location"], headers=headers).json == made.json
+    assert post(granted).json["reference"] is None
+    stored = query("SELECT reference FROM decision_contents ORDER BY decision_id")
+    assert stored == [("2026/000123",), (None,)]
+
+
+def test_create_refuses_an_invalid_reference(post, granted, query):
+    for reference in ("two\nlines", 7, "x" * 65):
+        answer = post(granted | {"reference": reference})
+        check_problem(answer, 422)
+        [error] = answer.json["errors"]
+        assert (error["field"], error["pointer"]) == ("reference", "/reference")
+        assert error["detail"].startswith("Enter 1 to 64 letters")
+    assert query(COUNT) == [(0,)]
 
 
 def test_form_and_api_store_the_same(post, send, query, product):

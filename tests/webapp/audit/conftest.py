@@ -38,10 +38,13 @@ def log(
 ) -> list[int]:
     """A log of decisions, trials and other events; on PostgreSQL in two lanes.
 
-    Return the numbers of the decisions.
+    Return the numbers of the decisions. Each two of the first 20 have a reference in common.
     """
     with app.app_context():
-        numbers = [take(a, operator=operator).id for a in applications[:20]]
+        numbers = [
+            take(a, operator=operator, reference=f"LOAN/{i // 2:03}").id
+            for i, a in enumerate(applications[:20])
+        ]
         with unit_of_work() as transaction:
             for number, application in zip(numbers[:5], applications, strict=False):
                 verdict = service.decide(application)
@@ -54,7 +57,7 @@ def log(
             with psycopg.connect(config.database_url) as busy:
                 busy.execute("SELECT take_lane()")
                 numbers += [take(a, operator=operator).id for a in applications[20:30]]
-        numbers += [take(a, operator=operator).id for a in applications[30:40]]
+        numbers += [take(a, operator=operator, reference="last").id for a in applications[30:40]]
     return numbers
 
 

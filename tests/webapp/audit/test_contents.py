@@ -21,6 +21,12 @@ CHANGES = {
         f"decision 4: {CONTENTS}"
     ),
     "UPDATE decision_contents SET reasons = '[]' WHERE decision_id = 5": f"decision 5: {CONTENTS}",
+    "UPDATE decision_contents SET reference = 'LOAN/001' WHERE decision_id = 5": (
+        f"decision 5: {CONTENTS}"
+    ),
+    "UPDATE decision_contents SET reference = NULL WHERE decision_id = 5": (
+        f"decision 5: {CONTENTS}"
+    ),
     "UPDATE decision_contents SET salt = '0123456789012345' WHERE decision_id = 6": (
         f"decision 6: {CONTENTS}"
     ),
@@ -55,6 +61,7 @@ OF_ANY_TYPE = [
     "UPDATE decisions SET novelty = 9e999 WHERE id = 2",
     "UPDATE decision_contents SET inputs = x'ff' WHERE decision_id = 2",
     "UPDATE decision_contents SET inputs = '{' WHERE decision_id = 2",
+    "UPDATE decision_contents SET reference = CAST(reference AS BLOB) WHERE decision_id = 2",
     "UPDATE decision_contents SET salt = 'x' WHERE decision_id = 2",
     "UPDATE decision_contents SET salt = 7 WHERE decision_id = 2",
     "UPDATE audit_log SET facts = 7 WHERE subject = 'decision:2'",

@@ -53,6 +53,30 @@ def test_erasure_leaves_the_facts_the_counts_and_the_chain(log, run, query):
     assert line.endswith("match, 0 do not, the contents of 3 are erased")
 
 
+def test_all_decisions_with_a_reference_are_erased(log, run, query):
+    code, lines = run("erase", "--reference", "LOAN/003", "--reference", "LOAN/008")
+    numbers = [log[6], log[7], log[16], log[17]]
+    assert (code, lines) == (0, [f"decision {n}: its contents are erased" for n in numbers])
+    rest = [n for n in log if n not in numbers]
+    assert query("SELECT decision_id FROM decision_contents ORDER BY 1") == [(n,) for n in rest]
+    assert run("audit", "verify", "--contents")[0] == 0
+    # A decision that was named too, and one whose reference is erased already.
+    assert run("erase", "--reference", "LOAN/004", "--decision", log[8]) == (
+        0,
+        [f"decision {n}: its contents are erased" for n in log[8:10]],
+    )
+    again = (1, ["Error: no decision has the reference LOAN/004"])
+    assert run("erase", "--reference", "LOAN/004") == again
+
+
+@pytest.mark.parametrize("unknown", ["LOAN/9", "loan/001", "LOAN/%", "", "' OR ''='", "é"])
+def test_erasing_by_a_reference_that_does_not_exist_changes_nothing(log, run, rows, unknown):
+    before = rows()
+    code, [line] = run("erase", "--reference", "LOAN/001", "--reference", unknown)
+    assert (code, line) == (1, f"Error: no decision has the reference {unknown}")
+    assert rows() == before
+
+
 def test_erasing_again_changes_nothing(log, run, rows):
     run("erase", "--decision", log[0])
     before = rows()
@@ -76,7 +100,7 @@ def test_erased_contents_that_are_put_back_are_found(log, run, query, put, appli
     [(contents,)] = query(f"SELECT count(*) FROM decision_contents WHERE decision_id = {log[0]}")
     assert contents == 1
     run("erase", "--decision", log[0])
-    columns = "inputs, normalised, reasons, salt"
+    columns = "inputs, normalised, reasons, reference, salt"
     query(
         f"INSERT INTO decision_contents (decision_id, {columns}) "
         f"SELECT {log[0]}, {columns} FROM decision_contents WHERE decision_id = {log[1]}"
@@ -89,17 +113,19 @@ def test_erased_contents_that_are_put_back_are_found(log, run, query, put, appli
 @ON_SQLITE
 def test_nothing_remains_in_the_files(log, run, query, raw):
     """Every text and salt of a decision and its trial is there before, and not afterwards."""
-    number = log[1]
+    number = log[3]
     [texts] = query(
-        "SELECT c.inputs, normalised, reasons, c.salt, t.inputs, t.salt FROM decision_contents c "
+        "SELECT c.inputs, normalised, reasons, reference, c.salt, t.inputs, t.salt "
+        "FROM decision_contents c "
         "JOIN trials ON trials.decision_id = c.decision_id "
         f"JOIN trial_contents t ON t.trial_id = trials.id WHERE c.decision_id = {number}"
     )
     canaries = [t if isinstance(t, bytes) else t.encode() for t in texts if t is not None]
-    assert len(canaries) >= 5
+    assert b"LOAN/001" in canaries
+    assert len(canaries) >= 6
     before = raw()
     assert all(canary in before for canary in canaries)
-    assert run("erase", "--decision", number)[0] == 0
+    assert run("erase", "--reference", "LOAN/001")[0] == 0
     after = raw()
     assert not [canary for canary in canaries if canary in after]
 
@@ -137,8 +163,8 @@ def test_reader_that_keeps_the_log_in_use(log, run, raw, config, query, another_
             assert done.stdout == f"decision {number}: its contents are erased\n"
             assert done.stderr == (
                 f"Error: {config.instance}/loan_desk.db-wal is in use: the database's files may "
-                "still hold what was erased. Run this command again when nothing else reads the "
-                "database.\n"
+                "still hold what was erased. Erase the same decisions again when nothing else "
+                "reads the database.\n"
             )
             assert text.encode() in raw()
         done = app.test_cli_runner().invoke(args=["erase", "--decision", str(number)])

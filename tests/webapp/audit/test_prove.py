@@ -62,13 +62,15 @@ def test_proof_is_checked_without_the_service(log, proof, check, query):
 def test_tampered_proofs_are_false(proof, check, run):
     whole = json.loads(proof)
     facts = json.loads(whole["facts"])
-    inputs, normalised, reasons = whole["contents"]
+    inputs, normalised, reasons, reference = whole["contents"]
     later = base64.b64decode(whole["later"])
     changes = [
         {"facts": whole["facts"].replace(str(facts[10]), str(facts[10] + 1))},
         {"entry": whole["entry"].replace(whole["entry"][-10:-2], "00000000")},
-        {"contents": [inputs.replace("1", "2", 1), normalised, reasons]},
-        {"contents": [inputs, normalised, "[]"]},
+        {"contents": [inputs.replace("1", "2", 1), normalised, reasons, reference]},
+        {"contents": [inputs, normalised, "[]", reference]},
+        {"contents": [inputs, normalised, reasons, '"R"']},
+        {"contents": [inputs, normalised, reasons, None]},
         {"salt": "00" * 16},
         {"previous": "00" * 32},
         {"later": base64.b64encode(later[32:]).decode()},

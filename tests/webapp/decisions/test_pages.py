@@ -203,6 +203,15 @@ def test_index_bad_position(signed_in, decide):
             assert signed_in.get("/decisions", query_string={name: text}).status_code == 200
 
 
+@ON_ONE
+def test_show_reference(app, operator, take, granted, signed_in, read_page):
+    with app.app_context():
+        numbers = [take(granted, operator=operator, reference=r).id for r in ("LN/7 #2", None)]
+    texts = ["".join(read_page(signed_in.get(f"/decisions/{n}").text).itertext()) for n in numbers]
+    assert "LN/7 #2" in texts[0]
+    assert ["Reference" in text for text in texts] == [True, False]
+
+
 @pytest.fixture
 def erased(decide, query):
     """The number of a decision whose contents are erased."""
