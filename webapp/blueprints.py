@@ -4,12 +4,13 @@ from flask import Flask
 from werkzeug.routing import IntegerConverter, Map
 
 from webapp import language_choice
-from webapp.api import decisions as api
+from webapp.api import decisions as _decisions, outcomes as _outcomes, requests as api  # noqa: F401 - routes
 from webapp.challenger import pages as challenger
 from webapp.columns import MAX_ID
 from webapp.decisions import application_pages, pages as decisions
 from webapp.extensions import csrf
 from webapp.monitoring import health
+from webapp.outcomes import pages as outcomes
 from webapp.serving import pages as serving
 
 
@@ -24,7 +25,10 @@ class Identifier(IntegerConverter):
 
 def init_app(app: Flask) -> None:
     app.url_map.converters["id"] = Identifier
-    for module in (application_pages, decisions, serving, challenger, language_choice, health, api):
+    for module in (
+        *(application_pages, decisions, outcomes, serving, challenger, language_choice, health),
+        api,
+    ):
         app.register_blueprint(module.blueprint)
     # The API expects a key in a header, which another site cannot make a browser send.
     csrf.exempt(api.blueprint)

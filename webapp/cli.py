@@ -7,11 +7,15 @@ from webapp.audit.commands import audit, erase_contents, replay_decisions
 from webapp.challenger.commands import challenger
 from webapp.config import ROOT
 from webapp.extensions import db
+from webapp.outcomes.commands import outcomes
 from webapp.people.commands import api_keys, prepare, users
 
 
 def init_app(app: Flask) -> None:
     Migrate(app, db, directory=str(ROOT / "migrations"))
-    commands = (users, api_keys, challenger, prepare, replay_decisions, audit, erase_contents)
+    commands = (
+        *(users, api_keys, challenger, outcomes, prepare),
+        *(replay_decisions, audit, erase_contents),
+    )
     for command in commands:
         app.cli.add_command(command)

@@ -19,11 +19,12 @@ from werkzeug.exceptions import (
 from werkzeug.wrappers import Response as BaseResponse
 
 from ml.bundle.manifest import InvalidBundle
-from ml.product.application import InvalidApplication, MalformedApplication
+from ml.product.application import FieldError, InvalidApplication, MalformedApplication
 from webapp.failures import (
     DecisionDamaged,
     InFlight,
     InvalidKey,
+    InvalidOutcome,
     KeyReused,
     ModelUnavailable,
     NotFound,
@@ -79,6 +80,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _answer)
     app.register_error_handler(CSRFError, _expired)
     app.register_error_handler(InvalidApplication, _invalid)
+    app.register_error_handler(InvalidOutcome, _invalid_outcome)
     app.register_error_handler(MalformedApplication, _malformed)
     app.register_error_handler(NotFound, _not_found)
     app.register_error_handler(DecisionDamaged, _damaged)
@@ -175,12 +177,21 @@ def _expired(error: CSRFError) -> Response:
 
 
 def _invalid(error: InvalidApplication) -> Response:
-    errors = [
+    return _invalid_fields(error.errors, kind=INVALID, title=_("Invalid application"))
+
+
+def _invalid_outcome(error: InvalidOutcome) -> Response:
+    kind = f"{PROBLEMS}invalid-outcome"
+    return _invalid_fields(error.errors, kind=kind, title=_("Invalid outcome"))
+
+
+def _invalid_fields(errors: list[FieldError], *, kind: str, title: str) -> Response:
+    listed = [
         {"field": e.field, "code": e.code, "detail": words(e.message), "pointer": _pointer(e.field)}
-        for e in error.errors[:MAX_ERRORS]
+        for e in errors[:MAX_ERRORS]
     ]
     detail = _("Some fields are invalid.")
-    return problem(422, detail=detail, type=INVALID, title=_("Invalid application"), errors=errors)
+    return problem(422, detail=detail, type=kind, title=title, errors=listed)
 
 
 def _pointer(field: str) -> str:

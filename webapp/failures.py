@@ -2,6 +2,8 @@
 
 from click import ClickException
 
+from ml.product.application import FieldError
+
 
 class NameTaken(Exception):
     """A user or an API key with that name exists already."""
@@ -70,6 +72,14 @@ class KeyReused(Exception):
 
 class NoteRefused(Exception):
     """A signed note, its key or what it says cannot be used; the message says why."""
+
+
+class InvalidOutcome(Exception):
+    """An outcome that breaks a rule; lists an error for each invalid field."""
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__("; ".join(f"{e.field}: {e.message.en}" for e in errors))
+        self.errors = errors
 
 
 class ErasureRefused(Exception):

@@ -18,6 +18,8 @@ _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 HOST_PATTERN = re.compile(
     rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?", re.IGNORECASE | re.ASCII
 )
+MAX_FILE_BYTES = 2 * 1024 * 1024  # of outcomes; a row has about 30
+ROUTES_OF_FILES = frozenset({"outcomes.index"})
 MAX_HOST_LENGTH = 255
 MAX_DISCARDED_BYTES = 1024 * 1024  # of a body that is refused; nginx in compose allows less
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -71,7 +73,8 @@ def _discard_body() -> None:
 def _check_body() -> None:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         abort(415)
-    request.max_content_length = MAX_BODY_BYTES + 1  # Werkzeug silently truncates a chunked body
+    limit = MAX_FILE_BYTES if request.endpoint in ROUTES_OF_FILES else MAX_BODY_BYTES
+    request.max_content_length = limit + 1  # Werkzeug silently truncates a chunked body
     try:
         body = request.get_data(cache=True, parse_form_data=False)
     except HTTPException:
@@ -83,7 +86,7 @@ def _check_body() -> None:
     if content_length is not None and len(body) != content_length:
         log.info("refused a body of %s bytes, Content-Length %s", len(body), content_length)
         abort(400)
-    if len(body) > MAX_BODY_BYTES:
+    if len(body) > limit:
         abort(413)
     if request.mimetype in FORM_TYPES and any(
         len(values) > 1 for _, values in request.form.lists()

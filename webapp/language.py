@@ -1,7 +1,7 @@
 """The choice of a page's language, and the template filters that format values in it."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -36,6 +36,7 @@ def init_app(app: Flask) -> None:
         "share": share,
         "decimal": decimal,
         "moment": moment,
+        "day": day,
         "signed": signed,
         "plain": plain,
         "bounds": bounds,
@@ -91,6 +92,10 @@ def listed(items: Iterable[str]) -> str:
 
 def moment(when: datetime) -> str:
     return formats.moment(when, current(), zone=get_timezone())
+
+
+def day(when: date) -> str:
+    return formats.day(when, current())
 
 
 def _chosen() -> str | None:

@@ -66,12 +66,22 @@ class ScoresCounted(NamedTuple):
     total: int
 
 
+class OutcomesCounted(NamedTuple):
+    """How many loans with an outcome of a kind are in the database."""
+
+    product: str
+    model: str
+    outcome: str
+    total: int
+
+
 class Counted(NamedTuple):
     """All counts that are read from the database."""
 
     decisions: list[DecisionsCounted]
     trials: list[TrialsCounted]
     scores: list[ScoresCounted]
+    outcomes: list[OutcomesCounted]
 
 
 class _Exporter(PrometheusMetrics):  # type: ignore[misc]
@@ -197,6 +207,7 @@ class _Facts(Collector):
             yield _probabilities(self._counted.decisions)
             yield _trials(self._counted.trials)
             yield from _challengers(self._counted.scores)
+            yield _outcomes(self._counted.outcomes)
         yield CounterMetricFamily(
             "loan_bundle_reloads_refused",
             "Reloads since the start that were refused because the new bundle was invalid.",
@@ -272,6 +283,17 @@ def _challengers(rows: list[ScoresCounted]) -> Iterator[Metric]:
         ratio.add_metric(labels, disagreements[labels] / total)
     yield scored
     yield ratio
+
+
+def _outcomes(rows: list[OutcomesCounted]) -> Metric:
+    family = GaugeMetricFamily(
+        "loan_outcomes",
+        "Granted loans whose outcome is known; after a correction, by the last outcome.",
+        labels=["product", "outcome", "model"],
+    )
+    for row in rows:
+        family.add_metric([row.product, row.outcome, row.model], row.total)
+    return family
 
 
 def _known_methods(app: Flask) -> Callable[..., Iterable[bytes]]:

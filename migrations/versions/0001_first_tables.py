@@ -15,6 +15,7 @@ def upgrade() -> None:
     create_decisions()
     create_trials()
     create_challengers()
+    create_outcomes()
     create_ledger()
     add_first_rows()
 
@@ -22,6 +23,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in (
         *("audit_log", "audit_lanes", "idempotency_keys"),
+        *("outcome_counts", "outcomes"),
         *("challenger_counts", "challenger_scores", "trial_counts", "trial_contents", "trials"),
         *("decision_counts", "decision_contents", "decisions"),
         *("api_keys", "users", "operators"),
@@ -264,6 +266,55 @@ def create_challengers() -> None:
     )
 
 
+def create_outcomes() -> None:
+    op.create_table(
+        "outcomes",
+        sa.Column("id", Identifier, nullable=False, autoincrement=False),
+        moment("created_at"),
+        sa.Column("decision_id", Identifier, nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("operator_id", sa.Integer(), nullable=False),
+        text("outcome", 4),
+        sa.Column("known_on", sa.Date(), nullable=False),
+        sa.Column("reason", sa.String(8), nullable=True),
+        sa.CheckConstraint(f"id > 0 AND id < {MAX_ID}", name=op.f("ck_outcomes_id")),
+        sa.CheckConstraint(within_moments("created_at"), name=op.f("ck_outcomes_created_at")),
+        sa.CheckConstraint("number > 0", name=op.f("ck_outcomes_number")),
+        sa.CheckConstraint("outcome IN ('good', 'bad')", name=op.f("ck_outcomes_outcome")),
+        sa.CheckConstraint(within_moments("known_on"), name=op.f("ck_outcomes_known_on")),
+        sa.CheckConstraint(
+            "number = 1 AND reason IS NULL "
+            "OR number > 1 AND reason IS NOT NULL AND reason IN ('mistake', 'changed', 'dispute')",
+            name=op.f("ck_outcomes_reason"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["decision_id"], ["decisions.id"], name=op.f("fk_outcomes_decision_id_decisions")
+        ),
+        sa.ForeignKeyConstraint(
+            ["operator_id"], ["operators.id"], name=op.f("fk_outcomes_operator_id_operators")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outcomes")),
+        sa.UniqueConstraint("decision_id", "number", name=op.f("uq_outcomes_decision_id_number")),
+    )
+    op.create_table(
+        "outcome_counts",
+        sa.Column("decided_month", sa.Date(), nullable=False),
+        sa.Column("known_month", sa.Date(), nullable=False),
+        text("product", 64),
+        text("model", 64),
+        sa.Column("score_bin", sa.SmallInteger(), nullable=False, autoincrement=False),
+        text("outcome", 4),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(
+            f"score_bin >= 0 AND score_bin < {SCORE_BINS}", name=op.f("ck_outcome_counts_score_bin")
+        ),
+        sa.PrimaryKeyConstraint(
+            *("decided_month", "known_month", "product", "model", "score_bin", "outcome"),
+            name=op.f("pk_outcome_counts"),
+        ),
+    )
+
+
 def create_ledger() -> None:
     op.create_table(
         "idempotency_keys",
@@ -271,13 +322,20 @@ def create_ledger() -> None:
         binary("digest"),
         binary("fingerprint"),
         text("language", 2),
-        sa.Column("decision_id", Identifier, nullable=False),
+        sa.Column("decision_id", Identifier, nullable=True),
+        sa.Column("outcome_id", Identifier, nullable=True),
+        sa.CheckConstraint(
+            "(decision_id IS NULL) <> (outcome_id IS NULL)", name=op.f("ck_idempotency_keys_use")
+        ),
         *(length("idempotency_keys", column, DIGEST_BYTES) for column in ("digest", "fingerprint")),
         sa.ForeignKeyConstraint(
             ["operator_id"], ["operators.id"], name=op.f("fk_idempotency_keys_operator_id_operators")
         ),
         sa.ForeignKeyConstraint(
             ["decision_id"], ["decisions.id"], name=op.f("fk_idempotency_keys_decision_id_decisions")
+        ),
+        sa.ForeignKeyConstraint(
+            ["outcome_id"], ["outcomes.id"], name=op.f("fk_idempotency_keys_outcome_id_outcomes")
         ),
         sa.PrimaryKeyConstraint("operator_id", "digest", name=op.f("pk_idempotency_keys")),
         sqlite_with_rowid=False,
@@ -308,7 +366,7 @@ def create_ledger() -> None:
         sa.PrimaryKeyConstraint("lane", "number", name=op.f("pk_audit_log")),
         sqlite_with_rowid=False,
     )
-    few = sa.text("event NOT IN ('decision.made', 'trial.made')")
+    few = sa.text("event NOT IN ('decision.made', 'trial.made', 'outcome.recorded')")
     op.create_index(
         "ix_audit_log_events", "audit_log", ["event", "created_at"], sqlite_where=few, postgresql_where=few
     )

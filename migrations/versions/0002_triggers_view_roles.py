@@ -9,11 +9,11 @@ down_revision = "0001"
 
 # Amounts are shown in bands from 1, 2 and 5 times a power of ten, whatever the product's currency.
 BANDS = [m * 10**e for e in range(3, 7) for m in (1, 2, 5)]
-COUNTED_FACTS = ("decisions", "trials", "challenger_scores")  # a trigger counts their rows
+COUNTED_FACTS = ("decisions", "trials", "challenger_scores", "outcomes")  # a trigger counts their rows
 # Never changed, never deleted.
 FACTS = (*COUNTED_FACTS, "idempotency_keys", "audit_lanes", "audit_log")
 CONTENTS = ("decision_contents", "trial_contents")  # never changed, erased as a whole
-COUNTS = ("decision_counts", "trial_counts", "challenger_counts")  # changed only by triggers
+COUNTS = ("decision_counts", "trial_counts", "challenger_counts", "outcome_counts")  # changed only by triggers
 CHANGED = "are never changed"
 COUNTED = "are changed only by triggers"
 KEYS = {
@@ -22,6 +22,7 @@ KEYS = {
     "decision_contents": "decision_id = NEW.decision_id",
     "trial_contents": "trial_id = NEW.trial_id",
     "challenger_scores": "challenger = NEW.challenger AND decision_id = NEW.decision_id",
+    "outcomes": "id = NEW.id OR decision_id = NEW.decision_id AND number = NEW.number",
     "idempotency_keys": "operator_id = NEW.operator_id AND digest = NEW.digest",
     "audit_lanes": "id = NEW.id",
     "audit_log": "lane = NEW.lane AND number = NEW.number",
@@ -49,7 +50,7 @@ COUNT_ON_SQLITE = """
 CREATE TRIGGER {table}_count AFTER INSERT ON {table} BEGIN
     INSERT INTO counting VALUES (1);
     INSERT INTO {counts} ({columns}, count) {select}
-    ON CONFLICT ({columns}) DO UPDATE SET count = count + 1;
+    ON CONFLICT ({columns}) DO UPDATE SET count = count + excluded.count;
     DELETE FROM counting;
 END
 """
@@ -194,6 +195,12 @@ def count(postgresql: bool) -> list[str]:
     lane = "coalesce(nullif(current_setting('loan_desk.lane', true), ''), '0')::int"  # see take_lane
     decided = "decisions d" if postgresql else "decisions d WHERE d.id = NEW.decision_id"
     joined = f"FROM added JOIN {decided} ON d.id = added.decision_id" if postgresql else f"FROM {decided}"
+    # A correction takes the outcome that counted before from its count.
+    corrected = (
+        f"FROM (SELECT 1 AS one, o.* FROM {{new}} UNION ALL SELECT -1, b.* FROM {{new}} "
+        "JOIN outcomes b ON b.decision_id = o.decision_id AND b.number = o.number - 1) o "
+        f"JOIN decisions d ON d.id = o.decision_id{'' if postgresql else ' WHERE true'}"
+    ).format(new="added o" if postgresql else "(SELECT * FROM outcomes WHERE id = NEW.id) o")
     kinds = {
         ("decisions", "decision_counts", "FROM added" if postgresql else ""): {
             "hour": hour(f"{new}.created_at", postgresql),
@@ -216,16 +223,23 @@ def count(postgresql: bool) -> list[str]:
             "model_decision": "d.model_decision",
             "challenger_decision": f"{new}.challenger_decision",
         },
+        ("outcomes", "outcome_counts", corrected): {
+            "decided_month": month("d.created_at AT TIME ZONE 'UTC'" if postgresql else "d.created_at", postgresql),
+            "known_month": month("o.known_on::timestamp" if postgresql else "o.known_on", postgresql),
+            "product": "d.product",
+            "model": "d.model",
+            "score_bin": score_bin("d.probability", postgresql),
+            "outcome": "o.outcome",
+        },
     }
     template = COUNT_ON_POSTGRESQL if postgresql else COUNT_ON_SQLITE
-    number = "count(*)" if postgresql else "1"
     return [
         template.format(
             table=table,
             schema=schema() if postgresql else "",
             counts=counts,
             columns=", ".join(columns),
-            select=f"SELECT {', '.join(columns.values())}, {number} {source}{'' if postgresql or source else ' WHERE true'}",
+            select=f"SELECT {', '.join(columns.values())}, {number(table, postgresql)} {source}{'' if postgresql or source else ' WHERE true'}",
             places=", ".join(map(str, range(1, len(columns) + 1))),
         )
         for (table, counts, source), columns in kinds.items()
@@ -240,6 +254,20 @@ def hour(moment: str, postgresql: bool) -> str:
     if postgresql:
         return f"date_trunc('hour', {moment}, 'UTC')"
     return f"substr({moment}, 1, 13) || ':00:00.000000'"  # as SQLAlchemy stores a datetime
+
+
+def month(moment: str, postgresql: bool) -> str:
+    """Return the SQL of the first day of a moment's month."""
+    if postgresql:
+        return f"date_trunc('month', {moment})::date"
+    return f"substr({moment}, 1, 7) || '-01'"
+
+
+def number(table: str, postgresql: bool) -> str:
+    """Return the SQL of what a row, or the rows of a group, add to a count."""
+    if table == "outcomes":
+        return "sum(o.one)" if postgresql else "o.one"
+    return "count(*)" if postgresql else "1"
 
 
 def score_bin(probability: str, postgresql: bool) -> str:

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Sequence
 from copy import copy
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from functools import cache
 
 from babel import Locale
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.lists import format_list
 from babel.numbers import NumberPattern, format_decimal
 
@@ -135,6 +135,22 @@ def moment(when: datetime, language: str, *, zone: tzinfo) -> str:
     str
     """
     return format_datetime(when, "medium", tzinfo=zone, locale=_locale(language))
+
+
+def day(when: date, language: str) -> str:
+    """Format a date without a time.
+
+    Parameters
+    ----------
+    when : date
+    language : str
+        Its two-letter code.
+
+    Returns
+    -------
+    str
+    """
+    return format_date(when, "medium", locale=_locale(language))
 
 
 def listed(items: Sequence[str], language: str) -> str:

@@ -133,6 +133,22 @@ def test_service_that_comes_back_at_another_address_is_reached(serve, proxy):
         names.shutdown()
 
 
+def test_only_a_file_of_outcomes_may_be_large(serve, proxy):
+    with serve() as server, proxy(address_of(server), "no") as port:
+        body = b"x" * 1_000_000
+
+        def sent(path):
+            address = f"http://127.0.0.1:{port}{path}"
+            try:
+                with urllib.request.urlopen(address, data=body, timeout=30) as answer:
+                    return answer.status
+            except urllib.error.HTTPError as error:
+                return error.code
+
+        assert sent("/outcomes") == 400  # it has no token: Loan Desk has answered
+        assert [sent("/login"), sent("/outcomes/"), sent("/decisions/1/outcome")] == [413] * 3
+
+
 def test_https_with_a_certificate(serve, proxy, tmp_path):
     make = [need("openssl", "apt-get install openssl"), "req", "-x509", "-newkey", "rsa:2048"]
     subject = [

@@ -18,7 +18,7 @@ TABLES = {
     *("operators", "users", "api_keys"),
     *("decisions", "decision_contents", "decision_counts", "idempotency_keys"),
     *("trials", "trial_contents", "trial_counts", "challenger_scores", "challenger_counts"),
-    *("audit_lanes", "audit_log"),
+    *("outcomes", "outcome_counts", "audit_lanes", "audit_log"),
 }
 STARTS = 3
 
@@ -45,7 +45,7 @@ def database_objects():
             statement = (
                 "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal "
                 "UNION SELECT proname FROM pg_proc "
-                "WHERE proname ~ '^(decision|trial|challenger|refuse)' "
+                "WHERE proname ~ '^(decision|trial|challenger|outcome|refuse)' "
                 "UNION SELECT indexname FROM pg_indexes WHERE schemaname = 'public'"
             )
         more = set(connection.exec_driver_sql(statement).scalars())

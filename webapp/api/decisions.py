@@ -1,48 +1,34 @@
 """The JSON API: create and show decisions, their reasons and the model card."""
 
-from flask import Blueprint, Response, abort, current_app, g, jsonify, request
+from flask import Response, abort, g, jsonify
 from flask_babel import gettext as _
 
 from ml.card.card import model_card
+from webapp.api import requests
 from webapp.api.intake import JSON, ROUTE
 from webapp.api.messages import PATH
+from webapp.api.requests import blueprint
 from webapp.decisions import explanations, search, service
 from webapp.decisions.answers import decision_json, reasons_in
 from webapp.decisions.deciding import decide_json
 from webapp.decisions.records import Contents, Decision
 from webapp.decisions.writing import NewContents
 from webapp.errors import problem
-from webapp.failures import InvalidKey
 from webapp.language import current
-from webapp.ledger.idempotency import Claim, Used, body_digest, key_digest, read_key
+from webapp.ledger.idempotency import Used
 from webapp.serving.served import model
-
-blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
 
 @blueprint.post("/decisions")
 def create() -> Response:
     """Answer a request that `intake` has left to Flask."""
-    if request.mimetype != JSON:
-        abort(415)
-    body, claim = request.get_data(), _claim()
+    body, claim = requests.read(ROUTE)
     outcome = service.store_once(
         claim, lambda: decide_json(body, operator=g.operator, claim=claim, usable=model.usable)
     )
     if isinstance(outcome, Used):
         return _replayed(outcome)
     return _created(outcome.decision, outcome.new.contents, language=current())
-
-
-def _claim() -> Claim | None:
-    """Return what the request claims with its idempotency key."""
-    header = request.headers.get("Idempotency-Key")
-    if header is None:
-        if current_app.extensions["settings"].require_idempotency_key:
-            raise InvalidKey
-        return None
-    sent = body_digest(request.get_data())
-    return Claim(g.operator.id, key_digest(ROUTE, read_key(header)), sent, current())
 
 
 def _created(decision: Decision, contents: Contents | NewContents, *, language: str) -> Response:
@@ -53,7 +39,7 @@ def _created(decision: Decision, contents: Contents | NewContents, *, language: 
 
 def _replayed(used: Used) -> Response:
     """Return the answer that the same request has had before, byte for byte."""
-    decision, contents = search.find_decision(used.decision_id)
+    decision, contents = search.find_decision(used.number)
     if contents is None:
         return problem(410, detail=_("The contents of this decision have been erased."))
     response = _created(decision, contents, language=used.language)

@@ -298,7 +298,8 @@ def _entries_summary(verified: Verified, seconds: float) -> str:
 
 def _contents_summary(compared: Compared) -> str:
     trials = f"{compared.trials:,} trial{'' if compared.trials == 1 else 's'}"
-    parts = [f"{format_decision_count(compared.decisions)} and {trials} match"]
+    outcomes = f"{compared.outcomes:,} outcome{'' if compared.outcomes == 1 else 's'}"
+    parts = [f"{format_decision_count(compared.decisions)}, {trials} and {outcomes} match"]
     parts.append(f"{compared.wrong:,} {'does' if compared.wrong == 1 else 'do'} not")
     if compared.erased:
         parts.append(f"the contents of {compared.erased:,} are erased")

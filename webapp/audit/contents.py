@@ -10,12 +10,14 @@ from webapp.audit.reading import canonical_moment, moment_sql, subjects_of
 from webapp.decisions.writing import FACTS
 from webapp.ledger.chain import Event, commitment_to, facts_digest
 from webapp.ledger.driver import Driver, Row
+from webapp.outcomes.service import FACTS as OUTCOME_FACTS
 
 ROWS_PER_FETCH = 1_000
 ROWS = """
 SELECT {facts}, {contents}, c.salt, c.{key} IS NULL
 FROM {kind}s t LEFT JOIN {kind}_contents c ON c.{key} = t.id ORDER BY t.id
 """
+ROWS_WITHOUT_CONTENTS = "SELECT {facts}, NULL, NULL FROM {kind}s t ORDER BY t.id"
 ENTRIES = """
 SELECT {id}, lane, number, subject, facts, commitment FROM audit_log
 WHERE event = '{event}' ORDER BY 1, 2, 3
@@ -23,32 +25,32 @@ WHERE event = '{event}' ORDER BY 1, 2, 3
 
 
 class Kind(NamedTuple):
-    """What is stored as facts in one table and as erasable contents in another."""
+    """What is stored as facts in one table and perhaps as erasable contents in another."""
 
     name: str
     event: Event
-    key: str  # of the contents
     facts: tuple[str, ...]  # the number is the first, the moment the second
-    contents: tuple[str, ...]
-    decision: int  # the place of the decision's number among the facts
+    key: str = ""  # of the contents
+    contents: tuple[str, ...] = ()
+    decision: int = 0  # the place of the decision's number among the facts
 
 
 DECISION = Kind(
     "decision",
     "decision.made",
-    "decision_id",
     FACTS,
+    "decision_id",
     ("inputs", "normalised", "reasons", "reference"),
-    0,
 )
 TRIAL = Kind(
     "trial",
     "trial.made",
-    "trial_id",
     ("id", "created_at", "decision_id", "operator_id", "probability", "model_decision"),
+    "trial_id",
     ("inputs",),
-    2,
+    decision=2,
 )
+OUTCOME = Kind("outcome", "outcome.recorded", OUTCOME_FACTS, decision=2)
 
 
 @dataclass
@@ -57,7 +59,8 @@ class Compared:
 
     decisions: int = 0
     trials: int = 0
-    erased: int = 0  # of both
+    outcomes: int = 0
+    erased: int = 0  # of decisions and trials
     wrong: int = 0
 
 
@@ -79,7 +82,7 @@ def compare(connection: Connection, report: Callable[[str], None]) -> Compared:
     """Compare all in a snapshot, and report each row or entry that does not match."""
     compared = Compared()
     erased = subjects_of(Driver.of(connection), "contents.erased", kind="decision")
-    for kind in (DECISION, TRIAL):
+    for kind in (DECISION, TRIAL, OUTCOME):
         for row, entry in _pairs(_rows(connection, kind), _entries(connection, kind)):
             if row is None:
                 compared.wrong += 1
@@ -93,6 +96,7 @@ def compare(connection: Connection, report: Callable[[str], None]) -> Compared:
             compared.erased += stored.missing
             compared.decisions += kind is DECISION
             compared.trials += kind is TRIAL
+            compared.outcomes += kind is OUTCOME
     return compared
 
 
@@ -103,12 +107,20 @@ def stored_facts(facts: Sequence[Any]) -> list[Any]:
 
 def rows_sql(kind: Kind, *, postgresql: bool) -> str:
     """Return the statement that reads all facts and contents of a kind by number."""
-    facts = (
-        moment_sql("t.created_at", postgresql=postgresql) if name == "created_at" else f"t.{name}"
-        for name in kind.facts
-    )
+    facts = ", ".join(_fact_sql(name, postgresql=postgresql) for name in kind.facts)
+    if not kind.contents:
+        return ROWS_WITHOUT_CONTENTS.format(kind=kind.name, facts=facts)
     contents = ", ".join(_content_sql(name, postgresql=postgresql) for name in kind.contents)
-    return ROWS.format(kind=kind.name, key=kind.key, facts=", ".join(facts), contents=contents)
+    return ROWS.format(kind=kind.name, key=kind.key, facts=facts, contents=contents)
+
+
+def _fact_sql(name: str, *, postgresql: bool) -> str:
+    """Return the SQL of a fact as its entry covers it, but for the form of moments."""
+    if name == "created_at":
+        return moment_sql("t.created_at", postgresql=postgresql)
+    if name == "known_on" and postgresql:
+        return "to_char(t.known_on, 'YYYY-MM-DD')"
+    return f"t.{name}"
 
 
 def _content_sql(name: str, *, postgresql: bool) -> str:
@@ -171,6 +183,8 @@ def _differences(kind: Kind, row: _Stored, entry: Row | None, erased: set[int]) 
     wrong = []
     if _facts_digest(row.facts) != facts:
         wrong.append("its facts are not those of its entry")
+    if not kind.contents:
+        return wrong
     is_erased = row.facts[kind.decision] in erased
     if row.missing and not is_erased:
         wrong.append("its contents are missing, and no entry says that they were erased")

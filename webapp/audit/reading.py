@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from webapp.columns import within_moments
 from webapp.extensions import db
-from webapp.ledger.chain import FORMAT, Entry
+from webapp.ledger.chain import FORMAT, IS_FEW, Entry
 from webapp.ledger.driver import Driver, Row
 
 # On PostgreSQL; on SQLite every read transaction is like this.
@@ -50,10 +50,7 @@ POSTGRESQL_CONTENT = {
     "valid": within_moments("created_at"),
 }
 HASH = "SELECT hash FROM audit_log WHERE lane = ? AND number = ?"
-# The second condition lets the databases use the index of the events that are few.
-SUBJECTS = (
-    "SELECT subject FROM audit_log WHERE event = ? AND event NOT IN ('decision.made', 'trial.made')"
-)
+SUBJECTS = f"SELECT subject FROM audit_log WHERE event = ? AND {IS_FEW}"  # noqa: S608 - a constant
 
 
 class Head(NamedTuple):

@@ -42,4 +42,4 @@ def _store(new: NewDecision, *, token: str) -> int:
     digest = key_digest("applications.new", f"{token} {sent.decode()}")
     claim = Claim(new.operator.id, digest, body_digest(sent), current())
     outcome = service.store_once(claim, lambda: new._replace(claim=claim))
-    return outcome.decision_id if isinstance(outcome, Used) else outcome.decision.id
+    return outcome.number if isinstance(outcome, Used) else outcome.decision.id

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 
 from pydantic_core import to_json
 from sqlalchemy import Connection, select
@@ -15,7 +14,8 @@ from webapp.decisions.records import Decision
 from webapp.decisions.store import store
 from webapp.decisions.tables import DecisionContents, TrialRow
 from webapp.decisions.writing import NewDecision, Stored
-from webapp.failures import KeyClaimed, ModelUnavailable, NotFound, OutcomeUnknown
+from webapp.failures import ModelUnavailable, NotFound, OutcomeUnknown
+from webapp.ledger import idempotency
 from webapp.ledger.audit import record
 from webapp.ledger.chain import commitment_to, facts_digest, iso
 from webapp.ledger.driver import Driver
@@ -35,15 +35,14 @@ def decide(application: Application) -> Verdict:
 def store_once(claim: Claim | None, decide: Callable[[], NewDecision]) -> Stored | Used:
     """Decide and store, or return what the claim's key was used for before.
 
-    Raises KeyReused if that was another request, what `decide` raises, and as `store_decision`.
+    Raises as `idempotency.store_once`, and what `decide` and `store_decision` raise.
     """
-    while True:
-        used = claim and store().find_use(claim)
-        if used:
-            return used
+
+    def decide_and_store() -> Stored:
         new = decide()
-        with suppress(KeyClaimed):  # another request has used the key meanwhile
-            return Stored(new, store_decision(new))
+        return Stored(new, store_decision(new))
+
+    return idempotency.store_once(store().find_use, claim, decide_and_store)
 
 
 def store_decision(new: NewDecision) -> Decision:

@@ -1,26 +1,21 @@
 """The Flask extension that decides, stores, and finds what idempotency keys were used for."""
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
 from flask import Flask, current_app
 from sqlalchemy import Engine
-from sqlalchemy.exc import IntegrityError, OperationalError
 
 from webapp.decisions.deciding import Deciding, Submitted
 from webapp.decisions.records import Decision
 from webapp.decisions.writing import NewDecision, Stored
 from webapp.extensions import db
-from webapp.failures import InFlight, KeyClaimed
 from webapp.ledger.driver import Reader
-from webapp.ledger.idempotency import Claim, Used, find_use, stands_already, waited_for_key
+from webapp.ledger.idempotency import Claim, Used, claiming, find_use, of_key
 from webapp.ledger.writer import Writer
 from webapp.metrics import metrics
 from webapp.serving.past import Usable
 from webapp.serving.served import ServedBundles
-
-IN_FLIGHT = "another process is working on a request with the same key"
 
 
 class DecisionStore:
@@ -43,7 +38,7 @@ class DecisionStore:
         Raises as `add`, UnknownKey, and what `Rules.check_submission` raises.
         """
         key = _key_of(submitted)
-        with _claiming(key):
+        with claiming(key):
             return self._writer.submit(submitted, key=key)
 
     def decide_together(self, submitted: Sequence[Submitted]) -> list[Stored | Exception]:
@@ -54,7 +49,7 @@ class DecisionStore:
         keys = [_key_of(s) for s in submitted]
         outcomes = self._writer.submit_together(list(zip(submitted, keys, strict=True)))
         return [
-            _of_key(outcome, key) if isinstance(outcome, Exception) else outcome
+            of_key(outcome, key) if isinstance(outcome, Exception) else outcome
             for outcome, key in zip(outcomes, keys, strict=True)
         ]
 
@@ -65,7 +60,7 @@ class DecisionStore:
         """
         claim = new.claim
         key = None if claim is None else (claim.operator_id, claim.digest)
-        with _claiming(key):
+        with claiming(key):
             return self._writer.submit(new, key=key).decision
 
     def close(self) -> None:
@@ -91,24 +86,3 @@ def store() -> DecisionStore:
 
 def _key_of(submitted: Submitted) -> Hashable:
     return None if submitted.key is None else (submitted.api_key, submitted.key)
-
-
-@contextmanager
-def _claiming(key: Hashable) -> Iterator[None]:
-    """Raise KeyClaimed or InFlight for the errors of a database in which a key stands already."""
-    try:
-        yield
-    except (IntegrityError, OperationalError) as error:
-        meaning = _of_key(error, key)
-        if meaning is error:
-            raise
-        raise meaning from error
-
-
-def _of_key(error: Exception, key: Hashable) -> Exception:
-    """Return KeyClaimed or InFlight if a key that stands in the database has caused an error."""
-    if isinstance(error, IntegrityError) and key is not None and stands_already(error):
-        return KeyClaimed()
-    if isinstance(error, OperationalError) and waited_for_key(error):
-        return InFlight(IN_FLIGHT)
-    return error

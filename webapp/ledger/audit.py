@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from webapp.columns import now
-from webapp.ledger.chain import START, Entry, Event, NewEntry, iso, link
+from webapp.ledger.chain import IS_FEW, START, Entry, Event, NewEntry, iso, link
 from webapp.ledger.driver import Driver
 
 COLUMNS = Entry._fields
@@ -25,8 +25,8 @@ FROM take_lane()
 NEXT_LANE = "SELECT max(id) + 1 FROM audit_lanes"
 SYSTEM = "SELECT id FROM operators WHERE kind = 'system'"
 ACTIVE = (
-    "SELECT subject FROM audit_log WHERE event = 'bundle.activated' "
-    "AND event NOT IN ('decision.made', 'trial.made') ORDER BY created_at DESC LIMIT 1"
+    "SELECT subject FROM audit_log WHERE event = 'bundle.activated' "  # noqa: S608 - a constant
+    f"AND {IS_FEW} ORDER BY created_at DESC LIMIT 1"
 )
 
 

@@ -15,6 +15,8 @@ START = bytes(32)  # in the place of the hash before a lane's first entry
 Event = Literal[
     "decision.made",
     "trial.made",
+    "outcome.recorded",
+    "outcomes.imported",
     "contents.erased",
     "bundle.activated",
     "user.created",
@@ -26,6 +28,9 @@ Event = Literal[
     "api_key.revoked",
     "lane.opened",
 ]
+
+# The SQL of the index of events that have no table of their own; a query that repeats it uses it.
+IS_FEW = "event NOT IN ('decision.made', 'trial.made', 'outcome.recorded')"
 
 
 class NewEntry(NamedTuple):

@@ -3,19 +3,25 @@
 import hashlib
 import hmac
 import re
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 
-from webapp.failures import InvalidKey, KeyReused
-from webapp.ledger.driver import Reader
+from webapp.failures import InFlight, InvalidKey, KeyClaimed, KeyReused
+from webapp.ledger.driver import Driver, Reader
+
+T = TypeVar("T")
 
 # The IETF's draft allows any string in quotation marks. Here they may be left out, and a key has no
 # character that a proxy, a log or a shell could change.
 KEY = re.compile(r"[A-Za-z0-9_.:~+/=-]{1,255}", re.ASCII)
+NO_SALT = b""  # of an outcome, which is never erased
+IN_FLIGHT = "another process is working on a request with the same key"
 LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's SQLSTATE
 FIND = (
-    "SELECT i.fingerprint, i.language, i.decision_id, c.salt FROM idempotency_keys i "
+    "SELECT i.fingerprint, i.language, i.decision_id, i.outcome_id, c.salt FROM idempotency_keys i "
     "LEFT JOIN decision_contents c ON c.decision_id = i.decision_id "
     "WHERE i.operator_id = ? AND i.digest = ?"
 )
@@ -34,7 +40,7 @@ class Used(NamedTuple):
     """What an idempotency key was used for."""
 
     language: str
-    decision_id: int
+    number: int  # of the decision or the outcome, which depends on the route
 
 
 def read_key(header: str) -> str:
@@ -68,10 +74,56 @@ def find_use(reader: Reader, claim: Claim) -> Used | None:
     rows = reader.fetch(FIND, (claim.operator_id, claim.digest))
     if not rows:
         return None
-    stored, language, decision_id, salt = rows[0]
+    stored, language, decision_id, outcome_id, salt = rows[0]
+    if outcome_id is not None:
+        salt = NO_SALT
     if salt is not None and bytes(stored) != fingerprint(claim.sent, bytes(salt)):
         raise KeyReused
-    return Used(language, decision_id)
+    return Used(language, decision_id if outcome_id is None else outcome_id)
+
+
+def write_claim(driver: Driver, claim: Claim, *, outcome_id: int) -> None:
+    """Store that a key was used for an outcome, in the transaction that records it."""
+    columns = ("operator_id", "digest", "fingerprint", "language", "outcome_id")
+    mark = fingerprint(claim.sent, NO_SALT)
+    row = (claim.operator_id, claim.digest, mark, claim.language, outcome_id)
+    driver.insert("idempotency_keys", columns, [row])
+
+
+def store_once(
+    find: Callable[[Claim], Used | None], claim: Claim | None, store: Callable[[], T]
+) -> T | Used:
+    """Store something, or return what the claim's key was used for before.
+
+    Raises KeyReused if that was another request, InFlight, and what `store` raises.
+    """
+    while True:
+        used = find(claim) if claim else None
+        if used:
+            return used
+        with suppress(KeyClaimed), claiming(claim):  # another request may use the key meanwhile
+            return store()
+
+
+@contextmanager
+def claiming(key: object) -> Iterator[None]:
+    """Raise KeyClaimed or InFlight for the errors of a database in which a key stands already."""
+    try:
+        yield
+    except (IntegrityError, OperationalError) as error:
+        meaning = of_key(error, key)
+        if meaning is error:
+            raise
+        raise meaning from error
+
+
+def of_key(error: Exception, key: object) -> Exception:
+    """Return KeyClaimed or InFlight if a key that stands in the database has caused an error."""
+    if isinstance(error, IntegrityError) and key is not None and stands_already(error):
+        return KeyClaimed()
+    if isinstance(error, OperationalError) and waited_for_key(error):
+        return InFlight(IN_FLIGHT)
+    return error
 
 
 def stands_already(error: IntegrityError) -> bool:

@@ -7,11 +7,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.columns import Instant, within_moments
 from webapp.extensions import Base
+from webapp.ledger.chain import IS_FEW
 
 DIGEST_BYTES = 32  # of SHA-256
 SALT_BYTES = 16
 # The events that have no table of their own, which auditors list.
-FEW = text("event NOT IN ('decision.made', 'trial.made')")
+FEW = text(IS_FEW)
 
 
 def salt_length() -> CheckConstraint:
@@ -33,6 +34,7 @@ class IdempotencyKey(Base):
     __table_args__ = (
         _digest_length("digest"),
         _digest_length("fingerprint"),
+        CheckConstraint("(decision_id IS NULL) <> (outcome_id IS NULL)", name="use"),
         {"sqlite_with_rowid": False},
     )
 
@@ -40,7 +42,9 @@ class IdempotencyKey(Base):
     digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)  # of route and key
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)  # HMAC of what was sent with the key
     language: Mapped[str] = mapped_column(String(2))  # of the texts in the answer
-    decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"))
+    # What the key was used for.
+    decision_id: Mapped[int | None] = mapped_column(ForeignKey("decisions.id"))
+    outcome_id: Mapped[int | None] = mapped_column(ForeignKey("outcomes.id"))
 
 
 class AuditLane(Base):

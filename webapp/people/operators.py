@@ -8,6 +8,8 @@ from sqlalchemy.exc import IntegrityError
 
 from webapp.columns import now
 from webapp.failures import NameTaken
+from webapp.ledger.audit import system_id
+from webapp.ledger.driver import Driver
 from webapp.ledger.transaction import add_row
 from webapp.people.tables import OperatorRow
 
@@ -21,6 +23,11 @@ class Operator:
     kind: Kind
     id: int
     name: str
+
+
+def system(transaction: Connection) -> Operator:
+    """Return the operator that stands for the system and its commands."""
+    return Operator("system", system_id(Driver.of(transaction)), "system")
 
 
 def add_operator(transaction: Connection, kind: Kind, name: str) -> int:

@@ -18,9 +18,12 @@ from webapp.audit import verify as module
 from webapp.config import Config
 from webapp.decisions import service
 from webapp.decisions.records import Decision
+from webapp.decisions.search import find_decision
 from webapp.extensions import db
 from webapp.ledger.audit import record
 from webapp.ledger.transaction import unit_of_work
+from webapp.outcomes.records import NewOutcome
+from webapp.outcomes.service import record_outcome, today_in
 from webapp.people import api_keys
 from webapp.people.operators import Operator
 
@@ -36,7 +39,7 @@ def log(
     applications: list[Any],
     until: Callable[[Callable[[], Any]], Any],
 ) -> list[int]:
-    """A log of decisions, trials and other events; on PostgreSQL in two lanes.
+    """A log of decisions, trials, outcomes and other events; on PostgreSQL in two lanes.
 
     Return the numbers of the decisions. Each two of the first 20 have a reference in common.
     """
@@ -49,6 +52,12 @@ def log(
             for number, application in zip(numbers[:5], applications, strict=False):
                 verdict = service.decide(application)
                 service.add_trial(transaction, number, application, verdict, operator=operator)
+        made = list(map(find_decision, numbers))
+        granted = [d.id for d, _ in made if d.granted][:2]
+        for number in granted:
+            new = NewOutcome(number, "good", today_in(config.timezone))
+            with unit_of_work() as transaction:
+                record_outcome(transaction, new, operator=operator, zone=config.timezone)
         add_user("auditor", "correct horse battery")
         with unit_of_work() as transaction:
             api_keys.create_api_key(transaction, "core-banking")

@@ -40,6 +40,9 @@ CHANGES = {
     "DELETE FROM trial_contents WHERE trial_id = 4": (
         "trial 4: its contents are missing, and no entry says that they were erased"
     ),
+    "UPDATE outcomes SET outcome = 'bad' WHERE id = 1": f"outcome 1: {FACTS}",
+    "UPDATE outcomes SET known_on = '2026-01-01' WHERE id = 2": f"outcome 2: {FACTS}",
+    "UPDATE outcomes SET id = 9 WHERE id = 2": "outcome 9: it has no entry",
     "UPDATE audit_log SET event = 'contents.erased' WHERE lane = 1 AND subject = 'trial:1'": (
         "trial 1: it has no entry"
     ),
@@ -64,6 +67,7 @@ OF_ANY_TYPE = [
     "UPDATE decision_contents SET reference = CAST(reference AS BLOB) WHERE decision_id = 2",
     "UPDATE decision_contents SET salt = 'x' WHERE decision_id = 2",
     "UPDATE decision_contents SET salt = 7 WHERE decision_id = 2",
+    "UPDATE outcomes SET known_on = x'ff' WHERE id = 2",
     "UPDATE audit_log SET facts = 7 WHERE subject = 'decision:2'",
     "UPDATE audit_log SET commitment = 'x' WHERE subject = 'decision:2'",
     "UPDATE audit_log SET subject = x'ff' WHERE subject = 'decision:2'",
@@ -83,12 +87,12 @@ def lines_after(app, *statements):
 def test_all_match(log, run, query):
     [(decisions,)] = query("SELECT count(*) FROM decisions")
     code, [_, line] = run("audit", "verify", "--contents")
-    assert (code, line) == (0, f"{decisions} decisions and 5 trials match, 0 do not")
+    assert (code, line) == (0, f"{decisions} decisions, 5 trials and 2 outcomes match, 0 do not")
 
 
 def test_contents_of_a_new_log(app, run):
     code, [_, line] = run("audit", "verify", "--contents")
-    assert (code, line) == (0, "0 decisions and 0 trials match, 0 do not")
+    assert (code, line) == (0, "0 decisions, 0 trials and 0 outcomes match, 0 do not")
 
 
 @pytest.mark.parametrize(("statement", "line"), CHANGES.items())
@@ -110,7 +114,9 @@ def test_decision_that_is_gone_leaves_its_entry(app, log, query):
 @pytest.mark.parametrize("statement", OF_ANY_TYPE)
 def test_values_of_any_type(app, log, statement):
     first = lines_after(app, statement)[0]
-    assert re.fullmatch(r"decision 2: .*|lane 1, entry \d+: there is no such decision", first)
+    assert re.fullmatch(
+        r"(decision|outcome) 2: .*|lane 1, entry \d+: there is no such decision", first
+    )
 
 
 def test_command_fails_for_what_does_not_match(log, run, tamper):
@@ -119,5 +125,5 @@ def test_command_fails_for_what_does_not_match(log, run, tamper):
     assert code == 1
     assert lines[0] == f"decision 2: {FACTS}"
     assert lines[1].endswith(": all well")
-    assert lines[2].endswith(" and 5 trials match, 1 does not")
+    assert lines[2].endswith(" 5 trials and 2 outcomes match, 1 does not")
     assert run("audit", "verify")[0] == 0

@@ -106,7 +106,7 @@ def test_decide_same_claim(app, decide, granted, refused, query, api_key, operat
         first = decide(granted, claim=claim(operator)).id
         with pytest.raises(KeyClaimed):
             decide(granted, claim=claim(operator))
-        assert store().find_use(claim(operator)).decision_id == first
+        assert store().find_use(claim(operator)).number == first
         with pytest.raises(KeyReused):
             store().find_use(claim(operator, sent=b"another"))
         other = key(api_key)

@@ -39,6 +39,8 @@ COMMANDS = [
     ("erase",),
     ("challenger",),
     ("challenger", "run"),
+    ("outcomes",),
+    ("outcomes", "import"),
 ]
 
 

@@ -59,6 +59,7 @@ def test_every_route_is_guarded(app, client):
         "challenger",
         "decisions",
         "models",
+        "outcomes",
         "security",
     }
     assert {e for e in seen if e.startswith("security")} == {"security.login", "security.logout"}

@@ -1,0 +1,56 @@
+"""The `outcomes` command."""
+
+from pathlib import Path
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+
+from webapp.commands import clear_errors
+from webapp.extensions import db
+from webapp.ledger.transaction import unit_of_work
+from webapp.outcomes.files import InvalidFile, read_file
+from webapp.outcomes.importing import Imported, check_file, import_file
+from webapp.people.operators import system
+
+outcomes = AppGroup("outcomes", help="Record what came of granted loans.")
+
+
+@outcomes.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only check the file, and store nothing.")
+def import_outcomes(file: Path, dry_run: bool) -> None:
+    """Record the outcomes of a CSV FILE: all of them, or none if a row is wrong.
+
+    Its columns are id or reference, outcome (good or bad), date (YYYY-MM-DD) and, for a correction,
+    reason (mistake, changed or dispute).
+    """
+    zone = current_app.extensions["settings"].timezone
+    with clear_errors():
+        try:
+            read = read_file(file.read_bytes())
+        except InvalidFile as error:
+            raise click.ClickException(f"{file}: {error}") from None
+        if dry_run:
+            with db.engine.connect() as connection:
+                imported = check_file(connection, read, zone=zone)
+        else:
+            with unit_of_work() as transaction:
+                operator = system(transaction)
+                imported = import_file(transaction, read, operator=operator, zone=zone)
+    for line, wrong in imported.wrong:
+        click.echo(f"line {line}: {wrong.field}: {wrong.message.en}")
+    click.echo(_summary(imported, dry_run=dry_run))
+    click.get_current_context().exit(1 if imported.wrong else 0)
+
+
+def _summary(imported: Imported, *, dry_run: bool) -> str:
+    new, known = imported.new, imported.known
+    if imported.wrong:
+        lines = len({line for line, _ in imported.wrong})
+        return f"{lines:,} {'row is' if lines == 1 else 'rows are'} wrong: nothing was stored"
+    verb = "would be recorded" if dry_run else f"{'was' if new == 1 else 'were'} recorded"
+    return (
+        f"{new:,} outcome{'' if new == 1 else 's'} {verb}, {known:,} "
+        f"{'is' if known == 1 else 'are'} known already"
+    )

@@ -1,0 +1,142 @@
+"""Reads outcomes from texts: the rows of a CSV file, the fields of a form, or JSON."""
+
+import csv
+import io
+import re
+from collections.abc import Mapping
+from datetime import date
+from hashlib import sha256
+from typing import NamedTuple
+
+from ml.product.application import FieldError
+from ml.product.texts import Text
+from webapp.columns import MAX_ID
+from webapp.outcomes.records import CORRECTIONS, OUTCOMES, NewOutcome, error
+
+KEYS = ("id", "reference")
+COLUMNS = (*KEYS, "outcome", "date", "reason")
+TEMPLATE = "id,reference,outcome,date,reason\r\n"
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+ID = re.compile(r"[0-9]{1,19}", re.ASCII)
+
+
+class InvalidFile(Exception):
+    """A file that is not a CSV file of outcomes; the text says why."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(text.en)
+        self.text = text
+
+
+class WrongRow(NamedTuple):
+    """What is wrong with a row of a file; it never contains a value of the row."""
+
+    line: int
+    error: FieldError
+
+
+class FileRow(NamedTuple):
+    """A row of a file; either its id or its reference says which decision it is about."""
+
+    line: int
+    id: int | None
+    reference: str | None
+    outcome: NewOutcome  # with the decision 0 until it is found by the reference
+
+
+class File(NamedTuple):
+    """The rows of a file that can be read, what is wrong with others, and its SHA-256."""
+
+    rows: list[FileRow]
+    wrong: list[WrongRow]
+    digest: str
+
+
+def read_outcome(texts: Mapping[str, str], number: int) -> NewOutcome | list[FieldError]:
+    """Return an outcome of a decision from texts, or what is wrong with them."""
+    outcome, day, reason = (texts.get(name, "") for name in ("outcome", "date", "reason"))
+    known_on = _date(day)
+    errors = []
+    if outcome not in OUTCOMES:
+        errors.append(error("outcome", "outcome"))
+    if known_on is None:
+        errors.append(error("date", "date"))
+    if reason and reason not in CORRECTIONS:
+        errors.append(error("reason", "reason"))
+    if errors or known_on is None:
+        return errors
+    return NewOutcome(number, outcome, known_on, reason or None)  # type: ignore[arg-type]  # checked
+
+
+def read_file(data: bytes) -> File:
+    """Read a CSV file; raises InvalidFile."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidFile(
+            Text(en="The file is not in UTF-8.", fr="Le fichier n’est pas en UTF-8.")
+        ) from None
+    head = text.partition("\n")[0]
+    delimiter = ";" if head.count(";") > head.count(",") else ","
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows: list[FileRow] = []
+    wrong: list[WrongRow] = []
+    try:
+        columns = _columns(next(lines, []))
+        for values in lines:
+            if any(value.strip() for value in values):
+                _read_row(lines.line_num, columns, values, rows, wrong)
+    except csv.Error:
+        raise InvalidFile(
+            Text(
+                en=f"Line {lines.line_num} is not CSV.",
+                fr=f"La ligne {lines.line_num} n’est pas du CSV.",
+            )
+        ) from None
+    return File(rows, wrong, sha256(data).hexdigest())
+
+
+def _columns(head: list[str]) -> list[str]:
+    columns = [name.strip().lower() for name in head]
+    known = set(columns) <= set(COLUMNS) and len(columns) == len(set(columns))
+    if not known or not {"outcome", "date"} <= set(columns) or not set(KEYS) & set(columns):
+        names = ", ".join(COLUMNS)
+        raise InvalidFile(
+            Text(
+                en="The first line must name the columns outcome, date, and id or reference. "
+                f"All columns are {names}.",
+                fr="La première ligne doit nommer les colonnes outcome, date, et id ou reference. "
+                f"Les colonnes sont {names}.",
+            )
+        )
+    return columns
+
+
+def _read_row(
+    line: int,
+    columns: list[str],
+    values: list[str],
+    rows: list[FileRow],
+    wrong: list[WrongRow],
+) -> None:
+    if len(values) != len(columns):
+        wrong.append(WrongRow(line, error("id", "values", count=str(len(columns)))))
+        return
+    texts = dict(zip(columns, (value.strip() for value in values), strict=True))
+    number, reference = (texts.get(name, "") for name in KEYS)
+    outcome = read_outcome(texts, 0)
+    errors = outcome if isinstance(outcome, list) else []
+    if bool(number) == bool(reference):
+        errors.insert(0, error("id", "key"))
+    elif number and not (ID.fullmatch(number) and 0 < int(number) <= MAX_ID):
+        errors.insert(0, error("id", "id"))
+    wrong += [WrongRow(line, e) for e in errors]
+    if not errors and isinstance(outcome, NewOutcome):
+        rows.append(FileRow(line, int(number) if number else None, reference or None, outcome))
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if DATE.fullmatch(text) else None
+    except ValueError:
+        return None

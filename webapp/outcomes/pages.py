@@ -1,0 +1,137 @@
+"""The pages of outcomes: the part of a decision's page, the list, and the upload of a file."""
+
+from dataclasses import dataclass
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    current_app,
+    g,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from flask_wtf import FlaskForm
+from werkzeug.wrappers import Response as BaseResponse
+
+from webapp.config import Config
+from webapp.decisions import pages as decisions, search
+from webapp.decisions.damage import Damaged
+from webapp.decisions.records import Decision
+from webapp.extensions import db
+from webapp.failures import InvalidOutcome
+from webapp.ledger.transaction import unit_of_work
+from webapp.outcomes import importing, service
+from webapp.outcomes.files import TEMPLATE, File, InvalidFile, read_file
+from webapp.outcomes.forms import GOOD_OR_BAD, REASONS, OutcomeForm, outcome_form
+from webapp.outcomes.importing import Imported
+from webapp.outcomes.records import Outcome
+
+blueprint = Blueprint("outcomes", __name__)
+MAX_WRONG = 100  # rows of a file, on the page
+
+
+@dataclass(frozen=True)
+class Part:
+    """What the page of a granted loan shows of its outcomes."""
+
+    outcomes: list[Outcome | Damaged]
+    form: OutcomeForm
+    today: date
+
+
+@blueprint.app_context_processor
+def _in_templates() -> dict[str, object]:
+    return {
+        "outcomes_of": _outcomes_of,
+        "outcome_names": GOOD_OR_BAD,
+        "corrections": REASONS,
+    }
+
+
+def _outcomes_of(decision: Decision) -> Part:
+    today = service.today_in(_zone())
+    form = g.get("outcome_form") or outcome_form(today=today)
+    return Part(service.list_outcomes(decision.id), form, today)
+
+
+@blueprint.post("/decisions/<id:number>/outcome")
+def record(number: int) -> BaseResponse | tuple[str, int]:
+    search.find_decision(number)
+    form = OutcomeForm()
+    new = form.read(number)
+    if new is not None:
+        try:
+            with unit_of_work() as transaction:
+                service.record_outcome(transaction, new, operator=g.operator, zone=_zone())
+        except InvalidOutcome as invalid:
+            form.show(invalid.errors)
+        else:
+            return redirect(url_for("decisions.show", number=number, _anchor="outcome"), 303)
+    g.outcome_form = form
+    return decisions.show(number), 422
+
+
+@blueprint.get("/decisions/<id:number>/outcome")
+def show(number: int) -> BaseResponse:
+    """Redirect to the decision: a reload or a new language after an invalid form sends a GET."""
+    return redirect(url_for("decisions.show", number=number, _anchor="outcome"))
+
+
+@blueprint.route("/outcomes", methods=["GET", "POST"])
+def index() -> str | tuple[str, int]:
+    form = FlaskForm()
+    if not form.is_submitted():
+        return _page(form)
+    file = request.files.get("file")
+    if not form.validate() or file is None:
+        abort(400)
+    data = file.read()
+    check = "check" in request.form
+    if not file.filename:
+        return _page(form, missing=True), 422
+    try:
+        imported = _import(read_file(data), check=check)
+    except InvalidFile as invalid:
+        return _page(form, invalid=invalid), 422
+    return _page(form, imported=imported, check=check), 422 if imported.wrong else 200
+
+
+@blueprint.get("/outcomes/template.csv")
+def template() -> Response:
+    """Return a file with the columns of outcomes, and no rows."""
+    name = {"Content-Disposition": "attachment; filename=outcomes.csv"}
+    return Response(TEMPLATE, content_type="text/csv; charset=utf-8", headers=name)
+
+
+def _import(file: File, *, check: bool) -> Imported:
+    if check:
+        with db.engine.connect() as connection:
+            return importing.check_file(connection, file, zone=_zone())
+    with unit_of_work() as transaction:
+        return importing.import_file(transaction, file, operator=g.operator, zone=_zone())
+
+
+def _page(form: FlaskForm, **result: object) -> str:
+    totals = {"good": 0, "bad": 0}
+    for row in service.count_outcomes():
+        totals[row.outcome] += row.total
+    granted = sum(d.total for d in search.count_decisions() if d.decision == "granted")
+    return render_template(
+        "outcomes/index.html",
+        form=form,
+        totals=totals,
+        granted=granted,
+        latest=service.list_latest(),
+        max_wrong=MAX_WRONG,
+        **result,
+    )
+
+
+def _zone() -> ZoneInfo:
+    settings: Config = current_app.extensions["settings"]
+    return settings.timezone
