@@ -20,7 +20,7 @@ gc.disable()
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from ml.bundle.manifest import InvalidBundle
-from webapp.challenger.process import ChallengerProcess
+from webapp.beside import ProcessesBeside
 from webapp.config import MAX_PORT
 from webapp.database import sqlite_journal
 from webapp.failures import InvalidSetting
@@ -39,17 +39,17 @@ def _stop(reason):
 
 
 def on_exit(server):
-    """End the challenger, and remove the metrics folder that this start made."""
-    _end_challenger(server)
+    """End the processes beside the workers, and remove the metrics folder that this start made."""
+    _end_beside(server)
     folder = os.environ.get(METRICS, "")
     if Path(folder).name.startswith(OWN):  # not by a variable, which a reload would reset
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _end_challenger(server):
-    process = getattr(server, "challenger", None)
-    if process is not None:
-        process.end()
+def _end_beside(server):
+    processes = getattr(server, "beside", None)
+    if processes is not None:
+        processes.end()
 
 
 try:
@@ -170,17 +170,17 @@ def post_fork(server, worker):
 
 
 def when_ready(server):
-    """Print the address, and start the challenger."""
+    """Print the address, and start the processes beside the workers."""
     if settings.database.startswith("sqlite"):
         server.log.info("SQLite %s, journal %s", *sqlite_journal())
     host, _, port = settings.bind.rpartition(":")
     shown = "127.0.0.1" if host in ("", "0.0.0.0", "[::]") else host
     print(f"\n  Loan Desk is at http://{shown}:{port}\n", flush=True)
-    _start_challenger(server)
+    _start_beside(server)
 
 
 def on_reload(server):
-    """Pin the bundle that is there now, for the workers and the challenger that start next."""
+    """Pin the bundle that is there now, for the workers and the processes that start next."""
     before = Pin.from_environment()
     pin_at_reload(settings, server.log)
     try:
@@ -193,17 +193,19 @@ def on_reload(server):
     gc.unfreeze()
     gc.collect()  # frees the previous application, which would otherwise stay frozen
     _share()
-    _end_challenger(server)
-    _start_challenger(server)
+    _end_beside(server)
+    _start_beside(server)
 
 
-def _start_challenger(server):
-    if not settings.challenger:
+def _start_beside(server):
+    wanted = {"challenger": bool(settings.challenger), "monitor": settings.monitor}
+    names = [name for name, runs in wanted.items() if runs]
+    if not names:
         return
     # Without the metrics folder: its counts would be added to those of the workers.
     environment = {name: value for name, value in os.environ.items() if name != METRICS}
     # An attribute of the server, which outlives a reload.
-    server.challenger = ChallengerProcess(environment)
+    server.beside = ProcessesBeside(names, environment)
 
 
 def child_exit(server, worker):

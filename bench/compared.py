@@ -152,6 +152,7 @@ def desk(name: str, bundle: Bundle, folder: Path, store: Store) -> Server:
         "LOAN_DATABASE_URL": store.place,
         "LOAN_BUNDLE": str(bundle.directory.resolve()),
         "LOAN_BIND": f"127.0.0.1:{port}",
+        "LOAN_MONITOR": "no",  # a process of its own, which answers no requests
     }
     _flask("prepare", settings=settings)
     key = _flask("api-keys", "create", "bench", settings=settings).split()[-1]

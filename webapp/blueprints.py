@@ -9,7 +9,7 @@ from webapp.challenger import pages as challenger
 from webapp.columns import MAX_ID
 from webapp.decisions import application_pages, pages as decisions
 from webapp.extensions import csrf
-from webapp.monitoring import health
+from webapp.monitoring import health, pages as monitoring
 from webapp.outcomes import pages as outcomes
 from webapp.serving import pages as serving
 
@@ -26,7 +26,16 @@ class Identifier(IntegerConverter):
 def init_app(app: Flask) -> None:
     app.url_map.converters["id"] = Identifier
     for module in (
-        *(application_pages, decisions, outcomes, serving, challenger, language_choice, health),
+        *(
+            application_pages,
+            decisions,
+            outcomes,
+            monitoring,
+            serving,
+            challenger,
+            language_choice,
+            health,
+        ),
         api,
     ):
         app.register_blueprint(module.blueprint)

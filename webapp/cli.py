@@ -7,6 +7,7 @@ from webapp.audit.commands import audit, erase_contents, replay_decisions
 from webapp.challenger.commands import challenger
 from webapp.config import ROOT
 from webapp.extensions import db
+from webapp.monitoring.commands import monitor
 from webapp.outcomes.commands import outcomes
 from webapp.people.commands import api_keys, prepare, users
 
@@ -14,7 +15,7 @@ from webapp.people.commands import api_keys, prepare, users
 def init_app(app: Flask) -> None:
     Migrate(app, db, directory=str(ROOT / "migrations"))
     commands = (
-        *(users, api_keys, challenger, outcomes, prepare),
+        *(users, api_keys, challenger, outcomes, monitor, prepare),
         *(replay_decisions, audit, erase_contents),
     )
     for command in commands:

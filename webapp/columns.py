@@ -9,9 +9,6 @@ MAX_ID = 2**63 - 1
 # SQLite generates ids only for a column that is declared INTEGER.
 Identifier = BigInteger().with_variant(Integer, "sqlite")
 
-# Bins of equal width: bin i counts probabilities above i / SCORE_BINS, up to (i + 1) / SCORE_BINS.
-SCORE_BINS = 20
-
 # Bounds of stored moments, which can be shown in every time zone, and of measures.
 FIRST_MOMENT = datetime(2, 1, 1, tzinfo=UTC)
 LAST_MOMENT = datetime(9999, 1, 1, tzinfo=UTC)

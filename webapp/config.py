@@ -126,6 +126,11 @@ class Config(BaseSettings):
         default="",
         description="Candidate in the bundle, to score decisions in the background; empty: none.",
     )
+    monitor: YesOrNo = Field(
+        default=True,
+        description="Watch beside the workers whether applications are still like the training "
+        "data: `yes` or `no`.",
+    )
     secret_key: Annotated[str, StringConstraints(min_length=MIN_SECRET_LENGTH)] = Field(
         default="",
         description=f"Key that signs sessions, {MIN_SECRET_LENGTH} characters or more; "

@@ -25,7 +25,7 @@ from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 from prometheus_flask_exporter.multiprocess import GunicornInternalPrometheusMetrics
 
-from webapp.columns import SCORE_BINS
+from ml.monitoring.bins import SCORE_BINS
 from webapp.metrics_files import DIRECTORY, Files
 
 MEASURED = ("GET", "POST")  # every route accepts HEAD and OPTIONS too, but no client needs them
@@ -75,6 +75,25 @@ class OutcomesCounted(NamedTuple):
     total: int
 
 
+class MovedField(NamedTuple):
+    """How far a field, or the score, has moved from the training rows in a number of days."""
+
+    field: str
+    days: int
+    stability: float
+    bound: float
+
+
+class LastDay(NamedTuple):
+    """The last day of a model that the watch has compared."""
+
+    product: str
+    model: str
+    until: float  # the end of the day, as a Unix time
+    evidence: float
+    fields: list[MovedField]
+
+
 class Counted(NamedTuple):
     """All counts that are read from the database."""
 
@@ -82,6 +101,7 @@ class Counted(NamedTuple):
     trials: list[TrialsCounted]
     scores: list[ScoresCounted]
     outcomes: list[OutcomesCounted]
+    watched: LastDay | None = None
 
 
 class _Exporter(PrometheusMetrics):  # type: ignore[misc]
@@ -208,6 +228,7 @@ class _Facts(Collector):
             yield _trials(self._counted.trials)
             yield from _challengers(self._counted.scores)
             yield _outcomes(self._counted.outcomes)
+            yield from _watched(self._counted.watched)
         yield CounterMetricFamily(
             "loan_bundle_reloads_refused",
             "Reloads since the start that were refused because the new bundle was invalid.",
@@ -294,6 +315,32 @@ def _outcomes(rows: list[OutcomesCounted]) -> Metric:
     for row in rows:
         family.add_metric([row.product, row.outcome, row.model], row.total)
     return family
+
+
+def _watched(last: LastDay | None) -> Iterator[Metric]:
+    moved, bound = (
+        GaugeMetricFamily(name, text, labels=["product", "model", "field", "days"])
+        for name, text in (
+            ("loan_field_stability", "Population stability index of the last days compared."),
+            ("loan_field_stability_bound", "The index that chance exceeds in one of 20 cases."),
+        )
+    )
+    evidence, until = (
+        GaugeMetricFamily(name, text, labels=["product", "model"])
+        for name, text in (
+            ("loan_score_evidence", "Highest evidence of this quarter that the score has changed."),
+            ("loan_watched_until_seconds", "End of the last day that was compared, as Unix time."),
+        )
+    )
+    if last is not None:
+        models = [last.product, last.model]
+        for field in last.fields:
+            labels = [*models, field.field or "score", str(field.days)]
+            moved.add_metric(labels, field.stability)
+            bound.add_metric(labels, field.bound)
+        evidence.add_metric(models, last.evidence)
+        until.add_metric(models, last.until)
+    yield from (moved, bound, evidence, until)
 
 
 def _known_methods(app: Flask) -> Callable[..., Iterable[bytes]]:

@@ -3,7 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.columns import MAX_ID, MAX_MEASURE, SCORE_BINS, Identifier, Instant, now, within_moments
+from ml.monitoring.bins import SCORE_BINS
+from webapp.columns import MAX_ID, MAX_MEASURE, Identifier, Instant, now, within_moments
 from webapp.ledger.tables import DIGEST_BYTES, SALT_BYTES
 
 revision = "0001"
@@ -16,6 +17,7 @@ def upgrade() -> None:
     create_trials()
     create_challengers()
     create_outcomes()
+    create_monitoring()
     create_ledger()
     add_first_rows()
 
@@ -23,6 +25,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in (
         *("audit_log", "audit_lanes", "idempotency_keys"),
+        *("score_evidence", "field_stability", "field_counts", "watched_hours"),
         *("outcome_counts", "outcomes"),
         *("challenger_counts", "challenger_scores", "trial_counts", "trial_contents", "trials"),
         *("decision_counts", "decision_contents", "decisions"),
@@ -39,8 +42,12 @@ def text(name: str, length: int) -> sa.Column:
     return sa.Column(name, sa.String(length), nullable=False)
 
 
-def probability(name: str = "probability") -> sa.Column:
+def number(name: str) -> sa.Column:
     return sa.Column(name, sa.Double(), nullable=False)
+
+
+def probability(name: str = "probability") -> sa.Column:
+    return number(name)
 
 
 def binary(name: str, *, nullable: bool = False) -> sa.Column:
@@ -312,6 +319,55 @@ def create_outcomes() -> None:
             *("decided_month", "known_month", "product", "model", "score_bin", "outcome"),
             name=op.f("pk_outcome_counts"),
         ),
+    )
+
+
+def create_monitoring() -> None:
+    """Create the tables of the watch, whose rows are computed from others and can be replaced."""
+    op.create_table(
+        "watched_hours",
+        moment("hour"),
+        text("product", 64),
+        text("model", 64),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("decisions", "rows", "unusual")),
+        sa.PrimaryKeyConstraint("hour", "product", "model", name=op.f("pk_watched_hours")),
+    )
+    op.create_table(
+        "field_counts",
+        moment("hour"),
+        text("product", 64),
+        text("model", 64),
+        text("field", 64),
+        sa.Column("bin", sa.SmallInteger(), nullable=False, autoincrement=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            *("hour", "product", "model", "field", "bin"), name=op.f("pk_field_counts")
+        ),
+    )
+    op.create_table(
+        "field_stability",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("days", sa.SmallInteger(), nullable=False, autoincrement=False),
+        text("product", 64),
+        text("model", 64),
+        text("field", 64),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("rows", "missing", "unusual")),
+        number("stability"),
+        number("bound"),
+        sa.PrimaryKeyConstraint(
+            *("day", "days", "product", "model", "field"), name=op.f("pk_field_stability")
+        ),
+    )
+    op.create_table(
+        "score_evidence",
+        sa.Column("day", sa.Date(), nullable=False),
+        text("product", 64),
+        text("model", 64),
+        sa.Column("decisions", sa.BigInteger(), nullable=False),
+        number("evidence"),
+        number("highest"),
+        sa.Column("state", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "product", "model", name=op.f("pk_score_evidence")),
     )
 
 

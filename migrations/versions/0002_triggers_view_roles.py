@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from webapp.columns import SCORE_BINS
+from ml.monitoring.bins import SCORE_BINS
 
 revision = "0002"
 down_revision = "0001"
@@ -13,6 +13,7 @@ COUNTED_FACTS = ("decisions", "trials", "challenger_scores", "outcomes")  # a tr
 # Never changed, never deleted.
 FACTS = (*COUNTED_FACTS, "idempotency_keys", "audit_lanes", "audit_log")
 CONTENTS = ("decision_contents", "trial_contents")  # never changed, erased as a whole
+RESULTS = ("watched_hours", "field_counts", "field_stability", "score_evidence")  # computed anew at any time
 COUNTS = ("decision_counts", "trial_counts", "challenger_counts", "outcome_counts")  # changed only by triggers
 CHANGED = "are never changed"
 COUNTED = "are changed only by triggers"
@@ -111,6 +112,7 @@ GRANTS = {
     "loan_writer": (
         f"SELECT ON {', '.join(COUNTS)}, alembic_version",
         f"SELECT, INSERT ON {', '.join((*FACTS, *CONTENTS))}",
+        f"SELECT, INSERT, DELETE ON {', '.join(RESULTS)}",
         "SELECT, INSERT ON operators, users, api_keys",
         "UPDATE (password, active, fs_uniquifier) ON users",
         "UPDATE (revoked_at) ON api_keys",

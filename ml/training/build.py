@@ -20,6 +20,7 @@ from ml.bundle.manifest import (
     CHAMPION,
     NOVELTY,
     PRODUCT,
+    REFERENCE,
     challenger_files,
 )
 from ml.bundle.reader import Bundle, load_pipeline, read_bundle
@@ -31,13 +32,14 @@ from ml.evaluation.fairness import assess
 from ml.evaluation.performance import evidence, figures, judged
 from ml.evaluation.reports import Evidence, Importance, NoveltyWorth
 from ml.explaining.reasons import Explainer
-from ml.product.application import Application, InvalidData
+from ml.monitoring.bins import reference_of
+from ml.product.application import Application, InvalidData, as_columns
 from ml.product.definition import Product
 from ml.product.samples import examples
 from ml.product.texts import LANGUAGES
 from ml.scoring.scorer import Scorer
 from ml.training.curves import curves
-from ml.training.dataset import Rows
+from ml.training.dataset import Rows, as_applications
 from ml.training.export import export_scorer, kind_of
 from ml.training.omissions import omissions
 from ml.training.reference import (
@@ -128,6 +130,9 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
     )
     files[NOVELTY] = around.content
     files |= _evidence(product, trained, origin, scorer, around)
+    columns = as_columns(as_applications(fields))
+    reference = reference_of(product, columns, trained.out_of_fold)
+    files[REFERENCE] = _json(reference.model_dump(mode="json"))
     facts = Facts(
         product=product.name,
         champion=trained.champion,

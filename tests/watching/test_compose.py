@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.fixtures.desk import config_from
-from webapp.challenger.process import END_SECONDS
+from webapp.beside import END_SECONDS
 
 ROOT = Path(__file__).parent.parent.parent
 SETTING = re.compile(r"\$\{(\w+):(?:-|\?run make \.env)([^}]*)\}")

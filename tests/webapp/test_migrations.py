@@ -18,6 +18,7 @@ TABLES = {
     *("operators", "users", "api_keys"),
     *("decisions", "decision_contents", "decision_counts", "idempotency_keys"),
     *("trials", "trial_contents", "trial_counts", "challenger_scores", "challenger_counts"),
+    *("watched_hours", "field_counts", "field_stability", "score_evidence"),
     *("outcomes", "outcome_counts", "audit_lanes", "audit_log"),
 }
 STARTS = 3

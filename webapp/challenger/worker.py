@@ -1,7 +1,6 @@
 """The challenger's worker, which scores decided applications in a separate process."""
 
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -17,6 +16,7 @@ from ml.product.application import (
     Rules,
     as_columns,
 )
+from webapp.beside import parent_runs
 from webapp.challenger.tables import ChallengerScore
 from webapp.columns import decision_value, now
 from webapp.config import check_challenger
@@ -148,10 +148,10 @@ def _store(scores: list[dict[str, Any]]) -> int:
 def work(challenger: Challenger, *, parent: int | None) -> None:
     """Score decisions as they are stored, until the parent process, if one is given, has ended."""
     waiting = False
-    while _parent_runs(parent):
+    while parent_runs(parent):
         try:
             for _ in challenger.scan():
-                if not _parent_runs(parent):
+                if not parent_runs(parent):
                     return
             if waiting:
                 log.info("challenger %s: the database answers again", challenger.name)
@@ -164,7 +164,3 @@ def work(challenger: Challenger, *, parent: int | None) -> None:
         finally:
             db.session.remove()
         time.sleep(SCAN_INTERVAL_SECONDS)
-
-
-def _parent_runs(parent: int | None) -> bool:
-    return parent is None or os.getppid() == parent

@@ -17,10 +17,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from ml.monitoring.bins import SCORE_BINS
 from webapp.columns import (
     MAX_ID,
     MAX_MEASURE,
-    SCORE_BINS,
     Identifier,
     Instant,
     within_moments,

@@ -10,6 +10,7 @@ from webapp.decisions.search import count_decisions, count_trials
 from webapp.extensions import Base, db
 from webapp.failures import InvalidSetting, ModelUnavailable
 from webapp.metrics import CONTENT_TYPE, Counted, metrics
+from webapp.monitoring.report import last_day
 from webapp.outcomes.service import count_outcomes
 from webapp.secret_files import kept_secret
 from webapp.serving.served import model
@@ -50,7 +51,10 @@ def metrics_page() -> Response:
 
 def _counted() -> Counted | None:
     try:
-        return Counted(count_decisions(), count_trials(), count_scores(), count_outcomes())
+        watched = last_day() if _bundle_verified() else None
+        return Counted(
+            *(count_decisions(), count_trials(), count_scores(), count_outcomes(), watched)
+        )
     except DBAPIError:
         return None
 

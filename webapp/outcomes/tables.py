@@ -13,7 +13,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.columns import MAX_ID, SCORE_BINS, Identifier, Instant, within_moments
+from ml.monitoring.bins import SCORE_BINS
+from webapp.columns import MAX_ID, Identifier, Instant, within_moments
 from webapp.extensions import Base
 
 

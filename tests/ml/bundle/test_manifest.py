@@ -18,6 +18,7 @@ from ml.bundle.manifest import (
     MANIFEST,
     NOVELTY,
     PRODUCT,
+    REFERENCE,
     SEAL,
     BundleForeign,
     BundleMissing,
@@ -151,7 +152,7 @@ RESEALED = {
     "files are a list": lambda m: m | {"files": list(m["files"])},
     **{
         f"without {name}": lacking("files", name)
-        for name in (ARRAYS, BACKGROUND, CARD, CHAMPION, NOVELTY, PRODUCT)
+        for name in (ARRAYS, BACKGROUND, CARD, CHAMPION, NOVELTY, PRODUCT, REFERENCE)
     },
     **{f"without {name}": lacking("versions", name) for name in versions()},
     "with another key": lambda m: m | {"more": 1},

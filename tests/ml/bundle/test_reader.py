@@ -15,6 +15,7 @@ from ml.bundle.manifest import (
     MANIFEST,
     NOVELTY,
     PRODUCT,
+    REFERENCE,
     SEAL,
     BundleForeign,
     BundleMissing,
@@ -32,7 +33,7 @@ from tests.ml.bundle.damage import error_of, refused, seal, state, stated
 PLOTS = tuple(picture_file(*one) for one in product_of(TITLES, LANGUAGES, THEMES))
 CHALLENGER = challenger_files("svc_rbf")
 FILES = (
-    *(MANIFEST, SEAL, CHAMPION, ARRAYS, PRODUCT, BACKGROUND, NOVELTY, CARD),
+    *(MANIFEST, SEAL, CHAMPION, ARRAYS, PRODUCT, BACKGROUND, NOVELTY, CARD, REFERENCE),
     *CHALLENGER,
     *PLOTS,
 )

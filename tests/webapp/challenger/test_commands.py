@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ml.product.samples import examples
+from tests.fixtures.processes import alive, beside
 
 ROOT = Path(__file__).parents[3]
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -107,25 +108,6 @@ def test_run_ends_with_the_process_that_started_it(
     until(lambda: not alive(number))
 
 
-def alive(number):
-    """Return whether a process runs; a zombie does not."""
-    try:
-        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-def challengers(server):
-    """Return the process ids of a server's challengers."""
-    commands = {pid: Path(f"/proc/{pid}/cmdline") for pid in server.process.children()}
-    return [
-        number
-        for number, command in commands.items()
-        if alive(number) and b"challenger" in command.read_bytes()
-    ]
-
-
 def scored(server):
     with urllib.request.urlopen(f"{server.url}/metrics", timeout=30) as answer:
         lines = answer.read().decode().splitlines()
@@ -158,13 +140,13 @@ def test_challenger_beside_a_real_server(serve, database_url, posting, tmp_path,
         key = server.flask("api-keys", "create", "load")
         posting(server, key, 20)
         until(lambda: scored(server) == 20)
-        [first] = challengers(server)
+        [first] = beside(server, "challenger")
         assert not list(folder.glob(f"*_{first}.db"))
 
         server.process.send_signal(signal.SIGHUP)
-        until(lambda: challengers(server) not in ([], [first]))
+        until(lambda: beside(server, "challenger") not in ([], [first]))
         assert not alive(first)
-        [second] = challengers(server)
+        [second] = beside(server, "challenger")
         posting(server, key, 5)
         until(lambda: scored(server) == 25)
 
@@ -177,7 +159,7 @@ def test_challenger_that_is_killed_is_restarted(serve, database_url, posting, tm
     with serve(database_url, **settings) as server:
         key = server.flask("api-keys", "create", "load")
         for count in (3, 6):
-            [killed] = until(lambda: challengers(server))
+            [killed] = until(lambda: beside(server, "challenger"))
             os.kill(killed, signal.SIGKILL)
             until(lambda number=killed: not alive(number))
             posting(server, key, 3)  # without a challenger, decisions are still made
@@ -185,6 +167,6 @@ def test_challenger_that_is_killed_is_restarted(serve, database_url, posting, tm
         log = (tmp_path / "gunicorn.log").read_text()
         pauses = re.findall("challenger ended; it restarts in ([0-9]+) s", log)
         assert pauses == ["1", "2"]
-        [last] = challengers(server)
+        [last] = beside(server, "challenger")
         os.kill(server.process.pid, signal.SIGKILL)  # the challenger must end too
         until(lambda: not alive(last))

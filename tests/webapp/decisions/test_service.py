@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
-from webapp.columns import SCORE_BINS
+from ml.monitoring.bins import SCORE_BINS
 from webapp.decisions import search
 from webapp.decisions.store import store
 from webapp.decisions.tables import DecisionRow

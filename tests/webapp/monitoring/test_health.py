@@ -5,7 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
-from webapp.columns import SCORE_BINS
+from ml.monitoring.bins import SCORE_BINS
 from webapp.config import VERSION
 from webapp.extensions import db
 from webapp.metrics import CONTENT_TYPE

@@ -41,6 +41,9 @@ COMMANDS = [
     ("challenger", "run"),
     ("outcomes",),
     ("outcomes", "import"),
+    ("monitor",),
+    ("monitor", "run"),
+    ("monitor", "report"),
 ]
 
 

@@ -59,6 +59,7 @@ def test_every_route_is_guarded(app, client):
         "challenger",
         "decisions",
         "models",
+        "monitoring",
         "outcomes",
         "security",
     }

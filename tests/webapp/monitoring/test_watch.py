@@ -1,0 +1,302 @@
+"""Tests of the watch: what it counts and compares, again and again, late and early."""
+
+import json
+from datetime import UTC, date, datetime, time, timedelta
+
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from scipy.stats import entropy
+
+from ml.monitoring.bins import read_reference, score_bins
+from ml.monitoring.sequential import ScoreTest
+from ml.training.dataset import as_applications
+from webapp.columns import now
+from webapp.monitoring.days import period_of
+from webapp.monitoring.watch import Watched, _alone as alone, watch
+
+ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+TABLES = ("watched_hours", "field_counts", "field_stability", "score_evidence")
+
+
+@pytest.fixture
+def made(decide_all, applications):
+    """The numbers of decisions of today, one for each of 40 applications."""
+    return decide_all(applications[:40])
+
+
+@pytest.fixture
+def past(copy, made):
+    """Copy the decisions to moments in the past; return the days."""
+
+    def add(days, *, hour=10, some=slice(None), times=1):
+        for ago in days:
+            moment = datetime.combine(now().date() - timedelta(days=ago), time(hour, 30), UTC)
+            for number in made[some]:
+                copy(number, f"{moment:%Y-%m-%d %H:%M:%S}.000000", count=times)
+        return sorted(now().date() - timedelta(days=ago) for ago in days)
+
+    return add
+
+
+@pytest.fixture
+def run(app):
+    def once(**more):
+        with app.app_context():
+            return watch(**more)
+
+    return once
+
+
+@pytest.fixture
+def results(query):
+    """Read the tables of the watch."""
+    return lambda: {t: sorted(map(str, query(f"SELECT * FROM {t}"))) for t in TABLES}
+
+
+@pytest.fixture
+def command(app):
+    """Run a flask command; return its exit code and its output."""
+
+    def invoke(*arguments):
+        done = app.test_cli_runner().invoke(args=["monitor", *arguments])
+        if not isinstance(done.exception, SystemExit | None):
+            raise done.exception
+        return done.exit_code, done.stdout + done.stderr
+
+    return invoke
+
+
+def day_of(value):
+    return value if isinstance(value, date) else date.fromisoformat(value)
+
+
+def test_hours_are_counted_in_the_bins_of_the_model(past, run, query, bundle, applications):
+    past([1], hour=9, times=2)
+    past([1], hour=11, some=slice(5))
+    assert run().hours == 2
+    hours = query("SELECT decisions, rows FROM watched_hours ORDER BY hour")
+    assert hours == [(80, 80), (5, 5)]
+    reference = read_reference(bundle)
+    for name, bins in reference.fields.items():
+        places = bins.place([a[name] for a in applications[:40]])
+        expected = {i: int(n) * 2 for i, n in enumerate(np.bincount(places)) if n}
+        counted = query(
+            f"SELECT bin, count FROM field_counts WHERE field = '{name}' AND hour = "
+            "(SELECT min(hour) FROM field_counts)"
+        )
+        assert dict(counted) == expected, name
+    [(unusual,)] = query("SELECT count(*) FROM decisions WHERE novelty > 1")
+    [(counted,)] = query("SELECT sum(unusual) FROM watched_hours")
+    [(today,)] = query(
+        f"SELECT count(*) FROM decisions WHERE novelty > 1 AND created_at >= '{now().date()}'"
+    )
+    assert counted == unusual - today
+
+
+def test_days_are_compared_with_the_training_rows(past, run, query, bundle, applications):
+    days = past([2], times=3) + past([1], some=slice(20))
+    assert run().days == 2
+    reference = read_reference(bundle)
+    rows = query(
+        "SELECT day, days, field, rows, stability, bound FROM field_stability ORDER BY day, days"
+    )
+    assert len(rows) == 2 * 2 * (len(reference.fields) + 1)
+    found = {(day_of(day), span, name): rest for day, span, name, *rest in rows}
+    scores = score_bins(np.array([bundle.scorer.score(a).probability for a in applications[:40]]))
+    first, both = np.repeat(scores, 3), np.concatenate([np.repeat(scores, 3), scores[:20]])
+    for key, places in ((1, first), (7, first)):
+        expected = divergence(reference.scores, np.bincount(places, minlength=20))
+        assert found[days[0], key, ""][:2] == [120, pytest.approx(expected)]
+    expected = divergence(reference.scores, np.bincount(both, minlength=20))
+    assert found[days[1], 7, ""][:2] == [140, pytest.approx(expected)]
+    bins = reference.fields["loan_amount"]
+    amounts = bins.place([a["loan_amount"] for a in applications[:20]])
+    expected = divergence(bins.counts, np.bincount(amounts, minlength=len(bins.counts)))
+    assert found[days[1], 1, "loan_amount"][:2] == [20, pytest.approx(expected)]
+
+
+def divergence(old, new):
+    """The index, computed by SciPy."""
+    old, new = np.array(old, dtype=float), np.array(new, dtype=float)
+    old, new = old[old + new > 0], new[old + new > 0]
+    if (old == 0).any() or (new == 0).any():
+        old, new = old + 0.5, new + 0.5
+    return entropy(old, new) + entropy(new, old)
+
+
+def test_evidence_continues_from_day_to_day(past, run, query, bundle, applications):
+    past([3, 2, 1])
+    run(since=now() - timedelta(days=3, hours=1))
+    run()
+    scores = score_bins(np.array([bundle.scorer.score(a).probability for a in applications[:40]]))
+    counts = np.bincount(scores, minlength=20).tolist()
+    test, period = None, None
+    rows = query("SELECT day, evidence, highest, decisions FROM score_evidence ORDER BY day")
+    assert len(rows) == 3
+    for stored, evidence, highest, decisions in rows:
+        day = day_of(stored)
+        if period_of(day) != period:
+            test, period = ScoreTest.against(read_reference(bundle).scores), period_of(day)
+        test.add(counts, seed=day.toordinal())
+        assert (evidence, highest) == (pytest.approx(test.evidence), pytest.approx(test.highest))
+        assert decisions == 40
+
+
+def test_periods_are_quarters():
+    days = [date(2026, 1, 1), date(2026, 3, 31), date(2026, 4, 1), date(2026, 12, 31)]
+    assert [period_of(d) for d in days] == [
+        date(2026, 1, 1),
+        date(2026, 1, 1),
+        date(2026, 4, 1),
+        date(2026, 10, 1),
+    ]
+
+
+def test_second_run_changes_nothing(past, run, results):
+    past([2, 1])
+    assert run() == Watched(2, 2, [])
+    before = results()
+    assert run() == Watched(0, 0, [])
+    assert results() == before
+
+
+def test_late_decisions_give_the_same_as_if_they_had_been_there(past, run, results, query):
+    past([3, 1])
+    run()
+    past([2], some=slice(7))
+    past([3], some=slice(3))
+    assert run() == Watched(2, 3, [])
+    after = results()
+    for table in TABLES:
+        query(f"DELETE FROM {table}")
+    assert run() == Watched(3, 3, [])
+    assert results() == after
+
+
+def test_neither_this_hour_nor_this_day_is_read(made, past, run, query):
+    assert run().days == 0
+    assert query("SELECT count(*) FROM score_evidence") == [(0,)]
+    [(hours,)] = query(
+        f"SELECT count(*) FROM watched_hours WHERE hour >= '{now():%Y-%m-%d %H}:00:00'"
+    )
+    assert hours == 0
+
+
+def test_erased_contents_are_not_counted(past, run, query, made):
+    past([1])
+    query(
+        "DELETE FROM decision_contents WHERE decision_id IN (SELECT max(id) FROM decisions "
+        "UNION SELECT max(id) - 1 FROM decisions)"
+    )
+    run()
+    assert query("SELECT decisions, rows FROM watched_hours") == [(40, 38)]
+    assert query("SELECT count FROM field_counts WHERE field = 'adverse_credit_record'")
+
+
+@ON_ONE
+def test_damaged_contents_are_not_counted(past, run, query, tamper):
+    past([1])
+    [(last,)] = query("SELECT max(id) FROM decisions")
+    tamper("inputs = '{}'", last)
+    tamper("inputs = 'x'", last - 1)
+    run()
+    assert query("SELECT decisions, rows FROM watched_hours") == [(40, 38)]
+
+
+def test_decisions_of_a_model_that_is_not_kept(put, copy, run, past, applications, command):
+    number = put(applications[0])
+    copy(number, f"{now().date() - timedelta(days=1)} 10:00:00.000000")
+    past([1])
+    assert run() == Watched(1, 1, ["svc_linear-00000000"])
+    code, text = command("run", "--once")
+    assert (code, text) == (
+        0,
+        "0 hours counted, 0 days compared; not watched, because these models are not kept: "
+        "svc_linear-00000000\n",
+    )
+
+
+def test_one_process_watches_at_a_time(past, run, app, command, results):
+    past([1])
+    with app.app_context(), alone() as first, alone() as second:
+        assert (first, second) == (True, False)
+        assert run() is None
+        assert command("run", "--once") == (
+            1,
+            "Error: another process is doing this at the moment\n",
+        )
+    assert not any(results().values())
+    assert run() == Watched(1, 1, [])
+
+
+def test_report(past, run, command, product):
+    code, text = command("report")
+    assert code == 0
+    assert "last day compared: none yet" in text
+    past([3, 2, 1], times=5)
+    run()
+    code, text = command("report")
+    assert (code, text.splitlines()[-1]) == (1, text.splitlines()[-1])
+    assert "Look at the data: " in text  # the samples are unlike the training data
+    assert all(f.name in text for f in product.inputs)
+    code, text = command("report", "--json", "--days", "7")
+    body = json.loads(text)
+    assert code == 1
+    assert body["product"] == product.name
+    assert body["findings"]
+    assert [f["name"] for f in body["fields"]] == [f.name for f in product.inputs]
+    assert body["last"] == (now().date() - timedelta(days=1)).isoformat()
+    assert body["decisions"] == 640
+    assert 0 <= body["fields"][0]["unusual"] <= 1
+
+
+def test_metrics_show_the_last_day(past, run, client, query):
+    assert "loan_field_stability{" not in client.get("/metrics").text
+    past([2, 1])
+    run()
+    metrics = {
+        (sample.name, sample.labels.get("field"), sample.labels.get("days")): sample.value
+        for family in text_string_to_metric_families(client.get("/metrics").text)
+        for sample in family.samples
+    }
+    stored = query(
+        "SELECT field, days, stability, bound FROM field_stability "
+        "WHERE day = (SELECT max(day) FROM field_stability)"
+    )
+    assert len(stored) == 24
+    for field, days, index, bound in stored:
+        labels = (field or "score", str(days))
+        assert metrics["loan_field_stability", *labels] == pytest.approx(index)
+        assert metrics["loan_field_stability_bound", *labels] == pytest.approx(bound)
+    [(highest,)] = query("SELECT highest FROM score_evidence ORDER BY day DESC LIMIT 1")
+    assert metrics["loan_score_evidence", None, None] == pytest.approx(highest)
+    today = datetime.combine(now().date(), time(), UTC)
+    assert metrics["loan_watched_until_seconds", None, None] == today.timestamp()
+
+
+def test_page(past, run, signed_in, read_page, product):
+    empty = signed_in.get("/monitoring")
+    assert empty.status_code == 200
+    assert "No day has been compared yet." in empty.text
+    past([2, 1], times=5)
+    run()
+    text = signed_in.get("/monitoring").text
+    page = " ".join("".join(read_page(text).itertext()).split())
+    assert "Look at the data" in page
+    assert all(f.label.en in page for f in product.inputs)
+    french = signed_in.get("/monitoring", headers={"Accept-Language": "fr"}).text
+    assert "Examiner les données" in french
+
+
+@ON_ONE
+def test_nothing_to_do_where_applications_are_like_the_training_rows(
+    decide_all, origin, copy, run, command, signed_in
+):
+    rows = as_applications(origin.rows.fields.sample(60, random_state=1))
+    for number in decide_all(rows):
+        copy(number, f"{now().date() - timedelta(days=1)} 10:00:00.000000")
+    run()
+    code, text = command("report")
+    assert (code, text.splitlines()[-1]) == (0, "Nothing to do.")
+    assert "Nothing to do." in signed_in.get("/monitoring").text

@@ -1,0 +1,133 @@
+"""Counts the values of applications by hour, in the bins of the model that decided them."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection, Text, cast, delete, func, insert, select
+
+from ml.bundle.manifest import InvalidBundle
+from ml.monitoring.bins import FieldBins, Reference, read_reference
+from ml.product.application import (
+    Application,
+    InvalidApplication,
+    MalformedApplication,
+    Rules,
+    Value,
+    as_columns,
+)
+from webapp.decisions.tables import DecisionContents, DecisionCount, DecisionRow
+from webapp.extensions import db
+from webapp.monitoring.tables import FieldCount, WatchedHour
+from webapp.serving.served import model
+
+ROWS_PER_FETCH = 2_000
+HOUR = timedelta(hours=1)
+
+
+class Hour(NamedTuple):
+    """An hour of the decisions of a model, and how many there are."""
+
+    hour: datetime
+    product: str
+    model: str
+    decisions: int
+
+
+class Watched(NamedTuple):
+    """What an hour holds: the rows of the tables `watched_hours` and `field_counts`."""
+
+    hour: dict[str, Any]
+    fields: list[dict[str, Any]]
+
+
+def uncounted_hours(*, before: datetime, since: datetime | None = None) -> list[Hour]:
+    """Return the hours that have not been counted, or have other decisions than when they were.
+
+    Hours of models that are no longer kept are among them.
+    """
+    c, w = DecisionCount, WatchedHour
+    kind = (c.hour, c.product, c.model)
+    query = select(*kind, func.sum(c.count)).where(c.hour < before).group_by(*kind)
+    counted = select(w.hour, w.product, w.model, w.decisions)
+    if since is not None:
+        query, counted = query.where(c.hour >= since), counted.where(w.hour >= since)
+    known = {tuple(row) for row in db.session.execute(counted)}
+    found = [Hour(*row[:3], int(row[3])) for row in db.session.execute(query.order_by(c.hour))]
+    return [hour for hour in found if tuple(hour) not in known]
+
+
+@lru_cache(maxsize=8)
+def _read(_directory: str, version: str) -> Reference:
+    return read_reference(model.find(version))
+
+
+def reference_of(version: str) -> Reference | None:
+    """Return what the training rows of a model were like; None if the model is not kept."""
+    try:
+        return _read(str(model.find(version).directory), version)
+    except InvalidBundle:
+        return None
+
+
+def count_hour(hour: Hour, reference: Reference) -> Watched:
+    """Count what the applications of an hour hold."""
+    counts = {name: np.zeros(len(bins.counts)) for name, bins in reference.fields.items()}
+    rows = unusual = 0
+    for block in _applications(hour):
+        unusual += sum(novelty > 1 for novelty, _ in block)
+        known = [a for _, a in block if a is not None]
+        rows += len(known)
+        for name, values in as_columns(known).items() if known else ():
+            counts[name] += _placed(reference.fields[name], values)
+    key = {"hour": hour.hour, "product": hour.product, "model": hour.model}
+    fields = [
+        {**key, "field": name, "bin": i, "count": int(count)}
+        for name, bins in counts.items()
+        for i, count in enumerate(bins)
+        if count
+    ]
+    return Watched({**key, "decisions": hour.decisions, "rows": rows, "unusual": unusual}, fields)
+
+
+def store_hours(transaction: Connection, watched: Sequence[Watched]) -> None:
+    """Replace the counts of hours."""
+    for table in (FieldCount, WatchedHour):
+        for one in watched:
+            key = (table.hour == one.hour["hour"], table.product == one.hour["product"])
+            transaction.execute(delete(table).where(*key, table.model == one.hour["model"]))
+    fields = [row for one in watched for row in one.fields]
+    if fields:
+        transaction.execute(insert(FieldCount), fields)
+    transaction.execute(insert(WatchedHour), [one.hour for one in watched])
+
+
+def _applications(hour: Hour) -> Iterator[list[tuple[float, Application | None]]]:
+    """Yield the novelty and the application of each decision; None if it cannot be read."""
+    d, c = DecisionRow, DecisionContents
+    # Cast to text, because a row that was changed by hand need not hold JSON.
+    query = (
+        select(d.novelty, cast(c.inputs, Text))
+        .outerjoin(c, c.decision_id == d.id)
+        .where(d.created_at >= hour.hour, d.created_at < hour.hour + HOUR)
+        .where(d.product == hour.product, d.model == hour.model)
+        .execution_options(yield_per=ROWS_PER_FETCH)
+    )
+    rules = model.rules_of(hour.model)
+    for block in db.session.execute(query).partitions():
+        yield [(novelty, _application(rules, inputs)) for novelty, inputs in block]
+
+
+def _application(rules: Rules, inputs: str | None) -> Application | None:
+    if inputs is None:  # erased
+        return None
+    try:
+        return rules.check_json(inputs.encode())
+    except (InvalidApplication, MalformedApplication):  # `audit verify --contents` finds it
+        return None
+
+
+def _placed(bins: FieldBins, values: Sequence[Value]) -> np.ndarray:
+    return np.bincount(bins.place(values), minlength=len(bins.counts))

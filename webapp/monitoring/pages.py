@@ -1,0 +1,25 @@
+"""The page of the watch over the model in service."""
+
+from flask import Blueprint, render_template
+
+from ml.monitoring.sequential import LOG_ALARM
+from ml.monitoring.stability import LARGE, SLIGHT
+from webapp.monitoring.report import MUCH_UNUSUAL, report
+
+blueprint = Blueprint("monitoring", __name__)
+DAYS = 30
+
+
+@blueprint.get("/monitoring")
+def show() -> str:
+    return render_template(
+        "monitoring/show.html",
+        report=report(days=DAYS),
+        days=DAYS,
+        limits={
+            "alarm": LOG_ALARM,
+            "slight": SLIGHT,
+            "large": LARGE,
+            "unusual": MUCH_UNUSUAL,
+        },
+    )

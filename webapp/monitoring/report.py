@@ -1,0 +1,204 @@
+"""The report of the watch: what is known of the model in service, and what to do."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from sqlalchemy import func, select
+
+from ml.evaluation.intervals import wilson
+from ml.monitoring.bins import FieldBins, Reference
+from ml.monitoring.sequential import LOG_ALARM
+from ml.monitoring.stability import Stability
+from ml.product.definition import Product
+from ml.product.texts import Text
+from webapp.columns import now
+from webapp.decisions.tables import DecisionCount
+from webapp.extensions import db
+from webapp.metrics import LastDay, MovedField
+from webapp.monitoring.days import SCORE, SPANS, midnight, period_of
+from webapp.monitoring.hours import reference_of
+from webapp.monitoring.tables import FieldCount, FieldStability, ScoreEvidence, WatchedHour
+from webapp.serving.served import model
+
+DAY, WEEK = SPANS
+# By definition, about 1 in 100 training rows is unusual. Our own choice: people look if it is
+# certainly more than 5 in 100.
+MUCH_UNUSUAL = 0.05
+Finding = Literal["score_changed", "score_moved", "fields_moved", "unusual"]
+
+
+@dataclass(frozen=True)
+class FieldReport:
+    """A field, or the score: its values in the days of the report, and how far it has moved."""
+
+    name: str
+    label: Text
+    rows: int
+    missing: float | None  # share of the rows
+    missing_in_training: float
+    unusual: float | None
+    day: Stability | None
+    week: Stability | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is known of the model in service.
+
+    `last` is the last day that was compared, in UTC. `evidence` and `highest` are those of the
+    sequential test of the score, as natural logarithms; `alarm` is the day of its first alarm in
+    this period.
+    """
+
+    product: Product
+    model: str
+    first: date
+    last: date | None
+    decisions: int
+    granted: int
+    watched: int
+    unusual: int
+    score: FieldReport
+    fields: list[FieldReport]
+    evidence: float | None
+    highest: float | None
+    alarm: date | None
+
+    @property
+    def moved(self) -> list[FieldReport]:
+        """The fields whose values of the last week differ much from the training data."""
+        return [f for f in self.fields if f.week and f.week.size == "large"]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What people should look at; empty if there is nothing to do."""
+        found: list[Finding] = []
+        if self.alarm:
+            found.append("score_changed")
+        if self.score.week and self.score.week.size == "large":
+            found.append("score_moved")
+        if self.moved:
+            found.append("fields_moved")
+        if self.watched and wilson(self.unusual, total=self.watched)[0] > MUCH_UNUSUAL:
+            found.append("unusual")
+        return found
+
+
+def report(*, days: int) -> Report | None:
+    """Return the report of a number of days up to today; None for a bundle without a reference."""
+    bundle = model.bundle
+    reference = reference_of(bundle.version)
+    if reference is None:
+        return None
+    product, version = bundle.product, bundle.version
+    first = now().date() - timedelta(days=days - 1)
+    c, w, e = DecisionCount, WatchedHour, ScoreEvidence
+    of_model = (c.product == product.name, c.model == version, c.hour >= midnight(first))
+    by_decision = select(c.decision, func.sum(c.count)).where(*of_model).group_by(c.decision)
+    totals = {decision: int(count) for decision, count in db.session.execute(by_decision)}
+    watched, unusual = db.session.execute(
+        select(func.sum(w.decisions), func.sum(w.unusual)).where(
+            w.product == product.name, w.model == version, w.hour >= midnight(first)
+        )
+    ).one()
+    tests = db.session.execute(
+        select(e.day, e.evidence, e.highest)
+        .where(e.product == product.name, e.model == version)
+        .order_by(e.day)
+    ).all()
+    last = tests[-1] if tests else None
+    alarms = [t.day for t in tests if t.highest >= LOG_ALARM and same_period(t.day, tests[-1].day)]
+    stabilities = _stabilities(product, version, last.day) if last else {}
+    counts = _counts(product, version, reference, first)
+    score = Text(en="Score", fr="Score")
+    return Report(
+        product=product,
+        model=version,
+        first=first,
+        last=last.day if last else None,
+        decisions=sum(totals.values()),
+        granted=totals.get("granted", 0),
+        watched=int(watched or 0),
+        unusual=int(unusual or 0),
+        score=FieldReport(
+            SCORE,
+            score,
+            sum(totals.values()),
+            None,
+            0.0,
+            None,
+            stabilities.get((SCORE, DAY)),
+            stabilities.get((SCORE, WEEK)),
+        ),
+        fields=[
+            _field(f.name, f.label, reference.fields[f.name], counts[f.name], stabilities)
+            for f in product.inputs
+        ],
+        evidence=last.evidence if last else None,
+        highest=last.highest if last else None,
+        alarm=alarms[0] if alarms else None,
+    )
+
+
+def last_day() -> LastDay | None:
+    """Return the last day of the model in service that was compared; None if there is none."""
+    product, version = model.bundle.product, model.bundle.version
+    e = ScoreEvidence
+    query = select(e.day, e.highest).where(e.product == product.name, e.model == version)
+    last = db.session.execute(query.order_by(e.day.desc()).limit(1)).first()
+    if last is None:
+        return None
+    stabilities = _stabilities(product, version, last.day)
+    fields = [MovedField(*key, s.index, s.bound) for key, s in stabilities.items()]
+    until = midnight(last.day + timedelta(days=1)).timestamp()
+    return LastDay(product.name, version, until, last.highest, fields)
+
+
+def same_period(one: date, other: date) -> bool:
+    return period_of(one) == period_of(other)
+
+
+def _field(
+    name: str,
+    label: Text,
+    bins: FieldBins,
+    counts: list[int],
+    stabilities: dict[tuple[str, int], Stability],
+) -> FieldReport:
+    rows = sum(counts)
+    return FieldReport(
+        name,
+        label,
+        rows,
+        counts[bins.missing] / rows if rows else None,
+        bins.counts[bins.missing] / sum(bins.counts),
+        sum(counts[i] for i in bins.unusual) / rows if rows else None,
+        stabilities.get((name, DAY)),
+        stabilities.get((name, WEEK)),
+    )
+
+
+def _stabilities(product: Product, version: str, day: date) -> dict[tuple[str, int], Stability]:
+    s = FieldStability
+    rows = db.session.execute(
+        select(s.field, s.days, s.stability, s.bound, s.rows).where(
+            s.product == product.name, s.model == version, s.day == day
+        )
+    )
+    return {(row.field, row.days): Stability(*row[2:]) for row in rows}
+
+
+def _counts(
+    product: Product, version: str, reference: Reference, first: date
+) -> dict[str, list[int]]:
+    f = FieldCount
+    counts = {name: [0] * len(bins.counts) for name, bins in reference.fields.items()}
+    rows = db.session.execute(
+        select(f.field, f.bin, func.sum(f.count))
+        .where(f.product == product.name, f.model == version, f.hour >= midnight(first))
+        .group_by(f.field, f.bin)
+    )
+    for name, place, count in rows:
+        counts[name][place] = int(count)
+    return counts

@@ -1,0 +1,67 @@
+"""The results of the watch: what it has counted by hour, and compared by day."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Date, SmallInteger, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.columns import Instant
+from webapp.extensions import Base
+
+
+class WatchedHour(Base):
+    """An hour of a model's decisions that the watch has counted."""
+
+    __tablename__ = "watched_hours"
+
+    hour: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    product: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(64), primary_key=True)
+    decisions: Mapped[int] = mapped_column(BigInteger)
+    rows: Mapped[int] = mapped_column(BigInteger)  # whose contents could be read
+    unusual: Mapped[int] = mapped_column(BigInteger)  # decisions with a novelty over 1
+
+
+class FieldCount(Base):
+    """The number of applications in an hour by the bin of one field."""
+
+    __tablename__ = "field_counts"
+
+    hour: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    product: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(64), primary_key=True)
+    field: Mapped[str] = mapped_column(String(64), primary_key=True)
+    bin: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    count: Mapped[int] = mapped_column(BigInteger)
+
+
+class FieldStability(Base):
+    """The population stability of one field, or of the score, over the days up to one."""
+
+    __tablename__ = "field_stability"
+
+    day: Mapped[date] = mapped_column(Date, primary_key=True)  # the last one, in UTC
+    days: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    product: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(64), primary_key=True)
+    field: Mapped[str] = mapped_column(String(64), primary_key=True)  # empty for the score
+    rows: Mapped[int] = mapped_column(BigInteger)
+    missing: Mapped[int] = mapped_column(BigInteger)
+    unusual: Mapped[int] = mapped_column(BigInteger)  # unlike every training row
+    stability: Mapped[float]
+    bound: Mapped[float]  # of what chance explains
+
+
+class ScoreEvidence(Base):
+    """The sequential test of a model's scores at the end of a day."""
+
+    __tablename__ = "score_evidence"
+
+    day: Mapped[date] = mapped_column(Date, primary_key=True)  # in UTC
+    product: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(64), primary_key=True)
+    decisions: Mapped[int] = mapped_column(BigInteger)  # of this day
+    evidence: Mapped[float]  # for a change since the period began, as a natural logarithm
+    highest: Mapped[float]
+    state: Mapped[dict[str, Any]] = mapped_column(JSON)  # from which the next day goes on
