@@ -92,6 +92,7 @@ class LastDay(NamedTuple):
     until: float  # the end of the day, as a Unix time
     evidence: float
     fields: list[MovedField]
+    calibration: float | None  # the evidence against the probabilities, if outcomes are known
 
 
 class Counted(NamedTuple):
@@ -332,15 +333,22 @@ def _watched(last: LastDay | None) -> Iterator[Metric]:
             ("loan_watched_until_seconds", "End of the last day that was compared, as Unix time."),
         )
     )
+    calibration = GaugeMetricFamily(
+        "loan_calibration_evidence",
+        "Highest evidence against the probabilities, of the last quarter with outcomes.",
+        labels=["product", "model"],
+    )
     if last is not None:
         models = [last.product, last.model]
+        if last.calibration is not None:
+            calibration.add_metric(models, last.calibration)
         for field in last.fields:
             labels = [*models, field.field or "score", str(field.days)]
             moved.add_metric(labels, field.stability)
             bound.add_metric(labels, field.bound)
         evidence.add_metric(models, last.evidence)
         until.add_metric(models, last.until)
-    yield from (moved, bound, evidence, until)
+    yield from (moved, bound, evidence, until, calibration)
 
 
 def _known_methods(app: Flask) -> Callable[..., Iterable[bytes]]:

@@ -25,6 +25,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in (
         *("audit_log", "audit_lanes", "idempotency_keys"),
+        *("calibration_evidence", "realised_months"),
         *("score_evidence", "field_stability", "field_counts", "watched_hours"),
         *("outcome_counts", "outcomes"),
         *("challenger_counts", "challenger_scores", "trial_counts", "trial_contents", "trials"),
@@ -368,6 +369,27 @@ def create_monitoring() -> None:
         number("highest"),
         sa.Column("state", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("day", "product", "model", name=op.f("pk_score_evidence")),
+    )
+    op.create_table(
+        "realised_months",
+        sa.Column("month", sa.Date(), nullable=False),
+        text("product", 64),
+        text("model", 64),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("outcomes", "good")),
+        number("expected"),
+        number("brier"),
+        sa.Column("roc_auc", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("month", "product", "model", name=op.f("pk_realised_months")),
+    )
+    op.create_table(
+        "calibration_evidence",
+        sa.Column("period", sa.Date(), nullable=False),
+        text("product", 64),
+        text("model", 64),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("outcomes", "last_outcome")),
+        number("evidence"),
+        number("highest"),
+        sa.PrimaryKeyConstraint("period", "product", "model", name=op.f("pk_calibration_evidence")),
     )
 
 

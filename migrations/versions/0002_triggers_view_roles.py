@@ -13,7 +13,11 @@ COUNTED_FACTS = ("decisions", "trials", "challenger_scores", "outcomes")  # a tr
 # Never changed, never deleted.
 FACTS = (*COUNTED_FACTS, "idempotency_keys", "audit_lanes", "audit_log")
 CONTENTS = ("decision_contents", "trial_contents")  # never changed, erased as a whole
-RESULTS = ("watched_hours", "field_counts", "field_stability", "score_evidence")  # computed anew at any time
+# Of the watch, which can compute them again at any time.
+RESULTS = (
+    *("watched_hours", "field_counts", "field_stability", "score_evidence"),
+    *("realised_months", "calibration_evidence"),
+)
 COUNTS = ("decision_counts", "trial_counts", "challenger_counts", "outcome_counts")  # changed only by triggers
 CHANGED = "are never changed"
 COUNTED = "are changed only by triggers"

@@ -32,7 +32,7 @@ def test_every_setting_is_documented():
     table = (ROOT / "docs/settings.md").read_text()
     expected = []
     for name, field in Config.model_fields.items():
-        default = "no" if field.default is False else field.default
+        default = {"False": "no", "True": "yes"}.get(str(field.default), field.default)
         shown = "" if default == "" else f"`{default}`"
         expected.append(f"| `{variable(name)}` | {shown} | {field.description} |")
     assert re.findall(r"^\| `LOAN_.*$", table, flags=re.M) == expected

@@ -63,6 +63,7 @@ def print_report(days: int, as_json: bool) -> None:
 
 
 FINDINGS = {
+    "miscalibrated": "loans are not good as often as their probabilities say",
     "score_changed": "the scores no longer come from the distribution of the training data",
     "score_moved": "the scores of the last week differ much from the training data",
     "fields_moved": "the values of some fields in the last week differ much from the training data",
@@ -107,8 +108,35 @@ def _as_text(found: Report) -> str:
             f"evidence for a change of the score: {found.evidence:.1f}, at most "
             f"{found.highest:.1f} in this quarter; an alarm is raised from {LOG_ALARM:.1f}",
         ]
+    lines += _outcome_lines(found)
     verdict = [f"Look at the data: {FINDINGS[f]}." for f in found.findings]
     return "\n".join([*lines, "", *(verdict or ["Nothing to do."])])
+
+
+def _outcome_lines(found: Report) -> list[str]:
+    if not found.months:
+        return ["", "no outcomes are known"]
+    lines = [
+        "",
+        f"{'granted in':12}{'loans':>9}{'known':>9}{'bad':>8}{'expected':>10}"
+        f"{'Brier':>8}{'AUC':>8}",
+    ]
+    for m in found.months:
+        r = m.realised
+        bad, expected = r.outcomes - r.good, r.outcomes - r.expected
+        area = "–" if r.roc_auc is None else f"{r.roc_auc:.3f}"
+        lines.append(
+            f"{m.month:%Y-%m}     {m.granted:9,}{r.outcomes:9,}{bad / r.outcomes:8.1%}"
+            f"{expected / r.outcomes:10.1%}{r.brier:8.3f}{area:>8}"
+        )
+    if found.calibration:
+        c = found.calibration
+        lines += [
+            "",
+            f"evidence against the probabilities: {c.evidence:.1f}, at most {c.highest:.1f} in "
+            f"the quarter from {c.period}, of {c.outcomes:,} outcomes",
+        ]
+    return lines
 
 
 def _line(f: FieldReport) -> str:

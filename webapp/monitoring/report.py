@@ -1,5 +1,6 @@
 """The report of the watch: what is known of the model in service, and what to do."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
@@ -8,6 +9,7 @@ from sqlalchemy import func, select
 
 from ml.evaluation.intervals import wilson
 from ml.monitoring.bins import FieldBins, Reference
+from ml.monitoring.realised import Realised
 from ml.monitoring.sequential import LOG_ALARM
 from ml.monitoring.stability import Stability
 from ml.product.definition import Product
@@ -18,14 +20,22 @@ from webapp.extensions import db
 from webapp.metrics import LastDay, MovedField
 from webapp.monitoring.days import SCORE, SPANS, midnight, period_of
 from webapp.monitoring.hours import reference_of
-from webapp.monitoring.tables import FieldCount, FieldStability, ScoreEvidence, WatchedHour
+from webapp.monitoring.realised import first_of_month
+from webapp.monitoring.tables import (
+    CalibrationEvidence,
+    FieldCount,
+    FieldStability,
+    RealisedMonth,
+    ScoreEvidence,
+    WatchedHour,
+)
 from webapp.serving.served import model
 
 DAY, WEEK = SPANS
 # By definition, about 1 in 100 training rows is unusual. Our own choice: people look if it is
 # certainly more than 5 in 100.
 MUCH_UNUSUAL = 0.05
-Finding = Literal["score_changed", "score_moved", "fields_moved", "unusual"]
+Finding = Literal["miscalibrated", "score_changed", "score_moved", "fields_moved", "unusual"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,34 @@ class FieldReport:
     unusual: float | None
     day: Stability | None
     week: Stability | None
+
+
+@dataclass(frozen=True)
+class MonthReport:
+    """What has come so far of the loans that were granted in a month."""
+
+    month: date
+    granted: int
+    realised: Realised
+
+    @property
+    def open(self) -> int:
+        """The number of loans whose outcome is not known yet."""
+        return self.granted - self.realised.outcomes
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The sequential test of the probabilities, in the last quarter that has outcomes."""
+
+    period: date
+    outcomes: int
+    evidence: float
+    highest: float
+
+    @property
+    def alarm(self) -> bool:
+        return self.highest >= LOG_ALARM
 
 
 @dataclass(frozen=True)
@@ -64,6 +102,8 @@ class Report:
     evidence: float | None
     highest: float | None
     alarm: date | None
+    months: list[MonthReport]  # with outcomes, the newest first
+    calibration: Calibration | None
 
     @property
     def moved(self) -> list[FieldReport]:
@@ -74,6 +114,8 @@ class Report:
     def findings(self) -> list[Finding]:
         """What people should look at; empty if there is nothing to do."""
         found: list[Finding] = []
+        if self.calibration and self.calibration.alarm:
+            found.append("miscalibrated")
         if self.alarm:
             found.append("score_changed")
         if self.score.week and self.score.week.size == "large":
@@ -138,7 +180,39 @@ def report(*, days: int) -> Report | None:
         evidence=last.evidence if last else None,
         highest=last.highest if last else None,
         alarm=alarms[0] if alarms else None,
+        months=_months(product, version),
+        calibration=_calibration(product, version),
     )
+
+
+def _months(product: Product, version: str) -> list[MonthReport]:
+    c, m = DecisionCount, RealisedMonth
+    granted: Counter[date] = Counter()
+    hours = (
+        select(c.hour, func.sum(c.count))
+        .where(c.product == product.name, c.model == version, c.decision == "granted")
+        .group_by(c.hour)
+    )
+    for hour, count in db.session.execute(hours):
+        granted[first_of_month(hour)] += int(count)
+    figures = (m.outcomes, m.good, m.expected, m.brier, m.roc_auc)
+    rows = db.session.execute(
+        select(m.month, *figures)
+        .where(m.product == product.name, m.model == version)
+        .order_by(m.month.desc())
+    )
+    return [MonthReport(row.month, granted[row.month], Realised(*row[1:])) for row in rows]
+
+
+def _calibration(product: Product, version: str) -> Calibration | None:
+    e = CalibrationEvidence
+    query = (
+        select(e.period, e.outcomes, e.evidence, e.highest)
+        .where(e.product == product.name, e.model == version, e.outcomes > 0)
+        .order_by(e.period.desc())
+    )
+    row = db.session.execute(query.limit(1)).first()
+    return Calibration(*row) if row else None
 
 
 def last_day() -> LastDay | None:
@@ -152,7 +226,9 @@ def last_day() -> LastDay | None:
     stabilities = _stabilities(product, version, last.day)
     fields = [MovedField(*key, s.index, s.bound) for key, s in stabilities.items()]
     until = midnight(last.day + timedelta(days=1)).timestamp()
-    return LastDay(product.name, version, until, last.highest, fields)
+    calibration = _calibration(product, version)
+    against = calibration.highest if calibration else None
+    return LastDay(product.name, version, until, last.highest, fields, against)
 
 
 def same_period(one: date, other: date) -> bool:

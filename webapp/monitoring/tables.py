@@ -65,3 +65,32 @@ class ScoreEvidence(Base):
     evidence: Mapped[float]  # for a change since the period began, as a natural logarithm
     highest: Mapped[float]
     state: Mapped[dict[str, Any]] = mapped_column(JSON)  # from which the next day goes on
+
+
+class RealisedMonth(Base):
+    """What has come so far of the loans that a model granted in a month."""
+
+    __tablename__ = "realised_months"
+
+    month: Mapped[date] = mapped_column(Date, primary_key=True)  # its first day, in UTC
+    product: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(64), primary_key=True)
+    outcomes: Mapped[int] = mapped_column(BigInteger)
+    good: Mapped[int] = mapped_column(BigInteger)
+    expected: Mapped[float]  # good ones, by their probabilities
+    brier: Mapped[float]
+    roc_auc: Mapped[float | None]
+
+
+class CalibrationEvidence(Base):
+    """The sequential test of a model's probabilities, of the outcomes known in a quarter."""
+
+    __tablename__ = "calibration_evidence"
+
+    period: Mapped[date] = mapped_column(Date, primary_key=True)  # its first day
+    product: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(64), primary_key=True)
+    outcomes: Mapped[int] = mapped_column(BigInteger)
+    last_outcome: Mapped[int] = mapped_column(BigInteger)  # up to which all were compared
+    evidence: Mapped[float]
+    highest: Mapped[float]

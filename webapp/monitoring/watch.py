@@ -1,4 +1,4 @@
-"""The watch: counts the hours and compares the days that have ended; idempotent."""
+"""The watch: counts hours, compares days, and outcomes with probabilities; idempotent."""
 
 import fcntl
 import logging
@@ -26,6 +26,7 @@ from webapp.monitoring.hours import (
     store_hours,
     uncounted_hours,
 )
+from webapp.monitoring.realised import compare_outcomes, new_outcomes, store_outcomes
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Watched(NamedTuple):
 
     hours: int
     days: int
+    months: int  # whose loans have other outcomes than before
     missing: list[str]  # models that are no longer kept, whose decisions cannot be watched
 
 
@@ -52,7 +54,7 @@ def keep_watching(*, parent: int | None) -> None:
     while parent_runs(parent):
         try:
             watched = watch(since=now() - STILL_CHANGES if complete else None)
-            if watched and (watched.hours or watched.days or not complete):
+            if watched and (any(watched[:3]) or not complete):
                 log.info("monitor: %s", described(watched))
             if waiting:
                 log.info("monitor: the database answers again")
@@ -71,10 +73,11 @@ def keep_watching(*, parent: int | None) -> None:
 
 def described(watched: Watched) -> str:
     """Return what a run has done as a sentence."""
-    hours, days = watched.hours, watched.days
+    hours, days, months = watched.hours, watched.days, watched.months
     text = (
         f"{hours:,} hour{'' if hours == 1 else 's'} counted, "
-        f"{days:,} day{'' if days == 1 else 's'} compared"
+        f"{days:,} day{'' if days == 1 else 's'} compared, "
+        f"outcomes of {months:,} month{'' if months == 1 else 's'}"
     )
     if watched.missing:
         text += f"; not watched, because these models are not kept: {', '.join(watched.missing)}"
@@ -107,7 +110,12 @@ def _watch(since: datetime | None) -> Watched:
         compared = compare_days(model, first, reference, before=this_hour)
         _store(partial(store_days, compared=compared))
         days += len(compared.evidence)
-    return Watched(hours, days, list(missing))
+    months = 0
+    for model, last in new_outcomes().items():
+        known = compare_outcomes(model, after=last)
+        _store(partial(store_outcomes, known=known))
+        months += len(known.months)
+    return Watched(hours, days, months, list(missing))
 
 
 def _count(hours: list[Hour], missing: dict[str, None]) -> int:
