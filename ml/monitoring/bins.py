@@ -91,14 +91,21 @@ class Reference(Fact):
     scores : tuple of int of length SCORE_BINS
         The number of training rows by their probability of being good. Each row's probability comes
         from a model that was not fitted on it.
+    unusual : float
+        The share of the training rows that are unusual by the measure of `ml.scoring.novelty`.
     """
 
     fields: dict[Name, FieldBins]
     scores: Annotated[tuple[Count, ...], Bounded(min_length=SCORE_BINS, max_length=SCORE_BINS)]
+    unusual: Annotated[float, Bounded(ge=0, le=1)]
 
 
 def reference_of(
-    product: Product, columns: Mapping[str, Sequence[Value]], probability: np.ndarray
+    product: Product,
+    columns: Mapping[str, Sequence[Value]],
+    probability: np.ndarray,
+    *,
+    unusual: float,
 ) -> Reference:
     """Choose the bins for a product, and count the training rows in them.
 
@@ -109,13 +116,16 @@ def reference_of(
         The training values of each field; None for a missing answer.
     probability : ndarray of shape (n_samples,)
         Of being good, out of fold.
+    unusual : float
+        The share of the training rows that are unusual.
 
     Returns
     -------
     Reference
     """
     fields = {f.name: _field_bins(f, columns[f.name]) for f in product.inputs}
-    return Reference(fields=fields, scores=_counted(score_bins(probability), SCORE_BINS))
+    scores = _counted(score_bins(probability), SCORE_BINS)
+    return Reference(fields=fields, scores=scores, unusual=unusual)
 
 
 def score_bins(probability: np.ndarray) -> np.ndarray:

@@ -131,7 +131,8 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
     files[NOVELTY] = around.content
     files |= _evidence(product, trained, origin, scorer, around)
     columns = as_columns(as_applications(fields))
-    reference = reference_of(product, columns, trained.out_of_fold)
+    unusual = float(around.marked.mean())
+    reference = reference_of(product, columns, trained.out_of_fold, unusual=unusual)
     files[REFERENCE] = _json(reference.model_dump(mode="json"))
     facts = Facts(
         product=product.name,

@@ -96,7 +96,8 @@ def _as_text(found: Report) -> str:
     lines = [
         f"{found.product.name}, {found.model}, since {found.first}",
         f"{found.decisions:,} decisions, {_share(found.granted, found.decisions)} granted, "
-        f"{_share(found.unusual, found.watched)} unlike the training data",
+        f"{_share(found.unusual, found.watched)} unlike the training data "
+        f"(training rows: {found.unusual_in_training:.1%})",
         f"last day compared: {found.last or 'none yet'}",
         "",
         f"{'':24}{'missing':>9}{'training':>10}{'unusual':>9}{'day':>8}{'week':>8}{'chance':>8}",

@@ -4,7 +4,7 @@ from flask import Blueprint, render_template
 
 from ml.monitoring.sequential import LOG_ALARM
 from ml.monitoring.stability import LARGE, SLIGHT
-from webapp.monitoring.report import MUCH_UNUSUAL, report
+from webapp.monitoring.report import report
 
 blueprint = Blueprint("monitoring", __name__)
 DAYS = 30
@@ -16,10 +16,5 @@ def show() -> str:
         "monitoring/show.html",
         report=report(days=DAYS),
         days=DAYS,
-        limits={
-            "alarm": LOG_ALARM,
-            "slight": SLIGHT,
-            "large": LARGE,
-            "unusual": MUCH_UNUSUAL,
-        },
+        limits={"alarm": LOG_ALARM, "slight": SLIGHT, "large": LARGE},
     )

@@ -32,9 +32,9 @@ from webapp.monitoring.tables import (
 from webapp.serving.served import model
 
 DAY, WEEK = SPANS
-# By definition, about 1 in 100 training rows is unusual. Our own choice: people look if it is
-# certainly more than 5 in 100.
-MUCH_UNUSUAL = 0.05
+# People look if the share of unusual applications is certainly more than this multiple of that of
+# the training rows. Our own choice.
+MANY_UNUSUAL = 2
 Finding = Literal["miscalibrated", "score_changed", "score_moved", "fields_moved", "unusual"]
 
 
@@ -97,6 +97,7 @@ class Report:
     granted: int
     watched: int
     unusual: int
+    unusual_in_training: float  # share of the rows
     score: FieldReport
     fields: list[FieldReport]
     evidence: float | None
@@ -122,7 +123,8 @@ class Report:
             found.append("score_moved")
         if self.moved:
             found.append("fields_moved")
-        if self.watched and wilson(self.unusual, total=self.watched)[0] > MUCH_UNUSUAL:
+        many = MANY_UNUSUAL * self.unusual_in_training
+        if self.watched and wilson(self.unusual, total=self.watched)[0] > many:
             found.append("unusual")
         return found
 
@@ -163,6 +165,7 @@ def report(*, days: int) -> Report | None:
         granted=totals.get("granted", 0),
         watched=int(watched or 0),
         unusual=int(unusual or 0),
+        unusual_in_training=reference.unusual,
         score=FieldReport(
             SCORE,
             score,

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from ml.bundle.manifest import REFERENCE, InvalidBundle
+from ml.card.card import card_content
 from ml.monitoring.bins import (
     SCORE_BINS,
     FieldBins,
@@ -27,11 +28,13 @@ def columns(origin):
 
 @pytest.fixture(scope="module")
 def reference(product, columns, trained):
-    return reference_of(product, columns, trained.out_of_fold)
+    return reference_of(product, columns, trained.out_of_fold, unusual=0.04)
 
 
 def test_bundle_holds_the_reference_of_its_training_rows(bundle, reference):
-    assert read_reference(bundle) == reference
+    held, worth = read_reference(bundle), card_content(bundle).novelty
+    assert held.model_copy(update={"unusual": 0.04}) == reference
+    assert held.unusual == pytest.approx(worth.marked.n / (worth.marked.n + worth.others.n))
 
 
 def test_every_training_row_is_counted_once(reference, columns, product):
