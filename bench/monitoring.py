@@ -13,7 +13,7 @@ from ml.monitoring.sequential import FALSE_ALARMS_PER_PERIOD, CalibrationTest, S
 from ml.monitoring.stability import stability
 from ml.training.dataset import read_rows
 
-PERIODS = 4  # in a year
+PERIODS, WEEKS = 4, 52  # in a year
 LEAD = 1_000  # decisions or outcomes without a change, before one
 STEP = 20  # decisions or outcomes between two looks
 MOST = 50_000  # after which a change counts as not found
@@ -38,16 +38,28 @@ def score_year(random, training, shares, decisions):
     for test in tests:
         test.add(random.multinomial(decisions // PERIODS, shares), seed=int(random.integers(2**32)))
     months = [stability(training, random.multinomial(decisions // 12, shares)) for _ in range(12)]
-    return any(t.alarm for t in tests), any(m.beyond_chance for m in months)
+    return any(t.alarm for t in tests), any(m.index > m.bound for m in months)
 
 
 def outcome_year(random, probability, outcomes):
     for _ in range(PERIODS):
-        p = random.choice(probability, outcomes // PERIODS)
         test = CalibrationTest()
-        test.add(p, random.random(len(p)) < p)
+        for _ in range(outcomes // PERIODS // STEP):
+            p = random.choice(probability, STEP)
+            test.add(p, random.random(STEP) < p)
         if test.alarm:
             return True
+    return False
+
+
+def field_year(random, reference, decisions):
+    """Whether a weekly index of any field is called large in a quiet year."""
+    for _ in range(WEEKS):
+        for bins in reference.fields.values():
+            shares = np.array(bins.counts) / sum(bins.counts)
+            week = stability(bins.counts, random.multinomial(decisions // WEEKS, shares).tolist())
+            if week and week.size == "large":
+                return True
     return False
 
 
@@ -63,8 +75,10 @@ def delay_of_scores(random, training, probability, shift):
 
 def delay_of_outcomes(random, probability, shift):
     """Outcomes until an alarm, from the moment at which good loans become rarer than stated."""
-    test, p = CalibrationTest(), random.choice(probability, LEAD)
-    test.add(p, random.random(LEAD) < p)
+    test = CalibrationTest()
+    while test.seen < LEAD:
+        p = random.choice(probability, STEP)
+        test.add(p, random.random(STEP) < p)
     while not test.alarm and test.seen < LEAD + MOST:
         p = random.choice(probability, STEP)
         test.add(p, random.random(STEP) < chance(log_odds(p) + shift))
@@ -87,7 +101,7 @@ def main(bundle: Path, years: int, runs: int, decisions: int) -> None:
     rows = read_rows(served.product, served.product.data_file)
     probability = np.clip(served.scorer.score_many(rows.fields), 1e-6, 1 - 1e-6)
     granted = probability[probability >= served.threshold]
-    training, shares = counted(probability), counted(probability) / len(probability)
+    training, shares = reference.scores, np.array(reference.scores) / sum(reference.scores)
     quiet = [score_year(random, training, shares, decisions) for _ in range(years)]
     calibrated = [outcome_year(random, granted, decisions // 5) for _ in range(years)]
     stated = PERIODS * FALSE_ALARMS_PER_PERIOD
@@ -96,9 +110,12 @@ def main(bundle: Path, years: int, runs: int, decisions: int) -> None:
     click.echo("| --- | --- | ---: | ---: |")
     alarms, crying = (sum(column) for column in zip(*quiet, strict=True))
     click.echo(f"| score, sequential | after each decision | {alarms} | {stated:.0%} |")
-    click.echo(
-        f"| calibration, sequential | after each outcome | {sum(calibrated)} | {stated:.0%} |"
-    )
+    looks = f"after each {STEP} outcomes"
+    click.echo(f"| calibration, sequential | {looks} | {sum(calibrated)} | {stated:.0%} |")
+    large = sum(field_year(random, reference, decisions) for _ in range(years))
+    few = sum(field_year(random, reference, WEEKS * 35) for _ in range(years))
+    click.echo(f"| fields, stability index called large | weekly | {large} | – |")
+    click.echo(f"| the same with 35 decisions a week | weekly | {few} | – |")
     click.echo(f"| score, stability index beyond its 95 % bound | monthly | {crying} | – |\n")
     click.echo(
         "| change of the log-odds | decisions until the alarm: median | 9 of 10 "

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ml.bundle.manifest import InvalidBundle
 from webapp.failures import (
+    DecisionDamaged,
     ErasureRefused,
     LockNotFree,
     ModelUnavailable,
@@ -37,7 +38,7 @@ def as_typed(command: str) -> str:
 # Their messages are complete.
 CLEAR = (
     *(NameRefused, NameTaken, NotFound, NoteRefused, ErasureRefused),
-    *(InvalidBundle, ModelUnavailable, BrokenProcessPool),
+    *(InvalidBundle, ModelUnavailable, BrokenProcessPool, DecisionDamaged),
 )
 UPGRADE_HINT = f" (is it up to date? {as_typed('prepare')})"
 

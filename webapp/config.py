@@ -131,6 +131,11 @@ class Config(BaseSettings):
         description="Watch beside the workers whether applications are still like the training "
         "data: `yes` or `no`.",
     )
+    observation_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        default=365,
+        description="Days after a decision when the outcome of a loan should be known. "
+        "Younger loans are not used to test the probabilities.",
+    )
     secret_key: Annotated[str, StringConstraints(min_length=MIN_SECRET_LENGTH)] = Field(
         default="",
         description=f"Key that signs sessions, {MIN_SECRET_LENGTH} characters or more; "

@@ -387,6 +387,7 @@ def create_monitoring() -> None:
         text("product", 64),
         text("model", 64),
         *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("outcomes", "last_outcome")),
+        sa.Column("ripe", sa.Date(), nullable=False),
         number("evidence"),
         number("highest"),
         sa.PrimaryKeyConstraint("period", "product", "model", name=op.f("pk_calibration_evidence")),

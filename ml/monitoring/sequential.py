@@ -45,7 +45,8 @@ class Martingale:
     @property
     def evidence(self) -> float:
         """The natural logarithm of the mixture: the evidence for a change so far."""
-        return float(_evidence(self.logs))
+        top = float(self.logs.max())
+        return top + math.log(np.exp(self.logs - top).mean())
 
     @property
     def alarm(self) -> bool:
@@ -164,13 +165,15 @@ CLIP = 1e-6  # probabilities are kept this far from 0 and 1, where one outcome w
 class CalibrationTest(Martingale):
     """A test of whether loans are good as often as their probabilities say.
 
-    Each bet is the likelihood ratio of an alternative.
+    Each bet is the likelihood ratio of an alternative. It is a test martingale only if the order of
+    the loans does not depend on their outcomes: bad ones are often known earlier, so the loans come
+    in the order of the decisions, when the outcomes of all should be known.
     """
 
     logs: np.ndarray = field(default_factory=lambda: np.zeros(len(SHIFTS) + len(TILTS)))
 
     def add(self, probability: np.ndarray, good: np.ndarray) -> None:
-        """Add outcomes, in the order in which they became known.
+        """Add loans that were decided at the same time, such as on a day, in any order.
 
         Parameters
         ----------
@@ -186,14 +189,6 @@ class CalibrationTest(Martingale):
         sign = np.where(good, 1.0, -1.0)[:, None]
         others = np.concatenate([odds + SHIFTS, odds * TILTS], axis=1)
         ratios = np.logaddexp(0, -sign * odds) - np.logaddexp(0, -sign * others)
-        logs = self.logs + np.cumsum(ratios, axis=0)
-        self.logs = logs[-1]
-        self.highest = max(self.highest, float(_evidence(logs).max()))
+        self.logs = self.logs + ratios.sum(axis=0)
+        self.highest = max(self.highest, self.evidence)
         self.seen += len(p)
-
-
-def _evidence(logs: np.ndarray) -> np.ndarray:
-    """Return the logarithm of the mean of numbers that are given by their logarithms."""
-    top = logs.max(axis=-1, keepdims=True)
-    mean: np.ndarray = top[..., 0] + np.log(np.exp(logs - top).mean(axis=-1))
-    return mean

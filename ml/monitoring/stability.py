@@ -35,14 +35,14 @@ class Stability:
     rows: int
 
     @property
-    def beyond_chance(self) -> bool:
-        """Whether the index is higher than chance explains."""
-        return self.index > self.bound
-
-    @property
     def size(self) -> str:
-        """The size of the change: ``none``, ``slight`` or ``large``; ``none`` within the bound."""
-        if not self.beyond_chance or self.index <= SLIGHT:
+        """The size of the change: ``none``, ``slight`` or ``large``.
+
+        ``unknown`` if chance alone can reach the limit of a slight change, because of few rows.
+        """
+        if self.bound > SLIGHT:
+            return "unknown"
+        if self.index <= SLIGHT:
             return "none"
         return "slight" if self.index <= LARGE else "large"
 

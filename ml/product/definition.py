@@ -26,6 +26,7 @@ DATA = Path(__file__).parents[1] / "data"
 # This number of pairs takes about a second with the slowest SVC (docs/benchmarks.md).
 MAX_PAIRS = 100_000
 REFERENCE = "reference"  # what another system can send beside the fields
+SCORE = "score"  # what metrics call the score, among the fields
 
 
 class Group(Stated):
@@ -103,7 +104,7 @@ class Field(Stated):
             raise ValueError("the square root needs a minimum of 0 or more")
         if self.protected and self.monotone:
             raise ValueError("a protected field cannot have monotone: no model sees it")
-        if hasattr(BaseModel, self.name) or self.name == REFERENCE:
+        if hasattr(BaseModel, self.name) or self.name in (REFERENCE, SCORE):
             raise ValueError(f"a field cannot have the name {self.name}: it is reserved")
         return self
 

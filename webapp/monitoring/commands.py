@@ -107,7 +107,7 @@ def _as_text(found: Report) -> str:
         lines += [
             "",
             f"evidence for a change of the score: {found.evidence:.1f}, at most "
-            f"{found.highest:.1f} in this quarter; an alarm is raised from {LOG_ALARM:.1f}",
+            f"{found.highest:.1f} in this quarter and the last; alarm from {LOG_ALARM:.1f}",
         ]
     lines += _outcome_lines(found)
     verdict = [f"Look at the data: {FINDINGS[f]}." for f in found.findings]
@@ -134,8 +134,8 @@ def _outcome_lines(found: Report) -> list[str]:
         c = found.calibration
         lines += [
             "",
-            f"evidence against the probabilities: {c.evidence:.1f}, at most {c.highest:.1f} in "
-            f"the quarter from {c.period}, of {c.outcomes:,} outcomes",
+            f"evidence against the probabilities: {c.evidence:.1f}, at most {c.highest:.1f}, from "
+            f"{c.outcomes:,} loans granted in the quarter from {c.period}",
         ]
     return lines
 

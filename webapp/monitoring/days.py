@@ -108,6 +108,7 @@ def _evidence(
         .limit(1)
     )
     last = db.session.execute(query).first()
+    db.session.rollback()  # release the read transaction before computing
     test, period = (ScoreTest.resumed(last.state), period_of(last.day)) if last else (None, None)
     for day in sorted(d for d in days if d >= first):
         if test is None or period_of(day) != period:

@@ -18,6 +18,7 @@ from ml.product.application import (
     Value,
     as_columns,
 )
+from webapp.decisions.damage import readable
 from webapp.decisions.tables import DecisionContents, DecisionCount, DecisionRow
 from webapp.extensions import db
 from webapp.monitoring.tables import FieldCount, WatchedHour
@@ -109,7 +110,7 @@ def _applications(hour: Hour) -> Iterator[list[tuple[float, Application | None]]
     d, c = DecisionRow, DecisionContents
     # Cast to text, because a row that was changed by hand need not hold JSON.
     query = (
-        select(d.novelty, cast(c.inputs, Text))
+        select(readable(d.novelty), cast(c.inputs, Text))
         .outerjoin(c, c.decision_id == d.id)
         .where(d.created_at >= hour.hour, d.created_at < hour.hour + HOUR)
         .where(d.product == hour.product, d.model == hour.model)
@@ -117,7 +118,10 @@ def _applications(hour: Hour) -> Iterator[list[tuple[float, Application | None]]
     )
     rules = model.rules_of(hour.model)
     for block in db.session.execute(query).partitions():
-        yield [(novelty, _application(rules, inputs)) for novelty, inputs in block]
+        yield [
+            (novelty if isinstance(novelty, float) else 0.0, _application(rules, inputs))
+            for novelty, inputs in block
+        ]
 
 
 def _application(rules: Rules, inputs: str | None) -> Application | None:

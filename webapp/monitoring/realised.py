@@ -1,86 +1,151 @@
 """Compares the outcomes of a model's loans with the probabilities that it gave."""
 
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Select, delete, exists, func, insert, select
+from sqlalchemy import Connection, delete, exists, func, insert, select
 from sqlalchemy.orm import aliased
 
 from ml.monitoring.realised import realised
 from ml.monitoring.sequential import CalibrationTest
+from webapp.decisions.damage import readable
 from webapp.decisions.tables import DecisionRow
 from webapp.extensions import db
 from webapp.monitoring.days import MONTHS_IN_PERIOD, Model, midnight, period_of
 from webapp.monitoring.tables import CalibrationEvidence, RealisedMonth
 from webapp.outcomes.tables import OutcomeRow
 
-_o, _d = OutcomeRow, DecisionRow
+_o, _d, _e = OutcomeRow, DecisionRow, CalibrationEvidence
+
+
+class Changed(NamedTuple):
+    """The loans that a model decided in a quarter, some of which have other outcomes than before.
+
+    Outcomes up to `last` are compared, whatever is recorded meanwhile.
+    """
+
+    model: Model
+    period: date  # its first day
+    last: int
 
 
 class Known(NamedTuple):
-    """The rows of the tables `realised_months` and `calibration_evidence` that are new."""
+    """The rows of the tables `realised_months` and `calibration_evidence` of a quarter."""
 
-    model: Model
+    changed: Changed
     months: list[dict[str, Any]]
-    evidence: list[dict[str, Any]]
+    evidence: dict[str, Any]
 
 
-def new_outcomes() -> dict[Model, int]:
-    """Return each model with outcomes that are not compared yet, and the last one that is."""
-    e = CalibrationEvidence
-    of_model = (_d.product, _d.model)
-    newest = (
-        select(*of_model, func.max(_o.id)).join(_d, _d.id == _o.decision_id).group_by(*of_model)
+class _Loan(NamedTuple):
+    day: date  # of the decision
+    probability: float
+    good: bool
+
+
+def changed_periods(*, ripe: date) -> list[Changed]:
+    """Return the quarters with outcomes that are not compared, or with loans that became ripe.
+
+    A loan is ripe if it was decided before a day: its outcome should be known by now.
+    """
+    last = db.session.scalar(select(func.max(_o.id))) or 0
+    compared = db.session.scalar(select(func.max(_e.last_outcome))) or 0
+    new = (
+        select(_d.product, _d.model, readable(_d.created_at))
+        .join(_o, _o.decision_id == _d.id)
+        .where(_o.id > compared, _o.id <= last)
     )
-    compared = select(e.product, e.model, func.max(e.last_outcome)).group_by(e.product, e.model)
-    known = {(p, v): last for p, v, last in db.session.execute(compared)}
-    return {
-        Model(product, version): known.get((product, version), 0)
-        for product, version, last in db.session.execute(newest)
-        if last > known.get((product, version), 0)
+    found = {
+        (Model(product, version), period_of(_day(moment)))
+        for product, version, moment in db.session.execute(new)
+        if isinstance(moment, datetime)
     }
+    ripened = select(_e.product, _e.model, _e.period, _e.ripe).where(_e.ripe < ripe)
+    for product, version, period, before in db.session.execute(ripened):
+        if before < end_of(period):
+            found.add((Model(product, version), period))
+    return [Changed(model, period, last) for model, period in sorted(found)]
 
 
-def compare_outcomes(model: Model, *, after: int) -> Known:
-    """Compare the months and the periods that outcomes after one have changed."""
-    changed = db.session.execute(_of(model, select(_d.created_at)).where(_o.id > after)).scalars()
-    months = sorted({first_of_month(moment) for moment in changed})
-    # A correction can take an outcome from another period.
-    decisions = select(_o.decision_id).where(_o.id > after)
-    days = db.session.scalars(_of(model, select(_o.known_on)).where(_o.decision_id.in_(decisions)))
-    periods = sorted({period_of(day) for day in days})
-    newest = db.session.scalar(_of(model, select(func.max(_o.id))))
+def compare_period(changed: Changed, *, ripe: date) -> Known:
+    """Compute the figures of each month of a quarter, and test the loans that are ripe."""
+    loans = _loans(changed)
+    test = CalibrationTest()
+    for day, of_day in groupby(loans, key=lambda loan: loan.day):
+        if day < ripe:
+            test.add(*_arrays(list(of_day)))
+    by_month = groupby(loans, key=lambda loan: loan.day.replace(day=1))
     return Known(
-        model,
-        [row for month in months if (row := _month(model, month))],
-        [_period(model, period, last=newest or 0) for period in periods],
+        changed,
+        [_month(changed.model, month, list(some)) for month, some in by_month],
+        {
+            "period": changed.period,
+            "product": changed.model.product,
+            "model": changed.model.version,
+            "outcomes": test.seen,
+            "ripe": min(ripe, end_of(changed.period)),
+            "last_outcome": changed.last,
+            "evidence": test.evidence,
+            "highest": test.highest,
+        },
     )
 
 
-def store_outcomes(transaction: Connection, known: Known) -> None:
-    """Replace the results of months and periods."""
-    product, version = known.model
-    m, e = RealisedMonth, CalibrationEvidence
-    for row in known.months:
-        of_month = (m.month == row["month"], m.product == product, m.model == version)
-        transaction.execute(delete(m).where(*of_month))
-    for row in known.evidence:
-        of_period = (e.period == row["period"], e.product == product, e.model == version)
-        transaction.execute(delete(e).where(*of_period))
-    if known.months:
-        transaction.execute(insert(m), known.months)
-    transaction.execute(insert(e), known.evidence)
+def store_periods(transaction: Connection, known: Sequence[Known]) -> None:
+    """Replace the results of quarters."""
+    m = RealisedMonth
+    for (model, period, _), months, evidence in known:
+        of_model = (m.product == model.product, m.model == model.version)
+        within = (m.month >= period, m.month < end_of(period))
+        transaction.execute(delete(m).where(*of_model, *within))
+        of_period = (_e.period == period, _e.product == model.product, _e.model == model.version)
+        transaction.execute(delete(_e).where(*of_period))
+        if months:
+            transaction.execute(insert(m), months)
+        transaction.execute(insert(_e), [evidence])
 
 
-def _month(model: Model, month: date) -> dict[str, Any] | None:
-    """Return the figures of the loans that were granted in a month."""
-    within = (_d.created_at >= midnight(month), _d.created_at < midnight(_months_later(month, 1)))
-    rows = db.session.execute(_that_count(model).where(*within)).all()
-    if not rows:
-        return None
-    found = realised(*_arrays(rows))
+def end_of(period: date) -> date:
+    """Return the first day after a quarter."""
+    years, month = divmod(period.month - 1 + MONTHS_IN_PERIOD, 12)
+    return date(period.year + years, month + 1, 1)
+
+
+def ripe_before(days: int) -> date:
+    """Return the day before which a decision was made at least a number of days ago."""
+    return datetime.now(UTC).date() - timedelta(days=days)
+
+
+def _loans(changed: Changed) -> list[_Loan]:
+    """Return the loans of a quarter whose outcome is known, in the order of their decisions."""
+    later = aliased(OutcomeRow)
+    corrected = exists().where(
+        later.decision_id == _o.decision_id,
+        later.number > _o.number,
+        later.id <= changed.last,
+    )
+    model, period = changed.model, changed.period
+    query = (
+        select(readable(_d.created_at), readable(_d.probability), _o.outcome)
+        .join(_o, _o.decision_id == _d.id)
+        .where(_d.created_at >= midnight(period), _d.created_at < midnight(end_of(period)))
+        .where(_d.product == model.product, _d.model == model.version)
+        .where(_o.id <= changed.last, ~corrected)
+        .order_by(_d.created_at, _d.id)
+    )
+    return [
+        _Loan(_day(moment), probability, outcome == "good")
+        for moment, probability, outcome in db.session.execute(query)
+        # Not a row that was changed by hand, which `audit verify --contents` finds.
+        if isinstance(moment, datetime) and isinstance(probability, float)
+    ]
+
+
+def _month(model: Model, month: date, loans: Sequence[_Loan]) -> dict[str, Any]:
+    found = realised(*_arrays(loans))
     return {
         "month": month,
         "product": model.product,
@@ -93,50 +158,10 @@ def _month(model: Model, month: date) -> dict[str, Any] | None:
     }
 
 
-def _period(model: Model, period: date, *, last: int) -> dict[str, Any]:
-    """Test the outcomes that became known in a period, in the order of their days."""
-    end = _months_later(period, MONTHS_IN_PERIOD)
-    within = (_o.known_on >= period, _o.known_on < end)
-    rows = db.session.execute(_that_count(model).where(*within).order_by(_o.known_on, _o.id)).all()
-    test = CalibrationTest()
-    for _, of_day in groupby(rows, key=lambda row: row.known_on):
-        test.add(*_arrays(list(of_day)))
-    return {
-        "period": period,
-        "product": model.product,
-        "model": model.version,
-        "outcomes": test.seen,
-        "last_outcome": last,
-        "evidence": test.evidence,
-        "highest": test.highest,
-    }
+def _arrays(loans: Sequence[_Loan]) -> tuple[np.ndarray, np.ndarray]:
+    probability = np.array([loan.probability for loan in loans], dtype=float)
+    return probability, np.array([loan.good for loan in loans], dtype=bool)
 
 
-def _that_count(model: Model) -> Select[Any]:
-    """Return a query for the last outcome of each loan."""
-    later = aliased(OutcomeRow)
-    corrected = exists().where(later.decision_id == _o.decision_id, later.number > _o.number)
-    return _of(model, select(_d.probability, _o.outcome, _o.known_on)).where(~corrected)
-
-
-def _of(model: Model, query: Any) -> Select[Any]:  # noqa: ANN401 - of any columns
-    selected: Select[Any] = (
-        query.select_from(_o)
-        .join(_d, _d.id == _o.decision_id)
-        .where(_d.product == model.product, _d.model == model.version)
-    )
-    return selected
-
-
-def _arrays(rows: Any) -> tuple[np.ndarray, np.ndarray]:  # noqa: ANN401 - rows of `_that_count`
-    probability = np.array([row.probability for row in rows], dtype=float)
-    return probability, np.array([row.outcome == "good" for row in rows], dtype=bool)
-
-
-def first_of_month(moment: datetime) -> date:
-    return moment.astimezone(UTC).date().replace(day=1)
-
-
-def _months_later(month: date, count: int) -> date:
-    years, index = divmod(month.month - 1 + count, 12)
-    return date(month.year + years, index + 1, 1)
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()

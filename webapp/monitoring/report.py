@@ -1,9 +1,10 @@
 """The report of the watch: what is known of the model in service, and what to do."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import func, select
 
@@ -20,7 +21,6 @@ from webapp.extensions import db
 from webapp.metrics import LastDay, MovedField
 from webapp.monitoring.days import SCORE, SPANS, midnight, period_of
 from webapp.monitoring.hours import reference_of
-from webapp.monitoring.realised import first_of_month
 from webapp.monitoring.tables import (
     CalibrationEvidence,
     FieldCount,
@@ -35,6 +35,7 @@ DAY, WEEK = SPANS
 # People look if the share of unusual applications is certainly more than this multiple of that of
 # the training rows. Our own choice.
 MANY_UNUSUAL = 2
+MAX_MONTHS = 24
 Finding = Literal["miscalibrated", "score_changed", "score_moved", "fields_moved", "unusual"]
 
 
@@ -68,7 +69,7 @@ class MonthReport:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The sequential test of the probabilities, in the last quarter that has outcomes."""
+    """The sequential test of the probabilities, of the loans that were granted in a quarter."""
 
     period: date
     outcomes: int
@@ -85,8 +86,8 @@ class Report:
     """What is known of the model in service.
 
     `last` is the last day that was compared, in UTC. `evidence` and `highest` are those of the
-    sequential test of the score, as natural logarithms; `alarm` is the day of its first alarm in
-    this period.
+    sequential test of the score, as natural logarithms, `highest` in this quarter and the one
+    before; `alarm` is the day of its first alarm in that time.
     """
 
     product: Product
@@ -137,7 +138,7 @@ def report(*, days: int) -> Report | None:
         return None
     product, version = bundle.product, bundle.version
     first = now().date() - timedelta(days=days - 1)
-    c, w, e = DecisionCount, WatchedHour, ScoreEvidence
+    c, w = DecisionCount, WatchedHour
     of_model = (c.product == product.name, c.model == version, c.hour >= midnight(first))
     by_decision = select(c.decision, func.sum(c.count)).where(*of_model).group_by(c.decision)
     totals = {decision: int(count) for decision, count in db.session.execute(by_decision)}
@@ -146,13 +147,8 @@ def report(*, days: int) -> Report | None:
             w.product == product.name, w.model == version, w.hour >= midnight(first)
         )
     ).one()
-    tests = db.session.execute(
-        select(e.day, e.evidence, e.highest)
-        .where(e.product == product.name, e.model == version)
-        .order_by(e.day)
-    ).all()
+    tests = _score_tests(product, version)
     last = tests[-1] if tests else None
-    alarms = [t.day for t in tests if t.highest >= LOG_ALARM and same_period(t.day, tests[-1].day)]
     stabilities = _stabilities(product, version, last.day) if last else {}
     counts = _counts(product, version, reference, first)
     score = Text(en="Score", fr="Score")
@@ -181,61 +177,75 @@ def report(*, days: int) -> Report | None:
             for f in product.inputs
         ],
         evidence=last.evidence if last else None,
-        highest=last.highest if last else None,
-        alarm=alarms[0] if alarms else None,
+        highest=max((t.highest for t in tests), default=None),
+        alarm=next((t.day for t in tests if t.highest >= LOG_ALARM), None),
         months=_months(product, version),
         calibration=_calibration(product, version),
     )
 
 
+def _score_tests(product: Product, version: str) -> Sequence[Any]:
+    """Return the days of the last quarter that was compared and of the one before."""
+    e = ScoreEvidence
+    of_model = (e.product == product.name, e.model == version)
+    last = db.session.scalar(select(func.max(e.day)).where(*of_model))
+    if last is None:
+        return []
+    since = period_of(period_of(last) - timedelta(days=1))
+    query = select(e.day, e.evidence, e.highest).where(*of_model, e.day >= since)
+    return db.session.execute(query.order_by(e.day)).all()
+
+
 def _months(product: Product, version: str) -> list[MonthReport]:
     c, m = DecisionCount, RealisedMonth
-    granted: Counter[date] = Counter()
-    hours = (
-        select(c.hour, func.sum(c.count))
-        .where(c.product == product.name, c.model == version, c.decision == "granted")
-        .group_by(c.hour)
-    )
-    for hour, count in db.session.execute(hours):
-        granted[first_of_month(hour)] += int(count)
     figures = (m.outcomes, m.good, m.expected, m.brier, m.roc_auc)
     rows = db.session.execute(
         select(m.month, *figures)
         .where(m.product == product.name, m.model == version)
         .order_by(m.month.desc())
+        .limit(MAX_MONTHS)
+    ).all()
+    if not rows:
+        return []
+    granted: Counter[date] = Counter()
+    hours = (
+        select(c.hour, func.sum(c.count))
+        .where(c.product == product.name, c.model == version, c.decision == "granted")
+        .where(c.hour >= midnight(rows[-1].month))
+        .group_by(c.hour)
     )
+    for hour, count in db.session.execute(hours):
+        granted[hour.date().replace(day=1)] += int(count)
     return [MonthReport(row.month, granted[row.month], Realised(*row[1:])) for row in rows]
 
 
 def _calibration(product: Product, version: str) -> Calibration | None:
+    """Return the last quarter with tested loans, or the one before if only that has an alarm."""
     e = CalibrationEvidence
     query = (
         select(e.period, e.outcomes, e.evidence, e.highest)
         .where(e.product == product.name, e.model == version, e.outcomes > 0)
         .order_by(e.period.desc())
+        .limit(2)
     )
-    row = db.session.execute(query.limit(1)).first()
-    return Calibration(*row) if row else None
+    last = [Calibration(*row) for row in db.session.execute(query)]
+    return next((c for c in last if c.alarm), last[0] if last else None)
 
 
 def last_day() -> LastDay | None:
     """Return the last day of the model in service that was compared; None if there is none."""
     product, version = model.bundle.product, model.bundle.version
-    e = ScoreEvidence
-    query = select(e.day, e.highest).where(e.product == product.name, e.model == version)
-    last = db.session.execute(query.order_by(e.day.desc()).limit(1)).first()
-    if last is None:
+    tests = _score_tests(product, version)
+    if not tests:
         return None
-    stabilities = _stabilities(product, version, last.day)
+    last = tests[-1].day
+    stabilities = _stabilities(product, version, last)
     fields = [MovedField(*key, s.index, s.bound) for key, s in stabilities.items()]
-    until = midnight(last.day + timedelta(days=1)).timestamp()
+    until = midnight(last + timedelta(days=1)).timestamp()
     calibration = _calibration(product, version)
     against = calibration.highest if calibration else None
-    return LastDay(product.name, version, until, last.highest, fields, against)
-
-
-def same_period(one: date, other: date) -> bool:
-    return period_of(one) == period_of(other)
+    highest = max(test.highest for test in tests)
+    return LastDay(product.name, version, until, highest, fields, against)
 
 
 def _field(

@@ -83,14 +83,15 @@ class RealisedMonth(Base):
 
 
 class CalibrationEvidence(Base):
-    """The sequential test of a model's probabilities, of the outcomes known in a quarter."""
+    """The sequential test of a model's probabilities, of the loans that it granted in a quarter."""
 
     __tablename__ = "calibration_evidence"
 
     period: Mapped[date] = mapped_column(Date, primary_key=True)  # its first day
     product: Mapped[str] = mapped_column(String(64), primary_key=True)
     model: Mapped[str] = mapped_column(String(64), primary_key=True)
-    outcomes: Mapped[int] = mapped_column(BigInteger)
+    outcomes: Mapped[int] = mapped_column(BigInteger)  # that were tested
+    ripe: Mapped[date] = mapped_column(Date)  # loans that were decided before it were tested
     last_outcome: Mapped[int] = mapped_column(BigInteger)  # up to which all were compared
     evidence: Mapped[float]
     highest: Mapped[float]

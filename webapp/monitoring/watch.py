@@ -10,11 +10,13 @@ from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
-from sqlalchemy import Connection
+from flask import current_app
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from webapp.beside import parent_runs
 from webapp.columns import now
+from webapp.config import Config
 from webapp.extensions import db
 from webapp.failures import OutcomeUnknown
 from webapp.ledger.transaction import unit_of_work
@@ -26,7 +28,12 @@ from webapp.monitoring.hours import (
     store_hours,
     uncounted_hours,
 )
-from webapp.monitoring.realised import compare_outcomes, new_outcomes, store_outcomes
+from webapp.monitoring.realised import (
+    changed_periods,
+    compare_period,
+    ripe_before,
+    store_periods,
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,16 +56,27 @@ class Watched(NamedTuple):
 
 
 def keep_watching(*, parent: int | None) -> None:
-    """Watch every minute, until the parent process, if one is given, has ended."""
-    complete = waiting = False  # whether all hours were looked at; whether the database is missing
+    """Watch every minute, until the parent process, if one is given, has ended.
+
+    Outcomes are compared once an hour, and once a day all hours are looked at.
+    """
+    day = hour = None  # of the last look at all hours, and at outcomes
+    waiting = False  # for the database
     while parent_runs(parent):
+        moment = now()
         try:
-            watched = watch(since=now() - STILL_CHANGES if complete else None)
-            if watched and (any(watched[:3]) or not complete):
-                log.info("monitor: %s", described(watched))
+            this_hour = (moment.date(), moment.hour)
+            watched = watch(
+                since=moment - STILL_CHANGES if day == moment.date() else None,
+                with_outcomes=hour != this_hour,
+            )
+            if watched is not None:
+                if any(watched[:3]) or day is None:
+                    log.info("monitor: %s", described(watched))
+                day, hour = moment.date(), this_hour
             if waiting:
                 log.info("monitor: the database answers again")
-            complete, waiting = complete or watched is not None, False
+            waiting = False
         except (DBAPIError, OutcomeUnknown) as error:  # what was not stored is computed again
             if not waiting:
                 reason = str(getattr(error, "orig", error)).partition("\n")[0]
@@ -84,21 +102,21 @@ def described(watched: Watched) -> str:
     return text
 
 
-def watch(*, since: datetime | None = None) -> Watched | None:
+def watch(*, since: datetime | None = None, with_outcomes: bool = True) -> Watched | None:
     """Count all hours since a moment that are not counted, and compare the days they change.
 
     Return None if another process is doing this.
     """
     with _alone() as alone:
-        return _watch(since) if alone else None
+        return _watch(since, with_outcomes=with_outcomes) if alone else None
 
 
-def _watch(since: datetime | None) -> Watched:
+def _watch(since: datetime | None, *, with_outcomes: bool) -> Watched:
     moment = now()
     this_hour = moment.replace(minute=0, second=0, microsecond=0)
     missing: dict[str, None] = {}
     hours = days = 0
-    db.session.rollback()  # ends the transaction of a run that failed
+    _begin_reading()
     waiting = uncounted_hours(before=this_hour, since=since)
     for _, of_day in groupby(waiting, key=lambda hour: hour.hour.date()):
         hours += _count(list(of_day), missing)
@@ -107,15 +125,23 @@ def _watch(since: datetime | None) -> Watched:
         if reference is None:
             missing[model.version] = None
             continue
+        _begin_reading()
         compared = compare_days(model, first, reference, before=this_hour)
         _store(partial(store_days, compared=compared))
         days += len(compared.evidence)
-    months = 0
-    for model, last in new_outcomes().items():
-        known = compare_outcomes(model, after=last)
-        _store(partial(store_outcomes, known=known))
-        months += len(known.months)
+    months = _compare_outcomes() if with_outcomes else 0
     return Watched(hours, days, months, list(missing))
+
+
+def _compare_outcomes() -> int:
+    """Compare the quarters whose outcomes have changed; return the number of their months."""
+    settings: Config = current_app.extensions["settings"]
+    ripe = ripe_before(settings.observation_days)
+    _begin_reading()
+    known = [compare_period(changed, ripe=ripe) for changed in changed_periods(ripe=ripe)]
+    if known:  # in one transaction, because each row tells up to where all outcomes are compared
+        _store(partial(store_periods, known=known))
+    return sum(len(one.months) for one in known)
 
 
 def _count(hours: list[Hour], missing: dict[str, None]) -> int:
@@ -130,6 +156,13 @@ def _count(hours: list[Hour], missing: dict[str, None]) -> int:
     if counted:
         _store(partial(store_hours, watched=counted))
     return len(counted)
+
+
+def _begin_reading() -> None:
+    """Begin a read transaction that may take long."""
+    db.session.rollback()  # ends that of a run that failed
+    if db.engine.dialect.name == "postgresql":
+        db.session.execute(text("SET LOCAL statement_timeout = 0"))
 
 
 def _store(write: Callable[[Connection], None]) -> None:

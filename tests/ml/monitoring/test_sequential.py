@@ -119,8 +119,9 @@ def outcomes(random, count, *, shift=0.0):
 def test_calibrated_outcomes_raise_no_alarm():
     alarms = 0
     for run in range(400):
-        test = CalibrationTest()
-        test.add(*outcomes(np.random.default_rng(run), 1_000))
+        random, test = np.random.default_rng(run), CalibrationTest()
+        for _ in range(100):
+            test.add(*outcomes(random, 10))
         alarms += test.alarm
     assert alarms <= 4  # 1 expected at most
 
@@ -136,14 +137,24 @@ def test_broken_calibration_is_found(shift, most):
     assert np.median(late) <= most, late
 
 
-def test_outcomes_can_come_in_parts():
-    probability, good = outcomes(np.random.default_rng(9), 300)
-    whole, parts = CalibrationTest(), CalibrationTest()
+def test_order_within_a_day_does_not_matter():
+    """A file in which all bad loans of a day come first is no evidence."""
+    random, alarms = np.random.default_rng(5), 0
+    for _ in range(100):
+        test = CalibrationTest()
+        for _ in range(4):
+            probability, good = outcomes(random, 100)
+            order = np.argsort(good)
+            test.add(probability[order], good[order])
+        alarms += test.alarm
+    assert alarms <= 2
+    whole, turned = CalibrationTest(), CalibrationTest()
     whole.add(probability, good)
-    for i in range(0, 300, 7):
-        parts.add(probability[i : i + 7], good[i : i + 7])
-    assert parts.evidence == pytest.approx(whole.evidence, rel=1e-9)
-    assert parts.highest == pytest.approx(whole.highest, rel=1e-9)
+    turned.add(probability[::-1], good[::-1])
+    assert turned.evidence == pytest.approx(whole.evidence, rel=1e-9)
+
+
+def test_certain_probabilities_are_kept_from_proving_all_by_one_outcome():
     certain = CalibrationTest()
     certain.add(np.array([1.0, 0.0]), np.array([False, True]))
     assert np.isfinite(certain.evidence)

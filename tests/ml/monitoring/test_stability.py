@@ -15,9 +15,9 @@ from ml.monitoring.stability import (
 
 
 def test_index_of_equal_distributions_is_zero():
-    found = stability([10, 20, 30], [100, 200, 300])
+    found = stability([1_000, 2_000, 3_000], [100, 200, 300])
     assert found.index == pytest.approx(0, abs=1e-15)
-    assert (found.rows, found.size, found.beyond_chance) == (600, "none", False)
+    assert (found.rows, found.size) == (600, "none")
 
 
 def test_index_is_the_symmetric_divergence():
@@ -61,13 +61,24 @@ def test_chance_exceeds_the_bound_in_one_of_twenty_cases(rows):
         stability(random.multinomial(5_000, shares), random.multinomial(rows, shares))
         for _ in range(4_000)
     ]
-    beyond = np.mean([case.beyond_chance for case in cases])
+    beyond = np.mean([case.index > case.bound for case in cases])
     assert 0.03 < beyond < 0.08
 
 
-def test_size_has_the_customary_limits_and_is_none_within_chance():
+def test_size_has_the_customary_limits_where_there_are_enough_rows():
     assert Stability(SLIGHT, 0.01, 100).size == "none"
     assert Stability(SLIGHT + 1e-9, 0.01, 100).size == "slight"
-    assert Stability(LARGE, 0.01, 100).size == "slight"
-    assert Stability(LARGE + 1e-9, 0.01, 100).size == "large"
-    assert Stability(0.5, 0.6, 10).size == "none"
+    assert Stability(LARGE, SLIGHT, 100).size == "slight"
+    assert Stability(LARGE + 1e-9, SLIGHT, 100).size == "large"
+    assert Stability(9.0, SLIGHT + 1e-9, 10).size == "unknown"
+
+
+@pytest.mark.parametrize("rows", [20, 50, 100, 200, 1000])
+def test_nothing_is_called_large_by_chance(rows):
+    random = np.random.default_rng(2)
+    shares = random.dirichlet(np.full(10, 20.0))
+    sizes = [
+        stability(random.multinomial(3_500, shares), random.multinomial(rows, shares)).size
+        for _ in range(2_000)
+    ]
+    assert "large" not in sizes

@@ -25,7 +25,7 @@ def test_product_file_not_utf8_gives_one_line(tmp_path):
         read_product(file)
 
 
-@pytest.mark.parametrize("name", ["reference", "schema"])
+@pytest.mark.parametrize("name", ["reference", "score", "schema"])
 def test_product_field_cannot_have_a_reserved_name(tmp_path, name):
     file = tmp_path / "bank.toml"
     file.write_text(TEXT.replace('"assets"', f'"{name}"'), encoding="utf-8")

@@ -1,7 +1,8 @@
 """Tests of what the watch makes of outcomes."""
 
 import json
-from datetime import UTC, date
+from contextlib import contextmanager
+from datetime import date
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from ml.monitoring.realised import realised
 from ml.monitoring.sequential import LOG_ALARM, CalibrationTest
 from webapp.columns import now
+from webapp.extensions import db
 from webapp.ledger.transaction import unit_of_work
+from webapp.monitoring.realised import changed_periods, compare_period, store_periods
+from webapp.monitoring.report import report
 from webapp.monitoring.watch import watch
 from webapp.outcomes.records import NewOutcome
 from webapp.outcomes.service import add_outcomes, find_loans
@@ -45,9 +49,21 @@ def record(app, operator, config):
 
 
 @pytest.fixture
-def run(app):
-    def once():
-        with app.app_context():
+def ripe_after(another_app):
+    """Make an application to which loans are ripe if they were decided before a day."""
+
+    @contextmanager
+    def application(day):
+        with another_app(observation_days=(now().date() - day).days) as app:
+            yield app
+
+    return application
+
+
+@pytest.fixture
+def run(ripe_after):
+    def once(day=date(2026, 4, 1)):
+        with ripe_after(day) as app, app.app_context():
             return watch()
 
     return once
@@ -77,23 +93,31 @@ def test_months_have_the_figures_of_their_loans(loans, record, run, query):
         )
 
 
-def test_evidence_is_that_of_the_outcomes_known_in_a_quarter(loans, record, run, query):
-    days = [date(2026, 4, 2), date(2026, 4, 1), date(2026, 7, 1)]
+EVIDENCE = "SELECT period, outcomes, ripe, last_outcome, evidence FROM calibration_evidence"
+
+
+def test_evidence_is_of_loans_whose_outcome_should_be_known(loans, record, run, query):
     good = [True, False, False, True, False, True]
-    record(*((n, g, days[i % 3]) for i, (n, g) in enumerate(zip(loans, good, strict=False))))
-    run()
+    january, march = loans[:6], loans[30:33]
+    record(*((n, g, date(2026, 5, 1)) for n, g in zip(january, good, strict=True)))
+    record(*((n, False, date(2026, 4, 1)) for n in march))  # bad ones are known earlier
+    run(date(2026, 1, 15))
+    [row] = query(EVIDENCE)
+    assert (str(row[0]), *row[1:2], str(row[2]), *row[3:]) == ("2026-01-01", 0, "2026-01-15", 9, 0)
     [(probability,)] = query("SELECT DISTINCT probability FROM decisions")
-    for period, order in (("2026-04-01", (1, 4, 0, 3)), ("2026-07-01", (2, 5))):
-        test = CalibrationTest()
-        for i in order:
-            test.add(np.array([probability]), np.array([good[i]]))
-        [row] = query(
-            "SELECT outcomes, evidence, highest, last_outcome FROM calibration_evidence "
-            f"WHERE period = '{period}'"
-        )
-        assert row[:2] == (len(order), pytest.approx(test.evidence))
-        assert row[2] >= test.evidence - 1e-9
-        assert row[3] == 6
+    test = CalibrationTest()
+    for ripe, added, outcomes in (
+        (date(2026, 2, 1), good, 6),
+        (date(2026, 3, 31), [], 6),
+        (date(2026, 6, 1), [False] * 3, 9),
+    ):
+        assert run(ripe).months == 2
+        test.add(np.full(len(added), probability), np.array(added, dtype=bool))
+        [row] = query(EVIDENCE)
+        assert row[1] == outcomes
+        assert row[4] == pytest.approx(test.evidence)
+    assert str(row[2]) == "2026-04-01"
+    assert run(date(2026, 7, 1)).months == 0  # the whole quarter is ripe
 
 
 def test_late_outcomes_and_corrections_give_the_same_as_if_they_had_been_there(
@@ -102,20 +126,47 @@ def test_late_outcomes_and_corrections_give_the_same_as_if_they_had_been_there(
     record((loans[0], True, date(2026, 4, 1)), (loans[40], True, date(2026, 5, 1)))
     assert run().months == 2
     assert run().months == 0
-    record((loans[0], False, date(2026, 8, 1), "changed"))  # in another quarter
+    record((loans[0], False, date(2026, 8, 1), "changed"))
     record((loans[1], True, date(2026, 4, 7)))
-    assert run().months == 1
+    assert run().months == 2
     after = results()
-    assert query("SELECT outcomes FROM calibration_evidence ORDER BY period") == [(2,), (1,)]
+    assert query("SELECT outcomes, good FROM realised_months ORDER BY month") == [(2, 1), (1, 1)]
     for table in TABLES:
         query(f"DELETE FROM {table}")
     run()
     assert results() == after
 
 
+def test_outcome_that_is_recorded_during_a_comparison_is_compared_next(
+    loans, record, run, ripe_after, query
+):
+    ripe = date(2026, 4, 1)
+    record((loans[0], True, date(2026, 4, 1)))
+    with ripe_after(ripe) as app, app.app_context():
+        [changed] = changed_periods(ripe=ripe)
+        db.session.rollback()
+        record((loans[40], False, date(2026, 4, 2)))
+        known = compare_period(changed, ripe=ripe)
+        db.session.rollback()
+        with unit_of_work() as transaction:
+            store_periods(transaction, [known])
+    assert query("SELECT outcomes FROM realised_months") == [(1,)]
+    assert run().months == 2
+    assert query("SELECT sum(outcomes) FROM realised_months") == [(2,)]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_damaged_rows_are_left_out(loans, record, run, tamper, query):
+    record(*((n, True, date(2026, 4, 1)) for n in loans[:3]))
+    tamper("probability = 'x'", loans[0])
+    tamper("novelty = 'x'", loans[1])
+    run()
+    assert query("SELECT outcomes FROM realised_months") == [(2,)]
+    assert query("SELECT sum(decisions), sum(rows) FROM watched_hours") == [(60, 60)]
+
+
 def test_broken_calibration_raises_an_alarm(loans, record, run, app, query, signed_in, client):
-    today = now().astimezone(UTC).date()
-    record(*((n, False, min(today, date(2026, 11, 20))) for n in loans))
+    record(*((n, False, date(2026, 4, 1)) for n in loans))
     run()
     [(highest,)] = query("SELECT highest FROM calibration_evidence")
     assert highest > LOG_ALARM
@@ -131,6 +182,21 @@ def test_broken_calibration_raises_an_alarm(loans, record, run, app, query, sign
     page = signed_in.get("/monitoring").text
     assert "Loans are not good as often as their probabilities say." in page
     assert "2026-01" in page
+
+
+def test_alarm_stays_when_the_next_quarter_has_outcomes(loans, copy, record, run, app, query):
+    copy(loans[0], "2026-04-20 12:00:00.000000")
+    [(later,)] = query("SELECT max(id) FROM decisions")
+    record(*((n, False, date(2026, 5, 1)) for n in loans), (later, True, date(2026, 5, 1)))
+    run(date(2026, 7, 1))
+    assert [n for (n,) in query("SELECT outcomes FROM calibration_evidence ORDER BY period")] == [
+        60,
+        1,
+    ]
+    with app.app_context():
+        found = report(days=30)
+    assert found.calibration.alarm
+    assert found.calibration.period == date(2026, 1, 1)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
