@@ -6,10 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PRODUCT ?= consumer_credit
 FAULTS_SECONDS ?= 600
+# Outcomes of the invented loans are known after 60 days.
+DEMO = LOAN_INSTANCE=instance-demo LOAN_BUNDLE=models/$(PRODUCT) LOAN_OBSERVATION_DAYS=60
 TRANSLATIONS := $(wildcard webapp/translations/*/LC_MESSAGES/messages.po)
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: help run test faults lint types contracts check train bench bench-models bench-growth translations lock image up down clean
+.PHONY: help run demo test faults lint types contracts check train bench bench-models bench-growth translations lock image up down clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -17,6 +19,10 @@ help: ## list the targets
 run: $(VENV)/run translations models/$(PRODUCT)/manifest.json ## install, train if there is no model, migrate and serve on port 5000
 	@$(BIN)/flask --app webapp prepare
 	@LOAN_BUNDLE=$${LOAN_BUNDLE:-models/$(PRODUCT)} exec $(BIN)/gunicorn
+
+demo: $(VENV)/run translations models/$(PRODUCT)/manifest.json ## serve an invented history of 180 days from the folder instance-demo
+	@export $(DEMO) && $(BIN)/flask --app webapp prepare && { [ -e instance-demo/demo ] || $(BIN)/flask --app webapp demo; }
+	@export $(DEMO) && exec $(BIN)/gunicorn
 
 test: $(VENV)/dev translations ## install, and run the tests; skip those whose programs are missing
 	@$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder # three processes: usually one of them waits for a service

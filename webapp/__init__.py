@@ -39,6 +39,7 @@ def create_app(config: Config | None = None, *, commands: bool = True) -> Flask:
         **security.settings(config),
     )
     app.extensions["settings"] = config
+    app.jinja_env.globals["demo"] = config.demo_mark.exists()
     logs.init_app(app, config)
     metrics.init_app(app)
     intake.init_app(app)

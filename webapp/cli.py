@@ -6,6 +6,7 @@ from flask_migrate import Migrate
 from webapp.audit.commands import audit, erase_contents, replay_decisions
 from webapp.challenger.commands import challenger
 from webapp.config import ROOT
+from webapp.demo.commands import make_demo
 from webapp.extensions import db
 from webapp.monitoring.commands import monitor
 from webapp.outcomes.commands import outcomes
@@ -16,7 +17,7 @@ def init_app(app: Flask) -> None:
     Migrate(app, db, directory=str(ROOT / "migrations"))
     commands = (
         *(users, api_keys, challenger, outcomes, monitor, prepare),
-        *(replay_decisions, audit, erase_contents),
+        *(replay_decisions, audit, erase_contents, make_demo),
     )
     for command in commands:
         app.cli.add_command(command)

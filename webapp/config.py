@@ -233,6 +233,11 @@ class Config(BaseSettings):
         """The folder that keeps a copy of every bundle that this instance has served."""
         return self.instance / "models"
 
+    @property
+    def demo_mark(self) -> Path:
+        """The file that marks an instance whose decisions are invented."""
+        return self.instance / "demo"
+
     def folder(self) -> Path:
         """Return the instance folder, and create it if it is missing."""
         try:

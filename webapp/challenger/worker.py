@@ -44,7 +44,8 @@ MAX_COMMIT_DELAY = timedelta(minutes=1)
 class Challenger:
     """A candidate of the bundle, and the id up to which it has scored every decision."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, pauses: bool = True) -> None:
+        self._pauses = pauses  # between two batches
         self._bundle = model.bundle
         check_challenger(name, there=self._bundle.challengers)
         self.name = name
@@ -122,7 +123,7 @@ class Challenger:
                     "agrees": decision == row.model_decision,
                 }
             )
-        return _store(scores)
+        return _store(scores, pauses=self._pauses)
 
     def _application(self, row: Any) -> Application | None:  # noqa: ANN401 - a row of _unscored
         try:
@@ -134,14 +135,15 @@ class Challenger:
             return None
 
 
-def _store(scores: list[dict[str, Any]]) -> int:
+def _store(scores: list[dict[str, Any]], *, pauses: bool) -> int:
     """Store scores, and return how many of them another process had not stored already."""
     table = ChallengerScore.__table__
     insert = insert_once(table, dialect=db.engine.dialect.name)
     started = time.perf_counter()
     with unit_of_work() as transaction:
         stored = transaction.execute(insert, scores)
-    time.sleep(min(PAUSE_FACTOR * (time.perf_counter() - started), MAX_PAUSE_SECONDS))
+    if pauses:
+        time.sleep(min(PAUSE_FACTOR * (time.perf_counter() - started), MAX_PAUSE_SECONDS))
     return stored.rowcount
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
@@ -76,10 +77,15 @@ def as_stored(reasons: Sequence[Reason]) -> StoredReasons:
     ]
 
 
-def write_decisions(driver: Driver, decisions: Sequence[NewDecision]) -> list[Stored]:
-    """Write decisions in an open transaction, by one statement for each table."""
+def write_decisions(
+    driver: Driver, decisions: Sequence[NewDecision], *, moment: datetime | None = None
+) -> list[Stored]:
+    """Write decisions in an open transaction, by one statement for each table.
+
+    Only invented ones are of another moment than now.
+    """
     lane, numbers = take_lane(driver, decisions=len(decisions))
-    moment = now()
+    moment = moment or now()
     stored, shown = driver.moment(moment), iso(moment)
     facts = [_facts(d, n, shown) for d, n in zip(decisions, numbers, strict=True)]
     contents = [_contents(d.contents) for d in decisions]

@@ -44,6 +44,7 @@ COMMANDS = [
     ("monitor",),
     ("monitor", "run"),
     ("monitor", "report"),
+    ("demo",),
 ]
 
 

@@ -1,0 +1,87 @@
+"""Stores an invented history: decisions, outcomes, scores of a challenger, results of the watch."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+
+import numpy as np
+from sqlalchemy import Connection, exists, select
+
+from webapp.challenger.worker import Challenger
+from webapp.columns import now
+from webapp.decisions.deciding import verdicts
+from webapp.decisions.tables import DecisionRow
+from webapp.decisions.writing import NewDecision, contents_of, write_decisions
+from webapp.demo.history import History, Moment, Row, read_rows
+from webapp.extensions import db
+from webapp.ledger.audit import record_activation
+from webapp.ledger.driver import Driver
+from webapp.ledger.transaction import unit_of_work
+from webapp.monitoring.watch import watch
+from webapp.outcomes.records import Loan, NewOutcome
+from webapp.outcomes.service import add_outcomes
+from webapp.people.operators import Operator, add_operator
+from webapp.serving.served import model
+
+BY_API = 0.7  # the share of decisions that other systems ask for
+NAMES = {"api": ("api_key", "demo-branches"), "desk": ("user", "demo-clerk")}
+
+
+def is_empty() -> bool:
+    """Return whether the database holds no decisions."""
+    return not db.session.scalar(select(exists(select(DecisionRow.id))))
+
+
+def store_history(history: History, report: Callable[[str], None]) -> None:
+    """Store a history in an empty database; raises NameTaken if it holds one already."""
+    bundle = model.bundle
+    random = np.random.default_rng(history.seed + 1)
+    with unit_of_work() as transaction:
+        operators = _operators(transaction)
+        record_activation(Driver.of(transaction), bundle.version)
+    outcomes: list[tuple[NewOutcome, Loan]] = []
+    moments = history.moments(bundle.product, read_rows(bundle.product))
+    for day, of_day in groupby(moments, key=lambda m: m.moment.date()):
+        with unit_of_work() as transaction:
+            for number, row in _decide(transaction, of_day, operators, random):
+                good, known = history.outcome(day, good=row.good, random=random)
+                if known <= now().date():
+                    new = NewOutcome(number, "good" if good else "bad", known)
+                    outcomes.append((new, Loan(day, "granted", None)))
+    report(f"{history.decisions:,} decisions")
+    with unit_of_work() as transaction:
+        add_outcomes(transaction, outcomes, operator=operators["api"])
+    report(f"{len(outcomes):,} outcomes")
+    if bundle.challengers:
+        scored = Challenger(bundle.challengers[0], pauses=False).score_pending()
+        report(f"{scored:,} scores of the challenger {bundle.challengers[0]}")
+    watch()
+    report("all days compared")
+
+
+def _operators(transaction: Connection) -> dict[str, Operator]:
+    found = {}
+    for channel, (kind, name) in NAMES.items():
+        number = add_operator(transaction, kind, name)  # type: ignore[arg-type]  # of two kinds
+        found[channel] = Operator(kind, number, name)  # type: ignore[arg-type]
+    return found
+
+
+def _decide(
+    transaction: Connection,
+    moments: Iterable[Moment],
+    operators: dict[str, Operator],
+    random: np.random.Generator,
+) -> Iterator[tuple[int, Row]]:
+    """Decide and write what is asked for; yield the number and the row of each granted loan."""
+    driver = Driver.of(transaction)
+    for moment, rows in moments:
+        new = []
+        for row, verdict in zip(
+            rows, verdicts(model.bundle, [row.application for row in rows]), strict=True
+        ):
+            channel = "api" if random.random() < BY_API else "desk"
+            contents = contents_of(row.application, verdict)
+            new.append(NewDecision(operators[channel], channel, verdict, contents))  # type: ignore[arg-type]
+        for stored, row in zip(write_decisions(driver, new, moment=moment), rows, strict=True):
+            if stored.decision.granted:
+                yield stored.decision.id, row
