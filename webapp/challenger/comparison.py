@@ -13,7 +13,7 @@ from webapp.decisions.damage import Damaged, read, readable
 from webapp.decisions.records import STRICT, Moment, Share
 from webapp.decisions.tables import DecisionRow
 from webapp.extensions import db
-from webapp.metrics import ScoresCounted
+from webapp.metrics_stored import ScoresCounted
 
 MAX_DISAGREEMENTS = 25  # on the page
 

@@ -19,7 +19,7 @@ from webapp.decisions.tables import (
 )
 from webapp.extensions import db
 from webapp.failures import DecisionDamaged, ModelUnavailable, NotFound
-from webapp.metrics import DecisionsCounted, TrialsCounted
+from webapp.metrics_stored import DecisionsCounted, TrialsCounted
 from webapp.people.tables import OperatorRow
 from webapp.serving.served import model
 

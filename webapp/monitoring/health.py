@@ -9,7 +9,8 @@ from webapp.config import VERSION, Config
 from webapp.decisions.search import count_decisions, count_trials
 from webapp.extensions import Base, db
 from webapp.failures import InvalidSetting, ModelUnavailable
-from webapp.metrics import CONTENT_TYPE, Counted, metrics
+from webapp.metrics import CONTENT_TYPE, metrics
+from webapp.metrics_stored import Counted
 from webapp.monitoring.report import last_day
 from webapp.outcomes.service import count_outcomes
 from webapp.secret_files import kept_secret

@@ -18,7 +18,7 @@ from ml.product.texts import Text
 from webapp.columns import now
 from webapp.decisions.tables import DecisionCount
 from webapp.extensions import db
-from webapp.metrics import LastDay, MovedField
+from webapp.metrics_stored import LastDay, MovedField
 from webapp.monitoring.days import SCORE, SPANS, midnight, period_of
 from webapp.monitoring.hours import reference_of
 from webapp.monitoring.tables import (

@@ -16,7 +16,7 @@ from webapp.ledger.audit import take_lane
 from webapp.ledger.chain import NewEntry, facts_digest, iso
 from webapp.ledger.driver import Driver
 from webapp.ledger.idempotency import Claim, write_claim
-from webapp.metrics import OutcomesCounted
+from webapp.metrics_stored import OutcomesCounted
 from webapp.outcomes.records import Loan, NewOutcome, Outcome, check, is_known
 from webapp.outcomes.tables import OutcomeCount, OutcomeRow
 from webapp.people.operators import Operator

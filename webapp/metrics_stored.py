@@ -1,0 +1,203 @@
+"""The metrics that are read from the database at each scrape: their names and labels."""
+
+from collections import Counter as Counts
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import NamedTuple
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from ml.monitoring.bins import SCORE_BINS
+
+
+class DecisionsCounted(NamedTuple):
+    """How many decisions of a kind are in the database."""
+
+    product: str
+    model: str
+    channel: str
+    decision: str
+    score_bin: int
+    total: int
+
+
+class TrialsCounted(NamedTuple):
+    """How many trials of a kind are in the database."""
+
+    product: str
+    model: str
+    decision: str
+    total: int
+
+
+class ScoresCounted(NamedTuple):
+    """How many challengers' scores of a kind are in the database."""
+
+    product: str
+    model: str
+    challenger: str
+    decision: str
+    challenger_decision: str
+    total: int
+
+
+class OutcomesCounted(NamedTuple):
+    """How many loans with an outcome of a kind are in the database."""
+
+    product: str
+    model: str
+    outcome: str
+    total: int
+
+
+class MovedField(NamedTuple):
+    """How far a field, or the score, has moved from the training rows in a number of days."""
+
+    field: str
+    days: int
+    stability: float
+    bound: float
+
+
+class LastDay(NamedTuple):
+    """The last day of a model that the watch has compared."""
+
+    product: str
+    model: str
+    until: float  # the end of the day, as a Unix time
+    evidence: float
+    fields: list[MovedField]
+    calibration: float | None  # the evidence against the probabilities, if outcomes are known
+
+
+class Counted(NamedTuple):
+    """All counts that are read from the database."""
+
+    decisions: list[DecisionsCounted]
+    trials: list[TrialsCounted]
+    scores: list[ScoresCounted]
+    outcomes: list[OutcomesCounted]
+    watched: LastDay | None = None
+
+
+def families(counted: Counted) -> Iterator[Metric]:
+    """Yield the metrics of what has been counted."""
+    yield _decisions(counted.decisions)
+    yield _probabilities(counted.decisions)
+    yield _trials(counted.trials)
+    yield from _challengers(counted.scores)
+    yield _outcomes(counted.outcomes)
+    yield from _watched(counted.watched)
+
+
+def _decisions(rows: list[DecisionsCounted]) -> Metric:
+    family = CounterMetricFamily(
+        "loan_decisions",
+        "Decisions in the database.",
+        labels=["product", "decision", "channel", "model"],
+    )
+    totals: Counts[tuple[str, ...]] = Counts()
+    for row in rows:
+        totals[row.product, row.decision, row.channel, row.model] += row.total
+    for labels, count in sorted(totals.items()):
+        family.add_metric(labels, count)
+    return family
+
+
+def _probabilities(rows: list[DecisionsCounted]) -> Metric:
+    family = HistogramMetricFamily(
+        "loan_decision_probability",
+        "Probability of a good loan, for the decisions in the database.",
+        labels=["product", "model"],
+    )
+    bins: dict[tuple[str, str], list[int]] = {}
+    for row in rows:
+        bins.setdefault((row.product, row.model), [0] * SCORE_BINS)[row.score_bin] += row.total
+    limits = [*(str((i + 1) / SCORE_BINS) for i in range(SCORE_BINS - 1)), "+Inf"]
+    for labels, counts in sorted(bins.items()):
+        family.add_metric(labels, list(zip(limits, accumulate(counts), strict=True)), None)
+    return family
+
+
+def _trials(rows: list[TrialsCounted]) -> Metric:
+    family = CounterMetricFamily(
+        "loan_trials",
+        "Trials in the database: other values tried on a decided application.",
+        labels=["product", "decision", "model"],
+    )
+    for row in rows:
+        family.add_metric([row.product, row.decision, row.model], row.total)
+    return family
+
+
+def _challengers(rows: list[ScoresCounted]) -> Iterator[Metric]:
+    models = ["product", "model", "challenger"]
+    scored = CounterMetricFamily(
+        "loan_challenger_decisions",
+        "Decisions that a challenger has scored, by the model's decision and the challenger's.",
+        labels=[*models, "decision", "challenger_decision"],
+    )
+    ratio = GaugeMetricFamily(
+        "loan_challenger_disagreement_ratio",
+        "Share of the scored decisions that the challenger would have made differently.",
+        labels=models,
+    )
+    totals: Counts[tuple[str, ...]] = Counts()
+    disagreements: Counts[tuple[str, ...]] = Counts()
+    for row in rows:
+        scored.add_metric(row[:-1], row.total)
+        totals[row[:3]] += row.total
+        disagreements[row[:3]] += row.total if row.decision != row.challenger_decision else 0
+    for labels, total in totals.items():
+        ratio.add_metric(labels, disagreements[labels] / total)
+    yield scored
+    yield ratio
+
+
+def _outcomes(rows: list[OutcomesCounted]) -> Metric:
+    family = GaugeMetricFamily(
+        "loan_outcomes",
+        "Granted loans whose outcome is known; after a correction, by the last outcome.",
+        labels=["product", "outcome", "model"],
+    )
+    for row in rows:
+        family.add_metric([row.product, row.outcome, row.model], row.total)
+    return family
+
+
+def _watched(last: LastDay | None) -> Iterator[Metric]:
+    moved, bound = (
+        GaugeMetricFamily(name, text, labels=["product", "model", "field", "days"])
+        for name, text in (
+            ("loan_field_stability", "Population stability index of the last days compared."),
+            ("loan_field_stability_bound", "The index that chance exceeds in one of 20 cases."),
+        )
+    )
+    evidence, until = (
+        GaugeMetricFamily(name, text, labels=["product", "model"])
+        for name, text in (
+            ("loan_score_evidence", "Highest evidence of this quarter that the score has changed."),
+            ("loan_watched_until_seconds", "End of the last day that was compared, as Unix time."),
+        )
+    )
+    calibration = GaugeMetricFamily(
+        "loan_calibration_evidence",
+        "Highest evidence against the probabilities, of the last quarter with outcomes.",
+        labels=["product", "model"],
+    )
+    if last is not None:
+        models = [last.product, last.model]
+        if last.calibration is not None:
+            calibration.add_metric(models, last.calibration)
+        for field in last.fields:
+            labels = [*models, field.field or "score", str(field.days)]
+            moved.add_metric(labels, field.stability)
+            bound.add_metric(labels, field.bound)
+        evidence.add_metric(models, last.evidence)
+        until.add_metric(models, last.until)
+    yield from (moved, bound, evidence, until, calibration)
