@@ -119,13 +119,24 @@ def _ask(url: str, key: str, application: dict[str, Any]) -> int:
 
 
 @pytest.fixture
-def expressions(queries) -> dict[str, list[str]]:
-    """The panels' PromQL by title."""
-    by_title: dict[str, list[str]] = {}
-    for panel, target in queries:
-        if target["datasource"]["uid"] == PROMETHEUS:
-            by_title.setdefault(panel["title"], []).append(target["expr"])
-    return by_title
+def expressions_of(dashboards) -> Callable[[str], dict[str, list[str]]]:
+    """Return the PromQL of a dashboard's panels by title."""
+
+    def find(uid: str) -> dict[str, list[str]]:
+        [panels] = [d["panels"] for d in dashboards if d["uid"] == uid]
+        by_title: dict[str, list[str]] = {}
+        for panel in panels:
+            for target in panel.get("targets", []):
+                if target["datasource"]["uid"] == PROMETHEUS:
+                    by_title.setdefault(panel["title"], []).append(target["expr"])
+        return by_title
+
+    return find
+
+
+@pytest.fixture
+def expressions(expressions_of) -> dict[str, list[str]]:
+    return expressions_of("loan-decisions")
 
 
 def test_panels_while_the_service_runs_and_after_its_end(
@@ -214,13 +225,58 @@ def _shown(watcher, expression):
     return value is not None and not isnan(value)
 
 
-def test_every_query_counts_only_the_service_and_each_replica_once(expressions):
-    for title, several in expressions.items():
+@pytest.mark.parametrize("uid", ["loan-decisions", "loan-model-well"])
+def test_every_query_counts_only_the_service_and_each_replica_once(expressions_of, uid):
+    for title, several in expressions_of(uid).items():
         for expression in several:
             names = NAME.findall(expression) + re.findall(r"\bup\b", expression)
             assert expression.count('job="loan-desk"') == len(names), title
             once = re.findall(r"max without \(instance\) \((?:rate\()?(?:flask|loan)_", expression)
             assert len(once) == len(NAME.findall(expression)), title
+
+
+def test_panels_of_the_model_on_an_invented_history(serve, watch, expressions_of, dashboards):
+    expressions = expressions_of("loan-model-well")
+    [panels] = [d["panels"] for d in dashboards if d["uid"] == "loan-model-well"]
+    words = {p["title"]: p["fieldConfig"]["defaults"]["mappings"] for p in panels}
+    with serve(LOAN_OBSERVATION_DAYS="60") as server:
+        place = server.url.removeprefix("http://")
+        with watch([place, place.replace("127.0.0.1", "localhost")]) as watcher:
+            watcher.until(lambda: watcher.value(expressions["Does it decide?"][0]) == 1)
+            assert not watcher.query(expressions["Are the scores as they were?"][0])
+            server.flask("demo", "--days", "120", "--decisions", "24000")
+            watcher.until(lambda: watcher.query(expressions["Are the scores as they were?"][0]))
+            watcher.until(lambda: watcher.query(expressions["Evidence over time"][1]))
+            shown = {t: watcher.value(expressions[t][0]) for t in words if words[t]}
+            assert {t: _word(words[t], value) for t, value in shown.items()} == {
+                "Does it decide?": "Yes",
+                "Are the applications like those it learned from?": "No",
+                "Are the scores as they were?": "No",
+                "Are the probabilities right?": "No",
+                "Does the watch keep up?": "Yes",
+            }
+            fields = watcher.query(expressions["How far each field has moved"][0])
+            assert "loan_amount" in {series["metric"]["field"] for series in fields}
+            _check_names(server.url, expressions)
+            server.process.terminate()
+            server.process.wait(30)
+            watcher.until(lambda: watcher.value(expressions["Does it decide?"][0]) == 0)
+
+
+def _word(mappings, value):
+    """Return the text that Grafana shows for a value."""
+    for mapping in mappings:
+        options = mapping["options"]
+        if mapping["type"] == "value" and f"{value:g}" in options:
+            return options[f"{value:g}"]["text"]
+        low, high = options.get("from"), options.get("to")
+        if (
+            mapping["type"] == "range"
+            and (low is None or value >= low)
+            and (high is None or value <= high)
+        ):
+            return options["result"]["text"]
+    raise AssertionError(f"no word for {value}")
 
 
 def test_configuration_is_valid():
