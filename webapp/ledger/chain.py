@@ -17,6 +17,7 @@ Event = Literal[
     "trial.made",
     "outcome.recorded",
     "outcomes.imported",
+    "training_data.exported",
     "contents.erased",
     "bundle.activated",
     "user.created",

@@ -1,4 +1,4 @@
-"""The `outcomes` command."""
+"""The `outcomes` and `export` commands."""
 
 from pathlib import Path
 
@@ -9,11 +9,14 @@ from flask.cli import AppGroup
 from webapp.commands import clear_errors
 from webapp.extensions import db
 from webapp.ledger.transaction import unit_of_work
+from webapp.outcomes.exporting import export_training_data
 from webapp.outcomes.files import InvalidFile, read_file
 from webapp.outcomes.importing import Imported, check_file, import_file
 from webapp.people.operators import system
+from webapp.serving.served import model
 
 outcomes = AppGroup("outcomes", help="Record what came of granted loans.")
+export = AppGroup("export", help="Write files from what is stored.")
 
 
 @outcomes.command("import")
@@ -42,6 +45,28 @@ def import_outcomes(file: Path, dry_run: bool) -> None:
         click.echo(f"line {line}: {wrong.field}: {wrong.message.en}")
     click.echo(_summary(imported, dry_run=dry_run))
     click.get_current_context().exit(1 if imported.wrong else 0)
+
+
+@export.command("training-data")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def export_data(file: Path) -> None:
+    """Write the applications with a known outcome to a new CSV FILE.
+
+    A model can be trained with it. It has the columns of the product in service, and the outcome as 1 for good and 0 for bad.
+    """
+    with clear_errors():
+        try:
+            with unit_of_work() as transaction:
+                operator = system(transaction)
+                written = export_training_data(transaction, model.rules, file, operator=operator)
+        except FileExistsError:
+            raise click.ClickException(f"{file}: it exists, and is not overwritten") from None
+        except BaseException:
+            file.unlink(missing_ok=True)  # without an entry in the audit log
+            raise
+    click.echo(f"{written.rows:,} row{'' if written.rows == 1 else 's'} written")
+    if written.left_out:
+        click.echo(f"{written.left_out:,} left out: erased, or of a product with other fields")
 
 
 def _summary(imported: Imported, *, dry_run: bool) -> str:

@@ -41,6 +41,8 @@ COMMANDS = [
     ("challenger", "run"),
     ("outcomes",),
     ("outcomes", "import"),
+    ("export",),
+    ("export", "training-data"),
     ("monitor",),
     ("monitor", "run"),
     ("monitor", "report"),
