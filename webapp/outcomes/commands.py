@@ -52,7 +52,8 @@ def import_outcomes(file: Path, dry_run: bool) -> None:
 def export_data(file: Path) -> None:
     """Write the applications with a known outcome to a new CSV FILE.
 
-    A model can be trained with it. It has the columns of the product in service, and the outcome as 1 for good and 0 for bad.
+    A model can be trained with it. It has the columns of the product in service, and the outcome as
+    1 for good and 0 for bad.
     """
     with clear_errors():
         try:

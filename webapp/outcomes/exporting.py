@@ -54,9 +54,8 @@ def export_training_data(
             if application is None:
                 left_out += 1
             else:
-                write(
-                    [*("" if application[n] is None else application[n] for n in names), int(good)]
-                )
+                values = ["" if application[n] is None else application[n] for n in names]
+                write([*values, int(good)])
                 rows += 1
     subject = f"sha256:{digest.hexdigest()}"
     record(transaction, "training_data.exported", subject, operator_id=operator.id)
