@@ -75,7 +75,8 @@ class Panels:
 @pytest.fixture
 def panels(queries, dashboards, database) -> Panels:
     sql = {p["title"]: t["rawSql"] for p, t in queries if t["datasource"]["uid"] == POSTGRESQL}
-    return Panels(sql, dashboards[0]["templating"]["list"][0], database.grafana)
+    [variable] = [v for d in dashboards for v in d["templating"]["list"]]
+    return Panels(sql, variable, database.grafana)
 
 
 @pytest.fixture
