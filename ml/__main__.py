@@ -5,7 +5,7 @@ from importlib import import_module
 import click
 
 from ml.bundle.manifest import InvalidBundle
-from ml.product.application import InvalidData
+from ml.product.errors import InvalidData
 from ml.product.files import InvalidProduct
 
 COMMANDS = ("train", "evaluate", "fairness", "card", "verify")

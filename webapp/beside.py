@@ -48,6 +48,16 @@ def parent_runs(parent: int | None) -> bool:
     return parent is None or os.getppid() == parent
 
 
+def end_on_signals() -> None:
+    """Let SIGTERM and SIGINT end this process as an exit does."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
+
+
+def _exit(*_: object) -> None:
+    raise SystemExit
+
+
 class _Process:
     def __init__(self, name: str, environment: Mapping[str, str]) -> None:
         self._name, self._environment = name, environment

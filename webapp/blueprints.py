@@ -13,6 +13,9 @@ from webapp.monitoring import health, pages as monitoring
 from webapp.outcomes import pages as outcomes
 from webapp.serving import pages as serving
 
+PAGES = (application_pages, decisions, outcomes, monitoring, serving, challenger, language_choice)
+MODULES = (*PAGES, health, api)
+
 
 class Identifier(IntegerConverter):
     """An integer that can be the id of a row; any other one in a URL gives 404."""
@@ -25,19 +28,7 @@ class Identifier(IntegerConverter):
 
 def init_app(app: Flask) -> None:
     app.url_map.converters["id"] = Identifier
-    for module in (
-        *(
-            application_pages,
-            decisions,
-            outcomes,
-            monitoring,
-            serving,
-            challenger,
-            language_choice,
-            health,
-        ),
-        api,
-    ):
+    for module in MODULES:
         app.register_blueprint(module.blueprint)
     # The API expects a key in a header, which another site cannot make a browser send.
     csrf.exempt(api.blueprint)

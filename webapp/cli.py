@@ -3,7 +3,8 @@
 from flask import Flask
 from flask_migrate import Migrate
 
-from webapp.audit.commands import audit, erase_contents, replay_decisions
+from webapp.audit.commands import audit, erase_contents
+from webapp.audit.replay_commands import replay_decisions
 from webapp.challenger.commands import challenger
 from webapp.config import ROOT
 from webapp.demo.commands import make_demo

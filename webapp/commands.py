@@ -65,3 +65,9 @@ def clear_errors(*, hint: str = UPGRADE_HINT) -> Iterator[None]:
 
 def format_decision_count(count: int) -> str:
     return f"{count:,} decision{'' if count == 1 else 's'}"
+
+
+def echo_printable(line: str) -> None:
+    """Print a line, with every other character replaced by a question mark."""
+    # The line may quote a row that was changed by hand and holds control characters.
+    click.echo("".join(c if c.isprintable() else "?" for c in line))

@@ -19,7 +19,7 @@ from werkzeug.exceptions import (
 from werkzeug.wrappers import Response as BaseResponse
 
 from ml.bundle.manifest import InvalidBundle
-from ml.product.application import FieldError, InvalidApplication, MalformedApplication
+from ml.product.errors import FieldError, InvalidApplication, MalformedApplication
 from webapp.failures import (
     DecisionDamaged,
     InFlight,

@@ -1,5 +1,6 @@
-"""The Flask extensions, which create_app initialises."""
+"""The Flask extensions, which create_app initialises, and the settings."""
 
+from flask import current_app
 from flask_babel import Babel
 from flask_bootstrap import Bootstrap5
 from flask_security import Security
@@ -7,6 +8,8 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
+
+from webapp.config import Config
 
 
 class Base(DeclarativeBase):
@@ -27,3 +30,9 @@ csrf = CSRFProtect()
 babel = Babel()
 bootstrap = Bootstrap5()
 security = Security()
+
+
+def settings() -> Config:
+    """Return the settings of the current application."""
+    found: Config = current_app.extensions["settings"]
+    return found

@@ -2,7 +2,7 @@
 
 from click import ClickException
 
-from ml.product.application import FieldError
+from ml.product.errors import FieldError
 
 
 class NameTaken(Exception):

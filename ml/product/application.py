@@ -1,9 +1,6 @@
 """Applications: the values of a product's fields, validated by one set of rules."""
 
-import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
@@ -18,6 +15,14 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ml.product.definition import REFERENCE, Choice, Field, Product
+from ml.product.errors import (
+    MESSAGES,
+    FieldError,
+    InvalidApplication,
+    MalformedApplication,
+    sent_twice,
+    shown_name,
+)
 from ml.product.formats import format_integer, parse_integer
 from ml.product.texts import LANGUAGES, Text
 
@@ -28,67 +33,12 @@ Application = dict[str, Value]
 REFERENCE_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9 ._/#-]{0,62}[A-Za-z0-9])?$"
 Reference = Annotated[str, Bounded(pattern=REFERENCE_PATTERN, strict=True)]
 
-MESSAGES = {
-    "required": Text(en="Enter a value.", fr="Indiquez une valeur."),
-    "integer": Text(en="Enter a whole number.", fr="Indiquez un nombre entier."),
-    "range": Text(
-        en="Enter a whole number from {minimum} to {maximum}.",
-        fr="Indiquez un nombre entier de {minimum} à {maximum}.",
-    ),
-    "at_most": Text(
-        en="Must not be more than “{other}”.",
-        fr="Ne doit pas dépasser « {other} ».",
-    ),
-    "choice": Text(en="Choose one of: {choices}.", fr="Choisissez parmi : {choices}."),
-    "flag": Text(en="Answer 1 for yes or 0 for no.", fr="Répondez 1 pour oui ou 0 pour non."),
-    "reference": Text(
-        en=(
-            "Enter 1 to 64 letters from A to Z, digits, spaces and . _ - / #, "
-            "with a letter or a digit at both ends."
-        ),
-        fr=(
-            "Indiquez de 1 à 64 lettres de A à Z, chiffres, espaces et . _ - / #, "
-            "avec une lettre ou un chiffre aux deux bouts."
-        ),
-    ),
-    "repeated": Text(en="This field was sent twice.", fr="Ce champ a été envoyé deux fois."),
-    "unknown": Text(
-        en="This field is not part of an application.",
-        fr="Ce champ ne fait pas partie d’une demande.",
-    ),
-}
-
 
 class Submission(NamedTuple):
     """An application that another system sends, with the bank's own reference of it, if any."""
 
     application: Application
     reference: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FieldError:
-    """An error in one field; it never contains the value that was entered."""
-
-    field: str
-    code: str
-    message: Text
-
-
-class InvalidApplication(Exception):
-    """An application that breaks the product's rules; lists an error for each invalid field."""
-
-    def __init__(self, errors: list[FieldError]) -> None:
-        super().__init__("; ".join(f"{e.field}: {e.message.en}" for e in errors))
-        self.errors = errors
-
-
-class InvalidData(Exception):
-    """Rows that cannot be used; the message names the file and the reason in one line."""
-
-
-class MalformedApplication(Exception):
-    """A request body that is not a JSON object."""
 
 
 def as_columns(applications: Sequence[Application]) -> dict[str, list[Value]]:
@@ -240,8 +190,7 @@ class Rules:
 
     def _refuse_repeated(self, body: bytes) -> None:
         """Refuse an object with several values for one name, of which pydantic takes the last."""
-        names = Counter(name for name, _ in json.loads(body, object_pairs_hook=list))
-        repeated = [name for name in (*self._by_name, REFERENCE) if names[name] > 1]
+        repeated = sent_twice(body, (*self._by_name, REFERENCE))
         if repeated:
             errors = [FieldError(name, "repeated", MESSAGES["repeated"]) for name in repeated]
             raise InvalidApplication(errors)
@@ -262,7 +211,7 @@ class Rules:
         if name == REFERENCE and detail["type"] != "extra_forbidden":
             return FieldError(name, "reference", MESSAGES["reference"])
         if field is None:
-            return FieldError(_shown(name), "unknown", MESSAGES["unknown"])
+            return FieldError(shown_name(name), "unknown", MESSAGES["unknown"])
         code = _code(field, detail)
         message = {
             language: getattr(MESSAGES[code], language).format(**self._details(field, language))
@@ -284,11 +233,6 @@ def _named(choice: Choice, language: str) -> str:
     """Return the label of a choice, and its value, which is what must be sent, if it differs."""
     label = choice.label.in_language(language)
     return label if label == choice.value else f"{label} ({choice.value})"
-
-
-def _shown(name: str) -> str:
-    """Return an unknown field's name, shortened and with unprintable characters replaced."""
-    return "".join(c if c.isprintable() else "?" for c in name[:64]) or "?"
 
 
 def _code(field: Field, detail: ErrorDetails) -> str:

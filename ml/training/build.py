@@ -33,8 +33,9 @@ from ml.evaluation.performance import evidence, figures, judged
 from ml.evaluation.reports import Evidence, Importance, NoveltyWorth
 from ml.explaining.reasons import Explainer
 from ml.monitoring.bins import reference_of
-from ml.product.application import Application, InvalidData, as_columns
+from ml.product.application import Application, as_columns
 from ml.product.definition import Product
+from ml.product.errors import InvalidData
 from ml.product.samples import examples
 from ml.product.texts import LANGUAGES
 from ml.scoring.scorer import Scorer

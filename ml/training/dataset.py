@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ml.bundle.facts import REPEATED
-from ml.product.application import Application, InvalidApplication, InvalidData, Rules, Value
+from ml.product.application import Application, Rules, Value
 from ml.product.definition import Field, Product
+from ml.product.errors import InvalidApplication, InvalidData
 
 OTHER_SEPARATORS = ";\t|"
 Cells = dict[str, str]

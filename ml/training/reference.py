@@ -8,8 +8,9 @@ import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
 from ml.bundle.facts import ScorerKind
-from ml.product.application import Application, InvalidData
+from ml.product.application import Application
 from ml.product.definition import Product
+from ml.product.errors import InvalidData
 from ml.scoring.novelty import NEIGHBOURS
 from ml.training.dataset import as_applications
 

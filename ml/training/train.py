@@ -20,8 +20,8 @@ from sklearn.pipeline import Pipeline
 from ml.bundle.facts import CandidateRow, Effort, Settings, Spread
 from ml.evaluation.performance import METRICS, figures
 from ml.evaluation.reports import Bound, Figures, Importance
-from ml.product.application import InvalidData
 from ml.product.definition import Product
+from ml.product.errors import InvalidData
 from ml.product.texts import Text
 from ml.training.candidates import LABELS, UNBOUND, Candidate, candidates
 from ml.training.columns import columns_of

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from flask import Flask, request
 from werkzeug.exceptions import BadRequest
 
-from ml.product.application import InvalidApplication, MalformedApplication
+from ml.product.errors import InvalidApplication, MalformedApplication
 from webapp.api.messages import PATH, Request, Response
 from webapp.decisions.deciding import Submitted
 from webapp.decisions.store import DecisionStore

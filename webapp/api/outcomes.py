@@ -1,20 +1,19 @@
 """The JSON API of outcomes: record what came of a granted loan, and show it."""
 
-import json
-from collections import Counter
 from typing import Any
 
-from flask import Response, current_app, g
+from flask import Response, g
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 
-from ml.product.application import MESSAGES, FieldError, MalformedApplication
+from ml.product.errors import MESSAGES, FieldError, MalformedApplication, sent_twice, shown_name
 from webapp.api import requests
 from webapp.api.intake import JSON
 from webapp.api.requests import blueprint
 from webapp.decisions import search
 from webapp.decisions.store import store
-from webapp.failures import DecisionDamaged, InvalidOutcome
+from webapp.extensions import settings
+from webapp.failures import InvalidOutcome
 from webapp.ledger.idempotency import store_once
 from webapp.ledger.transaction import unit_of_work
 from webapp.outcomes import service
@@ -45,7 +44,7 @@ def record_outcome(number: int) -> Response:
                 transaction,
                 new,
                 operator=g.operator,
-                zone=current_app.extensions["settings"].timezone,
+                zone=settings().timezone,
                 claim=claim,
             )
 
@@ -60,11 +59,7 @@ def record_outcome(number: int) -> Response:
 @blueprint.get("/decisions/<id:number>/outcome")
 def show_outcome(number: int) -> Response:
     search.find_decision(number)
-    history = service.list_outcomes(number)
-    damaged = [o for o in history if not isinstance(o, Outcome)]
-    if damaged:
-        raise DecisionDamaged(number, damaged[0].columns)
-    shown = [_shown(o) for o in history if isinstance(o, Outcome)]
+    shown = [_shown(service.sound(o, number)) for o in service.list_outcomes(number)]
     body = {"decision_id": number, "outcome": shown[0] if shown else None, "history": shown}
     return Response(to_json(body), content_type=JSON)
 
@@ -79,8 +74,7 @@ def read_body(body: bytes, number: int) -> NewOutcome:
             raise MalformedApplication("The body is not a JSON object.") from None
         names = dict.fromkeys(str(e["loc"][0]) for e in details)
         raise InvalidOutcome([_invalid(name) for name in names]) from None
-    twice = Counter(name for name, _ in json.loads(body, object_pairs_hook=list))
-    repeated = [name for name in Body.model_fields if twice[name] > 1]
+    repeated = sent_twice(body, Body.model_fields)
     if repeated:
         message = MESSAGES["repeated"]
         raise InvalidOutcome([FieldError(name, "repeated", message) for name in repeated])
@@ -93,7 +87,7 @@ def read_body(body: bytes, number: int) -> NewOutcome:
 def _invalid(name: str) -> FieldError:
     if name in Body.model_fields:
         return error(name, name)
-    return error("".join(c if c.isprintable() else "?" for c in name[:64]) or "?", "unknown")
+    return error(shown_name(name), "unknown")
 
 
 def _shown(outcome: Outcome) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """What all routes of the API share: their blueprint, and how a POST is read."""
 
-from flask import Blueprint, abort, current_app, g, request
+from flask import Blueprint, abort, g, request
 
 from webapp.api.intake import JSON
+from webapp.extensions import settings
 from webapp.failures import InvalidKey
 from webapp.language import current
 from webapp.ledger.idempotency import Claim, body_digest, key_digest, read_key
@@ -19,6 +20,6 @@ def read(route: str) -> tuple[bytes, Claim | None]:
     if header is not None:
         key = key_digest(route, read_key(header))
         return body, Claim(g.operator.id, key, body_digest(body), current())
-    if current_app.extensions["settings"].require_idempotency_key:
+    if settings().require_idempotency_key:
         raise InvalidKey
     return body, None

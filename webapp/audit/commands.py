@@ -1,14 +1,11 @@
-"""The `replay`, `audit` and `erase` commands."""
+"""The `audit` and `erase` commands."""
 
 import signal
 import threading
 import time
-from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import click
-from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 from webapp.audit.checkpoints import (
@@ -27,17 +24,14 @@ from webapp.audit.erase import clean, erase, with_reference
 from webapp.audit.notes import VerifierKey, read_verifier_key
 from webapp.audit.prove import prove
 from webapp.audit.reading import snapshot
-from webapp.audit.replay import Tally, replay
+from webapp.audit.replay_commands import PROCESSES
 from webapp.audit.verify import Verified, follow_ahead, verify
-from webapp.commands import clear_errors, format_decision_count
-from webapp.config import Config
-from webapp.extensions import db
+from webapp.commands import clear_errors, echo_printable, format_decision_count
+from webapp.extensions import db, settings
 from webapp.failures import NoteRefused
 from webapp.ledger.driver import Driver
 from webapp.ledger.transaction import unit_of_work
-from webapp.processes import MAX_PROCESSES, available
 
-DATE_FORMAT = "%Y-%m-%d"
 STANDARD_OUTPUT = Path("-")
 KEY = click.option(
     "--key",
@@ -46,42 +40,8 @@ KEY = click.option(
     help="The key that signed the checkpoints; by default that of this instance.",
 )
 
-PROCESSES = click.option(
-    "--processes",
-    type=click.IntRange(1, MAX_PROCESSES),
-    default=available,
-    help="How many processes compute; by default one for each processor.",
-)
 
 audit = AppGroup("audit", help="Verify the audit log, sign checkpoints of it, prove decisions.")
-
-
-@click.command("replay")
-@click.argument("number", type=int, required=False)
-@click.option(
-    "--since",
-    type=click.DateTime([DATE_FORMAT]),
-    metavar="YYYY-MM-DD",
-    help="Only decisions from this day on, from midnight, LOAN_TIMEZONE.",
-)
-@PROCESSES
-@with_appcontext
-def replay_decisions(number: int | None, since: datetime | None, processes: int) -> None:
-    """Compute stored decisions again and compare the results.
-
-    Give NUMBER for one decision, --since for those from a day on, or neither for all. The exit
-    code is 0 if all of them match.
-    """
-    if number is not None and since is not None:
-        raise click.UsageError("give NUMBER or --since, not both")
-    moment = since and _midnight(since)
-    with clear_errors():
-        tally = replay(_echo, number=number, since=moment, processes=processes)
-    _echo(_summary(tally))
-    for version, count in sorted(tally.without_model.items()):
-        decisions = format_decision_count(count)
-        _echo(f"{version}: {decisions} not replayed: {tally.model_errors[version]}")
-    click.get_current_context().exit(0 if tally.all_match else 1)
 
 
 @audit.command("verify")
@@ -109,11 +69,11 @@ def verify_log(files: tuple[Path, ...], contents: bool, key: str | None, process
             verified = verify(Driver.of(connection), checkpoints, followed)
             seconds = time.perf_counter() - started
             for finding in verified.findings.values():
-                _echo(str(finding))
-            compared = compare(connection, _echo) if contents else Compared()
-    _echo(_entries_summary(verified, seconds))
+                echo_printable(str(finding))
+            compared = compare(connection, echo_printable) if contents else Compared()
+    echo_printable(_entries_summary(verified, seconds))
     if contents:
-        _echo(_contents_summary(compared))
+        echo_printable(_contents_summary(compared))
     click.get_current_context().exit(1 if verified.findings or compared.wrong else 0)
 
 
@@ -121,7 +81,7 @@ def verify_log(files: tuple[Path, ...], contents: bool, key: str | None, process
 def print_key() -> None:
     """Print the public key of the checkpoints; the first use makes the keys."""
     with clear_errors():
-        click.echo(signing_key(_config().instance, make=True).verifier)
+        click.echo(signing_key(settings().instance, make=True).verifier)
 
 
 @audit.command("checkpoint")
@@ -170,7 +130,7 @@ def print_proof(number: int, file: Path | None, key: str | None) -> None:
 
     It holds the contents of the decision, unless they are erased.
     """
-    folder = folder_of(_config().instance)
+    folder = folder_of(settings().instance)
     with clear_errors():
         verifier = _verifier(key)
         with snapshot() as connection:
@@ -205,7 +165,7 @@ def erase_contents(numbers: tuple[int, ...], references: tuple[str, ...]) -> Non
             erased = erase(transaction, [*numbers, *found])
         for number, had_contents in erased.items():
             state = "are erased" if had_contents else "had been erased before"
-            _echo(f"decision {number}: its contents {state}")
+            echo_printable(f"decision {number}: its contents {state}")
         if problem := clean(db.engine):
             raise click.ClickException(
                 f"{problem}: the database's files may still hold what was erased. "
@@ -213,14 +173,9 @@ def erase_contents(numbers: tuple[int, ...], references: tuple[str, ...]) -> Non
             )
 
 
-def _config() -> Config:
-    config: Config = current_app.extensions["settings"]
-    return config
-
-
 def _verifier(key: str | None) -> VerifierKey:
     if key is None:
-        return signing_key(_config().instance).verifier
+        return signing_key(settings().instance).verifier
     try:
         return read_verifier_key(key)
     except NoteRefused as error:
@@ -229,7 +184,7 @@ def _verifier(key: str | None) -> VerifierKey:
 
 def _sign(out: Path | None, *, only_new: bool = False) -> None:
     """Sign a checkpoint, unless the log does not agree with the newest one in its folder."""
-    instance = _config().instance
+    instance = settings().instance
     key = signing_key(instance, make=True)
     place = out or folder_of(instance)
     if out is None:
@@ -257,33 +212,6 @@ def _write(checkpoint: Checkpoint, note: str, place: Path) -> None:
         click.echo(write_checkpoint(note, checkpoint, place))
     except FileExistsError:
         raise NoteRefused(f"{place}: it exists, and no checkpoint is overwritten") from None
-
-
-def _midnight(day: datetime) -> datetime:
-    midnight = day.replace(tzinfo=ZoneInfo(current_app.config["BABEL_DEFAULT_TIMEZONE"]))
-    try:
-        midnight.astimezone(ZoneInfo("UTC"))
-    except OverflowError:
-        message = f"date out of range: {day:{DATE_FORMAT}}"
-        raise click.BadParameter(message, param_hint="--since") from None
-    return midnight
-
-
-def _echo(line: str) -> None:
-    # The line may quote a row that was changed by hand and holds control characters.
-    click.echo("".join(c if c.isprintable() else "?" for c in line))
-
-
-def _summary(tally: Tally) -> str:
-    parts = [
-        f"{tally.matching:,} {'matches' if tally.matching == 1 else 'match'}",
-        f"{tally.differing:,} {'does' if tally.differing == 1 else 'do'} not",
-    ]
-    if tally.erased:
-        parts.append(f"{tally.erased:,} erased")
-    if missing := tally.without_model.total():
-        parts.append(f"{missing:,} not replayed")
-    return f"{format_decision_count(tally.decisions)}: {', '.join(parts)}"
 
 
 def _entries_summary(verified: Verified, seconds: float) -> str:

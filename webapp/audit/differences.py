@@ -8,12 +8,8 @@ from typing import Any, TypedDict
 from ml.bundle.decide import Verdict, decide
 from ml.bundle.manifest import KNOWN_ANSWER_TOLERANCE
 from ml.bundle.reader import Bundle
-from ml.product.application import (
-    Application,
-    InvalidApplication,
-    MalformedApplication,
-    Rules,
-)
+from ml.product.application import Application, Rules
+from ml.product.errors import InvalidApplication, MalformedApplication
 from ml.scoring.columns import Normalised
 from webapp.columns import DecisionValue, decision_value
 from webapp.decisions.damage import Damaged, read

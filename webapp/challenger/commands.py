@@ -1,10 +1,9 @@
 """The `challenger` command."""
 
-import signal
-
 import click
 from flask.cli import AppGroup
 
+from webapp.beside import end_on_signals
 from webapp.challenger.worker import Challenger, work
 from webapp.commands import clear_errors, format_decision_count
 from webapp.serving.served import model
@@ -19,8 +18,8 @@ challenger = AppGroup(
 @click.option("--parent", type=int, metavar="PID", help="Stop when this process has ended.")
 def run_challenger(once: bool, parent: int | None) -> None:
     """Score stored decisions with the candidate that LOAN_CHALLENGER names."""
-    for number in (signal.SIGTERM, signal.SIGINT) if not once else ():
-        signal.signal(number, _exit)
+    if not once:
+        end_on_signals()
     with clear_errors():
         candidate = Challenger(model.challenger)
     if once:
@@ -29,7 +28,3 @@ def run_challenger(once: bool, parent: int | None) -> None:
         click.echo(f"{format_decision_count(scored)} scored by {candidate.name}")
         return
     work(candidate, parent=parent)
-
-
-def _exit(*_: object) -> None:
-    raise SystemExit

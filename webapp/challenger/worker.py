@@ -9,13 +9,8 @@ from typing import Any
 from sqlalchemy import Text, cast, exists, func, select
 from sqlalchemy.exc import DBAPIError
 
-from ml.product.application import (
-    Application,
-    InvalidApplication,
-    MalformedApplication,
-    Rules,
-    as_columns,
-)
+from ml.product.application import Application, Rules, as_columns
+from ml.product.errors import InvalidApplication, MalformedApplication
 from webapp.beside import parent_runs
 from webapp.challenger.tables import ChallengerScore
 from webapp.columns import decision_value, now

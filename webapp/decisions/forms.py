@@ -8,14 +8,9 @@ from flask_wtf import FlaskForm
 from wtforms import HiddenField, RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 
-from ml.product.application import (
-    Application,
-    FieldError,
-    InvalidApplication,
-    Rules,
-    Value,
-)
+from ml.product.application import Application, Rules, Value
 from ml.product.definition import Field, Product
+from ml.product.errors import FieldError, InvalidApplication
 from ml.product.formats import format_integer
 from webapp.language import current, words
 

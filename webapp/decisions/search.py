@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Row, Select, func, select
 
-from ml.product.application import Application, InvalidApplication
+from ml.product.application import Application
+from ml.product.errors import InvalidApplication
 from webapp.decisions.damage import Damaged, read, readable
 from webapp.decisions.records import Contents, Decision, Trial
 from webapp.decisions.tables import (

@@ -1,15 +1,15 @@
 """The `demo` command."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
+from webapp.columns import now
 from webapp.commands import clear_errors
-from webapp.config import Config
 from webapp.demo.history import History
 from webapp.demo.service import is_empty, store_history
+from webapp.extensions import settings
 
 
 @click.command("demo")
@@ -41,14 +41,13 @@ def make_demo(days: int, decisions: int, seed: int) -> None:
     Real rows of the training data are decided at plausible hours. From one day on, larger loans
     are applied for; from another day on, more of the granted loans go bad than expected.
     """
-    settings: Config = current_app.extensions["settings"]
     with clear_errors():
         if not is_empty():
             raise click.ClickException(
                 "the database holds decisions already: set LOAN_INSTANCE to a new folder"
             )
-        settings.demo_mark.touch()  # first, so that invented decisions are never unmarked
-        first = datetime.now(UTC).date() - timedelta(days=days)
+        settings().demo_mark.touch()  # first, so that invented decisions are never unmarked
+        first = now().date() - timedelta(days=days)
         history = History(first, days, decisions, seed)
         store_history(history, click.echo)
     click.echo(f"from {history.broken} on, more loans go bad")

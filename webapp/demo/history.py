@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ml.product.application import Application, InvalidApplication, Rules
+from ml.product.application import Application, Rules
 from ml.product.definition import Product
+from ml.product.errors import InvalidApplication
 
 # How many decisions each day of the week and each hour (UTC) has, in relation to others.
 WEEK = (1.0, 1.1, 1.0, 1.0, 0.9, 0.3, 0.0)

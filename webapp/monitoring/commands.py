@@ -1,7 +1,6 @@
 """The `monitor` command."""
 
 import json
-import signal
 from dataclasses import asdict
 from datetime import date
 
@@ -10,6 +9,7 @@ from flask.cli import AppGroup
 
 from ml.monitoring.sequential import LOG_ALARM
 from ml.product.texts import Text
+from webapp.beside import end_on_signals
 from webapp.commands import clear_errors
 from webapp.monitoring.report import FieldReport, Report, report
 from webapp.monitoring.watch import described, keep_watching, watch
@@ -34,8 +34,7 @@ def run_monitor(once: bool, parent: int | None) -> None:
             raise click.ClickException("another process is doing this at the moment")
         click.echo(described(watched))
         return
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit)
+    end_on_signals()
     with clear_errors():
         keep_watching(parent=parent)
 
@@ -69,10 +68,6 @@ FINDINGS = {
     "fields_moved": "the values of some fields in the last week differ much from the training data",
     "unusual": "many applications are unlike the training data",
 }
-
-
-def _exit(*_: object) -> None:
-    raise SystemExit
 
 
 def _as_json(found: Report) -> str:

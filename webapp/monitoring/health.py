@@ -5,9 +5,9 @@ from sqlalchemy import column, exists, select, text
 from sqlalchemy.exc import DBAPIError
 
 from webapp.challenger.comparison import count_scores
-from webapp.config import VERSION, Config
+from webapp.config import VERSION
 from webapp.decisions.search import count_decisions, count_trials
-from webapp.extensions import Base, db
+from webapp.extensions import Base, db, settings
 from webapp.failures import InvalidSetting, ModelUnavailable
 from webapp.metrics import CONTENT_TYPE, metrics
 from webapp.metrics_stored import Counted
@@ -77,11 +77,10 @@ def _bundle_verified() -> bool:
 
 def _secret_unchanged() -> bool:
     """Return whether the next process will sign sessions with the same secret as this one."""
-    settings: Config = current_app.extensions["settings"]
-    if settings.secret_key:
+    if settings().secret_key:
         return True
     try:
-        return kept_secret(settings.secret_file) == current_app.secret_key
+        return kept_secret(settings().secret_file) == current_app.secret_key
     except InvalidSetting:
         return False
 

@@ -10,14 +10,8 @@ from sqlalchemy import Connection, Text, cast, delete, func, insert, select
 
 from ml.bundle.manifest import InvalidBundle
 from ml.monitoring.bins import FieldBins, Reference, read_reference
-from ml.product.application import (
-    Application,
-    InvalidApplication,
-    MalformedApplication,
-    Rules,
-    Value,
-    as_columns,
-)
+from ml.product.application import Application, Rules, Value, as_columns
+from ml.product.errors import InvalidApplication, MalformedApplication
 from webapp.decisions.damage import readable
 from webapp.decisions.tables import DecisionContents, DecisionCount, DecisionRow
 from webapp.extensions import db

@@ -6,17 +6,17 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, delete, exists, func, insert, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import Connection, delete, func, insert, select
 
 from ml.monitoring.realised import realised
 from ml.monitoring.sequential import CalibrationTest
+from webapp.columns import now
 from webapp.decisions.damage import readable
 from webapp.decisions.tables import DecisionRow
 from webapp.extensions import db
 from webapp.monitoring.days import MONTHS_IN_PERIOD, Model, midnight, period_of
 from webapp.monitoring.tables import CalibrationEvidence, RealisedMonth
-from webapp.outcomes.tables import OutcomeRow
+from webapp.outcomes.tables import OutcomeRow, that_counts
 
 _o, _d, _e = OutcomeRow, DecisionRow, CalibrationEvidence
 
@@ -116,24 +116,18 @@ def end_of(period: date) -> date:
 
 def ripe_before(days: int) -> date:
     """Return the day before which a decision was made at least a number of days ago."""
-    return datetime.now(UTC).date() - timedelta(days=days)
+    return now().date() - timedelta(days=days)
 
 
 def _loans(changed: Changed) -> list[_Loan]:
     """Return the loans of a quarter whose outcome is known, in the order of their decisions."""
-    later = aliased(OutcomeRow)
-    corrected = exists().where(
-        later.decision_id == _o.decision_id,
-        later.number > _o.number,
-        later.id <= changed.last,
-    )
     model, period = changed.model, changed.period
     query = (
         select(readable(_d.created_at), readable(_d.probability), _o.outcome)
         .join(_o, _o.decision_id == _d.id)
         .where(_d.created_at >= midnight(period), _d.created_at < midnight(end_of(period)))
         .where(_d.product == model.product, _d.model == model.version)
-        .where(_o.id <= changed.last, ~corrected)
+        .where(that_counts(last=changed.last))
         .order_by(_d.created_at, _d.id)
     )
     return [

@@ -10,14 +10,12 @@ from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
-from flask import current_app
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from webapp.beside import parent_runs
 from webapp.columns import now
-from webapp.config import Config
-from webapp.extensions import db
+from webapp.extensions import db, settings
 from webapp.failures import OutcomeUnknown
 from webapp.ledger.transaction import unit_of_work
 from webapp.monitoring.days import changed_days, compare_days, store_days
@@ -135,8 +133,7 @@ def _watch(since: datetime | None, *, with_outcomes: bool) -> Watched:
 
 def _compare_outcomes() -> int:
     """Compare the quarters whose outcomes have changed; return the number of their months."""
-    settings: Config = current_app.extensions["settings"]
-    ripe = ripe_before(settings.observation_days)
+    ripe = ripe_before(settings().observation_days)
     _begin_reading()
     known = [compare_period(changed, ripe=ripe) for changed in changed_periods(ripe=ripe)]
     if known:  # in one transaction, because each row tells up to where all outcomes are compared

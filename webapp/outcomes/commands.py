@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import click
-from flask import current_app
 from flask.cli import AppGroup
 
 from webapp.commands import clear_errors
-from webapp.extensions import db
+from webapp.extensions import db, settings
 from webapp.ledger.transaction import unit_of_work
 from webapp.outcomes.exporting import export_training_data
 from webapp.outcomes.files import InvalidFile, read_file
@@ -28,7 +27,7 @@ def import_outcomes(file: Path, dry_run: bool) -> None:
     Its columns are id or reference, outcome (good or bad), date (YYYY-MM-DD) and, for a correction,
     reason (mistake, changed or dispute).
     """
-    zone = current_app.extensions["settings"].timezone
+    zone = settings().timezone
     with clear_errors():
         try:
             read = read_file(file.read_bytes())

@@ -8,18 +8,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Text, cast, exists, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import Connection, Text, cast, select
 
-from ml.product.application import (
-    Application,
-    InvalidApplication,
-    MalformedApplication,
-    Rules,
-)
+from ml.product.application import Application, Rules
+from ml.product.errors import InvalidApplication, MalformedApplication
 from webapp.decisions.tables import DecisionContents, DecisionRow
 from webapp.ledger.audit import record
-from webapp.outcomes.tables import OutcomeRow
+from webapp.outcomes.tables import OutcomeRow, that_counts
 from webapp.people.operators import Operator
 
 ROWS_PER_FETCH = 2_000
@@ -64,14 +59,13 @@ def export_training_data(
 
 def _known(transaction: Connection, rules: Rules) -> Iterator[tuple[Application | None, bool]]:
     """Yield each application with its outcome that counts; None if it cannot be read."""
-    o, d, c, later = OutcomeRow, DecisionRow, DecisionContents, aliased(OutcomeRow)
-    corrected = exists().where(later.decision_id == o.decision_id, later.number > o.number)
+    o, d, c = OutcomeRow, DecisionRow, DecisionContents
     query = (
         select(cast(c.inputs, Text), o.outcome)
         .select_from(o)
         .join(d, d.id == o.decision_id)
         .outerjoin(c, c.decision_id == d.id)
-        .where(d.product == rules.product.name, ~corrected)
+        .where(d.product == rules.product.name, that_counts())
         .order_by(d.id)
     )
     streaming = transaction.execution_options(stream_results=True)

@@ -8,7 +8,7 @@ from datetime import date
 from hashlib import sha256
 from typing import NamedTuple
 
-from ml.product.application import FieldError
+from ml.product.errors import FieldError
 from ml.product.texts import Text
 from webapp.columns import MAX_ID
 from webapp.outcomes.records import CORRECTIONS, OUTCOMES, NewOutcome, error

@@ -9,7 +9,7 @@ from flask_wtf import FlaskForm
 from wtforms import RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 
-from ml.product.application import FieldError
+from ml.product.errors import FieldError
 from webapp.language import words
 from webapp.outcomes.files import read_outcome
 from webapp.outcomes.records import NewOutcome

@@ -13,7 +13,7 @@ from webapp.decisions.tables import DecisionContents
 from webapp.ledger.audit import record
 from webapp.outcomes.files import File, FileRow, WrongRow
 from webapp.outcomes.records import Loan, NewOutcome, check, error, is_known
-from webapp.outcomes.service import ROWS, add_outcomes, find_loans, lock, today_in
+from webapp.outcomes.service import add_outcomes, find_loans, in_blocks, lock, today_in
 from webapp.people.operators import Operator
 
 
@@ -94,10 +94,9 @@ def _by_reference(connection: Connection, references: Sequence[str]) -> dict[str
     """Return the numbers of the decisions that have each reference."""
     numbers: dict[str, list[int]] = defaultdict(list)
     c = DecisionContents
-    several = sorted({r for r in references if re.fullmatch(REFERENCE_PATTERN, r)})
-    for start in range(0, len(several), ROWS):
-        some = c.reference.in_(several[start : start + ROWS])
-        query = select(c.reference, c.decision_id).where(some).order_by(c.decision_id)
-        for reference, number in connection.execute(query):
+    possible = sorted({r for r in references if re.fullmatch(REFERENCE_PATTERN, r)})
+    for some in in_blocks(possible):
+        query = select(c.reference, c.decision_id).where(c.reference.in_(some))
+        for reference, number in connection.execute(query.order_by(c.decision_id)):
             numbers[str(reference)].append(number)
     return numbers

@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import date
-from zoneinfo import ZoneInfo
 
 from flask import (
     Blueprint,
     Response,
     abort,
-    current_app,
     g,
     redirect,
     render_template,
@@ -18,11 +16,10 @@ from flask import (
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as BaseResponse
 
-from webapp.config import Config
 from webapp.decisions import pages as decisions, search
 from webapp.decisions.damage import Damaged
 from webapp.decisions.records import Decision
-from webapp.extensions import db
+from webapp.extensions import db, settings
 from webapp.failures import InvalidOutcome
 from webapp.ledger.transaction import unit_of_work
 from webapp.outcomes import importing, service
@@ -54,7 +51,7 @@ def _in_templates() -> dict[str, object]:
 
 
 def _outcomes_of(decision: Decision) -> Part:
-    today = service.today_in(_zone())
+    today = service.today_in(settings().timezone)
     form = g.get("outcome_form") or outcome_form(today=today)
     return Part(service.list_outcomes(decision.id), form, today)
 
@@ -67,7 +64,9 @@ def record(number: int) -> BaseResponse | tuple[str, int]:
     if new is not None:
         try:
             with unit_of_work() as transaction:
-                service.record_outcome(transaction, new, operator=g.operator, zone=_zone())
+                service.record_outcome(
+                    transaction, new, operator=g.operator, zone=settings().timezone
+                )
         except InvalidOutcome as invalid:
             form.show(invalid.errors)
         else:
@@ -109,11 +108,12 @@ def template() -> Response:
 
 
 def _import(file: File, *, check: bool) -> Imported:
+    zone = settings().timezone
     if check:
         with db.engine.connect() as connection:
-            return importing.check_file(connection, file, zone=_zone())
+            return importing.check_file(connection, file, zone=zone)
     with unit_of_work() as transaction:
-        return importing.import_file(transaction, file, operator=g.operator, zone=_zone())
+        return importing.import_file(transaction, file, operator=g.operator, zone=zone)
 
 
 def _page(form: FlaskForm, **result: object) -> str:
@@ -130,8 +130,3 @@ def _page(form: FlaskForm, **result: object) -> str:
         max_wrong=MAX_WRONG,
         **result,
     )
-
-
-def _zone() -> ZoneInfo:
-    settings: Config = current_app.extensions["settings"]
-    return settings.timezone

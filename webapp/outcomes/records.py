@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple, get_args
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from ml.product.application import FieldError
+from ml.product.errors import FieldError
 from ml.product.texts import LANGUAGES, Text
 from webapp.columns import MAX_ID, DecisionValue
 from webapp.decisions.records import STRICT, Moment
@@ -67,7 +67,6 @@ MESSAGES = {
         fr="Il n’y a pas d’issue à corriger. N’indiquez pas de motif.",
     ),
 }
-Fields = Literal["outcome", "date", "reason"]
 
 
 class NewOutcome(NamedTuple):

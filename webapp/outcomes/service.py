@@ -27,7 +27,7 @@ T = TypeVar("T")
 FACTS = (
     *("id", "created_at", "decision_id", "number", "operator_id", "outcome", "known_on", "reason"),
 )
-ROWS = 500  # read or written by one statement
+ROWS_PER_STATEMENT = 500
 LATEST = 25  # on the page
 # So that two transactions do not record an outcome of the same loan. SQLite has one writer anyway.
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('loan_desk.outcomes'))"
@@ -81,7 +81,7 @@ def add_outcomes(
     ]
     lane, _ = take_lane(driver)
     stored, shown = driver.moment(moment), iso(moment)
-    for some in _in_blocks(outcomes):
+    for some in in_blocks(outcomes):
         facts = [_facts(o, operator.id, shown) for o in some]
         driver.insert("outcomes", FACTS, [(f[0], stored, *f[2:]) for f in facts])
         lane.add([_entry(f, operator.id) for f in facts], moment)
@@ -93,14 +93,11 @@ def find_loans(
 ) -> dict[int, Loan]:
     """Return what matters of decisions, by number; raises DecisionDamaged."""
     loans = {}
-    for some in _in_blocks(sorted(set(numbers))):
+    for some in in_blocks(sorted(set(numbers))):
         last: dict[int, Outcome] = {}
         query = _select_outcomes().where(_o.decision_id.in_(some)).order_by(_o.number)
         for row in connection.execute(query):
-            outcome = read(Outcome, row)
-            if isinstance(outcome, Damaged):
-                raise DecisionDamaged(row.decision_id, outcome.columns)
-            last[outcome.decision_id] = outcome
+            last[row.decision_id] = sound(read(Outcome, row), row.decision_id)
         decided = select(_d.id, readable(_d.created_at), _d.decision).where(_d.id.in_(some))
         for number, moment, decision in connection.execute(decided):
             if not isinstance(moment, datetime):
@@ -126,10 +123,7 @@ def find_outcome(number: int) -> Outcome:
     row = db.session.execute(_select_outcomes().where(_o.id == number)).first()
     if row is None:
         raise NotFound(f"there is no outcome {number}")
-    outcome = read(Outcome, row)
-    if isinstance(outcome, Damaged):
-        raise DecisionDamaged(row.decision_id, outcome.columns)
-    return outcome
+    return sound(read(Outcome, row), row.decision_id)
 
 
 def count_outcomes() -> list[OutcomesCounted]:
@@ -142,6 +136,18 @@ def count_outcomes() -> list[OutcomesCounted]:
 
 def today_in(zone: ZoneInfo) -> date:
     return now().astimezone(zone).date()
+
+
+def in_blocks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Return items in parts, each for one statement."""
+    return (items[i : i + ROWS_PER_STATEMENT] for i in range(0, len(items), ROWS_PER_STATEMENT))
+
+
+def sound(outcome: Outcome | Damaged, decision_id: int) -> Outcome:
+    """Return an outcome; raises DecisionDamaged if its row was changed by hand."""
+    if isinstance(outcome, Damaged):
+        raise DecisionDamaged(decision_id, outcome.columns)
+    return outcome
 
 
 def _record(
@@ -163,10 +169,6 @@ def _select_outcomes() -> Select[Any]:
     facts = (readable(getattr(_o, name)) for name in FACTS if name != "operator_id")
     query = select(*facts, _operators.c.name.label("operator"))
     return query.outerjoin(_operators, _operators.c.id == _o.operator_id)
-
-
-def _in_blocks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (items[i : i + ROWS] for i in range(0, len(items), ROWS))
 
 
 def _facts(outcome: Outcome, operator_id: int, moment: str) -> tuple[Any, ...]:

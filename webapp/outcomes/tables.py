@@ -5,13 +5,16 @@ from datetime import date, datetime
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    ColumnElement,
     Date,
     ForeignKey,
     SmallInteger,
     String,
     UniqueConstraint,
+    and_,
+    exists,
 )
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from ml.monitoring.bins import SCORE_BINS
 from webapp.columns import MAX_ID, Identifier, Instant, within_moments
@@ -44,6 +47,17 @@ class OutcomeRow(Base):
     outcome: Mapped[str] = mapped_column(String(4))
     known_on: Mapped[date] = mapped_column(Date)
     reason: Mapped[str | None] = mapped_column(String(8))
+
+
+def that_counts(*, last: int | None = None) -> ColumnElement[bool]:
+    """Return the condition of outcomes that no later one corrects, of those up to a last one."""
+    later = aliased(OutcomeRow)
+    corrected = exists().where(
+        later.decision_id == OutcomeRow.decision_id, later.number > OutcomeRow.number
+    )
+    if last is None:
+        return ~corrected
+    return and_(OutcomeRow.id <= last, ~corrected.where(later.id <= last))
 
 
 class OutcomeCount(Base):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ml.product.application import InvalidApplication
+from ml.product.errors import InvalidApplication
 
 VALID = {
     "loan_amount": 5000,

@@ -5,12 +5,9 @@ import json
 
 import pytest
 
-from ml.product.application import (
-    MESSAGES,
-    InvalidApplication,
-    Rules,
-)
+from ml.product.application import Rules
 from ml.product.definition import Choice
+from ml.product.errors import MESSAGES, InvalidApplication
 from ml.product.files import PRODUCTS, read_product
 from ml.product.samples import examples
 from ml.product.texts import LANGUAGES, Text

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ml.product.application import InvalidApplication, MalformedApplication
+from ml.product.errors import InvalidApplication, MalformedApplication
 from tests.ml.product.conftest import VALID, codes
 
 

@@ -26,7 +26,8 @@ from ml.bundle.store import find_bundle
 from ml.card.card import card_content, model_card
 from ml.card.checks import checks
 from ml.evaluation.fairness import assess
-from ml.product.application import InvalidData, Rules, as_columns
+from ml.product.application import Rules, as_columns
+from ml.product.errors import InvalidData
 from ml.product.samples import UNSEEN
 from ml.product.texts import LANGUAGES
 from ml.training.build import KNOWN_ANSWERS, KNOWN_SHARES, assemble

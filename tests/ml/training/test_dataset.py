@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ml.product.application import InvalidData
 from ml.product.definition import Product
+from ml.product.errors import InvalidData
 from ml.product.files import PRODUCTS, read_product
 from ml.training.dataset import read_rows
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.product.application import InvalidData, Rules
+from ml.product.application import Rules
+from ml.product.errors import InvalidData
 from ml.product.files import read_product
 from ml.scoring.novelty import NEIGHBOURS, Novelty
 from ml.training.dataset import as_applications, read_rows

@@ -18,8 +18,8 @@ from ml.bundle.facts import Effort, Settings
 from ml.evaluation.performance import METRICS, figures
 from ml.evaluation.reports import Figures
 from ml.explaining.reasons import MAX_PLAYERS
-from ml.product.application import InvalidData
 from ml.product.definition import Product
+from ml.product.errors import InvalidData
 from ml.product.samples import examples
 from ml.training.candidates import (
     LABELS,

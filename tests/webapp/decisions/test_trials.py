@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ml.product.application import MESSAGES
+from ml.product.errors import MESSAGES
 from ml.product.files import parse_product
 from ml.product.formats import format_integer
 from ml.product.texts import LANGUAGES
