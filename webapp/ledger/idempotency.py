@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 
 from webapp.failures import InFlight, InvalidKey, KeyClaimed, KeyReused
 from webapp.ledger.driver import Driver, Reader
+from webapp.ledger.transaction import end_reading
 
 T = TypeVar("T")
 
@@ -100,6 +101,7 @@ def store_once(
     while True:
         used = find(claim) if claim else None
         if used:
+            end_reading()  # it may have begun before the other request committed
             return used
         with suppress(KeyClaimed), claiming(claim):  # another request may use the key meanwhile
             return store()

@@ -41,7 +41,7 @@ def unit_of_work() -> Iterator[Connection]:
     """
     if _open.get():
         raise NestedUnitOfWork("a unit of work is open already")
-    db.session.close()  # ends the read transaction; loaded objects stay usable
+    end_reading()
     token = _open.set(True)
     try:
         connecting = db.engine.connect().execution_options(**WRITING)
@@ -50,6 +50,14 @@ def unit_of_work() -> Iterator[Connection]:
             mark_commit()
     finally:
         _open.reset(token)
+
+
+def end_reading() -> None:
+    """End the session's read transaction: the next one sees what has been committed by then.
+
+    Loaded objects stay usable.
+    """
+    db.session.close()
 
 
 @contextmanager

@@ -168,6 +168,14 @@ def test_same_key_at_once_makes_one_decision(send, refused, query):
     assert query(COUNT) == [(1,)]
 
 
+def test_decision_that_was_stored_meanwhile_is_seen(send, refused, meanwhile):
+    by_flask = "application/json; v=1"
+    first, second = meanwhile(lambda: send(refused, "one", content_type=by_flask))
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.data == second.data
+    assert second.headers[REPLAYED] == "true"
+
+
 @ON_POSTGRESQL  # where a transaction can wait after it has taken the first request
 def test_request_in_flight_is_answered_409_after_a_while(
     app, send, granted, query, monkeypatch, hold_writes

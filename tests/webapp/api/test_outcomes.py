@@ -157,6 +157,14 @@ def test_same_key_at_the_same_moment_records_once(send, query, today):
     assert query("SELECT count(*) FROM idempotency_keys") == [(1,)]
 
 
+def test_outcome_that_was_recorded_meanwhile_is_seen(send, today, meanwhile):
+    good = {"outcome": "good", "date": today}
+    first, second = meanwhile(lambda: send(good, key="k"))
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert first.data == second.data
+    assert second.headers[REPLAYED] == "true"
+
+
 @ON_ONE
 def test_keys_can_be_required(another_app, api_key, loan, today):
     headers = {"Authorization": f"Bearer {api_key}"}
