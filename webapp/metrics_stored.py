@@ -65,13 +65,19 @@ class MovedField(NamedTuple):
 
 
 class LastDay(NamedTuple):
-    """The last day of a model that the watch has compared."""
+    """The last day of a model that the watch has compared with its training rows."""
+
+    until: float  # its end, as a Unix time
+    evidence: float
+    fields: list[MovedField]
+
+
+class Watched(NamedTuple):
+    """The results of the watch over the model in service."""
 
     product: str
     model: str
-    until: float  # the end of the day, as a Unix time
-    evidence: float
-    fields: list[MovedField]
+    last: LastDay
     calibration: float | None  # the evidence against the probabilities, if outcomes are known
 
 
@@ -82,7 +88,7 @@ class Counted(NamedTuple):
     trials: list[TrialsCounted]
     scores: list[ScoresCounted]
     outcomes: list[OutcomesCounted]
-    watched: LastDay | None = None
+    watched: Watched | None = None
 
 
 def families(counted: Counted) -> Iterator[Metric]:
@@ -170,7 +176,7 @@ def _outcomes(rows: list[OutcomesCounted]) -> Metric:
     return family
 
 
-def _watched(last: LastDay | None) -> Iterator[Metric]:
+def _watched(watched: Watched | None) -> Iterator[Metric]:
     moved, bound = (
         GaugeMetricFamily(name, text, labels=["product", "model", "field", "days"])
         for name, text in (
@@ -190,10 +196,10 @@ def _watched(last: LastDay | None) -> Iterator[Metric]:
         "Highest evidence against the probabilities, of the last quarter with outcomes.",
         labels=["product", "model"],
     )
-    if last is not None:
-        models = [last.product, last.model]
-        if last.calibration is not None:
-            calibration.add_metric(models, last.calibration)
+    if watched is not None:
+        models, last = [watched.product, watched.model], watched.last
+        if watched.calibration is not None:
+            calibration.add_metric(models, watched.calibration)
         for field in last.fields:
             labels = [*models, field.field or "score", str(field.days)]
             moved.add_metric(labels, field.stability)

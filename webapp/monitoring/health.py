@@ -11,7 +11,7 @@ from webapp.extensions import Base, db, settings
 from webapp.failures import InvalidSetting, ModelUnavailable
 from webapp.metrics import CONTENT_TYPE, metrics
 from webapp.metrics_stored import Counted
-from webapp.monitoring.report import last_day
+from webapp.monitoring.report import watched
 from webapp.outcomes.service import count_outcomes
 from webapp.secret_files import kept_secret
 from webapp.serving.served import model
@@ -52,9 +52,9 @@ def metrics_page() -> Response:
 
 def _counted() -> Counted | None:
     try:
-        watched = last_day() if _bundle_verified() else None
+        found = watched() if _bundle_verified() else None
         return Counted(
-            *(count_decisions(), count_trials(), count_scores(), count_outcomes(), watched)
+            *(count_decisions(), count_trials(), count_scores(), count_outcomes(), found)
         )
     except DBAPIError:
         return None

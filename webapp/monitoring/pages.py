@@ -5,6 +5,7 @@ from flask import Blueprint, render_template
 from ml.monitoring.sequential import LOG_ALARM
 from ml.monitoring.stability import LARGE, SLIGHT
 from webapp.monitoring.report import report
+from webapp.monitoring.verdict import NEXT, VERDICTS
 
 blueprint = Blueprint("monitoring", __name__)
 DAYS = 30
@@ -16,5 +17,7 @@ def show() -> str:
         "monitoring/show.html",
         report=report(days=DAYS),
         days=DAYS,
+        verdicts=VERDICTS,
+        next_steps=NEXT,
         limits={"alarm": LOG_ALARM, "slight": SLIGHT, "large": LARGE},
     )

@@ -172,11 +172,15 @@ def test_broken_calibration_raises_an_alarm(loans, record, run, app, query, sign
     assert highest > LOG_ALARM
     done = app.test_cli_runner().invoke(args=["monitor", "report", "--json"])
     body = json.loads(done.stdout)
-    assert (done.exit_code, body["findings"][0]) == (1, "miscalibrated")
-    assert [m["month"] for m in body["months"]] == ["2026-03-01", "2026-01-01"]
-    assert [(m["granted"], m["realised"]["good"]) for m in body["months"]] == [(30, 0), (30, 0)]
+    assert (done.exit_code, body["verdict"]) == (1, "recalibrate")
+    assert body["findings"][0]["kind"] == "miscalibrated"
+    assert [m["month"] for m in body["outcomes"]["months"]] == ["2026-03-01", "2026-01-01"]
+    assert [(m["granted"], m["realised"]["good"]) for m in body["outcomes"]["months"]] == [
+        (30, 0),
+        (30, 0),
+    ]
     text = app.test_cli_runner().invoke(args=["monitor", "report"]).stdout
-    assert "Look at the data: loans are not good as often as their probabilities say." in text
+    assert "- Loans are not good as often as their probabilities say." in text
     line = next(x for x in client.get("/metrics").text.splitlines() if "calibration_evidence{" in x)
     assert float(line.rpartition(" ")[2]) == pytest.approx(highest)
     page = signed_in.get("/monitoring").text
@@ -195,10 +199,12 @@ def test_alarm_stays_when_the_next_quarter_has_outcomes(loans, copy, record, run
     ]
     with app.app_context():
         found = report(days=30)
-    assert found.calibration.alarm
-    assert found.calibration.period == date(2026, 1, 1)
+    assert found.outcomes.calibration.alarm
+    assert found.outcomes.calibration.period == date(2026, 1, 1)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_page_without_outcomes(signed_in):
+def test_page_without_compared_outcomes(signed_in, loans, record):
     assert "No outcome is known." in signed_in.get("/monitoring").text
+    record((loans[0], True, date(2026, 4, 1)))
+    assert "not compared with the probabilities yet" in signed_in.get("/monitoring").text

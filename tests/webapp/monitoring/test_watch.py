@@ -249,17 +249,18 @@ def test_report(past, run, command, product):
     run()
     code, text = command("report")
     assert code == 1
-    assert "Look at the data: " in text  # the samples are unlike the training data
+    assert "Look at the data. " in text  # the samples are unlike the training data
     assert all(f.name in text for f in product.inputs)
     code, text = command("report", "--json", "--days", "7")
     body = json.loads(text)
     assert code == 1
     assert body["product"] == product.name
-    assert body["findings"]
-    assert [f["name"] for f in body["fields"]] == [f.name for f in product.inputs]
-    assert body["last"] == (now().date() - timedelta(days=1)).isoformat()
+    assert body["verdict"] == "look"
+    assert {f["step"] for f in body["findings"]} == {"look"}
+    assert [f["name"] for f in body["drift"]["fields"]] == [f.name for f in product.inputs]
+    assert body["drift"]["last"] == (now().date() - timedelta(days=1)).isoformat()
     assert body["decisions"] == 640
-    assert 0 <= body["fields"][0]["unusual"] <= 1
+    assert 0 <= body["drift"]["fields"][0]["unusual"] <= 1
 
 
 def test_metrics_show_the_last_day(past, run, client, query):
@@ -309,5 +310,5 @@ def test_nothing_to_do_where_applications_are_like_the_training_rows(
         copy(number, f"{now().date() - timedelta(days=1)} 10:00:00.000000")
     run()
     code, text = command("report")
-    assert (code, text.splitlines()[-1]) == (0, "Nothing to do.")
-    assert "Nothing to do." in signed_in.get("/monitoring").text
+    assert (code, text.splitlines()[-1].startswith("Nothing to do. ")) == (0, True)
+    assert "Nothing to do" in signed_in.get("/monitoring").text

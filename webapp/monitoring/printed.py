@@ -1,0 +1,99 @@
+"""The report of the watch as text and as JSON."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import date
+
+from ml.monitoring.sequential import LOG_ALARM
+from ml.product.texts import Text
+from webapp.monitoring.drift_report import Drift, FieldReport
+from webapp.monitoring.outcome_report import Outcomes
+from webapp.monitoring.report import Report
+from webapp.monitoring.verdict import NEXT, VERDICTS
+
+
+def json_of(found: Report) -> str:
+    shown = {
+        **{k: v for k, v in asdict(found).items() if k != "product"},
+        "product": found.product.name,
+        "verdict": found.verdict,
+        "findings": [finding._asdict() for finding in found.findings],
+    }
+    return json.dumps(shown, indent=1, default=_plain)
+
+
+def text_of(found: Report) -> str:
+    drift = found.drift
+    lines = [
+        f"{found.product.name}, {found.model}, since {found.first}",
+        f"{found.decisions:,} decisions, {_share(found.granted, found.decisions)} granted, "
+        f"{_share(drift.unusual, drift.watched)} unlike the training data "
+        f"(training rows: {drift.unusual_in_training:.1%})",
+        f"last day compared: {drift.last or 'none yet'}",
+        "",
+        *_drift_lines(drift),
+        "",
+        *_outcome_lines(found.outcomes),
+        "",
+        f"{VERDICTS[found.verdict].en}. {NEXT[found.verdict].en}",
+        *(f"- {finding.text.en}" for finding in found.findings),
+    ]
+    return "\n".join(lines)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Text):
+        return value.en
+    raise TypeError(type(value).__name__)
+
+
+def _drift_lines(drift: Drift) -> Iterator[str]:
+    yield f"{'':24}{'missing':>9}{'training':>10}{'unusual':>9}{'day':>8}{'week':>8}{'chance':>8}"
+    yield from map(_line, (drift.score, *drift.fields))
+    if drift.evidence is not None and drift.highest is not None:
+        yield ""
+        yield (
+            f"evidence for a change of the score: {drift.evidence:.1f}, at most "
+            f"{drift.highest:.1f} in this quarter and the last; alarm from {LOG_ALARM:.1f}"
+        )
+
+
+def _outcome_lines(outcomes: Outcomes) -> Iterator[str]:
+    if not outcomes.months:
+        yield "outcomes are compared once an hour" if outcomes.recorded else "no outcomes are known"
+        return
+    yield (
+        f"{'granted in':12}{'loans':>9}{'known':>9}{'bad':>8}{'expected':>10}{'Brier':>8}{'AUC':>8}"
+    )
+    for m in outcomes.months:
+        r = m.realised
+        bad, expected = r.outcomes - r.good, r.outcomes - r.expected
+        area = "–" if r.roc_auc is None else f"{r.roc_auc:.3f}"
+        yield (
+            f"{m.month:%Y-%m}     {m.granted:9,}{r.outcomes:9,}{bad / r.outcomes:8.1%}"
+            f"{expected / r.outcomes:10.1%}{r.brier:8.3f}{area:>8}"
+        )
+    if outcomes.calibration:
+        c = outcomes.calibration
+        yield ""
+        yield (
+            f"evidence against the probabilities: {c.evidence:.1f}, at most {c.highest:.1f}, from "
+            f"{c.outcomes:,} loans granted in the quarter from {c.period}"
+        )
+
+
+def _line(f: FieldReport) -> str:
+    if f.missing is None:
+        shares = f"{'':28}"
+    else:
+        shares = f"{f.missing:9.1%}{f.missing_in_training:10.1%}{f.unusual or 0:9.1%}"
+    day, week = (f"{s.index:8.3f}" if s else f"{'–':>8}" for s in (f.day, f.week))
+    bound = f"{f.week.bound:8.3f}" if f.week else f"{'–':>8}"
+    return f"{f.name or 'score':24}{shares}{day}{week}{bound}"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "–"

@@ -1,0 +1,137 @@
+"""The verdict of the watch: what people should do, from stated rules, each with its evidence."""
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from functools import partial
+from typing import Literal, NamedTuple, get_args
+
+from ml.product import formats
+from ml.product.texts import LANGUAGES, Text
+
+Step = Literal["nothing", "look", "recalibrate", "retrain"]
+STEPS: tuple[Step, ...] = get_args(Step)  # from the least to the most
+Kind = Literal["miscalibrated", "score_changed", "score_moved", "fields_moved", "unusual"]
+Formatted = Callable[[str], str]  # returns a value as text in a language
+
+
+class Rule(NamedTuple):
+    """What follows from a finding, and how it is told."""
+
+    step: Step
+    text: Text
+
+
+class Finding(NamedTuple):
+    """Something that people should know, with its evidence."""
+
+    kind: Kind
+    step: Step
+    text: Text
+
+
+RULES: dict[Kind, Rule] = {
+    "miscalibrated": Rule(
+        "recalibrate",
+        Text(
+            en="Loans are not good as often as their probabilities say.",
+            fr="Les prêts ne sont pas bons aussi souvent que l’annoncent leurs probabilités.",
+        ),
+    ),
+    "score_changed": Rule(
+        "look",
+        Text(
+            en="The scores no longer come from the distribution of the training data "
+            "(since {day}).",
+            fr="Les scores ne suivent plus la distribution des données d’entraînement "
+            "(depuis le {day}).",
+        ),
+    ),
+    "score_moved": Rule(
+        "look",
+        Text(
+            en="The scores of the last week differ much from those of the training data.",
+            fr="Les scores de la dernière semaine diffèrent beaucoup de ceux des données "
+            "d’entraînement.",
+        ),
+    ),
+    "fields_moved": Rule(
+        "look",
+        Text(
+            en="In the last week, the values of these fields differ much from those of the "
+            "training data: {fields}.",
+            fr="La dernière semaine, les valeurs de ces champs diffèrent beaucoup de celles des "
+            "données d’entraînement : {fields}.",
+        ),
+    ),
+    "unusual": Rule(
+        "look",
+        Text(
+            en="Many applications are unlike the training data: {share}.",
+            fr="Beaucoup de demandes ne ressemblent pas aux données d’entraînement : {share}.",
+        ),
+    ),
+}
+VERDICTS: dict[Step, Text] = {
+    "nothing": Text(en="Nothing to do", fr="Rien à faire"),
+    "look": Text(en="Look at the data", fr="Examiner les données"),
+    "recalibrate": Text(en="Recalibrate the model", fr="Recalibrer le modèle"),
+    "retrain": Text(en="Train the model again", fr="Réentraîner le modèle"),
+}
+NEXT: dict[Step, Text] = {
+    "nothing": Text(
+        en="No change from the training data is large.",
+        fr="Aucun écart avec les données d’entraînement n’est important.",
+    ),
+    "look": Text(
+        en="Find out first whether the data has changed: a form, an interface, a unit. If the "
+        "applicants have changed, train the model on newer applications.",
+        fr="Vérifiez d’abord si les données ont changé : un formulaire, une interface, une unité. "
+        "Si les demandeurs ont changé, réentraînez le modèle sur des demandes plus récentes.",
+    ),
+    "recalibrate": Text(
+        en="Check that all outcomes have been imported. Then export them and run "
+        "python -m ml recalibrate: it keeps the model and corrects its probabilities.",
+        fr="Vérifiez que toutes les issues ont été importées. Exportez-les ensuite et lancez "
+        "python -m ml recalibrate : le modèle reste, ses probabilités sont corrigées.",
+    ),
+    "retrain": Text(
+        en="Check that all outcomes have been imported. Then train a model on newer applications: "
+        "correcting the probabilities is not enough.",
+        fr="Vérifiez que toutes les issues ont été importées. Entraînez ensuite un modèle sur des "
+        "demandes plus récentes : corriger les probabilités ne suffit pas.",
+    ),
+}
+
+
+def finding(kind: Kind, **evidence: Formatted) -> Finding:
+    """Return a finding with its evidence in its text."""
+    rule = RULES[kind]
+    texts = {
+        language: rule.text.in_language(language).format(
+            **{name: formatted(language) for name, formatted in evidence.items()}
+        )
+        for language in LANGUAGES
+    }
+    return Finding(kind, rule.step, Text(**texts))
+
+
+def listed(texts: Sequence[Text]) -> Formatted:
+    """Return texts as a list in a sentence."""
+    return lambda language: formats.listed([t.in_language(language) for t in texts], language)
+
+
+def day_text(day: date) -> Formatted:
+    return partial(formats.day, day)
+
+
+def percent(share: float) -> Formatted:
+    return partial(formats.percent, share)
+
+
+def worst_first(findings: Sequence[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda f: -STEPS.index(f.step))
+
+
+def verdict_of(findings: Sequence[Finding]) -> Step:
+    """Return what people should do: the most that one of the findings asks for."""
+    return max((f.step for f in findings), key=STEPS.index, default="nothing")
