@@ -14,6 +14,8 @@ from prometheus_client.core import (
 
 from ml.monitoring.bins import SCORE_BINS
 
+WHICH = ("value", "low", "high", "training")  # of an estimate
+
 
 class DecisionsCounted(NamedTuple):
     """How many decisions of a kind are in the database."""
@@ -72,6 +74,16 @@ class LastDay(NamedTuple):
     fields: list[MovedField]
 
 
+class EstimatedValue(NamedTuple):
+    """What a figure should be, with its interval, and what it was in the training data."""
+
+    figure: str
+    value: float
+    low: float
+    high: float
+    in_training: float
+
+
 class Watched(NamedTuple):
     """The results of the watch over the model in service."""
 
@@ -79,6 +91,8 @@ class Watched(NamedTuple):
     model: str
     last: LastDay
     calibration: float | None  # the evidence against the probabilities, if outcomes are known
+    worse_ranking: float | None  # than in the training data, in standard errors
+    estimates: list[EstimatedValue]  # of the newest month
 
 
 class Counted(NamedTuple):
@@ -196,14 +210,30 @@ def _watched(watched: Watched | None) -> Iterator[Metric]:
         "Highest evidence against the probabilities, of the last quarter with outcomes.",
         labels=["product", "model"],
     )
+    ranking = GaugeMetricFamily(
+        "loan_ranking_worse",
+        "How much worse loans are ranked than training rows, in standard errors.",
+        labels=["product", "model"],
+    )
+    estimated = GaugeMetricFamily(
+        "loan_estimated",
+        "Figure of the newest month's decisions by their probabilities: estimate, ends of its "
+        "interval, and the figure of the training rows.",
+        labels=["product", "model", "figure", "which"],
+    )
     if watched is not None:
         models, last = [watched.product, watched.model], watched.last
         if watched.calibration is not None:
             calibration.add_metric(models, watched.calibration)
+        if watched.worse_ranking is not None:
+            ranking.add_metric(models, watched.worse_ranking)
+        for figure, *values in watched.estimates:
+            for which, value in zip(WHICH, values, strict=True):
+                estimated.add_metric([*models, figure, which], value)
         for field in last.fields:
             labels = [*models, field.field or "score", str(field.days)]
             moved.add_metric(labels, field.stability)
             bound.add_metric(labels, field.bound)
         evidence.add_metric(models, last.evidence)
         until.add_metric(models, last.until)
-    yield from (moved, bound, evidence, until, calibration)
+    yield from (moved, bound, evidence, until, calibration, ranking, estimated)

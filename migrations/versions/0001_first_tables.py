@@ -25,7 +25,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in (
         *("audit_log", "audit_lanes", "idempotency_keys"),
-        *("calibration_evidence", "realised_months"),
+        *("estimated_figures", "estimated_months", "calibration_evidence", "realised_months"),
         *("score_evidence", "field_stability", "field_counts", "watched_hours"),
         *("outcome_counts", "outcomes"),
         *("challenger_counts", "challenger_scores", "trial_counts", "trial_contents", "trials"),
@@ -378,7 +378,7 @@ def create_monitoring() -> None:
         *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("outcomes", "good")),
         number("expected"),
         number("brier"),
-        sa.Column("roc_auc", sa.Double(), nullable=True),
+        *(sa.Column(name, sa.Double(), nullable=True) for name in ("roc_auc", "slope")),
         sa.PrimaryKeyConstraint("month", "product", "model", name=op.f("pk_realised_months")),
     )
     op.create_table(
@@ -390,7 +390,32 @@ def create_monitoring() -> None:
         sa.Column("ripe", sa.Date(), nullable=False),
         number("evidence"),
         number("highest"),
+        *(
+            sa.Column(name, sa.Double(), nullable=True)
+            for name in ("roc_auc", "roc_auc_in_training", "worse")
+        ),
         sa.PrimaryKeyConstraint("period", "product", "model", name=op.f("pk_calibration_evidence")),
+    )
+    op.create_table(
+        "estimated_months",
+        sa.Column("month", sa.Date(), nullable=False),
+        text("product", 64),
+        text("model", 64),
+        sa.Column("decisions", sa.BigInteger(), nullable=False),
+        number("effective"),
+        sa.Column("trustworthy", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("month", "product", "model", name=op.f("pk_estimated_months")),
+    )
+    op.create_table(
+        "estimated_figures",
+        sa.Column("month", sa.Date(), nullable=False),
+        text("product", 64),
+        text("model", 64),
+        text("figure", 16),
+        *(number(name) for name in ("plain", "value", "low", "high", "in_training")),
+        sa.PrimaryKeyConstraint(
+            *("month", "product", "model", "figure"), name=op.f("pk_estimated_figures")
+        ),
     )
 
 

@@ -16,7 +16,7 @@ CONTENTS = ("decision_contents", "trial_contents")  # never changed, erased as a
 # Of the watch, which can compute them again at any time.
 RESULTS = (
     *("watched_hours", "field_counts", "field_stability", "score_evidence"),
-    *("realised_months", "calibration_evidence"),
+    *("realised_months", "calibration_evidence", "estimated_months", "estimated_figures"),
 )
 COUNTS = ("decision_counts", "trial_counts", "challenger_counts", "outcome_counts")  # changed only by triggers
 CHANGED = "are never changed"

@@ -9,6 +9,7 @@ from pydantic import Field as Bounded, model_validator
 from ml.bundle.facts import Fact
 from ml.bundle.manifest import REFERENCE, understood
 from ml.bundle.reader import Bundle
+from ml.evaluation.intervals import wilson
 from ml.product.application import Value
 from ml.product.definition import Field, Product
 from ml.product.quantities import Name
@@ -18,6 +19,10 @@ SCORE_BINS = 20
 # The quantiles that divide the training values of a number. Ten groups are customary for the
 # population stability index (Siddiqi 2006, "Credit Risk Scorecards").
 QUANTILES = np.arange(1, 10) / 10
+
+# People look if the share of unusual applications is certainly more than this multiple of that of
+# the training rows. Our own choice.
+MANY_UNUSUAL = 2
 
 Count = Annotated[int, Bounded(ge=0)]
 
@@ -98,6 +103,25 @@ class Reference(Fact):
     fields: dict[Name, FieldBins]
     scores: Annotated[tuple[Count, ...], Bounded(min_length=SCORE_BINS, max_length=SCORE_BINS)]
     unusual: Annotated[float, Bounded(ge=0, le=1)]
+
+    def exceeded(self, unusual: int, *, total: int) -> bool:
+        """Return whether applications are certainly more unusual than the training rows.
+
+        Parameters
+        ----------
+        unusual : int
+            The number of unusual applications.
+        total : int
+            The number of all applications.
+
+        Returns
+        -------
+        bool
+            Whether Wilson's interval of their share lies above `MANY_UNUSUAL` times that of the
+            training rows.
+        """
+        many = MANY_UNUSUAL * self.unusual
+        return total > 0 and wilson(unusual, total=total)[0] > many
 
 
 def reference_of(

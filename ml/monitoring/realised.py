@@ -1,8 +1,14 @@
 """How well a model has done, once it is known which loans were good."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from ml.monitoring.logistic import fit_logistic, log_odds
+
+# Of the slope: hardly any, but it keeps the slope finite if a limit separates good loans from bad.
+PENALTY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,10 @@ class Realised:
         better.
     roc_auc : float or None
         How often a good loan has a higher probability than a bad one; None if all are equal.
+    slope : float or None
+        Of the log-odds of being good over those that were stated (Cox 1958, "Two further
+        applications of a model for binary regression"). 1 if calibrated; below 1, the probabilities
+        are too extreme. None if all loans are of one kind.
     """
 
     outcomes: int
@@ -27,6 +37,24 @@ class Realised:
     expected: float
     brier: float
     roc_auc: float | None
+    slope: float | None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How well a model ranks loans, compared with the training rows.
+
+    Attributes
+    ----------
+    roc_auc, in_training : float
+        Of the loans, and of the training rows that would have been granted.
+    worse : float
+        How much lower the first one is, in standard errors of the difference.
+    """
+
+    roc_auc: float
+    in_training: float
+    worse: float
 
 
 def realised(probability: np.ndarray, good: np.ndarray) -> Realised:
@@ -48,16 +76,87 @@ def realised(probability: np.ndarray, good: np.ndarray) -> Realised:
         good=int(good.sum()),
         expected=float(probability.sum()),
         brier=float(np.mean((probability - good) ** 2)),
-        roc_auc=_roc_auc(probability, good),
+        roc_auc=roc_auc(probability, good),
+        slope=_slope(probability, good),
     )
 
 
-def _roc_auc(probability: np.ndarray, good: np.ndarray) -> float | None:
-    """Return the area under the ROC curve from the ranks (Hanley and McNeil 1982)."""
-    n_good, n_bad = int(good.sum()), int((~good).sum())
-    if not n_good or not n_bad:
+def ranking(
+    probability: np.ndarray, good: np.ndarray, *, reference: tuple[np.ndarray, np.ndarray]
+) -> Ranking | None:
+    """Compare how well a model ranks loans with how well it ranked training rows.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_samples,)
+    good : ndarray of shape (n_samples,)
+        Of bool.
+    reference : (ndarray of shape (n_rows,), ndarray of shape (n_rows,))
+        The same of the training rows that would have been granted.
+
+    Returns
+    -------
+    Ranking or None
+        None if the loans, or the training rows, are all of one kind.
+    """
+    areas = [roc_auc(*both) for both in ((probability, good), reference)]
+    now, before = areas
+    if now is None or before is None:
         return None
-    _, inverse, counts = np.unique(probability, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    ranks = (ends - (counts - 1) / 2)[inverse]  # the mean rank of equal probabilities
-    return float((ranks[good].sum() - n_good * (n_good + 1) / 2) / (n_good * n_bad))
+    errors = [
+        _standard_error(area, int(labels.sum()), int((~labels).sum()))
+        for area, labels in ((now, good), (before, reference[1]))
+    ]
+    apart = math.hypot(*errors)
+    return Ranking(now, before, (before - now) / apart if apart else 0.0)
+
+
+def _standard_error(area: float, n_good: int, n_bad: int) -> float:
+    """Return that of an area under the ROC curve.
+
+    Source: Hanley and McNeil 1982, "The meaning and use of the area under a receiver operating
+    characteristic (ROC) curve", equation 2.
+    """
+    first, second = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = area * (1 - area)
+    variance += (n_good - 1) * (first - area**2) + (n_bad - 1) * (second - area**2)
+    return math.sqrt(max(variance, 0.0) / (n_good * n_bad))
+
+
+def _slope(probability: np.ndarray, good: np.ndarray) -> float | None:
+    if good.all() or not good.any():
+        return None
+    odds = log_odds(probability)
+    line = fit_logistic(
+        np.column_stack([np.ones(len(odds)), odds]),
+        good.astype(float),
+        weights=np.ones(len(odds)),
+        penalty=np.array([0.0, PENALTY]),
+        start=np.array([0.0, 1.0]),
+    )
+    return float(line[1])
+
+
+def roc_auc(probability: np.ndarray, good: np.ndarray) -> float | None:
+    """Compute the area under the ROC curve: how often a good loan is ranked above a bad one.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_samples,)
+        By which loans are ranked; equal ones count as half.
+    good : ndarray of shape (n_samples,)
+        1 or True for good, 0 or False for bad. Probabilities give the expected area.
+
+    Returns
+    -------
+    float or None
+        None if all loans are of one kind.
+    """
+    _, places = np.unique(probability, return_inverse=True)
+    bad = np.bincount(places, weights=1.0 - good)
+    below = np.cumsum(bad) - bad / 2
+    with_itself = float((good * (1.0 - good)).sum())  # a loan is not compared with itself
+    pairs = float(np.sum(good)) * float(bad.sum()) - with_itself
+    if pairs <= 0:
+        return None
+    return (float((good * below[places]).sum()) - with_itself / 2) / pairs

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ml.monitoring.logistic import log_odds
+
 # A false alarm in at most one of 400 periods. A period is a quarter of a year, so that is at most
 # one in a hundred quiet years. Our own choice.
 FALSE_ALARMS_PER_PERIOD = 1 / 400
@@ -158,7 +160,6 @@ class ScoreTest(Martingale):
 # cover changes from small to large; our own choice.
 SHIFTS = np.array([-1.0, -0.5, -0.25, -0.1, 0.1, 0.25, 0.5, 1.0])
 TILTS = np.array([0.5, 0.75, 1.5, 2.0])
-CLIP = 1e-6  # probabilities are kept this far from 0 and 1, where one outcome would prove all
 
 
 @dataclass
@@ -184,11 +185,10 @@ class CalibrationTest(Martingale):
         """
         if not len(probability):
             return
-        p = np.clip(probability, CLIP, 1 - CLIP)
-        odds = np.log(p / (1 - p))[:, None]
+        odds = log_odds(probability)[:, None]
         sign = np.where(good, 1.0, -1.0)[:, None]
         others = np.concatenate([odds + SHIFTS, odds * TILTS], axis=1)
         ratios = np.logaddexp(0, -sign * odds) - np.logaddexp(0, -sign * others)
         self.logs = self.logs + ratios.sum(axis=0)
         self.highest = max(self.highest, self.evidence)
-        self.seen += len(p)
+        self.seen += len(probability)

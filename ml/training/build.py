@@ -18,6 +18,7 @@ from ml.bundle.manifest import (
     BACKGROUND,
     CARD,
     CHAMPION,
+    LABELLED,
     NOVELTY,
     PRODUCT,
     REFERENCE,
@@ -47,6 +48,7 @@ from ml.training.reference import (
     BACKGROUND_ROWS,
     Neighbourhood,
     background,
+    labelled,
     neighbourhood,
     ranges,
 )
@@ -135,6 +137,7 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
     unusual = float(around.marked.mean())
     reference = reference_of(product, columns, trained.out_of_fold, unusual=unusual)
     files[REFERENCE] = _json(reference.model_dump(mode="json"))
+    files[LABELLED] = labelled(good[around.kept], trained.out_of_fold[around.kept])
     facts = Facts(
         product=product.name,
         champion=trained.champion,

@@ -1,4 +1,4 @@
-"""Chooses what a bundle keeps of its training rows: background, ranges and novelty limits."""
+"""Chooses what a bundle keeps of its training rows."""
 
 import io
 from typing import NamedTuple
@@ -140,3 +140,23 @@ def neighbourhood(matrix: np.ndarray, *, numbers: int, seed: int) -> Neighbourho
     np.savez(content, rows=rows, limit=limit, lowest=lowest, highest=highest)
     marked = beyond.any(axis=1) | (distances[:, -1] > limit)
     return Neighbourhood(content.getvalue(), kept, marked)
+
+
+def labelled(good: np.ndarray, probability: np.ndarray) -> bytes:
+    """Write the labels and probabilities of training rows, for `ml.monitoring.rows`.
+
+    Parameters
+    ----------
+    good : ndarray of shape (n_kept,)
+        1 for good, 0 for bad, of the rows that `Neighbourhood.kept` names.
+    probability : ndarray of shape (n_kept,)
+        Of being good, out of fold.
+
+    Returns
+    -------
+    bytes
+        The content of an ``.npz`` file.
+    """
+    content = io.BytesIO()
+    np.savez(content, good=good.astype(bool), probability=probability)
+    return content.getvalue()

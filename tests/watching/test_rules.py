@@ -11,6 +11,8 @@ import yaml
 from ml.monitoring.sequential import LOG_ALARM
 from ml.monitoring.stability import LARGE
 from tests.fixtures.machine import need
+from webapp.monitoring.estimated_report import MUCH_WORSE
+from webapp.monitoring.outcome_report import WORSE
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "prometheus/rules.yml"
@@ -73,6 +75,8 @@ def test_limits_are_those_of_the_watch():
     for name in ("LoanScoreChanged", "LoanMiscalibrated"):
         assert ALERTS[name]["expr"].endswith(">= 5.99")
     assert f"> {LARGE}" in ALERTS["LoanFieldMoved"]["expr"]
+    assert ALERTS["LoanRankedWorse"]["expr"].endswith(f">= {WORSE:g}")
+    assert f"> {MUCH_WORSE} * " in ALERTS["LoanExpectedWorse"]["expr"]
 
 
 def test_every_metric_of_the_rules_exists(serve):

@@ -19,7 +19,7 @@ TABLES = {
     *("decisions", "decision_contents", "decision_counts", "idempotency_keys"),
     *("trials", "trial_contents", "trial_counts", "challenger_scores", "challenger_counts"),
     *("watched_hours", "field_counts", "field_stability", "score_evidence"),
-    *("realised_months", "calibration_evidence"),
+    *("realised_months", "calibration_evidence", "estimated_months", "estimated_figures"),
     *("outcomes", "outcome_counts", "audit_lanes", "audit_log"),
 }
 STARTS = 3

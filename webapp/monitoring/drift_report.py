@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from ml.evaluation.intervals import wilson
 from ml.monitoring.bins import FieldBins, Reference
 from ml.monitoring.sequential import LOG_ALARM
 from ml.monitoring.stability import Stability
@@ -20,9 +19,6 @@ from webapp.monitoring.tables import FieldCount, FieldStability, ScoreEvidence, 
 from webapp.monitoring.verdict import Finding, day_text, finding, listed, percent
 
 DAY, WEEK = SPANS
-# People look if the share of unusual applications is certainly more than this multiple of that of
-# the training rows. Our own choice.
-MANY_UNUSUAL = 2
 
 
 @dataclass(frozen=True)
@@ -52,6 +48,7 @@ class Drift:
     watched: int
     unusual: int
     unusual_in_training: float  # share of the rows
+    many_unusual: bool  # certainly more than that
     score: FieldReport
     fields: list[FieldReport]
     evidence: float | None
@@ -72,8 +69,7 @@ class Drift:
             found.append(finding("score_moved"))
         if self.moved:
             found.append(finding("fields_moved", fields=listed([f.label for f in self.moved])))
-        many = MANY_UNUSUAL * self.unusual_in_training
-        if self.watched and wilson(self.unusual, total=self.watched)[0] > many:
+        if self.many_unusual:
             found.append(finding("unusual", share=percent(self.unusual / self.watched)))
         return found
 
@@ -96,6 +92,7 @@ def drift(product: Product, model: Model, reference: Reference, *, first: date) 
         watched=int(watched or 0),
         unusual=int(unusual or 0),
         unusual_in_training=reference.unusual,
+        many_unusual=reference.exceeded(int(unusual or 0), total=int(watched or 0)),
         score=FieldReport(
             SCORE, Text(en="Score", fr="Score"), int(watched or 0), None, 0.0, None, *scored
         ),

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection, Text, cast, delete, func, insert, select
 
-from ml.bundle.manifest import InvalidBundle
-from ml.monitoring.bins import FieldBins, Reference, read_reference
+from ml.monitoring.bins import FieldBins, Reference
 from ml.product.application import Application, Rules, Value, as_columns
 from ml.product.errors import InvalidApplication, MalformedApplication
 from webapp.decisions.damage import readable
@@ -52,19 +50,6 @@ def uncounted_hours(*, before: datetime, since: datetime | None = None) -> list[
     known = {tuple(row) for row in db.session.execute(counted)}
     found = [Hour(*row[:3], int(row[3])) for row in db.session.execute(query.order_by(c.hour))]
     return [hour for hour in found if tuple(hour) not in known]
-
-
-@lru_cache(maxsize=8)
-def _read(_directory: str, version: str) -> Reference:
-    return read_reference(model.find(version))
-
-
-def reference_of(version: str) -> Reference | None:
-    """Return what the training rows of a model were like; None if the model is not kept."""
-    try:
-        return _read(str(model.find(version).directory), version)
-    except InvalidBundle:
-        return None
 
 
 def count_hour(hour: Hour, reference: Reference) -> Watched:
@@ -116,6 +101,20 @@ def _applications(hour: Hour) -> Iterator[list[tuple[float, Application | None]]
             (novelty if isinstance(novelty, float) else 0.0, _application(rules, inputs))
             for novelty, inputs in block
         ]
+
+
+def applications_of(version: str, numbers: Sequence[int]) -> dict[int, Application]:
+    """Return the applications of some decisions of a model by number, as far as they are kept."""
+    c, rules = DecisionContents, model.rules_of(version)
+    found = {}
+    for start in range(0, len(numbers), ROWS_PER_FETCH):
+        some = numbers[start : start + ROWS_PER_FETCH]
+        query = select(c.decision_id, cast(c.inputs, Text)).where(c.decision_id.in_(some))
+        for number, inputs in db.session.execute(query):
+            application = _application(rules, inputs)
+            if application is not None:
+                found[number] = application
+    return found
 
 
 def _application(rules: Rules, inputs: str | None) -> Application | None:

@@ -8,7 +8,8 @@ from datetime import date
 from ml.monitoring.sequential import LOG_ALARM
 from ml.product.texts import Text
 from webapp.monitoring.drift_report import Drift, FieldReport
-from webapp.monitoring.outcome_report import Outcomes
+from webapp.monitoring.estimated_report import Estimates, FigureReport
+from webapp.monitoring.outcome_report import WORSE, Outcomes
 from webapp.monitoring.report import Report
 from webapp.monitoring.verdict import NEXT, VERDICTS
 
@@ -34,6 +35,7 @@ def text_of(found: Report) -> str:
         "",
         *_drift_lines(drift),
         "",
+        *_estimate_lines(found.estimates),
         *_outcome_lines(found.outcomes),
         "",
         f"{VERDICTS[found.verdict].en}. {NEXT[found.verdict].en}",
@@ -61,20 +63,47 @@ def _drift_lines(drift: Drift) -> Iterator[str]:
         )
 
 
+def _estimate_lines(estimates: Estimates) -> Iterator[str]:
+    if not estimates.months:
+        return
+    yield (
+        f"{'decided in':12}{'decisions':>9}{'expected bad, of granted':>28}{'training':>10}"
+        f"{'right decisions':>23}{'training':>10}"
+    )
+    for m in estimates.months:
+        line = f"{m.month:%Y-%m}     {m.decisions:9,}"
+        if not m.figures:
+            yield f"{line}  too few granted loans"
+        elif not m.trustworthy:
+            yield f"{line}  no reliable estimate: too many are unlike the training data"
+        else:
+            bad, right = m.figures["bad_share"], m.figures["accuracy"]
+            yield (
+                f"{line}{_interval(bad):>28}{bad.in_training:10.1%}"
+                f"{_interval(right):>23}{right.in_training:10.1%}"
+            )
+    yield ""
+
+
+def _interval(figure: FigureReport) -> str:
+    return f"{figure.value:.1%} ({figure.low:.1%} to {figure.high:.1%})"
+
+
 def _outcome_lines(outcomes: Outcomes) -> Iterator[str]:
     if not outcomes.months:
         yield "outcomes are compared once an hour" if outcomes.recorded else "no outcomes are known"
         return
     yield (
-        f"{'granted in':12}{'loans':>9}{'known':>9}{'bad':>8}{'expected':>10}{'Brier':>8}{'AUC':>8}"
+        f"{'granted in':12}{'loans':>9}{'known':>9}{'bad':>8}{'expected':>10}"
+        f"{'Brier':>8}{'AUC':>8}{'slope':>8}"
     )
     for m in outcomes.months:
         r = m.realised
         bad, expected = r.outcomes - r.good, r.outcomes - r.expected
-        area = "–" if r.roc_auc is None else f"{r.roc_auc:.3f}"
+        area, slope = ("–" if v is None else f"{v:.3f}" for v in (r.roc_auc, r.slope))
         yield (
             f"{m.month:%Y-%m}     {m.granted:9,}{r.outcomes:9,}{bad / r.outcomes:8.1%}"
-            f"{expected / r.outcomes:10.1%}{r.brier:8.3f}{area:>8}"
+            f"{expected / r.outcomes:10.1%}{r.brier:8.3f}{area:>8}{slope:>8}"
         )
     if outcomes.calibration:
         c = outcomes.calibration
@@ -82,6 +111,13 @@ def _outcome_lines(outcomes: Outcomes) -> Iterator[str]:
         yield (
             f"evidence against the probabilities: {c.evidence:.1f}, at most {c.highest:.1f}, from "
             f"{c.outcomes:,} loans granted in the quarter from {c.period}"
+        )
+    if outcomes.ranking:
+        q = outcomes.ranking
+        yield (
+            f"ROC-AUC of the quarter from {q.period}: {q.roc_auc:.3f}, of the training rows: "
+            f"{q.roc_auc_in_training:.3f}, {q.worse:.1f} standard errors worse; "
+            f"too much from {WORSE:g}"
         )
 
 

@@ -8,15 +8,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from sqlalchemy import Connection, delete, func, insert, select
 
-from ml.monitoring.realised import realised
+from ml.monitoring.realised import ranking, realised
 from ml.monitoring.sequential import CalibrationTest
 from webapp.columns import now
 from webapp.decisions.damage import readable
 from webapp.decisions.tables import DecisionRow
 from webapp.extensions import db
 from webapp.monitoring.days import MONTHS_IN_PERIOD, Model, midnight, period_of
+from webapp.monitoring.kept import training_rows_of
 from webapp.monitoring.tables import CalibrationEvidence, RealisedMonth
 from webapp.outcomes.tables import OutcomeRow, that_counts
+from webapp.serving.served import model as kept
 
 _o, _d, _e = OutcomeRow, DecisionRow, CalibrationEvidence
 
@@ -74,9 +76,9 @@ def compare_period(changed: Changed, *, ripe: date) -> Known:
     """Compute the figures of each month of a quarter, and test the loans that are ripe."""
     loans = _loans(changed)
     test = CalibrationTest()
-    for day, of_day in groupby(loans, key=lambda loan: loan.day):
-        if day < ripe:
-            test.add(*_arrays(list(of_day)))
+    known = [loan for loan in loans if loan.day < ripe]
+    for _, of_day in groupby(known, key=lambda loan: loan.day):
+        test.add(*_arrays(list(of_day)))
     by_month = groupby(loans, key=lambda loan: loan.day.replace(day=1))
     return Known(
         changed,
@@ -90,6 +92,7 @@ def compare_period(changed: Changed, *, ripe: date) -> Known:
             "last_outcome": changed.last,
             "evidence": test.evidence,
             "highest": test.highest,
+            **_ranking(changed.model, known),
         },
     )
 
@@ -149,6 +152,20 @@ def _month(model: Model, month: date, loans: Sequence[_Loan]) -> dict[str, Any]:
         "expected": found.expected,
         "brier": found.brier,
         "roc_auc": found.roc_auc,
+        "slope": found.slope,
+    }
+
+
+def _ranking(model: Model, loans: Sequence[_Loan]) -> dict[str, float | None]:
+    """Compare how well a model ranks loans with the training rows, if it is still kept."""
+    bundle, rows = kept.of(model.version), training_rows_of(model.version)
+    found = None
+    if loans and bundle and rows:
+        found = ranking(*_arrays(loans), reference=rows.granted(bundle.threshold))
+    return {
+        "roc_auc": found.roc_auc if found else None,
+        "roc_auc_in_training": found.in_training if found else None,
+        "worse": found.worse if found else None,
     }
 
 

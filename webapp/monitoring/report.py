@@ -12,8 +12,9 @@ from webapp.extensions import db
 from webapp.metrics_stored import Watched
 from webapp.monitoring.days import Model, midnight
 from webapp.monitoring.drift_report import Drift, drift, last_day
-from webapp.monitoring.hours import reference_of
-from webapp.monitoring.outcome_report import Outcomes, calibration_of, outcomes
+from webapp.monitoring.estimated_report import Estimates, estimates, newest_estimates
+from webapp.monitoring.kept import reference_of
+from webapp.monitoring.outcome_report import Outcomes, calibration_of, outcomes, worse_ranking
 from webapp.monitoring.verdict import Finding, Step, verdict_of, worst_first
 from webapp.serving.served import model
 
@@ -29,11 +30,13 @@ class Report:
     granted: int
     drift: Drift
     outcomes: Outcomes
+    estimates: Estimates
 
     @property
     def findings(self) -> list[Finding]:
         """What people should know, the worst first; empty if there is nothing to do."""
-        return worst_first([*self.outcomes.findings, *self.drift.findings])
+        parts = (self.outcomes, self.estimates, self.drift)
+        return worst_first([finding for part in parts for finding in part.findings])
 
     @property
     def verdict(self) -> Step:
@@ -55,7 +58,8 @@ def report(*, days: int) -> Report | None:
         decisions=sum(totals.values()),
         granted=totals.get("granted", 0),
         drift=drift(product, in_service, reference, first=first),
-        outcomes=outcomes(in_service),
+        outcomes=outcomes(in_service, today=now().date()),
+        estimates=estimates(in_service),
     )
 
 
@@ -66,7 +70,13 @@ def watched() -> Watched | None:
     if last is None:
         return None
     calibration = calibration_of(in_service)
-    return Watched(*in_service, last, calibration.highest if calibration else None)
+    return Watched(
+        *in_service,
+        last,
+        calibration.highest if calibration else None,
+        worse_ranking(in_service),
+        newest_estimates(in_service),
+    )
 
 
 def _in_service() -> Model:

@@ -80,6 +80,7 @@ class RealisedMonth(Base):
     expected: Mapped[float]  # good ones, by their probabilities
     brier: Mapped[float]
     roc_auc: Mapped[float | None]
+    slope: Mapped[float | None]  # of the log-odds; 1 if calibrated
 
 
 class CalibrationEvidence(Base):
@@ -95,3 +96,35 @@ class CalibrationEvidence(Base):
     last_outcome: Mapped[int] = mapped_column(BigInteger)  # up to which all were compared
     evidence: Mapped[float]
     highest: Mapped[float]
+    roc_auc: Mapped[float | None]
+    roc_auc_in_training: Mapped[float | None]  # of rows that would have been granted
+    worse: Mapped[float | None]  # the difference, in standard errors
+
+
+class EstimatedMonth(Base):
+    """The decisions of a model in a month, up to the last day that has ended."""
+
+    __tablename__ = "estimated_months"
+
+    month: Mapped[date] = mapped_column(Date, primary_key=True)  # its first day, in UTC
+    product: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(64), primary_key=True)
+    decisions: Mapped[int] = mapped_column(BigInteger)
+    effective: Mapped[float]  # number of training rows that resemble them; 0 without an estimate
+    trustworthy: Mapped[bool]
+
+
+class EstimatedFigure(Base):
+    """What a figure of a month's decisions should be, from their probabilities."""
+
+    __tablename__ = "estimated_figures"
+
+    month: Mapped[date] = mapped_column(Date, primary_key=True)
+    product: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(64), primary_key=True)
+    figure: Mapped[str] = mapped_column(String(16), primary_key=True)
+    plain: Mapped[float]  # from the probabilities as they are
+    value: Mapped[float]  # after calibrating them for these applications
+    low: Mapped[float]
+    high: Mapped[float]
+    in_training: Mapped[float]  # of the training rows

@@ -10,7 +10,15 @@ from ml.product.texts import LANGUAGES, Text
 
 Step = Literal["nothing", "look", "recalibrate", "retrain"]
 STEPS: tuple[Step, ...] = get_args(Step)  # from the least to the most
-Kind = Literal["miscalibrated", "score_changed", "score_moved", "fields_moved", "unusual"]
+Kind = Literal[
+    "ranks_worse",
+    "miscalibrated",
+    "expected_worse",
+    "score_changed",
+    "score_moved",
+    "fields_moved",
+    "unusual",
+]
 Formatted = Callable[[str], str]  # returns a value as text in a language
 
 
@@ -30,11 +38,32 @@ class Finding(NamedTuple):
 
 
 RULES: dict[Kind, Rule] = {
+    "ranks_worse": Rule(
+        "retrain",
+        Text(
+            en="The model ranks loans worse than in training: of the loans granted in the quarter "
+            "from {day}, a good one has a higher probability than a bad one in {now} of cases; "
+            "of the training data, in {before}.",
+            fr="Le modèle classe les prêts moins bien qu’à l’entraînement : parmi les prêts "
+            "accordés dans le trimestre commençant le {day}, un bon prêt a une probabilité plus "
+            "élevée qu’un mauvais dans {now} des cas ; dans les données d’entraînement, dans "
+            "{before}.",
+        ),
+    ),
     "miscalibrated": Rule(
         "recalibrate",
         Text(
             en="Loans are not good as often as their probabilities say.",
             fr="Les prêts ne sont pas bons aussi souvent que l’annoncent leurs probabilités.",
+        ),
+    ),
+    "expected_worse": Rule(
+        "look",
+        Text(
+            en="Of the loans granted in {month}, {low} to {high} are expected to go bad; in the "
+            "training data, {before} did.",
+            fr="Parmi les prêts accordés en {month}, on s’attend à {low} à {high} de mauvais "
+            "prêts ; dans les données d’entraînement, il y en avait {before}.",
         ),
     ),
     "score_changed": Rule(
@@ -122,6 +151,10 @@ def listed(texts: Sequence[Text]) -> Formatted:
 
 def day_text(day: date) -> Formatted:
     return partial(formats.day, day)
+
+
+def month_text(month: date) -> Formatted:
+    return lambda _: f"{month:%Y-%m}"
 
 
 def percent(share: float) -> Formatted:

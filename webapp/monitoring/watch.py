@@ -1,4 +1,4 @@
-"""The watch: counts hours, compares days, and outcomes with probabilities; idempotent."""
+"""The watch: counts hours, compares days and outcomes, estimates; idempotent."""
 
 import fcntl
 import logging
@@ -19,13 +19,9 @@ from webapp.extensions import db, settings
 from webapp.failures import OutcomeUnknown
 from webapp.ledger.transaction import unit_of_work
 from webapp.monitoring.days import changed_days, compare_days, store_days
-from webapp.monitoring.hours import (
-    Hour,
-    count_hour,
-    reference_of,
-    store_hours,
-    uncounted_hours,
-)
+from webapp.monitoring.estimates import changed_months, estimate_month, store_month
+from webapp.monitoring.hours import Hour, count_hour, store_hours, uncounted_hours
+from webapp.monitoring.kept import reference_of
 from webapp.monitoring.realised import (
     changed_periods,
     compare_period,
@@ -50,6 +46,7 @@ class Watched(NamedTuple):
     hours: int
     days: int
     months: int  # whose loans have other outcomes than before
+    estimates: int  # of months
     missing: list[str]  # models that are no longer kept, whose decisions cannot be watched
 
 
@@ -69,7 +66,7 @@ def keep_watching(*, parent: int | None) -> None:
                 with_outcomes=hour != this_hour,
             )
             if watched is not None:
-                if any(watched[:3]) or day is None:
+                if any(watched[:4]) or day is None:
                     log.info("monitor: %s", described(watched))
                 day, hour = moment.date(), this_hour
             if waiting:
@@ -89,11 +86,12 @@ def keep_watching(*, parent: int | None) -> None:
 
 def described(watched: Watched) -> str:
     """Return what a run has done as a sentence."""
-    hours, days, months = watched.hours, watched.days, watched.months
+    hours, days, months, estimates, _ = watched
     text = (
         f"{hours:,} hour{'' if hours == 1 else 's'} counted, "
         f"{days:,} day{'' if days == 1 else 's'} compared, "
-        f"outcomes of {months:,} month{'' if months == 1 else 's'}"
+        f"outcomes of {months:,} month{'' if months == 1 else 's'}, "
+        f"{estimates:,} month{'' if estimates == 1 else 's'} estimated"
     )
     if watched.missing:
         text += f"; not watched, because these models are not kept: {', '.join(watched.missing)}"
@@ -128,7 +126,7 @@ def _watch(since: datetime | None, *, with_outcomes: bool) -> Watched:
         _store(partial(store_days, compared=compared))
         days += len(compared.evidence)
     months = _compare_outcomes() if with_outcomes else 0
-    return Watched(hours, days, months, list(missing))
+    return Watched(hours, days, months, _estimate(), list(missing))
 
 
 def _compare_outcomes() -> int:
@@ -139,6 +137,19 @@ def _compare_outcomes() -> int:
     if known:  # in one transaction, because each row tells up to where all outcomes are compared
         _store(partial(store_periods, known=known))
     return sum(len(one.months) for one in known)
+
+
+def _estimate() -> int:
+    """Estimate the performance of the months that have other decisions; return how many."""
+    done = 0
+    _begin_reading()
+    for month in changed_months():
+        _begin_reading()
+        known = estimate_month(month)
+        if known is not None:
+            _store(partial(store_month, known=known))
+            done += 1
+    return done
 
 
 def _count(hours: list[Hour], missing: dict[str, None]) -> int:

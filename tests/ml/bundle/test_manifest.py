@@ -15,6 +15,7 @@ from ml.bundle.manifest import (
     CARD,
     CHAMPION,
     FORMAT,
+    LABELLED,
     MANIFEST,
     NOVELTY,
     PRODUCT,
@@ -152,7 +153,7 @@ RESEALED = {
     "files are a list": lambda m: m | {"files": list(m["files"])},
     **{
         f"without {name}": lacking("files", name)
-        for name in (ARRAYS, BACKGROUND, CARD, CHAMPION, NOVELTY, PRODUCT, REFERENCE)
+        for name in (ARRAYS, BACKGROUND, CARD, CHAMPION, LABELLED, NOVELTY, PRODUCT, REFERENCE)
     },
     **{f"without {name}": lacking("versions", name) for name in versions()},
     "with another key": lambda m: m | {"more": 1},

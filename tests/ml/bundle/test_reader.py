@@ -12,6 +12,7 @@ from ml.bundle.manifest import (
     BACKGROUND,
     CARD,
     CHAMPION,
+    LABELLED,
     MANIFEST,
     NOVELTY,
     PRODUCT,
@@ -33,7 +34,7 @@ from tests.ml.bundle.damage import error_of, refused, seal, state, stated
 PLOTS = tuple(picture_file(*one) for one in product_of(TITLES, LANGUAGES, THEMES))
 CHALLENGER = challenger_files("svc_rbf")
 FILES = (
-    *(MANIFEST, SEAL, CHAMPION, ARRAYS, PRODUCT, BACKGROUND, NOVELTY, CARD, REFERENCE),
+    *(MANIFEST, SEAL, CHAMPION, ARRAYS, PRODUCT, BACKGROUND, NOVELTY, CARD, REFERENCE, LABELLED),
     *CHALLENGER,
     *PLOTS,
 )

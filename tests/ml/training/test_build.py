@@ -15,6 +15,7 @@ from ml.bundle.manifest import (
     BACKGROUND,
     CARD,
     CHAMPION,
+    LABELLED,
     NOVELTY,
     PRODUCT,
     REFERENCE,
@@ -196,7 +197,7 @@ def test_assemble_champion_without_array_form_is_run_by_its_pipeline(
     assert found.scorer.kind == found.manifest.scorer == "pipeline"
     assert found.version.startswith("boosting-")
     assert {name for name in found.manifest.files if not name.startswith("plots/")} == {
-        *(CHAMPION, ARRAYS, PRODUCT, BACKGROUND, NOVELTY, CARD, REFERENCE),
+        *(CHAMPION, ARRAYS, PRODUCT, BACKGROUND, NOVELTY, CARD, REFERENCE, LABELLED),
         *challenger_files("svc_linear"),
         *challenger_files("svc_rbf"),
     }
