@@ -154,6 +154,30 @@ class KnownAnswer(Fact):
     shares: dict[str, float] | None = None
 
 
+class Recalibration(Fact):
+    """How outcomes have corrected the probabilities of a model.
+
+    Attributes
+    ----------
+    before : str
+        The version of the model before.
+    shift, slope : float
+        The log-odds of its probabilities were multiplied by the slope, and the shift was added.
+    file, sha256 : str
+        The file of outcomes, and its SHA-256.
+    rows, good : int
+        The number of outcomes, and of good ones.
+    """
+
+    before: str
+    shift: float
+    slope: Positive
+    file: str
+    sha256: Sha256
+    rows: Annotated[int, Field(ge=1)]
+    good: Annotated[int, Field(ge=0)]
+
+
 class Facts(Fact):
     """The facts about a model that training writes into the manifest."""
 
@@ -174,3 +198,4 @@ class Facts(Fact):
     omissions: tuple[Omission, ...]
     known_answers: Annotated[tuple[KnownAnswer, ...], Field(min_length=1)]
     trained_at: Moment
+    recalibration: Recalibration | None = None

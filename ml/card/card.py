@@ -6,6 +6,7 @@ from ml.bundle.facts import (
     Fact,
     Moment,
     Omission,
+    Recalibration,
     ScorerKind,
     Settings,
     TrainingData,
@@ -22,8 +23,17 @@ from ml.evaluation.reports import (
     NoveltyWorth,
     Stability,
 )
-from ml.product.texts import Text
+from ml.product.formats import decimal, format_integer
+from ml.product.texts import LANGUAGES, Text
 
+RECALIBRATED = Text(
+    en="The probabilities were corrected by the outcomes of {rows} granted loans ({file}): "
+    "log-odds times {slope}, plus {shift}. The figures on this card are of the training data, "
+    "which these probabilities no longer fit.",
+    fr="Les probabilités ont été corrigées par les issues de {rows} prêts accordés ({file}) : "
+    "log-cotes fois {slope}, plus {shift}. Les mesures de cette fiche portent sur les données "
+    "d’apprentissage, auxquelles ces probabilités ne correspondent plus.",
+)
 FIGURES = {  # by the names of `ml.bundle.facts.Metrics`
     "expected_cost": Text(en="Expected cost", fr="Coût attendu"),
     "log_loss": Text(en="Log loss", fr="Perte logarithmique"),
@@ -68,6 +78,32 @@ class CardContent(Fact):
     curves: tuple[Curve, ...]
     stability: Stability | None
     novelty: NoveltyWorth
+
+
+def recalibrated(by: Recalibration | None) -> tuple[Text, ...]:
+    """Say how outcomes have corrected the probabilities.
+
+    Parameters
+    ----------
+    by : Recalibration or None
+
+    Returns
+    -------
+    tuple of Text
+        Empty if they have not.
+    """
+    if by is None:
+        return ()
+    said = {
+        language: RECALIBRATED.in_language(language).format(
+            rows=format_integer(by.rows, language),
+            file=by.file,
+            slope=decimal(by.slope, language),
+            shift=decimal(by.shift, language),
+        )
+        for language in LANGUAGES
+    }
+    return (Text(**said),)
 
 
 class CardProduct(Fact):
@@ -172,5 +208,5 @@ def model_card(bundle: Bundle) -> ModelCard:
         evidence_is=POOLED,
         omissions=manifest.omissions,
         target_meaning=product.target_meaning,
-        limits=product.limits,
+        limits=(*product.limits, *recalibrated(manifest.recalibration)),
     )

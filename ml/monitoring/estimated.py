@@ -162,13 +162,22 @@ def _outcomes(shift: "_Shift", random: np.random.Generator) -> Iterator[np.ndarr
 
 
 class _Shift:
-    """How the applications differ from the training rows, as a regression that tells them apart."""
+    """How the applications differ from the training rows, as a regression that tells them apart.
+
+    The labels of the training rows belong to the probabilities before any correction by outcomes,
+    so that correction is undone first, and done again at the end.
+    """
 
     def __init__(self, decided: Decided, training: TrainingRows) -> None:
-        rows = _columns(training.matrix, training.probability)
+        self._line = training.line
+        of_training, of_decisions, of_matrix = (
+            training.line.undone(log_odds(p))
+            for p in (training.probability, decided.probability, decided.of_matrix)
+        )
+        rows = _columns(training.matrix, of_training)
         mean, spread = rows.mean(axis=0), rows.std(axis=0)
         spread[spread == 0] = 1.0
-        both = [rows, _columns(decided.matrix, decided.of_matrix)]
+        both = [rows, _columns(decided.matrix, of_matrix)]
         self.sizes = [len(part) for part in both]
         scaled = np.clip((np.concatenate(both) - mean) / spread, -MAX_COLUMN, MAX_COLUMN)
         self._matrix = _with_constant(scaled)
@@ -176,8 +185,8 @@ class _Shift:
         self._penalty = np.full(self._matrix.shape[1], PENALTY)
         self._penalty[0] = 0.0
         self._good = training.good.astype(float)
-        self._odds = _with_constant(log_odds(training.probability)[:, None])
-        self._of_decisions = _with_constant(log_odds(decided.probability)[:, None])
+        self._odds = _with_constant(of_training[:, None])
+        self._of_decisions = _with_constant(of_decisions[:, None])
         self._first = self._told_apart(np.ones(len(self._arrived)), None)
 
     @property
@@ -213,7 +222,7 @@ class _Shift:
             start=np.array([0.0, 1.0]),
             steps=CALIBRATION_STEPS,
         )
-        return sigmoid(self._of_decisions @ line)
+        return sigmoid(self._line.of(self._of_decisions @ line))
 
     def _weights(self, coefficients: np.ndarray) -> np.ndarray:
         """Return how many applications there are for each training row, as the regression says."""
@@ -232,9 +241,9 @@ class _Shift:
         )
 
 
-def _columns(matrix: np.ndarray, probability: np.ndarray) -> np.ndarray:
+def _columns(matrix: np.ndarray, odds: np.ndarray) -> np.ndarray:
     """Return the columns that tell applications apart: those of the model, squares, the score."""
-    return np.column_stack([matrix, matrix**2, log_odds(probability)])
+    return np.column_stack([matrix, matrix**2, odds])
 
 
 def _with_constant(columns: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Logistic regression by Newton's method, for the few columns that the watch needs."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 HALVINGS = 30  # of a step
@@ -8,6 +10,57 @@ PRECISE = 1e-8  # of the largest change in a step, when it is finished
 # Keeps the matrix of second derivatives regular where a column is constant. Far below any penalty.
 JITTER = 1e-9
 CLIP = 1e-6  # probabilities are kept this far from 0 and 1, where one outcome would prove all
+
+
+class Line(NamedTuple):
+    """A correction of probabilities: their log-odds times a slope, plus a shift."""
+
+    shift: float = 0.0
+    slope: float = 1.0
+
+    def of(self, odds: np.ndarray) -> np.ndarray:
+        """Return corrected log-odds.
+
+        Parameters
+        ----------
+        odds : ndarray
+
+        Returns
+        -------
+        ndarray
+            Of the same shape.
+        """
+        return self.shift + self.slope * odds
+
+    def undone(self, odds: np.ndarray) -> np.ndarray:
+        """Return the log-odds that were corrected, as `of` is undone.
+
+        Parameters
+        ----------
+        odds : ndarray
+
+        Returns
+        -------
+        ndarray
+            Of the same shape.
+        """
+        return (odds - self.shift) / self.slope
+
+    def after(self, first: "Line") -> "Line":
+        """Return the correction that does another one first, and then this one.
+
+        Parameters
+        ----------
+        first : Line
+
+        Returns
+        -------
+        Line
+        """
+        return Line(self.shift + self.slope * first.shift, self.slope * first.slope)
+
+
+UNCHANGED = Line()
 
 
 def sigmoid(odds: np.ndarray) -> np.ndarray:
@@ -52,6 +105,7 @@ def fit_logistic(
     weights: np.ndarray,
     penalty: np.ndarray,
     start: np.ndarray,
+    offset: np.ndarray | float = 0.0,
     steps: int = STEPS,
 ) -> np.ndarray:
     """Fit coefficients so that the sigmoid of ``matrix @ coefficients`` predicts what is good.
@@ -67,6 +121,8 @@ def fit_logistic(
         Times half the square of each coefficient, it is added to the negative log-likelihood.
     start : ndarray of shape (n_columns,)
         The coefficients to begin with.
+    offset : ndarray of shape (n_samples,)
+        Log-odds that are added to those of the matrix.
     steps : int
         The largest number of steps.
 
@@ -76,14 +132,14 @@ def fit_logistic(
     """
 
     def loss(coefficients: np.ndarray) -> float:
-        odds = matrix @ coefficients
+        odds = offset + matrix @ coefficients
         likelihood = weights @ (np.logaddexp(0, odds) - good * odds)
         return float(likelihood + penalty @ coefficients**2 / 2)
 
     coefficients = start.astype(float)
     reached = loss(coefficients)
     for _ in range(steps):
-        predicted = sigmoid(matrix @ coefficients)
+        predicted = sigmoid(offset + matrix @ coefficients)
         gradient = matrix.T @ (weights * (good - predicted)) - penalty * coefficients
         spread = weights * predicted * (1 - predicted)
         curvature = (matrix * spread[:, None]).T @ matrix + np.diag(penalty + JITTER)

@@ -7,6 +7,7 @@ import numpy as np
 
 from ml.bundle.manifest import LABELLED, NOVELTY, understood
 from ml.bundle.reader import Bundle
+from ml.monitoring.logistic import UNCHANGED, Line
 
 
 class TrainingRows(NamedTuple):
@@ -20,11 +21,14 @@ class TrainingRows(NamedTuple):
         Of being good, each by a model that was not fitted on the row.
     good : ndarray of shape (n_rows,)
         Of bool.
+    line : Line
+        The correction by which outcomes have changed the probabilities since the training.
     """
 
     matrix: np.ndarray
     probability: np.ndarray
     good: np.ndarray
+    line: Line = UNCHANGED
 
     def granted(self, threshold: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the probabilities and labels of the rows that would be granted.
@@ -63,4 +67,10 @@ def read_training_rows(bundle: Bundle) -> TrainingRows:
             np.load(io.BytesIO(bundle.file(name)), allow_pickle=False)
             for name in (LABELLED, NOVELTY)
         )
-        return TrainingRows(novelty["rows"], labelled["probability"], labelled["good"])
+        kept = labelled["kept"]
+        return TrainingRows(
+            novelty["rows"],
+            labelled["probability"][kept],
+            labelled["good"][kept],
+            Line(*labelled["line"].tolist()),
+        )

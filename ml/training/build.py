@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from ml.bundle.facts import Effort, Facts, KnownAnswer, TrainingData
+from ml.bundle.facts import Effort, Facts, KnownAnswer, Recalibration, TrainingData
 from ml.bundle.manifest import (
     ARRAYS,
     BACKGROUND,
@@ -34,6 +34,7 @@ from ml.evaluation.performance import evidence, figures, judged
 from ml.evaluation.reports import Evidence, Importance, NoveltyWorth
 from ml.explaining.reasons import Explainer
 from ml.monitoring.bins import reference_of
+from ml.monitoring.logistic import UNCHANGED, Line
 from ml.product.application import Application, as_columns
 from ml.product.definition import Product
 from ml.product.errors import InvalidData
@@ -82,6 +83,10 @@ class Origin:
         Whether the threshold was set by hand instead of computed from the cost ratio.
     force : bool
         Whether the bundle is written even if the model is no better than no model.
+    line : Line
+        The correction by outcomes that the models and `Trained.out_of_fold` include.
+    recalibration : Recalibration or None
+        The newest such correction.
     """
 
     definition: bytes
@@ -93,6 +98,8 @@ class Origin:
     threshold: float
     by_hand: bool = False
     force: bool = False
+    line: Line = UNCHANGED
+    recalibration: Recalibration | None = None
 
 
 def assemble(directory: Path, product: Product, trained: Trained, origin: Origin) -> Bundle:
@@ -137,7 +144,7 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
     unusual = float(around.marked.mean())
     reference = reference_of(product, columns, trained.out_of_fold, unusual=unusual)
     files[REFERENCE] = _json(reference.model_dump(mode="json"))
-    files[LABELLED] = labelled(good[around.kept], trained.out_of_fold[around.kept])
+    files[LABELLED] = labelled(good, trained.out_of_fold, kept=around.kept, line=origin.line)
     facts = Facts(
         product=product.name,
         champion=trained.champion,
@@ -163,6 +170,7 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
         omissions=omissions(product, scorer, fields, threshold=origin.threshold),
         known_answers=_known_answers(product, trained, Explainer(product, scorer, compared)),
         trained_at=datetime.now(UTC),
+        recalibration=origin.recalibration,
     )
     write_bundle(directory, files, facts)
     bundle = read_bundle(directory)

@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
 from ml.bundle.facts import ScorerKind
+from ml.monitoring.logistic import UNCHANGED, Line
 from ml.product.application import Application
 from ml.product.definition import Product
 from ml.product.errors import InvalidData
@@ -142,15 +143,21 @@ def neighbourhood(matrix: np.ndarray, *, numbers: int, seed: int) -> Neighbourho
     return Neighbourhood(content.getvalue(), kept, marked)
 
 
-def labelled(good: np.ndarray, probability: np.ndarray) -> bytes:
+def labelled(
+    good: np.ndarray, probability: np.ndarray, *, kept: np.ndarray, line: Line = UNCHANGED
+) -> bytes:
     """Write the labels and probabilities of training rows, for `ml.monitoring.rows`.
 
     Parameters
     ----------
-    good : ndarray of shape (n_kept,)
-        1 for good, 0 for bad, of the rows that `Neighbourhood.kept` names.
-    probability : ndarray of shape (n_kept,)
+    good : ndarray of shape (n_samples,)
+        1 for good, 0 for bad.
+    probability : ndarray of shape (n_samples,)
         Of being good, out of fold.
+    kept : ndarray of shape (n_kept,)
+        The positions of the rows that the bundle keeps, as in `Neighbourhood`.
+    line : Line
+        The correction by outcomes that `probability` includes.
 
     Returns
     -------
@@ -158,5 +165,7 @@ def labelled(good: np.ndarray, probability: np.ndarray) -> bytes:
         The content of an ``.npz`` file.
     """
     content = io.BytesIO()
-    np.savez(content, good=good.astype(bool), probability=probability)
+    np.savez(
+        content, good=good.astype(bool), probability=probability, kept=kept, line=np.array(line)
+    )
     return content.getvalue()

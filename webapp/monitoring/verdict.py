@@ -44,9 +44,9 @@ RULES: dict[Kind, Rule] = {
             en="The model ranks loans worse than in training: of the loans granted in the quarter "
             "from {day}, a good one has a higher probability than a bad one in {now} of cases; "
             "of the training data, in {before}.",
-            fr="Le modèle classe les prêts moins bien qu’à l’entraînement : parmi les prêts "
+            fr="Le modèle classe les prêts moins bien qu’à l’apprentissage : parmi les prêts "
             "accordés dans le trimestre commençant le {day}, un bon prêt a une probabilité plus "
-            "élevée qu’un mauvais dans {now} des cas ; dans les données d’entraînement, dans "
+            "élevée qu’un mauvais dans {now} des cas ; dans les données d’apprentissage, dans "
             "{before}.",
         ),
     ),
@@ -63,7 +63,7 @@ RULES: dict[Kind, Rule] = {
             en="Of the loans granted in {month}, {low} to {high} are expected to go bad; in the "
             "training data, {before} did.",
             fr="Parmi les prêts accordés en {month}, on s’attend à {low} à {high} de mauvais "
-            "prêts ; dans les données d’entraînement, il y en avait {before}.",
+            "prêts ; dans les données d’apprentissage, il y en avait {before}.",
         ),
     ),
     "score_changed": Rule(
@@ -71,7 +71,7 @@ RULES: dict[Kind, Rule] = {
         Text(
             en="The scores no longer come from the distribution of the training data "
             "(since {day}).",
-            fr="Les scores ne suivent plus la distribution des données d’entraînement "
+            fr="Les scores ne suivent plus la distribution des données d’apprentissage "
             "(depuis le {day}).",
         ),
     ),
@@ -80,7 +80,7 @@ RULES: dict[Kind, Rule] = {
         Text(
             en="The scores of the last week differ much from those of the training data.",
             fr="Les scores de la dernière semaine diffèrent beaucoup de ceux des données "
-            "d’entraînement.",
+            "d’apprentissage.",
         ),
     ),
     "fields_moved": Rule(
@@ -89,14 +89,14 @@ RULES: dict[Kind, Rule] = {
             en="In the last week, the values of these fields differ much from those of the "
             "training data: {fields}.",
             fr="La dernière semaine, les valeurs de ces champs diffèrent beaucoup de celles des "
-            "données d’entraînement : {fields}.",
+            "données d’apprentissage : {fields}.",
         ),
     ),
     "unusual": Rule(
         "look",
         Text(
             en="Many applications are unlike the training data: {share}.",
-            fr="Beaucoup de demandes ne ressemblent pas aux données d’entraînement : {share}.",
+            fr="Beaucoup de demandes ne ressemblent pas aux données d’apprentissage : {share}.",
         ),
     ),
 }
@@ -109,7 +109,7 @@ VERDICTS: dict[Step, Text] = {
 NEXT: dict[Step, Text] = {
     "nothing": Text(
         en="No change from the training data is large.",
-        fr="Aucun écart avec les données d’entraînement n’est important.",
+        fr="Aucun écart avec les données d’apprentissage n’est important.",
     ),
     "look": Text(
         en="Find out first whether the data has changed: a form, an interface, a unit. If the "

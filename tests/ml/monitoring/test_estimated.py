@@ -20,7 +20,7 @@ def decided(rows, some):
 
 
 def part(rows, some):
-    return TrainingRows(*(array[some] for array in rows))
+    return TrainingRows(rows.matrix[some], rows.probability[some], rows.good[some])
 
 
 def realised(rows, some):
