@@ -6,9 +6,12 @@ from datetime import date
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from ml.monitoring.realised import realised
+from ml.monitoring.rows import read_training_rows
 from ml.monitoring.sequential import LOG_ALARM, CalibrationTest
+from ml.training.dataset import as_applications
 from webapp.columns import now
 from webapp.extensions import db
 from webapp.ledger.transaction import unit_of_work
@@ -208,3 +211,61 @@ def test_page_without_compared_outcomes(signed_in, loans, record):
     assert "No outcome is known." in signed_in.get("/monitoring").text
     record((loans[0], True, date(2026, 4, 1)))
     assert "not compared with the probabilities yet" in signed_in.get("/monitoring").text
+
+
+@pytest.fixture
+def shown(ripe_after):
+    def outcomes(day=date(2026, 4, 1)):
+        with ripe_after(day) as app, app.app_context():
+            return report(days=30).outcomes
+
+    return outcomes
+
+
+def test_report_has_bad_loans_by_age_and_by_probability(loans, record, run, shown, query):
+    """Of 30 loans of January, three were known to be bad in February and two in May."""
+    record(*((n, False, date(2026, 2, 10)) for n in loans[:3]))
+    record(*((n, False, date(2026, 5, 10)) for n in loans[3:5]))
+    record(*((n, True, date(2026, 5, 10)) for n in loans[5:20] + loans[30:40]))
+    run()
+    found = shown()
+    march, january = found.months
+    ages = (1, 2, 3, 6)
+    assert [january.bad_by_age[a] for a in ages] == pytest.approx([0.1, 0.1, 0.1, 1 / 6])
+    assert [march.bad_by_age[a] for a in ages] == [0.0] * 4
+    assert max(january.bad_by_age) < (now().date() - date(2026, 1, 1)).days / 30
+    [(probability,)] = query("SELECT DISTINCT probability FROM decisions")
+    [band] = found.bands
+    assert band.low < probability <= band.high
+    assert (band.outcomes, band.bad) == (30, 5)
+    record((loans[0], True, date(2026, 6, 1), "dispute"))
+    [band] = shown().bands
+    assert (band.outcomes, band.bad) == (30, 4)
+
+
+def test_ranking_is_compared_with_that_of_the_training_rows(
+    decide_all, origin, copy, record, run, shown, query, bundle
+):
+    """Here the loans with the higher probabilities go bad."""
+    for number in decide_all(as_applications(origin.rows.fields.head(120))):
+        copy(number, MONTHS[0])
+    loans = query(
+        "SELECT id FROM decisions WHERE decision = 'granted' AND created_at < '2026-02-01' "
+        "ORDER BY probability"
+    )
+    half = len(loans) // 2
+    record(*((n, i < half, date(2026, 5, 1)) for i, (n,) in enumerate(loans)))
+    run()
+    [(area, in_training, worse)] = query(
+        "SELECT roc_auc, roc_auc_in_training, worse FROM calibration_evidence"
+    )
+    rows = read_training_rows(bundle)
+    probability, good = rows.granted(bundle.threshold)
+    assert area == pytest.approx(0.0, abs=0.01)
+    assert in_training == pytest.approx(roc_auc_score(good, probability))
+    assert worse > 3
+    found = shown()
+    assert found.findings[0].kind == "ranks_worse"
+    assert found.findings[0].step == "retrain"
+    query("UPDATE calibration_evidence SET worse = 2.9")
+    assert "ranks_worse" not in [f.kind for f in shown().findings]
