@@ -25,8 +25,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in (
         *("audit_log", "audit_lanes", "idempotency_keys"),
-        *("estimated_figures", "estimated_months", "calibration_evidence", "realised_months"),
+        *("estimated_figures", "estimated_months"),
+        *("calibration_evidence", "realised_bands", "realised_months"),
         *("score_evidence", "field_stability", "field_counts", "watched_hours"),
+        *("training_scores", "decision_hours"),
         *("outcome_counts", "outcomes"),
         *("challenger_counts", "challenger_scores", "trial_counts", "trial_contents", "trials"),
         *("decision_counts", "decision_contents", "decisions"),
@@ -334,6 +336,27 @@ def create_monitoring() -> None:
         sa.PrimaryKeyConstraint("hour", "product", "model", name=op.f("pk_watched_hours")),
     )
     op.create_table(
+        "decision_hours",
+        text("dimension", 8),
+        moment("hour"),
+        text("product", 64),
+        text("model", 64),
+        text("value", 64),
+        text("decision", 8),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            *("dimension", "hour", "product", "model", "value", "decision"), name=op.f("pk_decision_hours")
+        ),
+    )
+    op.create_table(
+        "training_scores",
+        text("product", 64),
+        text("model", 64),
+        sa.Column("score_bin", sa.SmallInteger(), nullable=False, autoincrement=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("product", "model", "score_bin", name=op.f("pk_training_scores")),
+    )
+    op.create_table(
         "field_counts",
         moment("hour"),
         text("product", 64),
@@ -380,6 +403,18 @@ def create_monitoring() -> None:
         number("brier"),
         *(sa.Column(name, sa.Double(), nullable=True) for name in ("roc_auc", "slope")),
         sa.PrimaryKeyConstraint("month", "product", "model", name=op.f("pk_realised_months")),
+    )
+    op.create_table(
+        "realised_bands",
+        sa.Column("month", sa.Date(), nullable=False),
+        text("product", 64),
+        text("model", 64),
+        sa.Column("score_bin", sa.SmallInteger(), nullable=False, autoincrement=False),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("outcomes", "good")),
+        number("expected"),
+        sa.PrimaryKeyConstraint(
+            *("month", "product", "model", "score_bin"), name=op.f("pk_realised_bands")
+        ),
     )
     op.create_table(
         "calibration_evidence",

@@ -15,8 +15,10 @@ FACTS = (*COUNTED_FACTS, "idempotency_keys", "audit_lanes", "audit_log")
 CONTENTS = ("decision_contents", "trial_contents")  # never changed, erased as a whole
 # Of the watch, which can compute them again at any time.
 RESULTS = (
-    *("watched_hours", "field_counts", "field_stability", "score_evidence"),
-    *("realised_months", "calibration_evidence", "estimated_months", "estimated_figures"),
+    *("watched_hours", "decision_hours", "training_scores"),
+    *("field_counts", "field_stability", "score_evidence"),
+    *("realised_months", "realised_bands", "calibration_evidence"),
+    *("estimated_months", "estimated_figures"),
 )
 COUNTS = ("decision_counts", "trial_counts", "challenger_counts", "outcome_counts")  # changed only by triggers
 CHANGED = "are never changed"

@@ -18,8 +18,10 @@ TABLES = {
     *("operators", "users", "api_keys"),
     *("decisions", "decision_contents", "decision_counts", "idempotency_keys"),
     *("trials", "trial_contents", "trial_counts", "challenger_scores", "challenger_counts"),
-    *("watched_hours", "field_counts", "field_stability", "score_evidence"),
-    *("realised_months", "calibration_evidence", "estimated_months", "estimated_figures"),
+    *("watched_hours", "decision_hours", "training_scores"),
+    *("field_counts", "field_stability", "score_evidence"),
+    *("realised_months", "realised_bands", "calibration_evidence"),
+    *("estimated_months", "estimated_figures"),
     *("outcomes", "outcome_counts", "audit_lanes", "audit_log"),
 }
 STARTS = 3

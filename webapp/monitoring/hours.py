@@ -1,6 +1,6 @@
 """Counts the values of applications by hour, in the bins of the model that decided them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from ml.product.errors import InvalidApplication, MalformedApplication
 from webapp.decisions.damage import readable
 from webapp.decisions.tables import DecisionContents, DecisionCount, DecisionRow
 from webapp.extensions import db
-from webapp.monitoring.tables import FieldCount, WatchedHour
+from webapp.monitoring.tables import FieldCount, TrainingScore, WatchedHour
 from webapp.serving.served import model
 
 ROWS_PER_FETCH = 2_000
@@ -82,6 +82,21 @@ def store_hours(transaction: Connection, watched: Sequence[Watched]) -> None:
     if fields:
         transaction.execute(insert(FieldCount), fields)
     transaction.execute(insert(WatchedHour), [one.hour for one in watched])
+
+
+def store_training_scores(
+    transaction: Connection, hours: Sequence[Hour], references: Mapping[str, Reference]
+) -> None:
+    """Store the scores of the training rows of the models that decided in some hours."""
+    t = TrainingScore
+    for product, version in sorted({(hour.product, hour.model) for hour in hours}):
+        of_model = (t.product == product, t.model == version)
+        transaction.execute(delete(t).where(*of_model))
+        rows = [
+            {"product": product, "model": version, "score_bin": i, "count": count}
+            for i, count in enumerate(references[version].scores)
+        ]
+        transaction.execute(insert(t), rows)
 
 
 def _applications(hour: Hour) -> Iterator[list[tuple[float, Application | None]]]:

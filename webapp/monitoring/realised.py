@@ -1,6 +1,6 @@
 """Compares the outcomes of a model's loans with the probabilities that it gave."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sqlalchemy import Connection, delete, func, insert, select
 
+from ml.monitoring.bins import score_bins
 from ml.monitoring.realised import ranking, realised
 from ml.monitoring.sequential import CalibrationTest
 from webapp.columns import now
@@ -16,7 +17,7 @@ from webapp.decisions.tables import DecisionRow
 from webapp.extensions import db
 from webapp.monitoring.days import MONTHS_IN_PERIOD, Model, midnight, period_of
 from webapp.monitoring.kept import training_rows_of
-from webapp.monitoring.tables import CalibrationEvidence, RealisedMonth
+from webapp.monitoring.tables import CalibrationEvidence, RealisedBand, RealisedMonth
 from webapp.outcomes.tables import OutcomeRow, that_counts
 from webapp.serving.served import model as kept
 
@@ -35,10 +36,11 @@ class Changed(NamedTuple):
 
 
 class Known(NamedTuple):
-    """The rows of the tables `realised_months` and `calibration_evidence` of a quarter."""
+    """The rows of a quarter, by the table: months, bands of the score, the test's evidence."""
 
     changed: Changed
     months: list[dict[str, Any]]
+    bands: list[dict[str, Any]]
     evidence: dict[str, Any]
 
 
@@ -79,10 +81,14 @@ def compare_period(changed: Changed, *, ripe: date) -> Known:
     known = [loan for loan in loans if loan.day < ripe]
     for _, of_day in groupby(known, key=lambda loan: loan.day):
         test.add(*_arrays(list(of_day)))
-    by_month = groupby(loans, key=lambda loan: loan.day.replace(day=1))
+    by_month = {
+        month: list(some)
+        for month, some in groupby(loans, key=lambda loan: loan.day.replace(day=1))
+    }
     return Known(
         changed,
-        [_month(changed.model, month, list(some)) for month, some in by_month],
+        [_month(changed.model, month, some) for month, some in by_month.items()],
+        [row for month, some in by_month.items() for row in _bands(changed.model, month, some)],
         {
             "period": changed.period,
             "product": changed.model.product,
@@ -99,15 +105,15 @@ def compare_period(changed: Changed, *, ripe: date) -> Known:
 
 def store_periods(transaction: Connection, known: Sequence[Known]) -> None:
     """Replace the results of quarters."""
-    m = RealisedMonth
-    for (model, period, _), months, evidence in known:
-        of_model = (m.product == model.product, m.model == model.version)
-        within = (m.month >= period, m.month < end_of(period))
-        transaction.execute(delete(m).where(*of_model, *within))
+    for (model, period, _), months, bands, evidence in known:
+        for table, rows in ((RealisedMonth, months), (RealisedBand, bands)):
+            of_model = (table.product == model.product, table.model == model.version)
+            within = (table.month >= period, table.month < end_of(period))
+            transaction.execute(delete(table).where(*of_model, *within))
+            if rows:
+                transaction.execute(insert(table), rows)
         of_period = (_e.period == period, _e.product == model.product, _e.model == model.version)
         transaction.execute(delete(_e).where(*of_period))
-        if months:
-            transaction.execute(insert(m), months)
         transaction.execute(insert(_e), [evidence])
 
 
@@ -167,6 +173,23 @@ def _ranking(model: Model, loans: Sequence[_Loan]) -> dict[str, float | None]:
         "roc_auc_in_training": found.in_training if found else None,
         "worse": found.worse if found else None,
     }
+
+
+def _bands(model: Model, month: date, loans: Sequence[_Loan]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each bin of the score that has loans."""
+    probability, good = _arrays(loans)
+    bins = score_bins(probability)
+    for place in np.unique(bins):
+        inside = bins == place
+        yield {
+            "month": month,
+            "product": model.product,
+            "model": model.version,
+            "score_bin": int(place),
+            "outcomes": int(inside.sum()),
+            "good": int(good[inside].sum()),
+            "expected": float(probability[inside].sum()),
+        }
 
 
 def _arrays(loans: Sequence[_Loan]) -> tuple[np.ndarray, np.ndarray]:

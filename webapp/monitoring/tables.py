@@ -23,6 +23,35 @@ class WatchedHour(Base):
     unusual: Mapped[int] = mapped_column(BigInteger)  # decisions with a novelty over 1
 
 
+class DecisionHour(Base):
+    """The number of decisions in an hour by one dimension, such as the channel.
+
+    `decision_counts` has a row for each combination of several, which are many more.
+    """
+
+    __tablename__ = "decision_hours"
+
+    # First, because a dashboard reads the hours of one dimension.
+    dimension: Mapped[str] = mapped_column(String(8), primary_key=True)
+    hour: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    product: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(String(64), primary_key=True)
+    decision: Mapped[str] = mapped_column(String(8), primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+
+
+class TrainingScore(Base):
+    """The number of training rows of a model by the bin of their score, from its bundle."""
+
+    __tablename__ = "training_scores"
+
+    product: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(64), primary_key=True)
+    score_bin: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    count: Mapped[int] = mapped_column(BigInteger)
+
+
 class FieldCount(Base):
     """The number of applications in an hour by the bin of one field."""
 
@@ -81,6 +110,20 @@ class RealisedMonth(Base):
     brier: Mapped[float]
     roc_auc: Mapped[float | None]
     slope: Mapped[float | None]  # of the log-odds; 1 if calibrated
+
+
+class RealisedBand(Base):
+    """What has come so far of the loans of a month, by the bin of their score."""
+
+    __tablename__ = "realised_bands"
+
+    month: Mapped[date] = mapped_column(Date, primary_key=True)
+    product: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(64), primary_key=True)
+    score_bin: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    outcomes: Mapped[int] = mapped_column(BigInteger)
+    good: Mapped[int] = mapped_column(BigInteger)
+    expected: Mapped[float]  # good ones, by their probabilities
 
 
 class CalibrationEvidence(Base):

@@ -18,9 +18,16 @@ from webapp.columns import now
 from webapp.extensions import db, settings
 from webapp.failures import OutcomeUnknown
 from webapp.ledger.transaction import unit_of_work
+from webapp.monitoring.breakdown import break_down, changed_hours, store_breakdown
 from webapp.monitoring.days import changed_days, compare_days, store_days
 from webapp.monitoring.estimates import changed_months, estimate_month, store_month
-from webapp.monitoring.hours import Hour, count_hour, store_hours, uncounted_hours
+from webapp.monitoring.hours import (
+    Hour,
+    count_hour,
+    store_hours,
+    store_training_scores,
+    uncounted_hours,
+)
 from webapp.monitoring.kept import reference_of
 from webapp.monitoring.realised import (
     changed_periods,
@@ -112,6 +119,7 @@ def _watch(since: datetime | None, *, with_outcomes: bool) -> Watched:
     this_hour = moment.replace(minute=0, second=0, microsecond=0)
     missing: dict[str, None] = {}
     hours = days = 0
+    _break_down(before=this_hour, since=since)
     _begin_reading()
     waiting = uncounted_hours(before=this_hour, since=since)
     for _, of_day in groupby(waiting, key=lambda hour: hour.hour.date()):
@@ -154,16 +162,29 @@ def _estimate() -> int:
 
 def _count(hours: list[Hour], missing: dict[str, None]) -> int:
     """Count the hours of a day and store them in one transaction; return how many."""
-    counted = []
-    for hour in hours:
-        reference = reference_of(hour.model)
+    references = {}
+    for version in {hour.model for hour in hours}:
+        reference = reference_of(version)
         if reference is None:
-            missing[hour.model] = None
+            missing[version] = None
         else:
-            counted.append(count_hour(hour, reference))
+            references[version] = reference
+    known = [hour for hour in hours if hour.model in references]
+    counted = [count_hour(hour, references[hour.model]) for hour in known]
     if counted:
+        _store(partial(store_training_scores, hours=known, references=references))
         _store(partial(store_hours, watched=counted))
     return len(counted)
+
+
+def _break_down(*, before: datetime, since: datetime | None) -> None:
+    """Break down the hours whose decisions have changed, those of a day in one transaction."""
+    _begin_reading()
+    changed = changed_hours(before=before, since=since)
+    for _, of_day in groupby(changed, key=lambda hour: hour.date()):
+        hours = list(of_day)
+        _begin_reading()
+        _store(partial(store_breakdown, hours=hours, counts=break_down(hours)))
 
 
 def _begin_reading() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from ml.monitoring.bins import score_bins
 from ml.monitoring.realised import realised
 from ml.monitoring.rows import read_training_rows
 from ml.monitoring.sequential import LOG_ALARM, CalibrationTest
@@ -21,7 +22,7 @@ from webapp.monitoring.watch import watch
 from webapp.outcomes.records import NewOutcome
 from webapp.outcomes.service import add_outcomes, find_loans
 
-TABLES = ("realised_months", "calibration_evidence")
+TABLES = ("realised_months", "realised_bands", "calibration_evidence")
 MONTHS = ("2026-01-15 12:00:00.000000", "2026-03-31 23:59:59.000000")
 
 
@@ -94,6 +95,20 @@ def test_months_have_the_figures_of_their_loans(loans, record, run, query):
             pytest.approx(expected.brier),
             0.5,
         )
+
+
+def test_bands_have_the_loans_of_their_scores(loans, record, run, query):
+    record(*((n, i % 3 > 0, date(2026, 5, 1)) for i, n in enumerate(loans[:20] + loans[30:40])))
+    run()
+    [(probability,)] = query("SELECT DISTINCT probability FROM decisions")
+    rows = query(
+        "SELECT score_bin, outcomes, good, expected FROM realised_bands ORDER BY month, score_bin"
+    )
+    [place] = score_bins(np.array([probability]))
+    assert rows == [
+        (place, 20, 13, pytest.approx(20 * probability)),
+        (place, 10, 7, pytest.approx(10 * probability)),
+    ]
 
 
 EVIDENCE = "SELECT period, outcomes, ripe, last_outcome, evidence FROM calibration_evidence"

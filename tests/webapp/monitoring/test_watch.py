@@ -17,8 +17,10 @@ from webapp.monitoring.watch import Watched, _alone as alone, watch
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 TABLES = (
-    *("watched_hours", "field_counts", "field_stability", "score_evidence"),
-    *("realised_months", "calibration_evidence", "estimated_months", "estimated_figures"),
+    *("watched_hours", "decision_hours", "training_scores"),
+    *("field_counts", "field_stability", "score_evidence"),
+    *("realised_months", "realised_bands", "calibration_evidence"),
+    *("estimated_months", "estimated_figures"),
 )
 
 
