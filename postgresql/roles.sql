@@ -36,3 +36,6 @@ BEGIN
     END LOOP;
 END $$;
 GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock(bigint) TO loan_owner;
+-- Of two keys: the service needs them to record outcomes and to watch, and cannot take the lock of the migrations by them.
+GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock(int, int), pg_try_advisory_lock(int, int), pg_advisory_unlock(int, int)
+    TO loan_writer;

@@ -7,6 +7,7 @@ from flask import Flask
 from ml.product.samples import examples
 from tests.fixtures.desk import token
 from webapp import create_app
+from webapp.columns import now
 from webapp.extensions import db
 
 NOBODY_BUT_THE_OWNER = (
@@ -32,6 +33,7 @@ NOBODY_BUT_THE_OWNER = (
     "SELECT lo_from_bytea(0, 'mine')",
     "SELECT pg_sleep(0)",
     "SELECT pg_advisory_lock(1)",
+    "SELECT pg_try_advisory_lock(1)",
     "SELECT pg_try_advisory_xact_lock(1)",
     "SELECT pg_logical_emit_message(false, 'mine', 'mine')",
 )
@@ -88,6 +90,13 @@ def test_service_works_with_its_own_role(
     [application] = examples(product, count=1, seed=7)
     made = signed_in.post("/api/v1/decisions", json=application, headers=headers)
     number = made.json["id"]
+    granted = max(
+        examples(product, count=20, seed=7), key=lambda a: bundle.scorer.score(a).probability
+    )
+    loan = signed_in.post("/api/v1/decisions", json=granted, headers=headers).json["id"]
+    known = {"outcome": "good", "date": now().astimezone(config.timezone).date().isoformat()}
+    recorded = signed_in.post(f"/api/v1/decisions/{loan}/outcome", json=known, headers=headers)
+    assert recorded.status_code == 200, recorded.text
     data = {"csrf_token": token(signed_in, "/decisions"), "loan_amount": "900"}
     assert signed_in.post(f"/decisions/{number}/trials", data=data).status_code == 303
     assert "loan_trials_total{" in signed_in.get("/metrics").text
@@ -98,6 +107,7 @@ def test_service_works_with_its_own_role(
         ["api-keys", "create", "another"],
         ["api-keys", "revoke", "another"],
         ["challenger", "run", "--once"],
+        ["monitor", "run", "--once"],
         ["replay"],
     ):
         done = again.test_cli_runner().invoke(args=arguments)
@@ -105,7 +115,7 @@ def test_service_works_with_its_own_role(
     with again.app_context():
         db.session.remove()
         db.engine.dispose()
-    assert query_at(database.owner, "SELECT sum(count) FROM challenger_counts") == [(1,)]
+    assert query_at(database.owner, "SELECT sum(count) FROM challenger_counts") == [(2,)]
     assert signed_in.post("/logout", data=data).status_code == 302
     assert signed_in.get("/decisions").status_code == 302
 

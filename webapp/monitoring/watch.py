@@ -41,8 +41,9 @@ log = logging.getLogger(__name__)
 # After the first run, only hours that can still change are looked at: a decision is on disk within
 # a minute of the moment that it states, and clocks of several machines differ.
 STILL_CHANGES = timedelta(days=2)
-# One process of a database watches at a time. The others would compute the same.
-LOCK = "pg_try_advisory_lock(hashtext('loan_desk.monitoring'))"
+# One process of a database watches at a time. The others would compute the same. A lock of two keys
+# is not that of the migrations, whose function the service's role may not call.
+LOCK = "pg_try_advisory_lock(hashtext('loan_desk'), hashtext('monitoring'))"
 EVERY_SECONDS = 60
 CHECK_SECONDS = 1  # between two looks at whether the parent process still runs
 

@@ -30,7 +30,8 @@ FACTS = (
 ROWS_PER_STATEMENT = 500
 LATEST = 25  # on the page
 # So that two transactions do not record an outcome of the same loan. SQLite has one writer anyway.
-LOCK = "SELECT pg_advisory_xact_lock(hashtext('loan_desk.outcomes'))"
+# A lock of two keys is not that of the migrations, whose function the service's role may not call.
+LOCK = "SELECT pg_advisory_xact_lock(hashtext('loan_desk'), hashtext('outcomes'))"
 
 _o, _d, _operators = OutcomeRow, DecisionRow, OperatorRow.__table__
 
