@@ -8,7 +8,7 @@
 CREATE ROLE loan_owner LOGIN PASSWORD :'owner_password';
 CREATE DATABASE loan_desk OWNER loan_owner ENCODING 'UTF8' TEMPLATE template0;
 
--- The migrations let loan_writer read and add rows and change users and API keys, and loan_reader read v_decisions.
+-- The migrations let loan_writer read and add rows and change users and API keys, and loan_reader read the views.
 CREATE ROLE loan_writer NOLOGIN;
 CREATE ROLE loan_desk LOGIN PASSWORD :'desk_password' IN ROLE loan_writer;
 CREATE ROLE loan_reader NOLOGIN;

@@ -1,4 +1,4 @@
-"""The triggers that protect and count rows, the view for Grafana, and what each role may do."""
+"""The triggers that protect and count rows, and the roles, with what the service may do."""
 
 from alembic import op
 
@@ -95,7 +95,7 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION take_lane() FROM PUBLIC;
 """
-# Grafana's role is a member of loan_reader. The service's role is a member of loan_writer, unless
+# Grafana's role is a member of loan_reader, whose rights follow with its views. The service's role is a member of loan_writer, unless
 # it owns the tables. If the migration may not create roles, an administrator creates them before; a
 # role that does not exist gets no rights.
 ROLE = """
@@ -114,7 +114,7 @@ BEGIN
 END $$;
 """
 GRANTS = {
-    "loan_reader": ("SELECT ON v_decisions",),
+    "loan_reader": (),
     "loan_writer": (
         f"SELECT ON {', '.join(COUNTS)}, alembic_version",
         f"SELECT, INSERT ON {', '.join((*FACTS, *CONTENTS))}",
@@ -139,11 +139,6 @@ def upgrade() -> None:
         keep = keep_on_sqlite()
     for statement in (*keep, *count(postgresql)):
         op.execute(statement)
-    op.execute(
-        "CREATE VIEW v_decisions AS SELECT id, created_at, product, model, channel, "
-        "decision = 'granted' AS granted, decision, model_decision, probability, threshold, novelty, "
-        f"amount, {band_name('amount')} AS amount_band, {band('amount')} AS amount_from FROM decisions"
-    )
     if postgresql:
         for role, rights in GRANTS.items():
             grants = " ".join(f"GRANT {right} TO {role};" for right in rights)
@@ -151,7 +146,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP VIEW v_decisions")
     if op.get_bind().dialect.name == "postgresql":
         functions = ", ".join(f"{name}()" for name in ("refuse_change", "take_lane", *(f"{t}_count" for t in COUNTED_FACTS)))
         op.execute(f"DROP FUNCTION {functions} CASCADE")  # and the triggers that call them
@@ -292,10 +286,3 @@ def band(amount: str) -> str:
     lows = [0, *BANDS]
     cases = " ".join(f"WHEN {amount} < {high} THEN {low}" for low, high in zip(lows, BANDS))
     return f"CASE {cases} ELSE {BANDS[-1]} END"
-
-
-def band_name(amount: str) -> str:
-    """Return the SQL of the name of an amount's band."""
-    names = [f"under {BANDS[0]:,}", *(f"{low:,} to {high - 1:,}" for low, high in zip(BANDS, BANDS[1:]))]
-    cases = " ".join(f"WHEN {amount} < {high} THEN '{name}'" for name, high in zip(names, BANDS))
-    return f"CASE {cases} ELSE '{BANDS[-1]:,} and more' END"

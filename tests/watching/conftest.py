@@ -1,6 +1,5 @@
 """Fixtures of the monitoring tests: the shipped dashboards, and PostgreSQL with compose's roles."""
 
-import json
 import os
 import re
 import subprocess
@@ -13,6 +12,7 @@ import psycopg
 import pytest
 import yaml
 
+from bench.grafana import read_dashboards
 from tests.fixtures.databases import migrate, running_postgresql
 from webapp.config import Config
 
@@ -23,9 +23,9 @@ Json = dict[str, Any]
 @pytest.fixture(scope="session")
 def dashboards() -> list[Json]:
     """Every dashboard, as Grafana reads it."""
-    files = sorted((ROOT / "grafana/dashboards").glob("*.json"))
-    assert files
-    return [json.loads(file.read_text()) for file in files]
+    found = read_dashboards()
+    assert found
+    return found
 
 
 @pytest.fixture(scope="session")

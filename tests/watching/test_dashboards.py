@@ -7,8 +7,20 @@ import pytest
 
 COLUMNS = 24
 SCHEMA = 41
-MACROS = {"__timeFilter", "__timeGroupAlias", "__interval", "__rate_interval"}
+MACROS = {
+    *("__timeFilter", "__timeFrom", "__timeTo", "__timeGroupAlias"),
+    *("__interval", "__range", "__rate_interval"),
+}
 OUTCOMES = ("granted", "refused")
+# Bookmarks and links hold these.
+UIDS = {
+    "Decisions": "loan-decisions",
+    "Is the model well?": "loan-model-well",
+    "Model": "loan-model",
+    "Service": "loan-service",
+}
+TITLE = re.compile(r"[A-Z0-9][^.:;]{3,60}")
+MEASURES = ("locale", "percentunit", "s")  # units of numbers, which need a number of decimals
 
 
 @pytest.fixture(scope="session")
@@ -23,11 +35,8 @@ def panels(dashboards):
 
 
 def test_dashboards_have_an_identity_and_follow_the_viewer(dashboards):
-    assert (
-        len({d["uid"] for d in dashboards})
-        == len({d["title"] for d in dashboards})
-        == len(dashboards)
-    )
+    assert {d["title"]: d["uid"] for d in dashboards} == UIDS
+    assert len(dashboards) == len(UIDS)
     for dashboard in dashboards:
         assert dashboard["id"] is None
         assert dashboard["schemaVersion"] == SCHEMA
@@ -55,15 +64,61 @@ def test_panels_fit_the_grid_and_do_not_overlap(dashboards):
             assert beside or above, f"{a} and {b}"
 
 
-def test_panels_have_a_description_and_a_unit(panels):
+def test_panels_have_a_title_a_description_a_unit_and_a_word_for_nothing(panels):
     for where, panel in panels:
+        assert TITLE.fullmatch(panel["title"]), where
         assert len(panel["description"].split()) > 8, where
-        assert panel["fieldConfig"]["defaults"]["unit"], where
+        assert panel["description"].endswith((".", "?")), where
+        shown = panel["fieldConfig"]["defaults"]
+        assert shown["unit"], where
+        assert shown["noValue"], where
+        assert "decimals" in shown or shown["unit"] not in MEASURES, where
+        assert ("decimals" in shown) <= (not shown["mappings"]), where  # words have none
+
+
+def test_dashboards_have_a_time_range_and_say_when_a_model_was_put_into_service(dashboards):
+    for dashboard in dashboards:
+        assert dashboard["time"]["to"] == "now"
+        assert dashboard["refresh"]
+        names = [a["name"] for a in dashboard["annotations"]["list"]]
+        assert names == ["Annotations & Alerts", "Model put into service"]
+
+
+def test_every_dashboard_is_reached_from_every_other_one(dashboards):
+    for dashboard in dashboards:
+        [link] = dashboard["links"]
+        assert (link["type"], link["tags"]) == ("dashboards", dashboard["tags"])
+        assert link["keepTime"] is link["includeVars"] is True
+    assert {tuple(d["tags"]) for d in dashboards} == {("loan-desk",)}
+
+
+def test_links_of_panels_lead_to_dashboards_and_to_pages(panels, app, compose, dashboards):
+    links = [link["url"] for _, panel in panels for link in panel.get("links", [])]
+    links += [
+        link["url"]
+        for _, panel in panels
+        for override in panel["fieldConfig"]["overrides"]
+        for prop in override["properties"]
+        if prop["id"] == "links"
+        for link in prop["value"]
+    ]
+    assert len(links) > 5
+    to_dashboards = {url.removeprefix("/d/") for url in links if url.startswith("/d/")}
+    assert to_dashboards <= set(UIDS.values())
+    [page] = [url for url in links if not url.startswith("/d/")]
+    page = page.replace("${desk}", "").replace("${__value.raw}", "7")
+    assert app.url_map.bind("").match(page) == ("decisions.show", {"number": 7})
+    [desk] = [v for d in dashboards for v in d["templating"]["list"] if v["name"] == "desk"]
+    port = re.search(r":-(\d+)\}", compose["services"]["proxy"]["ports"][0])[1]
+    assert desk["query"] == desk["current"]["value"] == f"http://localhost:{port}"
+    assert desk["skipUrlSync"] is True  # so that no link can lead to another host
 
 
 def test_panels_use_the_provisioned_data_sources(panels, dashboards, datasources):
-    variables = [v for d in dashboards for v in d["templating"]["list"]]
-    readers = [p for _, p in panels] + [t for _, p in panels for t in p["targets"]] + variables
+    variables = [v for d in dashboards for v in d["templating"]["list"] if v["type"] == "query"]
+    annotations = [a["target"] for d in dashboards for a in d["annotations"]["list"][1:]]
+    readers = [p for _, p in panels] + [t for _, p in panels for t in p["targets"]]
+    readers += variables + annotations
     for reader in readers:
         source = reader["datasource"]
         assert datasources[source["uid"]]["type"] == source["type"]
@@ -76,7 +131,18 @@ def test_queries_use_exactly_the_defined_variables(dashboards, variables):
         for panel in dashboard["panels"]:
             for target in panel.get("targets", []):
                 used |= variables(target.get("rawSql", "") + target.get("expr", ""))
+            for override in panel.get("fieldConfig", {}).get("overrides", []):
+                used |= variables(str(override["properties"]).replace("${__value.raw}", ""))
         assert used - MACROS == defined  # so every variable is used too
+
+
+def test_variables_offer_all(dashboards):
+    for dashboard in dashboards:
+        for variable in dashboard["templating"]["list"]:
+            if variable["type"] == "query":
+                assert variable["multi"] is variable["includeAll"] is True
+                assert variable["allValue"]
+                assert variable["current"] == {"text": ["All"], "value": ["$__all"]}
 
 
 def test_queries_of_a_panel_have_unique_letters(panels):
@@ -88,9 +154,10 @@ def test_queries_of_a_panel_have_unique_letters(panels):
 def test_time_series_query_over_time_and_other_panels_tables(queries):
     for panel, target in queries:
         if "rawSql" in target:
-            over_time = panel["type"] == "timeseries"
+            over_time = panel["type"] in ("timeseries", "status-history")
             assert target["format"] == ("time_series" if over_time else "table"), panel["title"]
-            assert ("$__timeGroupAlias" in target["rawSql"]) == over_time, panel["title"]
+            timed = "$__timeGroupAlias" in target["rawSql"] or " AS time," in target["rawSql"]
+            assert timed == over_time, panel["title"]
 
 
 def test_granted_and_refused_look_the_same_everywhere(panels):

@@ -1,8 +1,7 @@
-"""Tests of every panel's SQL query, expanded as in Grafana and run by Grafana's role."""
+"""Tests of the SQL of the dashboard Decisions: its panels equal the rows of the table."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,72 +10,42 @@ import pytest
 from flask import Flask
 from psycopg.rows import dict_row
 
+from bench.grafana import Query, Shown, expand, sql_of
 from ml.product.samples import examples
+from webapp.extensions import db
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-LONG_AGO = NOW - timedelta(days=60)
-SOON = NOW + timedelta(hours=1)
-POSTGRESQL = "loan-desk-postgresql"
+# Whole hours, because the panels count by the hour.
+HOUR = NOW.replace(minute=0, second=0)
+LONG_AGO = HOUR - timedelta(days=60)
+SOON = HOUR + timedelta(hours=1) - timedelta(milliseconds=1)
 OTHER = "dealer's credit"
-INTERVAL = timedelta(hours=2)
 SENT = 40
 SEEDED = 240  # one for every three hours, the newest an hour ago
-MACRO = re.compile(r"\$(__\w+)\(([^)]*)\)")  # as Grafana reads them
-
-
-def expand(
-    query: str, start: datetime, end: datetime, products: Sequence[str] | None, every: str
-) -> str:
-    """Expand a query as Grafana does; without products, `every` is the value for All."""
-
-    def macro(match: re.Match[str]) -> str:
-        name, arguments = match[1], [a.strip() for a in match[2].split(",")]
-        seconds = int(INTERVAL.total_seconds())
-        if name == "__timeFilter":
-            return f"{arguments[0]} BETWEEN '{_instant(start)}' AND '{_instant(end)}'"
-        if name == "__timeGroupAlias":
-            # A third argument says what Grafana itself puts in empty intervals.
-            assert arguments[1] == f"{seconds}s"
-            assert arguments[2:] in ([], ["0"], ["NULL"])
-            return f'floor(extract(epoch from {arguments[0]})/{seconds})*{seconds} AS "time"'
-        raise AssertionError(f"this macro is not known here: {name}")
-
-    quoted = (
-        every if products is None else ",".join("'" + p.replace("'", "''") + "'" for p in products)
-    )
-    text = query.replace("$product", quoted)
-    text = text.replace("$__interval", f"{int(INTERVAL.total_seconds())}s")
-    text = MACRO.sub(macro, text)
-    assert "$" not in text
-    return text
-
-
-def _instant(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+MANY = 10_000  # points, so that panels over time have one for each hour
 
 
 @dataclass(frozen=True)
 class Panels:
-    """The panels' queries by title, and the variable that they share."""
+    """The queries of the dashboard by title, run by Grafana's role."""
 
-    queries: dict[str, str]
-    product: dict[str, Any]
+    queries: dict[str, Query]
     address: str
 
     def answer(self, start=LONG_AGO, end=SOON, products=None) -> dict[str, list[dict[str, Any]]]:
-        every = self.product["allValue"]
+        shown = Shown(start, end, products)
         with psycopg.connect(self.address, row_factory=dict_row) as connection:
             return {
-                title: connection.execute(expand(query, start, end, products, every)).fetchall()
+                title: connection.execute(expand(query, shown)).fetchall()
                 for title, query in self.queries.items()
             }
 
 
 @pytest.fixture
-def panels(queries, dashboards, database) -> Panels:
-    sql = {p["title"]: t["rawSql"] for p, t in queries if t["datasource"]["uid"] == POSTGRESQL}
-    [variable] = [v for d in dashboards for v in d["templating"]["list"]]
-    return Panels(sql, variable, database.grafana)
+def panels(dashboards, database) -> Panels:
+    [decisions] = [d for d in dashboards if d["uid"] == "loan-decisions"]
+    queries = {q.title: replace(q, points=MANY) for q in sql_of([decisions])}
+    return Panels(queries, database.grafana)
 
 
 @pytest.fixture
@@ -118,67 +87,81 @@ def count(database, start, end, products, by: str) -> dict[Any, tuple[int, int]]
     for moment, product, channel, granted in rows:
         if not start <= moment <= end or (products is not None and product not in products):
             continue
-        hour = moment.timestamp() // INTERVAL.total_seconds() * INTERVAL.total_seconds()
-        kind = {"all": "all", "channel": channel, "time": hour}[by]
+        kind = {"all": "all", "channel": channel, "hour": moment.timestamp() // 3_600}[by]
         g, r = counts.get(kind, (0, 0))
         counts[kind] = (g + granted, r + (not granted))
     return counts
 
 
-def test_every_query_has_rows_where_there_are_decisions(decided, panels):
-    answers = panels.answer()
-    assert len(answers) >= 7
-    assert {
-        title for title, rows in answers.items() if not rows or None in rows[0].values()
-    } == set()
+@pytest.fixture(params=["live", "watched"])
+def counted(request, decided, app):
+    """The decisions, before and after the watch has broken them down."""
+    if request.param == "watched":
+        done = app.test_cli_runner().invoke(args=["monitor", "run", "--once"])
+        assert done.exit_code == 0, done.output
+    return decided
 
 
-def test_panels_equal_the_table_for_time_range_and_products(decided, panels):
+def test_panels_equal_the_table_for_time_range_and_products(counted, panels):
     week, day = timedelta(days=7), timedelta(days=1)
-    ranges = [(LONG_AGO, SOON), (NOW - week, SOON), (NOW - week, NOW - day)]
+    ranges = [(LONG_AGO, SOON), (HOUR - week, SOON), (HOUR - week, SOON - day)]
     choices = [None, ["consumer_credit"], ["mortgage", OTHER], [OTHER]]
     totals = set()
     for start, end in ranges:
         for products in choices:
             chosen = (start, end, products)
             answer = panels.answer(*chosen)
-            granted, refused = count(decided, *chosen, by="all")["all"]
+            granted, refused = count(counted, *chosen, by="all")["all"]
             totals.add(granted + refused)
             assert answer["Granted"] == [{"granted": granted}], chosen
             assert answer["Refused"] == [{"refused": refused}], chosen
             assert answer["Grant rate"] == [
                 {"grant rate": pytest.approx(granted / (granted + refused))}
             ]
-
-            channels = {r["channel"]: (r["granted"], r["refused"]) for r in answer["By channel"]}
-            assert channels == count(decided, *chosen, by="channel"), chosen
-
-            bands = answer["By amount band"]
-            assert (sum(b["granted"] for b in bands), sum(b["refused"] for b in bands)) == (
-                granted,
-                refused,
-            )
-
-            times = count(decided, *chosen, by="time")
+            channels = count(counted, *chosen, by="channel")
+            assert {r["channel"]: _split(r) for r in answer["By channel"]} == channels, chosen
+            for title in ("By amount band", "By score band"):
+                sums = map(sum, zip(*(_split(row) for row in answer[title]), strict=True))
+                assert tuple(sums) == (granted, refused), (title, chosen)
             over_time = answer["Granted and refused over time"]
-            assert {r["time"]: (r["granted"], r["refused"]) for r in over_time} == times, chosen
-            rates = {r["time"]: r["grant rate"] for r in answer["Grant rate over time"]}
-            assert rates == pytest.approx({t: g / (g + r) for t, (g, r) in times.items()}), chosen
+            times = count(counted, *chosen, by="hour")
+            assert {float(r["time"]) // 3_600: _split(r) for r in over_time} == times, chosen
     assert max(totals) == SENT + SEEDED
     assert len(totals) >= 8  # every choice was a different one
 
 
-def test_amount_bands_are_in_ascending_order(decided, panels):
-    bands = [row["amount band"] for row in panels.answer()["By amount band"]]
+def _split(row):
+    return row["granted"] or 0, row["refused"] or 0
+
+
+def test_bands_are_in_ascending_order(decided, panels):
+    answer = panels.answer()
+    bands = [row["amount band"] for row in answer["By amount band"]]
     lower = [0 if b.startswith("under") else int(b.split()[0].replace(",", "")) for b in bands]
     assert len(bands) > 5
     assert lower == sorted(set(lower))
+    scores = [float(row["probability"].split()[0]) for row in answer["By score band"]]
+    assert len(scores) > 5
+    assert scores == sorted(set(scores))
 
 
-def test_products_offered_are_those_decided_on(decided, panels):
-    with psycopg.connect(decided.grafana) as connection:
-        offered = [name for (name,) in connection.execute(panels.product["query"])]
-    assert offered == ["consumer_credit", OTHER, "mortgage"]
+def test_latest_decisions_are_the_newest_of_the_selection(decided, panels):
+    for products in (None, [OTHER], ["mortgage", OTHER]):
+        shown = [row["id"] for row in panels.answer(products=products)["Latest decisions"]]
+        with psycopg.connect(decided.desk) as connection:
+            rows = connection.execute(
+                "SELECT id FROM decisions WHERE %(every)s OR product = ANY(%(products)s) "
+                "ORDER BY created_at DESC LIMIT 20",
+                {"every": products is None, "products": products or []},
+            ).fetchall()
+        assert shown == [number for (number,) in rows], products
+
+
+def test_products_and_models_offered_are_those_decided_on(decided, panels, bundle):
+    answer = panels.answer()
+    assert [r["product"] for r in answer["product"]] == ["consumer_credit", OTHER, "mortgage"]
+    assert [r["model"] for r in answer["model"]] == sorted(["older", bundle.version])
+    assert panels.answer(products=[OTHER])["model"] == [{"model": "older"}]
 
 
 def test_every_query_answers_on_an_empty_database(app: Flask, panels):
@@ -189,7 +172,12 @@ def test_every_query_answers_on_an_empty_database(app: Flask, panels):
     assert answers["By channel"] == []
 
 
-def test_every_query_filters_by_time_range_and_products(panels):
-    for title, query in panels.queries.items():
-        assert "WHERE $__timeFilter(created_at) AND product IN ($product)" in query, title
-        assert set(re.findall(r"FROM (\w+)", query)) == {"v_decisions"}, title
+def test_every_panel_reads_views_and_filters_by_time_range_product_and_model(dashboards):
+    tables = "|".join(db.metadata.tables)
+    for query in sql_of(dashboards):
+        assert not re.search(rf"(?:FROM|JOIN) (?:{tables})\b", query.text), query.title
+        assert re.search(r"FROM v_\w+", query.text), query.title
+        if query.title in ("product", "model", "Last decision", "Model put into service"):
+            continue
+        assert "product IN ($product) AND model IN ($model)" in query.text, query.title
+        assert "$__timeFilter(" in query.text or "$__timeFrom()" in query.text, query.title

@@ -1,4 +1,4 @@
-"""Tests of the decisions of an hour by one dimension at a time."""
+"""Tests of the decisions of an hour by one dimension at a time, and of the view that shows them."""
 
 import json
 from collections import Counter
@@ -9,6 +9,7 @@ import pytest
 
 from ml.monitoring.bins import read_reference, score_bins
 from webapp.columns import now
+from webapp.monitoring import breakdown
 from webapp.monitoring.watch import watch
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -76,6 +77,49 @@ def test_hours_are_broken_down_by_what_was_decided(past, run, sums, query):
     assert sums("reason") == principal
 
 
+def test_view_shows_each_decision_once_before_and_after(past, run, query):
+    shown = (
+        "SELECT dimension, sum(count) FROM v_decision_hours GROUP BY dimension ORDER BY dimension"
+    )
+    before = {name: int(count) for name, count in query(shown)}
+    assert before == dict.fromkeys(("amount", "channel", "score"), 80)
+    run()
+    after = {name: int(count) for name, count in query(shown)}
+    assert after.pop("reason") > 0
+    assert after == {**before, "operator": 40}
+
+
+def test_decision_that_is_stored_meanwhile_is_counted_next(past, run, sums, copy, monkeypatch):
+    moment = datetime.combine(now().date() - timedelta(days=1), time(10, 40), UTC)
+    read = breakdown._operators
+
+    def late(hour):
+        monkeypatch.undo()
+        copy(past[0], f"{moment:%Y-%m-%d %H:%M:%S}.000000")
+        return read(hour)
+
+    monkeypatch.setattr(breakdown, "_operators", late)
+    run()
+    assert sum(sums("channel").values()) == 40
+    run()
+    for dimension in ("channel", "operator", "amount", "score"):
+        assert sum(sums(dimension).values()) == 41, dimension
+
+
+def test_every_value_of_the_bands_has_a_name(past, run, query):
+    run()
+    [(named,)] = query(
+        "SELECT sum(count) FROM v_decision_hours JOIN v_bands USING (dimension, value)"
+    )
+    assert int(named) == 2 * 80
+    places = query("SELECT place, name FROM v_bands WHERE dimension = 'amount' ORDER BY place")
+    assert places[0] == (0, "under 1,000")
+    assert places[1] == (1_000, "1,000 to 1,999")
+    assert places[-1] == (5_000_000, "5,000,000 and more")
+    [(scores,)] = query("SELECT count(*) FROM v_bands WHERE dimension = 'score'")
+    assert scores == 20
+
+
 def test_reasons_that_are_erased_are_not_counted(past, run, sums, query):
     query(f"DELETE FROM decision_contents WHERE decision_id > {max(past)}")
     run()
@@ -99,5 +143,5 @@ def test_reasons_that_are_damaged_are_not_counted(past, run, sums, query, tamper
 
 def test_scores_of_the_training_rows_are_stored(past, run, query, bundle):
     run()
-    rows = query("SELECT score_bin, count FROM training_scores ORDER BY score_bin")
+    rows = query("SELECT score_bin, count FROM v_training_scores ORDER BY score_bin")
     assert rows == list(enumerate(read_reference(bundle).scores))

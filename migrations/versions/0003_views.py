@@ -1,0 +1,133 @@
+"""The views that Grafana reads: no personal data, no protected attribute, and mostly counts."""
+
+from alembic import op
+
+from ml.monitoring.bins import SCORE_BINS
+
+revision = "0003"
+down_revision = "0002"
+
+# The start of each band, as the trigger of 0002 counts them.
+BANDS = [m * 10**e for e in range(3, 7) for m in (1, 2, 5)]
+HOUR = ("hour", "product", "model")
+# Columns that are shown as they are stored: personal ones, names and states of tests are left out.
+SHOWN = {
+    "v_training_scores": ("training_scores", ("product", "model", "score_bin", "count")),
+    "v_watched_hours": ("watched_hours", (*HOUR, "decisions", "rows", "unusual")),
+    "v_challenger_hours": (
+        "challenger_counts",
+        (*HOUR, "challenger", "model_decision", "challenger_decision", "count"),
+    ),
+}
+# The same with columns of days, which are shown as the moment at which the day begins in UTC.
+BY_DAY = {
+    "v_field_stability": (
+        "field_stability",
+        ("day",),
+        (
+            *("days", "product", "model", "CASE field WHEN '' THEN 'score' ELSE field END AS field"),
+            *("rows", "missing", "unusual", "stability", "bound"),
+        ),
+    ),
+    "v_score_evidence": (
+        "score_evidence",
+        ("day",),
+        ("product", "model", "decisions", "evidence", "highest"),
+    ),
+    "v_realised_months": (
+        "realised_months",
+        ("month",),
+        ("product", "model", "outcomes", "good", "expected", "brier", "roc_auc"),
+    ),
+    "v_realised_bands": (
+        "realised_bands",
+        ("month",),
+        ("product", "model", "score_bin", "outcomes", "good", "expected"),
+    ),
+    "v_outcome_counts": (
+        "outcome_counts",
+        ("decided_month", "known_month"),
+        ("product", "model", "score_bin", "outcome", "count"),
+    ),
+    "v_calibration_evidence": (
+        "calibration_evidence",
+        ("period",),
+        ("product", "model", "outcomes", "evidence", "highest"),
+    ),
+}
+DECISIONS = """
+CREATE VIEW v_decisions AS SELECT id, created_at, product, model, channel, decision, model_decision,
+    probability, threshold, novelty, amount FROM decisions
+"""
+# Hours that the watch has not broken down yet are counted from what the triggers keep, so that the
+# newest decisions are shown. The kind of operator and the reasons follow when the hour has ended.
+HOURS = """
+CREATE VIEW v_decision_hours AS
+    SELECT dimension, hour, product, model, value, decision, count FROM decision_hours {newer}
+"""
+NEWER = """
+    UNION ALL SELECT '{dimension}', hour, product, model, {value}, decision, count FROM decision_counts
+    WHERE hour > (SELECT coalesce(max(hour), '{earliest}') FROM decision_hours WHERE dimension = 'channel')
+"""
+COUNTED = {
+    "channel": "channel",
+    "amount": "CAST(amount_from AS VARCHAR(64))",
+    "score": "CAST(score_bin AS VARCHAR(64))",
+}
+# The condition on events is that of the partial index.
+ACTIVATIONS = """
+CREATE VIEW v_activations AS SELECT created_at, substr(subject, 7) AS model FROM audit_log
+    WHERE event = 'bundle.activated' AND event NOT IN ('decision.made', 'trial.made', 'outcome.recorded')
+"""
+VIEWS = ("v_activations", "v_bands", "v_decision_hours", "v_decisions", *SHOWN, *BY_DAY)
+GRANT = """
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'loan_reader') THEN
+        GRANT SELECT ON {views} TO loan_reader;
+    END IF;
+END $$;
+"""
+
+
+def upgrade() -> None:
+    postgresql = op.get_bind().dialect.name == "postgresql"
+    for name, (table, columns) in SHOWN.items():
+        op.execute(f"CREATE VIEW {name} AS SELECT {', '.join(columns)} FROM {table}")
+    for name, (table, days, columns) in BY_DAY.items():
+        starts = [f"{midnight(day, postgresql)} AS {day}" for day in days]
+        op.execute(f"CREATE VIEW {name} AS SELECT {', '.join([*starts, *columns])} FROM {table}")
+    earliest = "-infinity" if postgresql else ""
+    newer = "".join(
+        NEWER.format(dimension=name, value=value, earliest=earliest) for name, value in COUNTED.items()
+    )
+    op.execute(HOURS.format(newer=newer))
+    op.execute(f"CREATE VIEW v_bands AS {' UNION ALL '.join(bands())}")
+    op.execute(ACTIVATIONS)
+    op.execute(DECISIONS)
+    if postgresql:
+        op.execute(GRANT.format(views=", ".join(VIEWS)))
+
+
+def downgrade() -> None:
+    for name in VIEWS:
+        op.execute(f"DROP VIEW {name}")
+
+
+def midnight(day: str, postgresql: bool) -> str:
+    return f"({day}::timestamp AT TIME ZONE 'UTC')" if postgresql else f"{day} || ' 00:00:00.000000'"
+
+
+def bands() -> list[str]:
+    """Return the queries of the bands of amounts and of scores: value, place in order and name."""
+    lows = [0, *BANDS]
+    amounts = [f"under {BANDS[0]:,}", *(f"{low:,} to {high - 1:,}" for low, high in zip(BANDS, BANDS[1:]))]
+    scores = [f"{i / SCORE_BINS:.2f} to {(i + 1) / SCORE_BINS:.2f}" for i in range(SCORE_BINS)]
+    named = [
+        *(("amount", low, name) for low, name in zip(lows, [*amounts, f"{BANDS[-1]:,} and more"])),
+        *(("score", place, name) for place, name in enumerate(scores)),
+    ]
+    return [
+        f"SELECT '{dimension}' AS dimension, '{place}' AS value, {place} AS place, '{name}' AS name"
+        for dimension, place, name in named
+    ]

@@ -1,0 +1,86 @@
+"""Tests of the SQL of all dashboards on an invented history, run by Grafana's role."""
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from bench.grafana import Shown, expand, sql_of
+from tests.fixtures.databases import disconnect
+from webapp import create_app
+
+DAYS, DECISIONS = 90, 3_600
+KNOWN_DAYS = 60
+UNTIL = datetime.now(UTC) + timedelta(hours=1)
+
+
+@pytest.fixture
+def invented(app, config, database):
+    """A database with an invented history."""
+    later = create_app(config.model_copy(update={"observation_days": KNOWN_DAYS}))
+    arguments = ["demo", "--days", str(DAYS), "--decisions", str(DECISIONS), "--seed", "3"]
+    done = later.test_cli_runner().invoke(args=arguments)
+    assert done.exit_code == 0, done.output
+    disconnect(later)
+    return database
+
+
+@pytest.fixture
+def answers(invented, dashboards):
+    """Run every query; return the rows by dashboard and title."""
+
+    def run(**chosen):
+        shown = Shown(UNTIL - timedelta(days=DAYS + 40), UNTIL, **chosen)
+        with psycopg.connect(invented.grafana) as connection:
+            return {
+                f"{query.dashboard}: {query.title}": connection.execute(
+                    expand(query, shown)
+                ).fetchall()
+                for query in sql_of(dashboards)
+            }
+
+    return run
+
+
+def test_every_query_has_rows_for_all_and_for_one(answers, product, bundle):
+    every = answers()
+    assert len(every) > 25
+    for found in (every, answers(products=[product.name]), answers(models=[bundle.version])):
+        assert [title for title, rows in found.items() if not _says_something(rows)] == []
+    none = answers(products=["no such product"])
+    shown = {title for title, rows in none.items() if _says_something(rows)}
+    # These do not depend on the product, or say 0.
+    assert {title.partition(": ")[2] for title in shown} == {
+        *("product", "Model put into service", "Last decision", "Granted", "Refused"),
+        "Scores, and those of the training rows",
+    }
+
+
+def _says_something(rows):
+    return any(value is not None for row in rows for value in row)
+
+
+def test_panels_of_the_model_tell_the_invented_drift_and_break(answers, invented, product, bundle):
+    found = answers()
+    known = {title.removeprefix("Model: "): rows for title, rows in found.items()}
+    moved = known["How far each field has moved"]
+    assert max(row[2] for row in moved) > 0.25
+    assert {row[1] for row in moved} - {"score"} == {f.name for f in product.inputs}
+    with psycopg.connect(invented.grafana) as connection:
+        fields = connection.execute("SELECT DISTINCT field FROM v_field_stability").fetchall()
+    assert {name for (name,) in fields} == {"score", *(f.name for f in product.inputs)}
+    assert known["Model put into service"][0][1] == bundle.version
+    assert max(row[2] for row in known["Evidence that the scores have changed"]) > 5.99
+    expected, bad = zip(
+        *((row[2], row[1]) for row in known["Calibration by score band"]), strict=True
+    )
+    assert sum(bad) > sum(expected) > 0
+    for column in (1, 2):  # shares
+        total = sum(row[column] or 0 for row in known["Scores, and those of the training rows"])
+        assert total == pytest.approx(1)
+    for title in ("Vintage curves", "Bad loans by months since the decision"):
+        shares = [v for row in known[title] for v in row[2:] if v is not None]
+        assert 0 < max(shares) < 1
+    for row in known["Bad loans by months since the decision"]:
+        curve = [share for share in row[2:] if share is not None]
+        assert curve == sorted(curve)
