@@ -101,13 +101,10 @@ def facts(plan: Plan, bundle: Bundle, postgresql: Postgresql | None) -> str:
         re.search(rf"^{name}==(\S+)", peers, flags=re.M)[1]  # type: ignore[index]  # it has both
         for name in ("fastapi", "uvicorn")
     )
-    total = re.search(r"^MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text(), flags=re.M)
     refused = sum(sample.decision == "refused" for sample in plan.samples)
     return ", ".join(
         [
-            date.today().isoformat(),
-            f"{os.cpu_count()} cores ({_processor()})",
-            f"{int(total[1]) / 2**20:.0f} GiB" if total else "",
+            *machine(),
             f"{file_system(plan.folder)} on Linux {platform.release().partition('-')[0]}",
             f"{sync_ms(plan.folder):.2f} ms to write 4 KiB to the disk",
             f"Python {platform.python_version()}",
@@ -123,6 +120,16 @@ def facts(plan: Plan, bundle: Bundle, postgresql: Postgresql | None) -> str:
             f"{plan.seconds:g} s after {plan.warm_up:g} s of warm-up",
         ]
     )
+
+
+def machine() -> list[str]:
+    """Return the day, the processors and the memory."""
+    total = re.search(r"^MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text(), flags=re.M)
+    return [
+        date.today().isoformat(),
+        f"{os.cpu_count()} cores ({_processor()})",
+        *([f"{int(total[1]) / 2**20:.0f} GiB"] if total else []),
+    ]
 
 
 def _processor() -> str:

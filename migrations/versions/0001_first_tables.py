@@ -337,17 +337,23 @@ def create_monitoring() -> None:
     )
     op.create_table(
         "decision_hours",
-        text("dimension", 8),
         moment("hour"),
+        text("dimension", 8),
         text("product", 64),
         text("model", 64),
         text("value", 64),
         text("decision", 8),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(
-            *("dimension", "hour", "product", "model", "value", "decision"), name=op.f("pk_decision_hours")
+            *("hour", "dimension", "product", "model", "value", "decision"), name=op.f("pk_decision_hours")
         ),
+        postgresql_partition_by="LIST (dimension)",
     )
+    if op.get_bind().dialect.name == "postgresql":
+        for name in ("channel", "operator", "amount", "score", "reason"):
+            op.execute(
+                f"CREATE TABLE decision_hours_{name} PARTITION OF decision_hours FOR VALUES IN ('{name}')"
+            )
     op.create_table(
         "training_scores",
         text("product", 64),

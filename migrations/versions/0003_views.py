@@ -63,11 +63,19 @@ CREATE VIEW v_decisions AS SELECT id, created_at, product, model, channel, decis
 # newest decisions are shown. The kind of operator and the reasons follow when the hour has ended.
 HOURS = """
 CREATE VIEW v_decision_hours AS
-    SELECT dimension, hour, product, model, value, decision, count FROM decision_hours {newer}
+    SELECT dimension, hour, product, model, value, decision, count FROM decision_hours
 """
-NEWER = """
+COUNT = """
     UNION ALL SELECT '{dimension}', hour, product, model, {value}, decision, count FROM decision_counts
-    WHERE hour > (SELECT coalesce(max(hour), '{earliest}') FROM decision_hours WHERE dimension = 'channel')
+    WHERE hour {newer}
+"""
+LAST = "(SELECT max(hour) FROM decision_hours WHERE dimension = 'channel')"
+NEWER_ON_SQLITE = f"> coalesce({LAST}, '')"
+# As a list of hours, because PostgreSQL takes a third of the table to be later than an unknown hour,
+# and would read all of it.
+NEWER_ON_POSTGRESQL = f"""= ANY (ARRAY(SELECT generate_series(
+    coalesce({LAST} + interval '1 hour', (SELECT min(hour) FROM decision_counts)),
+    now() + interval '1 hour', interval '1 hour')))
 """
 COUNTED = {
     "channel": "channel",
@@ -97,11 +105,9 @@ def upgrade() -> None:
     for name, (table, days, columns) in BY_DAY.items():
         starts = [f"{midnight(day, postgresql)} AS {day}" for day in days]
         op.execute(f"CREATE VIEW {name} AS SELECT {', '.join([*starts, *columns])} FROM {table}")
-    earliest = "-infinity" if postgresql else ""
-    newer = "".join(
-        NEWER.format(dimension=name, value=value, earliest=earliest) for name, value in COUNTED.items()
-    )
-    op.execute(HOURS.format(newer=newer))
+    newer = NEWER_ON_POSTGRESQL if postgresql else NEWER_ON_SQLITE
+    counted = [COUNT.format(dimension=name, value=value, newer=newer) for name, value in COUNTED.items()]
+    op.execute(HOURS + "".join(counted))
     op.execute(f"CREATE VIEW v_bands AS {' UNION ALL '.join(bands())}")
     op.execute(ACTIVATIONS)
     op.execute(DECISIONS)

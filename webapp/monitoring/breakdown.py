@@ -26,8 +26,8 @@ COUNTED = {
 class Kind(NamedTuple):
     """What is counted: the key of the table `decision_hours`."""
 
-    dimension: str
     hour: datetime
+    dimension: str
     product: str
     model: str
     value: str
@@ -62,13 +62,13 @@ def break_down(hours: Sequence[datetime]) -> Counts:
             .group_by(_c.hour, _c.product, _c.model, value, _c.decision)
         )
         for hour, product, version, band, decision, count in db.session.execute(query):
-            counts[Kind(name, hour, product, version, band, decision)] += int(count)
+            counts[Kind(hour, name, product, version, band, decision)] += int(count)
     for hour in hours:
         for product, version, kind, decision, count in db.session.execute(_operators(hour)):
-            counts[Kind("operator", hour, product, version, kind, decision)] += count
+            counts[Kind(hour, "operator", product, version, kind, decision)] += count
         for product, version, reasons in db.session.execute(_refused(hour)):
             for field in _principal(reasons):
-                counts[Kind("reason", hour, product, version, field, "refused")] += 1
+                counts[Kind(hour, "reason", product, version, field, "refused")] += 1
     return counts
 
 

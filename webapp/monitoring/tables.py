@@ -26,14 +26,15 @@ class WatchedHour(Base):
 class DecisionHour(Base):
     """The number of decisions in an hour by one dimension, such as the channel.
 
-    `decision_counts` has a row for each combination of several, which are many more.
+    `decision_counts` has a row for each combination of several, which are many more. On PostgreSQL,
+    each dimension is a partition, because a panel reads all hours of one.
     """
 
     __tablename__ = "decision_hours"
+    __table_args__ = {"postgresql_partition_by": "LIST (dimension)"}  # noqa: RUF012
 
-    # First, because a dashboard reads the hours of one dimension.
-    dimension: Mapped[str] = mapped_column(String(8), primary_key=True)
     hour: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    dimension: Mapped[str] = mapped_column(String(8), primary_key=True)
     product: Mapped[str] = mapped_column(String(64), primary_key=True)
     model: Mapped[str] = mapped_column(String(64), primary_key=True)
     value: Mapped[str] = mapped_column(String(64), primary_key=True)
