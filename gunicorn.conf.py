@@ -177,6 +177,13 @@ def post_fork(server, worker):
         os.sched_setaffinity(0, {worker.processor})
 
 
+def post_worker_init(worker):
+    """Start the worker's canary."""
+    from webapp.serving import canary  # noqa: PLC0415 - after the metrics folder is set
+
+    canary.start(worker.wsgi)
+
+
 def when_ready(server):
     """Print the address, and start the processes beside the workers."""
     if settings.database.startswith("sqlite"):

@@ -6,10 +6,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask, request
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -45,6 +45,13 @@ class _ExporterOfFiles(_Exporter, GunicornInternalPrometheusMetrics):  # type: i
     """The same for one of several processes, which write their metrics to files."""
 
 
+class CanaryGauges(NamedTuple):
+    """What a worker notes of its canary; a scrape has the worst of all workers that run."""
+
+    checked: Gauge
+    wrong: Gauge
+
+
 class Metrics:
     """The service's metrics: one object per process, with a registry for each application."""
 
@@ -77,6 +84,22 @@ class Metrics:
         self._durations = collectors["flask_http_request_duration_seconds"]
         self._requests = collectors["flask_http_request_total"]
         self._of_route: dict[tuple[str, str], tuple[Histogram, Counter]] = {}
+
+    def make_canary(self) -> CanaryGauges:
+        """Make the gauges of a worker's canary, which every process that makes them must set."""
+        checked = Gauge(
+            "loan_canary_checked_seconds",
+            "When the worker that has waited longest last checked its known answers (Unix time).",
+            multiprocess_mode="livemin",
+            registry=self.registry,
+        )
+        wrong = Gauge(
+            "loan_canary_wrong_workers",
+            "Workers whose model did not give its known answers when they last checked.",
+            multiprocess_mode="livesum",
+            registry=self.registry,
+        )
+        return CanaryGauges(checked, wrong)
 
     @contextmanager
     def timing_each(self, histogram: Histogram, count: int) -> Iterator[None]:
