@@ -4,7 +4,6 @@ import contextlib
 import ctypes
 import gc
 import os
-import re
 import shutil
 import signal
 import socket
@@ -35,8 +34,6 @@ from webapp.failures import InvalidSetting
 from webapp.serving.pin import Pin, pin_at_reload, pin_at_start, read_settings
 
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
-# The name of a prometheus_client file: the kind of metric, the mode of a gauge, and a process id.
-WRITTEN = re.compile(r"(counter|gauge_[a-z]+|histogram|summary)_[0-9]+\.db")
 OWN = "loan-desk-metrics-"  # prefix of a metrics folder that a start made for itself
 
 
@@ -104,15 +101,15 @@ def _check_address(server):
 
 def on_starting(server):
     """Empty the metrics folder, and pin the bundle; an invalid bundle stops the start."""
+    from webapp.metrics_files import remove_files  # noqa: PLC0415 - after the folder is set
+
     _check_address(server)
     folder = Path(os.environ[METRICS])
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         _stop(f"{METRICS}: {folder}: {error.strerror}")
-    for file in folder.glob("*.db"):
-        if WRITTEN.fullmatch(file.name):  # the folder may hold other files, such as a database
-            file.unlink()
+    remove_files(folder)
     try:
         pin_at_start(settings, server.log)
         _make_application()
@@ -224,6 +221,10 @@ def _start_beside(server):
 
 
 def child_exit(server, worker):
-    """Remove the gauges of a worker that has ended; its counters remain."""
-    for file in Path(os.environ[METRICS]).glob(f"gauge_*_{worker.pid}.db"):
-        file.unlink(missing_ok=True)
+    """Remove the gauges of a worker that has ended, and add its counts to those of earlier ones."""
+    from webapp.metrics_files import fold_ended  # noqa: PLC0415 - after the metrics folder is set
+
+    try:
+        fold_ended(Path(os.environ[METRICS]))
+    except OSError as error:  # raised here, it would end gunicorn
+        server.log.error("Metrics files of ended workers remain: %s", error)

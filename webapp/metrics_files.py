@@ -1,9 +1,13 @@
 """The metrics files of several processes; a full disk or a damaged file stops none of them."""
 
+import fcntl
 import logging
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,11 @@ log = logging.getLogger(__name__)
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # set if several processes write metrics files
 FIRST_BYTES = 1 << 16  # first size of a file, as in prometheus_client; doubled when it is full
 ENTRY_BYTES = 32  # at most, for an entry without its key: length, padding, value, timestamp
+# The name of a file: the kind of metric, the mode of a gauge, and a process id.
+WRITTEN = re.compile(r"(counter|gauge_[a-z]+|histogram|summary)_([0-9]+)\.db")
+ADDED = ("counter", "histogram", "summary")  # kinds that keep what processes have counted
+GAUGE = "gauge_"
+ENDED = 0  # in the place of a process id, for all processes that have ended
 
 
 class AllocatedFile(MmapedDict):
@@ -102,15 +111,19 @@ class Files(Collector):
         self._directory = Path(directory)
 
     def collect(self) -> Iterator[Metric]:
-        files = sorted(str(f) for f in self._directory.glob("*.db"))
         unreadable = 0
-        try:
-            merged = _merge(files)
-        except Exception:  # a truncated or overwritten file can raise any error
-            readable = [f for f in files if self._readable(f)]
-            unreadable = len(files) - len(readable)
-            merged = _merge(readable)
+        with _locked(self._directory, fcntl.LOCK_SH):
+            files = sorted(str(f) for f in self._directory.glob("*.db") if not _is_over(f))
+            try:
+                merged = _merge(files)
+            except Exception:  # a truncated or overwritten file can raise any error
+                readable = [f for f in files if self._readable(f)]
+                unreadable = len(files) - len(readable)
+                merged = _merge(readable)
         yield from merged
+        yield GaugeMetricFamily(
+            "loan_metrics_files", "Metrics files of processes.", value=len(files)
+        )
         yield GaugeMetricFamily(
             "loan_metrics_files_unreadable",
             "Metrics files of processes that the last scrape had to leave out.",
@@ -126,11 +139,122 @@ class Files(Collector):
         return True
 
 
+def remove_files(directory: Path) -> None:
+    """Remove the metrics files of an earlier start, and no other files."""
+    for file in directory.iterdir():
+        if WRITTEN.fullmatch(file.with_suffix(".db").name) and file.suffix in (".db", ".new"):
+            file.unlink()
+
+
+def fold_ended(directory: Path) -> None:
+    """Add what ended processes have counted to one file for each kind, and remove their gauges.
+
+    Otherwise each worker that ends would leave files, which take space and time at every scrape.
+    """
+    # No scrape may read the sum and its parts. If one is reading, the next call folds these too:
+    # the master waits for no worker, which could hang.
+    with _locked(directory, fcntl.LOCK_EX | fcntl.LOCK_NB) as alone:
+        ended = [f for f in directory.glob("*.db") if _has_ended(f)] if alone else []
+        for file in ended:
+            if file.name.startswith(GAUGE):
+                file.unlink()
+        for kind in ADDED:
+            _fold(directory / f"{kind}_{ENDED}.db", [f for f in ended if f.name.startswith(kind)])
+
+
+def _has_ended(file: Path) -> bool:
+    """Return whether the process that wrote a file has ended."""
+    name = WRITTEN.fullmatch(file.name)
+    if name is None or int(name[2]) == ENDED:
+        return False
+    try:
+        os.kill(int(name[2]), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):  # of another user, or not a process id
+        return False
+    return False
+
+
+def _is_over(file: Path) -> bool:
+    """Return whether a file holds gauges of a process that has ended."""
+    return file.name.startswith(GAUGE) and _has_ended(file)
+
+
+def _fold(target: Path, files: Sequence[Path]) -> None:
+    """Add files to a file and delete them; leave all as they are if there is no room."""
+    sums: dict[str, float] = {}
+    added = []
+    for file in (*([target] if target.exists() else []), *files):
+        try:
+            values = _values(file)
+        except Exception as error:  # left where it is: each scrape counts it
+            log.warning("metrics file %s cannot be read: %r", file.name, error)
+            if file == target:
+                return
+            continue
+        for key, value in values.items():
+            sums[key] = sums.get(key, 0.0) + value
+        added.append(file)
+    new = target.with_suffix(".new")
+    if added and _write(new, sums):
+        new.replace(target)
+        for file in added:
+            if file != target:
+                file.unlink()
+
+
+def _write(new: Path, sums: Mapping[str, float]) -> bool:
+    """Write values to a new file; return False if there is no room for all of them."""
+    new.unlink(missing_ok=True)
+    file = AllocatedFile(str(new))
+    for key, value in sums.items():
+        file.write_value(key, value, 0.0)
+    file.close()  # type: ignore[no-untyped-call]
+    if new.exists() and _values(new) == sums:
+        return True
+    new.unlink(missing_ok=True)
+    return False
+
+
+def _values(file: Path) -> dict[str, float]:
+    _check_length(file)
+    read = MmapedDict.read_all_values_from_file(str(file))  # type: ignore[no-untyped-call]
+    values = {key: value for key, value, _, _ in read}
+    if not all(map(isfinite, values.values())):
+        raise ValueError("not a number")
+    return values
+
+
+@contextmanager
+def _locked(directory: Path, operation: int) -> Iterator[bool]:
+    """Lock a folder, and yield whether that was possible."""
+    try:
+        opened = os.open(directory, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(opened, operation)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(opened)  # and the lock is free
+
+
+def _check_length(file: Path) -> None:
+    """Raise ValueError for a file that prometheus_client would read as empty.
+
+    A file begins with its used length, and the library does not expect a negative one.
+    """
+    with file.open("rb") as content:
+        if int.from_bytes(content.read(4), sys.byteorder, signed=True) < 0:
+            raise ValueError("negative length")
+
+
 def _merge(files: list[str]) -> list[Metric]:
     for file in files:
-        with Path(file).open("rb") as content:
-            # A file begins with its used length; prometheus_client reads a file with a negative
-            # one as empty.
-            if int.from_bytes(content.read(4), sys.byteorder, signed=True) < 0:
-                raise ValueError("negative length")
+        _check_length(Path(file))
     return list(MultiProcessCollector.merge(files, accumulate=True))  # type: ignore[no-untyped-call]
