@@ -225,8 +225,13 @@ class Config(BaseSettings):
     def database(self) -> str:
         """The URL of the database, with its driver, for SQLAlchemy."""
         if not self.database_url:
-            return f"sqlite:///{self.instance.resolve() / 'loan_desk.db'}"
+            return f"sqlite:///{self.sqlite_file}"
         return f"postgresql+psycopg://{self.database_url.partition('://')[2]}"
+
+    @property
+    def sqlite_file(self) -> Path:
+        """The file of the database, if it is not on a server."""
+        return self.instance.resolve() / "loan_desk.db"
 
     @property
     def kept(self) -> Path:

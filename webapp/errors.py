@@ -33,6 +33,7 @@ from webapp.failures import (
 )
 from webapp.language import words
 from webapp.ledger.transaction import commit_was_attempted
+from webapp.metrics import Missing, metrics
 
 log = logging.getLogger(__name__)
 
@@ -261,7 +262,16 @@ def _unavailable(error: Exception) -> BaseResponse:
     # the values of the statement.
     reason = str(getattr(error, "orig", error)).partition("\n")[0]
     log.error("request %s: not available%s: %s", request_id(), _doubt(), reason)
+    metrics.count_unavailable(_missing(error))
     return _answer(ServiceUnavailable())
+
+
+def _missing(error: Exception) -> Missing:
+    if isinstance(error, OutcomeUnknown) or commit_was_attempted():
+        return "outcome"
+    if isinstance(error, NotStored):
+        return "queue"
+    return "model" if isinstance(error, ModelUnavailable | InvalidBundle) else "database"
 
 
 def _unexpected(error: Exception) -> BaseResponse:

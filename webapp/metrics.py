@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from flask import Flask, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -26,6 +26,9 @@ MEASURED = ("GET", "POST")  # every route accepts HEAD and OPTIONS too, but no c
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 SCORING_SECONDS = (0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.005, 0.02, 0.1)
+# What was missing when a request was answered with 503. "outcome": of a commit, which may have been
+# made; "slot": too many other requests wait for the database.
+Missing = Literal["database", "outcome", "queue", "slot", "model"]
 WRITING_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5)
 
 
@@ -43,6 +46,14 @@ class _Exporter(PrometheusMetrics):  # type: ignore[misc]
 
 class _ExporterOfFiles(_Exporter, GunicornInternalPrometheusMetrics):  # type: ignore[misc]
     """The same for one of several processes, which write their metrics to files."""
+
+
+class DiskSpace(NamedTuple):
+    """The space of a file system, in bytes; `place` says what the service keeps there."""
+
+    place: str
+    free: int
+    size: int
 
 
 class CanaryGauges(NamedTuple):
@@ -78,6 +89,14 @@ class Metrics:
             buckets=WRITING_SECONDS,
             registry=self.registry,
         )
+        self._unavailable = Counter(
+            "loan_unavailable",
+            "Requests that were answered with 503, by what was missing.",
+            labelnames=["reason"],
+            registry=self.registry,
+        )
+        for reason in get_args(Missing):  # from 0 on, so that the first one is an increase
+            self._unavailable.labels(reason)
         app.wsgi_app = _known_methods(app)  # type: ignore[method-assign]
         # The exporter keeps no reference to its metrics.
         collectors: dict[str, Any] = self.registry._names_to_collectors
@@ -114,6 +133,10 @@ class Metrics:
         histogram._buckets[bucket].inc(count)
         histogram._sum.inc(count * seconds)
 
+    def count_unavailable(self, missing: Missing) -> None:
+        """Count a request that is answered with 503."""
+        self._unavailable.labels(missing).inc()
+
     def observe_request(self, route: str, status: str, seconds: float) -> None:
         """Count a POST that was answered before the exporter saw it."""
         labelled = self._of_route.get((route, status))
@@ -130,6 +153,7 @@ class Metrics:
         counted: Counted | None,
         info: dict[str, dict[str, str]],
         reloads_refused: int,
+        disks: Iterable[DiskSpace],
     ) -> bytes:
         """Return all metrics as text; counted is None where the database does not answer."""
         registry = CollectorRegistry()
@@ -137,7 +161,7 @@ class Metrics:
             registry.register(Files(os.environ[DIRECTORY]))
         else:
             registry.register(_Others(self.registry))
-        registry.register(_Facts(counted, info, reloads_refused))
+        registry.register(_Facts(counted, info, reloads_refused, disks))
         return generate_latest(registry)
 
 
@@ -159,10 +183,12 @@ class _Facts(Collector):
         counted: Counted | None,
         info: dict[str, dict[str, str]],
         reloads_refused: int,
+        disks: Iterable[DiskSpace],
     ) -> None:
         self._counted = counted
         self._info = info
         self._reloads_refused = reloads_refused
+        self._disks = disks
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
@@ -177,12 +203,27 @@ class _Facts(Collector):
             "Reloads since the start that were refused because the new bundle was invalid.",
             value=self._reloads_refused,
         )
+        yield from _disk_families(self._disks)
         for name, facts in self._info.items():
             family = GaugeMetricFamily(
                 f"loan_{name}_info", f"Facts about the {name}; always 1.", labels=list(facts)
             )
             family.add_metric(list(facts.values()), 1)
             yield family
+
+
+def _disk_families(disks: Iterable[DiskSpace]) -> tuple[Metric, Metric]:
+    free, size = (
+        GaugeMetricFamily(f"loan_disk_{name}_bytes", text, labels=["place"])
+        for name, text in (
+            ("free", "Space that the service can still use, where it writes."),
+            ("size", "Size of the file system where the service writes."),
+        )
+    )
+    for disk in disks:
+        free.add_metric([disk.place], disk.free)
+        size.add_metric([disk.place], disk.size)
+    return free, size
 
 
 def _known_methods(app: Flask) -> Callable[..., Iterable[bytes]]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from flask import Flask, abort, current_app, request
 
+from webapp.metrics import metrics
+
 PATIENCE = 2.0  # seconds that a request waits if no slot is taken or given back meanwhile
 WITHOUT_SLOT = frozenset({"static", "bootstrap.static", "health.healthz"})
 # These two query the database if they have a slot, and answer without it otherwise.
@@ -64,6 +66,7 @@ def _take() -> None:
     if HELD not in request.environ:  # the API's short way in has tried already
         request.environ[HELD] = current_app.extensions["slots"].take()
     if not held() and request.endpoint not in SLOT_OPTIONAL:
+        metrics.count_unavailable("slot")
         abort(503)
 
 

@@ -11,6 +11,7 @@ from webapp.extensions import Base, db, settings
 from webapp.failures import InvalidSetting, ModelUnavailable
 from webapp.metrics import CONTENT_TYPE, metrics
 from webapp.metrics_stored import Counted
+from webapp.monitoring.disk import disk_spaces
 from webapp.monitoring.report import watched
 from webapp.outcomes.service import count_outcomes
 from webapp.secret_files import kept_secret
@@ -46,7 +47,12 @@ def metrics_page() -> Response:
             "champion": bundle.manifest.champion,
         }
     counted = _counted() if held() else None
-    body = metrics.render(counted=counted, info=info, reloads_refused=model.reloads_refused)
+    body = metrics.render(
+        counted=counted,
+        info=info,
+        reloads_refused=model.reloads_refused,
+        disks=disk_spaces(settings()),
+    )
     return Response(body, content_type=CONTENT_TYPE)
 
 
