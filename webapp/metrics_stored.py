@@ -95,6 +95,16 @@ class Watched(NamedTuple):
     estimates: list[EstimatedValue]  # of the newest month
 
 
+class Checked(NamedTuple):
+    """Whether what is stored is as it was written, as far as the watch has looked."""
+
+    miscounted: int  # hours that hold other decisions than were counted
+    uncounted: int = 0  # decisions of all hours; below 0: counted and missing
+    verified_at: float | None = None  # when the audit log was last verified, as a Unix time
+    entries: int = 0
+    valid: bool = True
+
+
 class Counted(NamedTuple):
     """All counts that are read from the database."""
 
@@ -102,7 +112,8 @@ class Counted(NamedTuple):
     trials: list[TrialsCounted]
     scores: list[ScoresCounted]
     outcomes: list[OutcomesCounted]
-    watched: Watched | None = None
+    watched: Watched | None
+    checked: Checked
 
 
 def families(counted: Counted) -> Iterator[Metric]:
@@ -113,6 +124,7 @@ def families(counted: Counted) -> Iterator[Metric]:
     yield from _challengers(counted.scores)
     yield _outcomes(counted.outcomes)
     yield from _watched(counted.watched)
+    yield from _checked(counted.checked)
 
 
 def _decisions(rows: list[DecisionsCounted]) -> Metric:
@@ -237,3 +249,27 @@ def _watched(watched: Watched | None) -> Iterator[Metric]:
         evidence.add_metric(models, last.evidence)
         until.add_metric(models, last.until)
     yield from (moved, bound, evidence, until, calibration, ranking, estimated)
+
+
+def _checked(checked: Checked) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "loan_miscounted_hours",
+        "Hours in which the database holds other decisions than were counted.",
+        value=checked.miscounted,
+    )
+    yield GaugeMetricFamily(
+        "loan_uncounted_decisions",
+        "Decisions in the database that it has not counted; below 0: counted ones that are gone.",
+        value=checked.uncounted,
+    )
+    figures = (
+        ("verified_seconds", "When the audit log was last verified, as Unix time."),
+        ("verified_entries", "Entries of the audit log that were verified then."),
+        ("valid", "1 if every entry of the audit log was as it was written."),
+    )
+    values = (checked.verified_at, checked.entries, checked.valid)
+    for (name, text), value in zip(figures, values, strict=True):
+        family = GaugeMetricFamily(f"loan_audit_{name}", text, labels=[])
+        if checked.verified_at is not None:
+            family.add_metric([], float(value or 0))
+        yield family

@@ -29,6 +29,7 @@ def downgrade() -> None:
         *("calibration_evidence", "realised_bands", "realised_months"),
         *("score_evidence", "field_stability", "field_counts", "watched_hours"),
         *("training_scores", "decision_hours"),
+        "store_checks",
         *("outcome_counts", "outcomes"),
         *("challenger_counts", "challenger_scores", "trial_counts", "trial_contents", "trials"),
         *("decision_counts", "decision_contents", "decisions"),
@@ -332,8 +333,19 @@ def create_monitoring() -> None:
         moment("hour"),
         text("product", 64),
         text("model", 64),
-        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("decisions", "rows", "unusual")),
+        *(
+            sa.Column(name, sa.BigInteger(), nullable=False)
+            for name in ("decisions", "found", "rows", "unusual")
+        ),
         sa.PrimaryKeyConstraint("hour", "product", "model", name=op.f("pk_watched_hours")),
+    )
+    miscounted = sa.text("found <> decisions")
+    op.create_index(
+        "ix_watched_hours_miscounted",
+        "watched_hours",
+        ["hour"],
+        sqlite_where=miscounted,
+        postgresql_where=miscounted,
     )
     op.create_table(
         "decision_hours",
@@ -457,6 +469,15 @@ def create_monitoring() -> None:
         sa.PrimaryKeyConstraint(
             *("month", "product", "model", "figure"), name=op.f("pk_estimated_figures")
         ),
+    )
+    op.create_table(
+        "store_checks",
+        moment("verified_at"),
+        sa.Column("entries", sa.BigInteger(), nullable=False),
+        sa.Column("bad_lanes", sa.Integer(), nullable=False),
+        sa.Column("first_bad", sa.String(200), nullable=True),
+        sa.Column("uncounted", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("verified_at", name=op.f("pk_store_checks")),
     )
 
 

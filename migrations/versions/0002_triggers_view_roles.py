@@ -19,6 +19,7 @@ RESULTS = (
     *("field_counts", "field_stability", "score_evidence"),
     *("realised_months", "realised_bands", "calibration_evidence"),
     *("estimated_months", "estimated_figures"),
+    "store_checks",
 )
 COUNTS = ("decision_counts", "trial_counts", "challenger_counts", "outcome_counts")  # changed only by triggers
 CHANGED = "are never changed"

@@ -22,6 +22,7 @@ TABLES = {
     *("field_counts", "field_stability", "score_evidence"),
     *("realised_months", "realised_bands", "calibration_evidence"),
     *("estimated_months", "estimated_figures"),
+    "store_checks",
     *("outcomes", "outcome_counts", "audit_lanes", "audit_log"),
 }
 STARTS = 3

@@ -1,7 +1,7 @@
 """Verifies the audit log: follows the chain of every lane from its first entry to its newest."""
 
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -89,10 +89,13 @@ def verify(
     driver: Driver,
     checkpoints: Iterable[Checkpoint] = (),
     followed: Mapping[int, Followed] = MappingProxyType({}),
+    *,
+    after_page: Callable[[], None] = lambda: None,
 ) -> Verified:
     """Verify every lane in a snapshot, and that checkpoints agree with it.
 
-    The lanes are followed from where `follow_ahead` has come.
+    The lanes are followed from where `follow_ahead` has come. `after_page` is called every few
+    thousand entries, and may raise to end the verification.
     """
     verified = Verified()
     registered = {lane for (lane,) in driver.fetch("SELECT id FROM audit_lanes")}
@@ -103,7 +106,8 @@ def verify(
     for lane in [*sorted(registered - opened), *(n for n in lowest if n not in opened)]:
         verified.add(Finding(lane, None, "it was never opened"))
     for lane in (n for n in lowest if n in opened):
-        length, finding = _walk(driver, lane, lowest[lane], followed.get(lane, Followed()))
+        start = followed.get(lane, Followed())
+        length, finding = _walk(driver, lane, lowest[lane], start, after_page)
         verified.entries += length
         if finding is not None:
             verified.add(finding)
@@ -178,6 +182,7 @@ def _walk(
     lane: int,
     lowest: Any,  # noqa: ANN401
     followed: Followed,
+    after_page: Callable[[], None],
 ) -> tuple[int, Finding | None]:
     """Return how many entries of a lane are good, and what is wrong with the next one."""
     if not isinstance(lowest, int) or lowest < 1:
@@ -189,6 +194,7 @@ def _walk(
         number, head, bad = follow(rows, number, head)
         if bad is not None:
             return number, _finding(lane, bad[0], number + 1)
+        after_page()
     [(beyond,)] = driver.fetch(BEYOND, (lane, number))
     return number, None if beyond is None else _finding(lane, beyond, number + 1)
 

@@ -7,7 +7,7 @@ from webapp.beside import end_on_signals
 from webapp.commands import clear_errors
 from webapp.monitoring.printed import json_of, text_of
 from webapp.monitoring.report import report
-from webapp.monitoring.watch import described, keep_watching, watch
+from webapp.monitoring.watch import check_daily, described, keep_watching, watch
 
 DAYS = 30
 
@@ -25,9 +25,12 @@ def run_monitor(once: bool, parent: int | None) -> None:
     if once:
         with clear_errors():
             watched = watch()
+            audited = check_daily()
         if watched is None:
             raise click.ClickException("another process is doing this at the moment")
         click.echo(described(watched))
+        if audited is not None:
+            click.echo(str(audited))
         return
     end_on_signals()
     with clear_errors():

@@ -11,6 +11,7 @@ from webapp.extensions import Base, db, settings
 from webapp.failures import InvalidSetting, ModelUnavailable
 from webapp.metrics import CONTENT_TYPE, metrics
 from webapp.metrics_stored import Counted
+from webapp.monitoring.checks import checked
 from webapp.monitoring.disk import disk_spaces
 from webapp.monitoring.report import watched
 from webapp.outcomes.service import count_outcomes
@@ -60,7 +61,8 @@ def _counted() -> Counted | None:
     try:
         found = watched() if _bundle_verified() else None
         return Counted(
-            *(count_decisions(), count_trials(), count_scores(), count_outcomes(), found)
+            *(count_decisions(), count_trials(), count_scores(), count_outcomes(), found),
+            checked(),
         )
     except DBAPIError:
         return None

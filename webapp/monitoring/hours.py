@@ -55,8 +55,9 @@ def uncounted_hours(*, before: datetime, since: datetime | None = None) -> list[
 def count_hour(hour: Hour, reference: Reference) -> Watched:
     """Count what the applications of an hour hold."""
     counts = {name: np.zeros(len(bins.counts)) for name, bins in reference.fields.items()}
-    rows = unusual = 0
+    found = rows = unusual = 0
     for block in _applications(hour):
+        found += len(block)
         unusual += sum(novelty > 1 for novelty, _ in block)
         known = [a for _, a in block if a is not None]
         rows += len(known)
@@ -69,7 +70,8 @@ def count_hour(hour: Hour, reference: Reference) -> Watched:
         for i, count in enumerate(bins)
         if count
     ]
-    return Watched({**key, "decisions": hour.decisions, "rows": rows, "unusual": unusual}, fields)
+    totals = {"decisions": hour.decisions, "found": found, "rows": rows, "unusual": unusual}
+    return Watched({**key, **totals}, fields)
 
 
 def store_hours(transaction: Connection, watched: Sequence[Watched]) -> None:

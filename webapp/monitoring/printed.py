@@ -7,6 +7,7 @@ from datetime import date
 
 from ml.monitoring.sequential import LOG_ALARM
 from ml.product.texts import Text
+from webapp.monitoring.checks import Checks
 from webapp.monitoring.drift_report import Drift, FieldReport
 from webapp.monitoring.estimated_report import Estimates, FigureReport
 from webapp.monitoring.outcome_report import WORSE, Outcomes
@@ -38,6 +39,7 @@ def text_of(found: Report) -> str:
         *_estimate_lines(found.estimates),
         *_outcome_lines(found.outcomes),
         "",
+        *_store_lines(found.checks),
         f"{VERDICTS[found.verdict].en}. {NEXT[found.verdict].en}",
         *(f"- {finding.text.en}" for finding in found.findings),
     ]
@@ -119,6 +121,15 @@ def _outcome_lines(outcomes: Outcomes) -> Iterator[str]:
             f"{q.roc_auc_in_training:.3f}, {q.worse:.1f} standard errors worse; "
             f"too much from {WORSE:g}"
         )
+
+
+def _store_lines(found: Checks) -> Iterator[str]:
+    if found.miscounted:
+        yield f"hours with other decisions than were counted: {found.miscounted:,}"
+    if found.audited and not found.audited.well:
+        yield str(found.audited)
+    if found.findings:
+        yield ""
 
 
 def _line(f: FieldReport) -> str:

@@ -10,6 +10,7 @@ from webapp.columns import now
 from webapp.decisions.tables import DecisionCount
 from webapp.extensions import db
 from webapp.metrics_stored import Watched
+from webapp.monitoring.checks import Checks, checks
 from webapp.monitoring.days import Model, midnight
 from webapp.monitoring.drift_report import Drift, drift, last_day
 from webapp.monitoring.estimated_report import Estimates, estimates, newest_estimates
@@ -31,11 +32,12 @@ class Report:
     drift: Drift
     outcomes: Outcomes
     estimates: Estimates
+    checks: Checks
 
     @property
     def findings(self) -> list[Finding]:
         """What people should know, the worst first; empty if there is nothing to do."""
-        parts = (self.outcomes, self.estimates, self.drift)
+        parts = (self.checks, self.outcomes, self.estimates, self.drift)
         return worst_first([finding for part in parts for finding in part.findings])
 
     @property
@@ -60,6 +62,7 @@ def report(*, days: int) -> Report | None:
         drift=drift(product, in_service, reference, first=first),
         outcomes=outcomes(in_service, today=now().date()),
         estimates=estimates(in_service),
+        checks=checks(),
     )
 
 

@@ -3,22 +3,33 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Date, SmallInteger, String
+from sqlalchemy import JSON, BigInteger, Date, Index, Integer, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.columns import Instant
 from webapp.extensions import Base
+
+MISCOUNTED = text("found <> decisions")
 
 
 class WatchedHour(Base):
     """An hour of a model's decisions that the watch has counted."""
 
     __tablename__ = "watched_hours"
+    __table_args__ = (
+        Index(
+            "ix_watched_hours_miscounted",
+            "hour",
+            sqlite_where=MISCOUNTED,
+            postgresql_where=MISCOUNTED,
+        ),
+    )
 
     hour: Mapped[datetime] = mapped_column(Instant, primary_key=True)
     product: Mapped[str] = mapped_column(String(64), primary_key=True)
     model: Mapped[str] = mapped_column(String(64), primary_key=True)
-    decisions: Mapped[int] = mapped_column(BigInteger)
+    decisions: Mapped[int] = mapped_column(BigInteger)  # as the database counts them
+    found: Mapped[int] = mapped_column(BigInteger)  # in the table of decisions
     rows: Mapped[int] = mapped_column(BigInteger)  # whose contents could be read
     unusual: Mapped[int] = mapped_column(BigInteger)  # decisions with a novelty over 1
 
@@ -172,3 +183,15 @@ class EstimatedFigure(Base):
     low: Mapped[float]
     high: Mapped[float]
     in_training: Mapped[float]  # of the training rows
+
+
+class StoreCheck(Base):
+    """What the watch has found in its last check of the whole store: a single row."""
+
+    __tablename__ = "store_checks"
+
+    verified_at: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    entries: Mapped[int] = mapped_column(BigInteger)
+    bad_lanes: Mapped[int] = mapped_column(Integer)
+    first_bad: Mapped[str | None] = mapped_column(String(200))  # which entry, and what is wrong
+    uncounted: Mapped[int] = mapped_column(BigInteger)  # decisions; below 0: counted and missing

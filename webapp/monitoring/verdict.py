@@ -8,9 +8,11 @@ from typing import Literal, NamedTuple, get_args
 from ml.product import formats
 from ml.product.texts import LANGUAGES, Text
 
-Step = Literal["nothing", "look", "recalibrate", "retrain"]
+Step = Literal["nothing", "look", "recalibrate", "retrain", "repair"]
 STEPS: tuple[Step, ...] = get_args(Step)  # from the least to the most
 Kind = Literal[
+    "audit_log",
+    "miscounted",
     "ranks_worse",
     "miscalibrated",
     "expected_worse",
@@ -38,6 +40,20 @@ class Finding(NamedTuple):
 
 
 RULES: dict[Kind, Rule] = {
+    "audit_log": Rule(
+        "repair",
+        Text(
+            en="The audit log is not as it was written: {where}.",
+            fr="Le journal d’audit n’est pas tel qu’il a été écrit : {where}.",
+        ),
+    ),
+    "miscounted": Rule(
+        "repair",
+        Text(
+            en="The database holds other decisions than it has counted.",
+            fr="La base contient d’autres décisions que celles qu’elle a comptées.",
+        ),
+    ),
     "ranks_worse": Rule(
         "retrain",
         Text(
@@ -105,6 +121,7 @@ VERDICTS: dict[Step, Text] = {
     "look": Text(en="Look at the data", fr="Examiner les données"),
     "recalibrate": Text(en="Recalibrate the model", fr="Recalibrer le modèle"),
     "retrain": Text(en="Train the model again", fr="Réentraîner le modèle"),
+    "repair": Text(en="Look at the database", fr="Examiner la base de données"),
 }
 NEXT: dict[Step, Text] = {
     "nothing": Text(
@@ -128,6 +145,12 @@ NEXT: dict[Step, Text] = {
         "correcting the probabilities is not enough.",
         fr="Vérifiez que toutes les issues ont été importées. Entraînez ensuite un modèle sur des "
         "demandes plus récentes : corriger les probabilités ne suffit pas.",
+    ),
+    "repair": Text(
+        en="Somebody or a fault has changed it. Keep a copy of it as it is, and run "
+        "flask audit verify --contents.",
+        fr="Quelqu’un ou une panne l’a modifiée. Gardez-en une copie telle quelle et lancez "
+        "flask audit verify --contents.",
     ),
 }
 

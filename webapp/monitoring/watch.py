@@ -1,4 +1,4 @@
-"""The watch: counts hours, compares days and outcomes, estimates; idempotent."""
+"""The watch: counts, compares, estimates and checks what is stored; idempotent."""
 
 import fcntl
 import logging
@@ -19,6 +19,7 @@ from webapp.extensions import db, settings
 from webapp.failures import OutcomeUnknown
 from webapp.ledger.transaction import unit_of_work
 from webapp.monitoring.breakdown import break_down, changed_hours, store_breakdown
+from webapp.monitoring.checks import Audited, check_is_due, check_store, store_check
 from webapp.monitoring.days import changed_days, compare_days, store_days
 from webapp.monitoring.estimates import changed_months, estimate_month, store_month
 from webapp.monitoring.hours import (
@@ -61,7 +62,8 @@ class Watched(NamedTuple):
 def keep_watching(*, parent: int | None) -> None:
     """Watch every minute, until the parent process, if one is given, has ended.
 
-    Outcomes are compared once an hour, and once a day all hours are looked at.
+    Outcomes are compared once an hour. Once a day, all hours are looked at, and the store is
+    checked.
     """
     day = hour = None  # of the last look at all hours, and at outcomes
     waiting = False  # for the database
@@ -77,6 +79,7 @@ def keep_watching(*, parent: int | None) -> None:
                 if any(watched[:4]) or day is None:
                     log.info("monitor: %s", described(watched))
                 day, hour = moment.date(), this_hour
+            _check_daily_and_log(parent)
             if waiting:
                 log.info("monitor: the database answers again")
             waiting = False
@@ -113,6 +116,26 @@ def watch(*, since: datetime | None = None, with_outcomes: bool = True) -> Watch
     """
     with _alone() as alone:
         return _watch(since, with_outcomes=with_outcomes) if alone else None
+
+
+def check_daily(*, parent: int | None = None) -> Audited | None:
+    """Check the whole store if that was not done within the last day.
+
+    Return None if it was, or if another process is doing this.
+    """
+    with _alone() as alone:
+        if not alone or not check_is_due():
+            return None
+        audited = check_store(parent=parent)
+        _store(partial(store_check, audited=audited))
+        return audited
+
+
+def _check_daily_and_log(parent: int | None) -> None:
+    audited = check_daily(parent=parent)
+    if audited is not None:
+        level = logging.INFO if audited.well else logging.ERROR
+        log.log(level, "monitor: %s", audited)
 
 
 def _watch(since: datetime | None, *, with_outcomes: bool) -> Watched:

@@ -18,7 +18,7 @@ from webapp.metrics_files import Files, fold_ended
 
 ENDED = 1_000
 REPLACED = 12
-FILES_EACH = 4  # of a worker: counters, histograms, and two kinds of gauges
+FILES_EACH = 5  # of a worker: counters, histograms, and three kinds of gauges
 MAX_PID = int(Path("/proc/sys/kernel/pid_max").read_text())
 NOT_FOUND = {"method": "GET", "status": "404"}
 KEY = '["asked_total", "asked_total", {}, "How often."]'
