@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import subprocess
 import time
 import urllib.request
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 
 import psycopg
@@ -21,6 +20,7 @@ import yaml
 
 from ml.product.samples import examples
 from tests.fixtures.machine import need
+from tests.fixtures.ports import free_port, reachable
 
 CONFIGURATION = Path(__file__).parent.parent.parent / "prometheus/prometheus.yml"
 PROMETHEUS = "loan-desk-prometheus"
@@ -79,7 +79,7 @@ def watch(tmp_path) -> Callable[..., Any]:
             job["static_configs"][0]["targets"] = targets
         file = tmp_path / "prometheus.yml"
         file.write_text(yaml.safe_dump(configuration))
-        url = f"127.0.0.1:{_free_port()}"
+        url = f"127.0.0.1:{free_port()}"
         storage = tmp_path / "prometheus"
         command = [program, f"--config.file={file}", f"--storage.tsdb.path={storage}"]
         with (tmp_path / "prometheus.log").open("w") as log:
@@ -88,27 +88,13 @@ def watch(tmp_path) -> Callable[..., Any]:
             )
         watcher = Watcher(f"http://{url}", process)
         try:
-            watcher.until(lambda: _answers(f"{watcher.url}/-/ready"))
+            watcher.until(lambda: reachable(f"{watcher.url}/-/ready"))
             yield watcher
         finally:
             process.terminate()
             process.wait(30)
 
     return start
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5):
-            return True
-    except URLError:
-        return False
 
 
 def _ask(url: str, key: str, application: dict[str, Any]) -> int:
@@ -161,9 +147,9 @@ def test_panels_while_the_service_runs_and_after_its_end(
             url = f"{server.url}/api/v1/decisions"
             sent.extend(_ask(url, key, application) for application in applications)
             sent.append(_ask(url, "wrong", applications[0]))
-            assert _answers(f"{server.url}/login")
+            assert reachable(f"{server.url}/login")
 
-        with watch([place, alias, f"127.0.0.1:{_free_port()}"]) as watcher:
+        with watch([place, alias, f"127.0.0.1:{free_port()}"]) as watcher:
             _check_while_it_runs(watcher, use_it, expressions)
             assert set(sent) == {201, 401}
             _check_counts(watcher, sent.count(201), database)
