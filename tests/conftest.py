@@ -29,6 +29,7 @@ pytest_plugins = [
     "tests.fixtures.desk",
     "tests.fixtures.locks",
     "tests.fixtures.processes",
+    "tests.fixtures.prometheus",
     "tests.fixtures.servers",
     "tests.fixtures.store",
 ]

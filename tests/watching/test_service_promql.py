@@ -2,99 +2,22 @@
 
 import json
 import re
-import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
 from math import isnan
-from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import urlencode
 
 import psycopg
 import pytest
-import yaml
 
 from ml.product.samples import examples
-from tests.fixtures.machine import need
 from tests.fixtures.ports import free_port, reachable
 
-CONFIGURATION = Path(__file__).parent.parent.parent / "prometheus/prometheus.yml"
 PROMETHEUS = "loan-desk-prometheus"
-INSTALL = "apt-get install prometheus"
-INTERVAL = "250ms"  # between scrapes
-# What Grafana puts in the place of its variables.
-EXPANDED = {"$__rate_interval": "2s", "$__range": "1h", "$route": ".*"}
-PATIENCE = 40  # seconds
 NAME = re.compile(r"\b(?:flask|loan)_\w+")
 OFFERED = re.compile(r"label_values\((.*), (\w+)\)")
-
-
-@dataclass(frozen=True)
-class Watcher:
-    """A running Prometheus."""
-
-    url: str
-    process: subprocess.Popen[bytes]
-
-    def query(self, expression: str, **more: float) -> list[dict[str, Any]]:
-        """Return the series that an expression has now, or at the time given."""
-        for name, value in EXPANDED.items():
-            expression = expression.replace(name, value)
-        body = urlencode({"query": expression, **more}).encode()
-        with urllib.request.urlopen(f"{self.url}/api/v1/query", body, timeout=10) as response:
-            result: list[dict[str, Any]] = json.load(response)["data"]["result"]
-        return result
-
-    def value(self, expression: str) -> float | None:
-        """Return the value of an expression of at most one series, or None."""
-        series = self.query(expression)
-        assert len(series) <= 1, expression
-        return float(series[0]["value"][1]) if series else None
-
-    def until(self, condition: Callable[[], Any], doing: Callable[[], None] = lambda: None) -> Any:
-        """Wait until a condition returns a true value, and return that value."""
-        end = time.monotonic() + PATIENCE
-        while not (answer := condition()):
-            assert time.monotonic() < end, "waited too long"
-            doing()
-            with suppress(subprocess.TimeoutExpired):
-                raise AssertionError(f"Prometheus ended: {self.process.wait(0.3)}")
-        return answer
-
-
-@pytest.fixture
-def watch(tmp_path) -> Callable[..., Any]:
-    """Start Prometheus as configured, but with other targets and a shorter interval."""
-    program = need("prometheus", INSTALL)
-
-    @contextmanager
-    def start(targets: list[str]) -> Iterator[Watcher]:
-        configuration = yaml.safe_load(CONFIGURATION.read_text())
-        configuration["global"]["scrape_interval"] = INTERVAL
-        for job in configuration["scrape_configs"]:
-            job["static_configs"][0]["targets"] = targets
-        file = tmp_path / "prometheus.yml"
-        file.write_text(yaml.safe_dump(configuration))
-        url = f"127.0.0.1:{free_port()}"
-        storage = tmp_path / "prometheus"
-        command = [program, f"--config.file={file}", f"--storage.tsdb.path={storage}"]
-        with (tmp_path / "prometheus.log").open("w") as log:
-            process = subprocess.Popen(
-                [*command, f"--web.listen-address={url}"], stdout=log, stderr=log, cwd=tmp_path
-            )
-        watcher = Watcher(f"http://{url}", process)
-        try:
-            watcher.until(lambda: reachable(f"{watcher.url}/-/ready"))
-            yield watcher
-        finally:
-            process.terminate()
-            process.wait(30)
-
-    return start
 
 
 def _ask(url: str, key: str, application: dict[str, Any]) -> int:
