@@ -1,5 +1,6 @@
 """Tests of the metrics files of workers that have ended, with a real master that replaces them."""
 
+import fcntl
 import os
 import signal
 import urllib.error
@@ -104,8 +105,8 @@ def test_scrape_does_not_grow_with_workers_that_have_ended(serve, tmp_path, unti
         assert last[("loan_metrics_files_unreadable",)] == 0
 
 
-def written(folder, number, value):
-    file = MmapedDict(str(folder / f"counter_{number}.db"))
+def written(folder, number, value, kind="counter"):
+    file = MmapedDict(str(folder / f"{kind}_{number}.db"))
     file.write_value(KEY, value, 0.0)
     file.close()
 
@@ -135,6 +136,22 @@ def test_files_of_running_processes_and_damaged_ones_stay(tmp_path):
     written(tmp_path, MAX_PID + 1, 100)
     fold_ended(tmp_path)
     assert total(tmp_path) == 101
+
+
+def test_nothing_is_added_up_while_a_scrape_reads(tmp_path):
+    for number in (os.getpid(), MAX_PID + 1):
+        written(tmp_path, number, 1, kind="gauge_livesum")
+        written(tmp_path, number, 10)
+    before = files_of(tmp_path)
+    reading = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(reading, fcntl.LOCK_SH)
+    fold_ended(tmp_path)
+    assert files_of(tmp_path) == before
+    assert total(tmp_path) == 21  # without the gauge of the process that has ended
+    os.close(reading)
+    fold_ended(tmp_path)
+    assert len(files_of(tmp_path)) == 3
+    assert total(tmp_path) == 21
 
 
 def test_files_stay_while_there_is_no_room(tmp_path):
