@@ -55,7 +55,7 @@ def test_drift_and_the_broken_calibration_are_found(demo, another_app, query):
     with another_app(observation_days=KNOWN_DAYS) as app:
         done = app.test_cli_runner().invoke(args=["monitor", "report", "--days", str(DAYS)])
     assert done.exit_code == 1
-    assert "the scores no longer come from the distribution of the training data" in done.stdout
+    assert "The scores no longer come from the distribution of the training data" in done.stdout
     history = History(now().date() - timedelta(days=DAYS), DAYS, DECISIONS, 1)
     days = query("SELECT min(day) FROM score_evidence WHERE highest > 5.99")
     first = days[0][0] if isinstance(days[0][0], date) else date.fromisoformat(days[0][0])
