@@ -60,7 +60,7 @@ class AllocatedFile(MmapedDict):
             return True
         try:
             if self._f is None:
-                _allocate(self._fname, FIRST_BYTES)
+                _make(self._fname)
                 super().__init__(self._fname)  # type: ignore[no-untyped-call]
             if self._used + len(key.encode()) + ENTRY_BYTES > self._capacity:
                 _allocate(self._fname, 2 * self._capacity)
@@ -71,6 +71,17 @@ class AllocatedFile(MmapedDict):
             return False
         self._full = False
         return True
+
+
+def _make(name: str) -> None:
+    """Allocate the first space of a file; raises OSError. No scrape sees a file without any."""
+    if Path(name).exists():
+        _allocate(name, FIRST_BYTES)
+        return
+    new = Path(name).with_suffix(".new")
+    _allocate(str(new), FIRST_BYTES)
+    if new.exists():  # where space can be allocated
+        new.replace(name)
 
 
 def _allocate(name: str, size: int) -> None:
