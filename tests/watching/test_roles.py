@@ -137,6 +137,7 @@ def test_service_works_with_its_own_role(
         db.session.remove()
         db.engine.dispose()
     assert query_at(database.owner, "SELECT sum(count) FROM challenger_counts") == [(2,)]
+    assert query_at(database.owner, "SELECT bad_lanes, uncounted FROM store_checks") == [(0, 0)]
     assert signed_in.post("/logout", data=data).status_code == 302
     assert signed_in.get("/decisions").status_code == 302
 
