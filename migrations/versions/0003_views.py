@@ -39,6 +39,14 @@ BY_DAY = {
         ("month",),
         ("product", "model", "outcomes", "good", "expected", "brier", "roc_auc"),
     ),
+    "v_estimates": (
+        "estimated_figures JOIN estimated_months USING (month, product, model)",
+        ("month",),
+        (
+            *("product", "model", "decisions", "trustworthy", "figure"),
+            *("plain", "value", "low", "high", "in_training"),
+        ),
+    ),
     "v_realised_bands": (
         "realised_bands",
         ("month",),
@@ -52,7 +60,7 @@ BY_DAY = {
     "v_calibration_evidence": (
         "calibration_evidence",
         ("period",),
-        ("product", "model", "outcomes", "evidence", "highest"),
+        ("product", "model", "outcomes", "evidence", "highest", "roc_auc", "roc_auc_in_training", "worse"),
     ),
 }
 DECISIONS = """

@@ -14,7 +14,9 @@ from webapp.extensions import db
 COLUMNS = {
     "v_activations": "created_at model",
     "v_bands": "dimension value place name",
-    "v_calibration_evidence": "period product model outcomes evidence highest",
+    "v_calibration_evidence": (
+        "period product model outcomes evidence highest roc_auc roc_auc_in_training worse"
+    ),
     "v_challenger_hours": (
         "hour product model challenger model_decision challenger_decision count"
     ),
@@ -27,6 +29,9 @@ COLUMNS = {
     "v_outcome_counts": "decided_month known_month product model score_bin outcome count",
     "v_realised_bands": "month product model score_bin outcomes good expected",
     "v_realised_months": "month product model outcomes good expected brier roc_auc",
+    "v_estimates": (
+        "month product model decisions trustworthy figure plain value low high in_training"
+    ),
     "v_score_evidence": "day product model decisions evidence highest",
     "v_training_scores": "product model score_bin count",
     "v_watched_hours": "hour product model decisions rows unusual",
