@@ -4,7 +4,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats.contingency import relative_risk
 
 from ml.evaluation.fairness_reports import (
     AttributeReport,
@@ -14,12 +13,11 @@ from ml.evaluation.fairness_reports import (
     Ratio,
 )
 from ml.evaluation.groups import area, holm, miscalibration
-from ml.evaluation.intervals import CONFIDENCE_LEVEL, difference, wilson
+from ml.evaluation.intervals import CONFIDENCE_LEVEL, difference, ratio, wilson
+from ml.evaluation.protected import groups_of
 from ml.evaluation.reports import Estimate
 from ml.product.definition import Fairness, Field, Product
 from ml.product.texts import Text
-
-YES, NO = Text(en="Yes", fr="Oui"), Text(en="No", fr="Non")
 
 
 class _Group(NamedTuple):
@@ -128,31 +126,20 @@ def assess(
 
 def _groups_of(field: Field, column: pd.Series) -> list[_Group]:
     if field.kind == "choice":
-        return [_Group(c.value, c.label, (column == c.value).to_numpy()) for c in field.choices]
+        members = [(column == c.value).to_numpy() for c in field.choices]
+        return [_Group(*group, m) for group, m in zip(groups_of(field), members, strict=True)]
     values = pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
     if field.kind == "flag":
-        return [_Group("yes", YES, values == 1), _Group("no", NO, values == 0)]
-    begin = [field.minimum or 0, *(field.bands or _quartiles(values))]
-    end = [*(b - 1 for b in begin[1:]), field.maximum or 0]
-    place = np.where(np.isnan(values), -1, np.digitize(values, begin[1:]))
-    labels = [_band(field, first, last) for first, last in zip(begin, end, strict=True)]
-    return [_Group(t.en.replace(" ", "_"), t, place == i) for i, t in enumerate(labels)]
+        return [_Group(*g, values == i) for g, i in zip(groups_of(field), (1, 0), strict=True)]
+    starts = list(field.bands) or _quartiles(values)
+    place = np.where(np.isnan(values), -1, np.digitize(values, starts))
+    return [_Group(*g, place == i) for i, g in enumerate(groups_of(field, starts=starts))]
 
 
 def _quartiles(values: np.ndarray) -> list[int]:
     known = values[~np.isnan(values)]
     cuts = np.quantile(known, (0.25, 0.5, 0.75), method="higher") if known.size else ()
     return sorted({int(cut) for cut in cuts if cut > known.min()})
-
-
-def _band(field: Field, first: int, last: int) -> Text:
-    if first == last:
-        return Text(en=f"{first}", fr=f"{first}")
-    if last == field.maximum:
-        return Text(en=f"{first} and over", fr=f"{first} et plus")
-    if first == field.minimum:
-        return Text(en=f"under {last + 1}", fr=f"moins de {last + 1}")
-    return Text(en=f"{first} to {last}", fr=f"{first} à {last}")
 
 
 def _measure_all(
@@ -262,7 +249,7 @@ def _compare(own: _Rates, base: _Rates, limits: Fairness) -> _Compared:
     return _Compared(
         "outside" if findings else checked,
         findings,
-        grant_ratio=_ratio(own, base),
+        grant_ratio=ratio(own.granted, own.n, base.granted, base.n) if base.granted else None,
         difference=gap,
     )
 
@@ -270,13 +257,3 @@ def _compare(own: _Rates, base: _Rates, limits: Fairness) -> _Compared:
 def _rate(count: int, total: int) -> Estimate:
     low, high = wilson(count, total=total)
     return Estimate(value=count / total, low=low, high=high)
-
-
-def _ratio(own: _Rates, base: _Rates) -> Ratio | None:
-    if not base.granted:
-        return None
-    risk = relative_risk(own.granted, own.n, base.granted, base.n)
-    low, high = risk.confidence_interval()
-    # Katz's interval has no bounds if the group has no grants, and no width if all are granted.
-    ends = (float(low), float(high)) if low < high else (None, None)
-    return Ratio(value=own.grant_rate.value / base.grant_rate.value, low=ends[0], high=ends[1])

@@ -2,8 +2,9 @@
 
 import pytest
 from scipy.stats import binomtest
+from scipy.stats.contingency import relative_risk
 
-from ml.evaluation.intervals import wilson
+from ml.evaluation.intervals import ratio, wilson
 
 
 @pytest.mark.parametrize(
@@ -20,3 +21,21 @@ def test_wilson_of_a_printed_example():
     # Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I: 81 of 263.
     assert wilson(81, total=263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
     assert wilson(0, total=20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("own", "own_total", "base", "base_total"),
+    [(30, 100, 450, 900), (1, 40, 39, 40), (40, 40, 30, 60), (7, 9, 9, 9)],
+)
+def test_ratio_has_the_interval_of_scipy(own, own_total, base, base_total):
+    expected = relative_risk(own, own_total, base, base_total)
+    found = ratio(own, own_total, base, base_total)
+    assert found.value == pytest.approx(expected.relative_risk)
+    assert (found.low, found.high) == pytest.approx(expected.confidence_interval())
+
+
+@pytest.mark.parametrize("counts", [(0, 50, 20, 50), (50, 50, 30, 30)])
+def test_ratio_without_an_interval(counts):
+    found = ratio(*counts)
+    assert (found.low, found.high) == (None, None)
+    assert found.value == (0 if counts[0] == 0 else 1)
