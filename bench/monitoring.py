@@ -9,6 +9,7 @@ import numpy as np
 
 from ml.bundle.reader import read_bundle
 from ml.monitoring.bins import SCORE_BINS, read_reference, score_bins
+from ml.monitoring.comparison import PairTest
 from ml.monitoring.sequential import FALSE_ALARMS_PER_PERIOD, CalibrationTest, ScoreTest
 from ml.monitoring.stability import stability
 from ml.training.dataset import read_rows
@@ -18,6 +19,7 @@ LEAD = 1_000  # decisions or outcomes without a change, before one
 STEP = 20  # decisions or outcomes between two looks
 MOST = 50_000  # after which a change counts as not found
 SHIFTS = {"small": -0.25, "medium": -0.5, "large": -1.0}  # of the log-odds
+ERRORS = {"small": 0.5, "medium": 1.0, "large": 1.5}  # standard deviation, of the log-odds
 
 
 def log_odds(p):
@@ -50,6 +52,38 @@ def outcome_year(random, probability, outcomes):
         if test.alarm:
             return True
     return False
+
+
+def scored(random, probability, error):
+    """The probabilities of a model that errs, where the right ones are known."""
+    return chance(log_odds(probability) + random.normal(0, error, len(probability)))
+
+
+def pair_year(random, probability, outcomes):
+    """Whether a challenger that errs as much as the champion is called better in a year."""
+    for _ in range(PERIODS):
+        test = PairTest()
+        for _ in range(outcomes // PERIODS // STEP):
+            p = random.choice(probability, STEP)
+            pair = [scored(random, p, ERRORS["medium"]) for _ in range(2)]
+            test.add(*pair, random.random(STEP) < p)
+        if test.better.alarm:
+            return True
+    return False
+
+
+def delay_of_pairs(random, probability, error):
+    """Outcomes until a challenger with the right probabilities is found, and the Brier scores."""
+    test = PairTest()
+    while not test.better.alarm and test.better.seen < MOST:
+        p = random.choice(probability, STEP)
+        test.add(scored(random, p, error), p, random.random(STEP) < p)
+    return test.better.seen if test.better.alarm else math.inf
+
+
+def brier_difference(random, probability, error):
+    p = random.choice(probability, MOST)
+    return float(np.mean((scored(random, p, error) - p) ** 2))
 
 
 def field_year(random, reference, decisions):
@@ -89,6 +123,18 @@ def summary(delays):
     return " | ".join(f"{np.quantile(delays, q, method='higher'):,.0f}" for q in (0.5, 0.9))
 
 
+def compare_pairs(random, granted, years, runs, outcomes):
+    pairs = sum(pair_year(random, granted, outcomes) for _ in range(years))
+    stated = PERIODS * FALSE_ALARMS_PER_PERIOD
+    click.echo("\n| champion's error | Brier difference | outcomes: median | 9 of 10 |")
+    click.echo("| --- | ---: | ---: | ---: |")
+    for size, error in ERRORS.items():
+        delays = [delay_of_pairs(random, granted, error) for _ in range(runs)]
+        worse = brier_difference(random, granted, error)
+        click.echo(f"| {size} ({error}) | {worse:.3f} | {summary(delays)} |")
+    click.echo(f"\nEqual models: an alarm in {pairs} of {years} years; at most {stated:.0%}")
+
+
 @click.command(help=__doc__)
 @click.option("--bundle", type=click.Path(path_type=Path), default=Path("models/consumer_credit"))
 @click.option("--years", default=200, show_default=True)
@@ -126,6 +172,7 @@ def main(bundle: Path, years: int, runs: int, decisions: int) -> None:
         scores = [delay_of_scores(random, training, probability, shift) for _ in range(runs)]
         outcomes = [delay_of_outcomes(random, granted, shift) for _ in range(runs)]
         click.echo(f"| {size} ({shift:+}) | {summary(scores)} | {summary(outcomes)} |")
+    compare_pairs(np.random.default_rng(20_261_127), granted, years, runs, decisions // 5)
 
 
 if __name__ == "__main__":

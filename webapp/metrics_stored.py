@@ -13,6 +13,7 @@ from prometheus_client.core import (
 )
 
 from ml.monitoring.bins import SCORE_BINS
+from webapp.metrics_compared import Compared, compared_families
 
 WHICH = ("value", "low", "high", "training")  # of an estimate
 
@@ -93,6 +94,7 @@ class Watched(NamedTuple):
     calibration: float | None  # the evidence against the probabilities, if outcomes are known
     worse_ranking: float | None  # than in the training data, in standard errors
     estimates: list[EstimatedValue]  # of the newest month
+    challengers: list[Compared]
 
 
 class Checked(NamedTuple):
@@ -125,6 +127,7 @@ def families(counted: Counted) -> Iterator[Metric]:
     yield _outcomes(counted.outcomes)
     yield from _watched(counted.watched)
     yield from _checked(counted.checked)
+    yield from compared_families(counted.watched.challengers if counted.watched else [])
 
 
 def _decisions(rows: list[DecisionsCounted]) -> Metric:

@@ -25,7 +25,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in (
         *("audit_log", "audit_lanes", "idempotency_keys"),
-        *("estimated_figures", "estimated_months"),
+        *("challenger_evidence", "estimated_figures", "estimated_months"),
         *("calibration_evidence", "realised_bands", "realised_months"),
         *("score_evidence", "field_stability", "field_counts", "watched_hours"),
         *("training_scores", "decision_hours"),
@@ -478,6 +478,20 @@ def create_monitoring() -> None:
         sa.Column("first_bad", sa.String(200), nullable=True),
         sa.Column("uncounted", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("verified_at", name=op.f("pk_store_checks")),
+    )
+    op.create_table(
+        "challenger_evidence",
+        sa.Column("period", sa.Date(), nullable=False),
+        text("product", 64),
+        text("model", 64),
+        text("challenger", 64),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("scores", "outcomes", "last_outcome")),
+        sa.Column("ripe", sa.Date(), nullable=False),
+        *(number(name) for name in ("champion_brier", "challenger_brier")),
+        *(number(name) for name in ("better", "better_highest", "worse", "worse_highest")),
+        sa.PrimaryKeyConstraint(
+            *("period", "product", "model", "challenger"), name=op.f("pk_challenger_evidence")
+        ),
     )
 
 

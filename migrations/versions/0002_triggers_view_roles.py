@@ -18,7 +18,7 @@ RESULTS = (
     *("watched_hours", "decision_hours", "training_scores"),
     *("field_counts", "field_stability", "score_evidence"),
     *("realised_months", "realised_bands", "calibration_evidence"),
-    *("estimated_months", "estimated_figures"),
+    *("estimated_months", "estimated_figures", "challenger_evidence"),
     "store_checks",
 )
 COUNTS = ("decision_counts", "trial_counts", "challenger_counts", "outcome_counts")  # changed only by triggers

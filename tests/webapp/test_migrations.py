@@ -21,7 +21,7 @@ TABLES = {
     *("watched_hours", "decision_hours", "training_scores"),
     *("field_counts", "field_stability", "score_evidence"),
     *("realised_months", "realised_bands", "calibration_evidence"),
-    *("estimated_months", "estimated_figures"),
+    *("estimated_months", "estimated_figures", "challenger_evidence"),
     "store_checks",
     *("outcomes", "outcome_counts", "audit_lanes", "audit_log"),
 }

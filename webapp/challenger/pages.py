@@ -2,7 +2,9 @@
 
 from flask import Blueprint, render_template
 
+from ml.monitoring.sequential import LOG_ALARM
 from webapp.challenger import comparison
+from webapp.challenger.evidence import latest_evidence
 from webapp.serving.served import model
 
 blueprint = Blueprint("challenger", __name__, url_prefix="/model")
@@ -14,6 +16,8 @@ def show() -> str:
         "challenger/show.html",
         comparisons=comparison.compare(),
         disagreements=comparison.latest_disagreements(),
+        compared=[one for one in latest_evidence() if one.model == model.bundle.version],
+        alarm=LOG_ALARM,
         served=model.bundle,
         running=model.challenger,
     )

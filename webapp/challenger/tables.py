@@ -1,8 +1,8 @@
 """The tables of challengers' scores and their counts."""
 
-from datetime import datetime
+from datetime import date, datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.columns import Instant
@@ -45,3 +45,24 @@ class ChallengerCount(Base):
     model_decision: Mapped[str] = mapped_column(String(8), primary_key=True)
     challenger_decision: Mapped[str] = mapped_column(String(8), primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)
+
+
+class ChallengerEvidence(Base):
+    """The tests of a challenger, on the loans that were granted in a quarter. Of the watch."""
+
+    __tablename__ = "challenger_evidence"
+
+    period: Mapped[date] = mapped_column(Date, primary_key=True)  # its first day
+    product: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(64), primary_key=True)
+    challenger: Mapped[str] = mapped_column(String(64), primary_key=True)
+    scores: Mapped[int] = mapped_column(BigInteger)  # of decisions before `ripe`
+    outcomes: Mapped[int] = mapped_column(BigInteger)  # of loans that were tested
+    ripe: Mapped[date] = mapped_column(Date)  # loans that were decided before it were tested
+    last_outcome: Mapped[int] = mapped_column(BigInteger)  # up to which all were compared
+    champion_brier: Mapped[float]  # the sum of the loans' squared differences
+    challenger_brier: Mapped[float]
+    better: Mapped[float]  # evidence, as a natural logarithm
+    better_highest: Mapped[float]
+    worse: Mapped[float]
+    worse_highest: Mapped[float]

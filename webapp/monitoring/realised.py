@@ -57,21 +57,27 @@ def changed_periods(*, ripe: date) -> list[Changed]:
     """
     last = db.session.scalar(select(func.max(_o.id))) or 0
     compared = db.session.scalar(select(func.max(_e.last_outcome))) or 0
-    new = (
-        select(_d.product, _d.model, readable(_d.created_at))
-        .join(_o, _o.decision_id == _d.id)
-        .where(_o.id > compared, _o.id <= last)
-    )
-    found = {
-        (Model(product, version), period_of(_day(moment)))
-        for product, version, moment in db.session.execute(new)
-        if isinstance(moment, datetime)
-    }
+    new = days_with_outcomes(after=compared, last=last)
+    found = {(model, period_of(day)) for model, day in new}
     ripened = select(_e.product, _e.model, _e.period, _e.ripe).where(_e.ripe < ripe)
     for product, version, period, before in db.session.execute(ripened):
         if before < end_of(period):
             found.add((Model(product, version), period))
     return [Changed(model, period, last) for model, period in sorted(found)]
+
+
+def days_with_outcomes(*, after: int, last: int) -> set[tuple[Model, date]]:
+    """Return the days of the decisions that outcomes belong to, those after one up to a last."""
+    query = (
+        select(_d.product, _d.model, readable(_d.created_at))
+        .join(_o, _o.decision_id == _d.id)
+        .where(_o.id > after, _o.id <= last)
+    )
+    return {
+        (Model(product, version), day_of(moment))
+        for product, version, moment in db.session.execute(query)
+        if isinstance(moment, datetime)
+    }
 
 
 def compare_period(changed: Changed, *, ripe: date) -> Known:
@@ -140,7 +146,7 @@ def _loans(changed: Changed) -> list[_Loan]:
         .order_by(_d.created_at, _d.id)
     )
     return [
-        _Loan(_day(moment), probability, outcome == "good")
+        _Loan(day_of(moment), probability, outcome == "good")
         for moment, probability, outcome in db.session.execute(query)
         # Not a row that was changed by hand, which `audit verify --contents` finds.
         if isinstance(moment, datetime) and isinstance(probability, float)
@@ -197,5 +203,6 @@ def _arrays(loans: Sequence[_Loan]) -> tuple[np.ndarray, np.ndarray]:
     return probability, np.array([loan.good for loan in loans], dtype=bool)
 
 
-def _day(moment: datetime) -> date:
+def day_of(moment: datetime) -> date:
+    """Return the day of a moment in UTC."""
     return moment.astimezone(UTC).date()

@@ -10,6 +10,7 @@ from webapp.columns import now
 from webapp.decisions.tables import DecisionCount
 from webapp.extensions import db
 from webapp.metrics_stored import Watched
+from webapp.monitoring.challenger_report import Challengers, challengers, evidence
 from webapp.monitoring.checks import Checks, checks
 from webapp.monitoring.days import Model, midnight
 from webapp.monitoring.drift_report import Drift, drift, last_day
@@ -33,11 +34,12 @@ class Report:
     outcomes: Outcomes
     estimates: Estimates
     checks: Checks
+    challengers: Challengers
 
     @property
     def findings(self) -> list[Finding]:
         """What people should know, the worst first; empty if there is nothing to do."""
-        parts = (self.checks, self.outcomes, self.estimates, self.drift)
+        parts = (self.checks, self.outcomes, self.estimates, self.drift, self.challengers)
         return worst_first([finding for part in parts for finding in part.findings])
 
     @property
@@ -63,6 +65,7 @@ def report(*, days: int) -> Report | None:
         outcomes=outcomes(in_service, today=now().date()),
         estimates=estimates(in_service),
         checks=checks(),
+        challengers=challengers(in_service),
     )
 
 
@@ -79,6 +82,7 @@ def watched() -> Watched | None:
         calibration.highest if calibration else None,
         worse_ranking(in_service),
         newest_estimates(in_service),
+        evidence(in_service),
     )
 
 

@@ -20,6 +20,7 @@ Kind = Literal[
     "score_moved",
     "fields_moved",
     "unusual",
+    "challenger_better",
 ]
 Formatted = Callable[[str], str]  # returns a value as text in a language
 
@@ -115,6 +116,15 @@ RULES: dict[Kind, Rule] = {
             fr="Beaucoup de demandes ne ressemblent pas aux données d’apprentissage : {share}.",
         ),
     ),
+    "challenger_better": Rule(
+        "look",
+        Text(
+            en="The challenger {challenger} has better probabilities than the model in service, on "
+            "loans that were granted: consider making it the champion.",
+            fr="Le challenger {challenger} a de meilleures probabilités que le modèle en service, "
+            "sur les prêts accordés : envisagez d’en faire le champion.",
+        ),
+    ),
 }
 VERDICTS: dict[Step, Text] = {
     "nothing": Text(en="Nothing to do", fr="Rien à faire"),
@@ -170,6 +180,11 @@ def finding(kind: Kind, **evidence: Formatted) -> Finding:
 def listed(texts: Sequence[Text]) -> Formatted:
     """Return texts as a list in a sentence."""
     return lambda language: formats.listed([t.in_language(language) for t in texts], language)
+
+
+def same(text: str) -> Formatted:
+    """Return a name, which is the same in every language."""
+    return lambda _: text
 
 
 def day_text(day: date) -> Formatted:

@@ -19,6 +19,7 @@ from webapp.extensions import db, settings
 from webapp.failures import OutcomeUnknown
 from webapp.ledger.transaction import unit_of_work
 from webapp.monitoring.breakdown import break_down, changed_hours, store_breakdown
+from webapp.monitoring.challengers import changed_pairs, compare_pair, store_pairs
 from webapp.monitoring.checks import Audited, check_is_due, check_store, store_check
 from webapp.monitoring.days import changed_days, compare_days, store_days
 from webapp.monitoring.estimates import changed_months, estimate_month, store_month
@@ -158,6 +159,8 @@ def _watch(since: datetime | None, *, with_outcomes: bool) -> Watched:
         _store(partial(store_days, compared=compared))
         days += len(compared.evidence)
     months = _compare_outcomes() if with_outcomes else 0
+    if with_outcomes:
+        _compare_challengers()
     return Watched(hours, days, months, _estimate(), list(missing))
 
 
@@ -182,6 +185,14 @@ def _estimate() -> int:
             _store(partial(store_month, known=known))
             done += 1
     return done
+
+
+def _compare_challengers() -> None:
+    ripe = ripe_before(settings().observation_days)
+    _begin_reading()
+    rows = [compare_pair(changed, ripe=ripe) for changed in changed_pairs(ripe=ripe)]
+    if rows:
+        _store(partial(store_pairs, rows=rows))
 
 
 def _count(hours: list[Hour], missing: dict[str, None]) -> int:

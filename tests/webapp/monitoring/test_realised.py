@@ -1,7 +1,6 @@
 """Tests of what the watch makes of outcomes."""
 
 import json
-from contextlib import contextmanager
 from datetime import date
 
 import numpy as np
@@ -19,8 +18,6 @@ from webapp.ledger.transaction import unit_of_work
 from webapp.monitoring.realised import changed_periods, compare_period, store_periods
 from webapp.monitoring.report import report
 from webapp.monitoring.watch import watch
-from webapp.outcomes.records import NewOutcome
-from webapp.outcomes.service import add_outcomes, find_loans
 
 TABLES = ("realised_months", "realised_bands", "calibration_evidence")
 MONTHS = ("2026-01-15 12:00:00.000000", "2026-03-31 23:59:59.000000")
@@ -33,35 +30,6 @@ def loans(decide_all, granted, copy, query):
     for moment in MONTHS:
         copy(number, moment, count=30)
     return [n for (n,) in query(f"SELECT id FROM decisions WHERE id <> {number} ORDER BY id")]
-
-
-@pytest.fixture
-def record(app, operator, config):
-    """Record the outcomes of loans, each a number, good or not, a day, and perhaps a reason."""
-
-    def add(*outcomes):
-        new = [
-            NewOutcome(n, "good" if good else "bad", day, *reason)
-            for n, good, day, *reason in outcomes
-        ]
-        with app.app_context(), unit_of_work() as transaction:
-            found = find_loans(transaction, [o.decision_id for o in new], zone=config.timezone)
-            pairs = [(o, found[o.decision_id]) for o in new]
-            add_outcomes(transaction, pairs, operator=operator)
-
-    return add
-
-
-@pytest.fixture
-def ripe_after(another_app):
-    """Make an application to which loans are ripe if they were decided before a day."""
-
-    @contextmanager
-    def application(day):
-        with another_app(observation_days=(now().date() - day).days) as app:
-            yield app
-
-    return application
 
 
 @pytest.fixture
