@@ -11,7 +11,7 @@ from webapp.monitoring.checks import Checks
 from webapp.monitoring.drift_report import Drift, FieldReport
 from webapp.monitoring.estimated_report import Estimates, FigureReport
 from webapp.monitoring.outcome_report import WORSE, Outcomes
-from webapp.monitoring.printed_parts import challenger_lines
+from webapp.monitoring.printed_parts import challenger_lines, reason_lines
 from webapp.monitoring.report import Report
 from webapp.monitoring.verdict import NEXT, VERDICTS
 
@@ -40,6 +40,7 @@ def text_of(found: Report) -> str:
         *_estimate_lines(found.estimates),
         *_outcome_lines(found.outcomes),
         *challenger_lines(found.challengers),
+        *reason_lines(found.reasons),
         "",
         *_store_lines(found.checks),
         f"{VERDICTS[found.verdict].en}. {NEXT[found.verdict].en}",

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 from ml.monitoring.sequential import LOG_ALARM
 from webapp.monitoring.challenger_report import Challengers
+from webapp.monitoring.reasons_report import Reasons
+
+NO_FIGURE = "–"
 
 
 def challenger_lines(challengers: Challengers) -> Iterator[str]:
@@ -19,3 +22,26 @@ def challenger_lines(challengers: Challengers) -> Iterator[str]:
             f"{one.challenger:16}{one.period!s:>14}{one.outcomes:9,}{one.champion_brier:8.3f}"
             f"{one.challenger_brier:8.3f}{one.better:9.1f}{one.worse:9.1f}"
         )
+
+
+def reason_lines(reasons: Reasons) -> Iterator[str]:
+    if reasons.reasons:
+        yield ""
+        yield (
+            f"{'principal reasons':40}{'now':>8}{'before':>8}   of {reasons.refusals:,} refusals, "
+            f"and {reasons.refusals_before:,} in as many days before"
+        )
+    for one in reasons.reasons:
+        now = _share(one.refusals, reasons.refusals)
+        yield f"{one.label.en:40}{now:>8}{_share(one.refusals_before, reasons.refusals_before):>8}"
+    if reasons.trials or reasons.trials_before:
+        yield ""
+        yield (
+            f"{reasons.trials:,} trials, {_share(reasons.trials_granted, reasons.trials)} would be "
+            f"granted; before: {reasons.trials_before:,}, "
+            f"{_share(reasons.trials_before_granted, reasons.trials_before)}"
+        )
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else NO_FIGURE

@@ -17,6 +17,7 @@ from webapp.monitoring.drift_report import Drift, drift, last_day
 from webapp.monitoring.estimated_report import Estimates, estimates, newest_estimates
 from webapp.monitoring.kept import reference_of
 from webapp.monitoring.outcome_report import Outcomes, calibration_of, outcomes, worse_ranking
+from webapp.monitoring.reasons_report import Reasons, reasons
 from webapp.monitoring.verdict import Finding, Step, verdict_of, worst_first
 from webapp.serving.served import model
 
@@ -35,6 +36,7 @@ class Report:
     estimates: Estimates
     checks: Checks
     challengers: Challengers
+    reasons: Reasons
 
     @property
     def findings(self) -> list[Finding]:
@@ -66,6 +68,7 @@ def report(*, days: int) -> Report | None:
         estimates=estimates(in_service),
         checks=checks(),
         challengers=challengers(in_service),
+        reasons=reasons(product, in_service, first=first, before=first - timedelta(days=days)),
     )
 
 
