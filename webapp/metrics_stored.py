@@ -13,7 +13,7 @@ from prometheus_client.core import (
 )
 
 from ml.monitoring.bins import SCORE_BINS
-from webapp.metrics_compared import Compared, compared_families
+from webapp.metrics_compared import Compared, GrantRatio, compared_families, ratio_families
 
 WHICH = ("value", "low", "high", "training")  # of an estimate
 
@@ -95,6 +95,7 @@ class Watched(NamedTuple):
     worse_ranking: float | None  # than in the training data, in standard errors
     estimates: list[EstimatedValue]  # of the newest month
     challengers: list[Compared]
+    grant_ratios: list[GrantRatio]
 
 
 class Checked(NamedTuple):
@@ -128,6 +129,7 @@ def families(counted: Counted) -> Iterator[Metric]:
     yield from _watched(counted.watched)
     yield from _checked(counted.checked)
     yield from compared_families(counted.watched.challengers if counted.watched else [])
+    yield from ratio_families(counted.watched.grant_ratios if counted.watched else [])
 
 
 def _decisions(rows: list[DecisionsCounted]) -> Metric:

@@ -18,6 +18,7 @@ def upgrade() -> None:
     create_challengers()
     create_outcomes()
     create_monitoring()
+    create_fairness()
     create_ledger()
     add_first_rows()
 
@@ -25,6 +26,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in (
         *("audit_log", "audit_lanes", "idempotency_keys"),
+        *("fairness_groups", "fairness_months"),
         *("challenger_evidence", "estimated_figures", "estimated_months"),
         *("calibration_evidence", "realised_bands", "realised_months"),
         *("score_evidence", "field_stability", "field_counts", "watched_hours"),
@@ -32,7 +34,7 @@ def downgrade() -> None:
         "store_checks",
         *("outcome_counts", "outcomes"),
         *("challenger_counts", "challenger_scores", "trial_counts", "trial_contents", "trials"),
-        *("decision_counts", "decision_contents", "decisions"),
+        *("decision_counts", "protected_attributes", "decision_contents", "decisions"),
         *("api_keys", "users", "operators"),
     ):
         op.drop_table(table)
@@ -172,6 +174,19 @@ def create_decisions() -> None:
         ["reference"],
         sqlite_where=has_reference,
         postgresql_where=has_reference,
+    )
+    op.create_table(
+        "protected_attributes",
+        sa.Column("decision_id", Identifier, nullable=False, autoincrement=False),
+        text("field", 64),
+        text("value", 64),
+        sa.CheckConstraint(
+            "length(value) BETWEEN 1 AND 64", name=op.f("ck_protected_attributes_value")
+        ),
+        sa.ForeignKeyConstraint(
+            ["decision_id"], ["decisions.id"], name=op.f("fk_protected_attributes_decision_id_decisions")
+        ),
+        sa.PrimaryKeyConstraint("decision_id", "field", name=op.f("pk_protected_attributes")),
     )
     kind = ("hour", "product", "model", "channel", "decision", "amount_from", "score_bin", "slot")
     op.create_table(
@@ -491,6 +506,39 @@ def create_monitoring() -> None:
         *(number(name) for name in ("better", "better_highest", "worse", "worse_highest")),
         sa.PrimaryKeyConstraint(
             *("period", "product", "model", "challenger"), name=op.f("pk_challenger_evidence")
+        ),
+    )
+
+
+def create_fairness() -> None:
+    op.create_table(
+        "fairness_months",
+        sa.Column("month", sa.Date(), nullable=False),
+        text("product", 64),
+        text("model", 64),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("decisions", "last_outcome")),
+        sa.PrimaryKeyConstraint("month", "product", "model", name=op.f("pk_fairness_months")),
+    )
+    checks = {
+        "decisions": "smallest >= 2 AND decisions >= smallest",
+        "granted": "granted BETWEEN 0 AND decisions",
+        "outcomes": "outcomes >= smallest AND outcomes <= granted",
+        "known": "(outcomes IS NULL) = (bad IS NULL)",
+        "bad": "bad BETWEEN 0 AND outcomes",
+    }
+    op.create_table(
+        "fairness_groups",
+        sa.Column("month", sa.Date(), nullable=False),
+        text("product", 64),
+        text("model", 64),
+        text("field", 64),
+        text("group_name", 64),
+        sa.Column("smallest", sa.Integer(), nullable=False),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("decisions", "granted")),
+        *(sa.Column(name, sa.BigInteger(), nullable=True) for name in ("outcomes", "bad")),
+        *(sa.CheckConstraint(sql, name=op.f(f"ck_fairness_groups_{name}")) for name, sql in checks.items()),
+        sa.PrimaryKeyConstraint(
+            *("month", "product", "model", "field", "group_name"), name=op.f("pk_fairness_groups")
         ),
     )
 

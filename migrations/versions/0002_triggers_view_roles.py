@@ -12,7 +12,7 @@ BANDS = [m * 10**e for e in range(3, 7) for m in (1, 2, 5)]
 COUNTED_FACTS = ("decisions", "trials", "challenger_scores", "outcomes")  # a trigger counts their rows
 # Never changed, never deleted.
 FACTS = (*COUNTED_FACTS, "idempotency_keys", "audit_lanes", "audit_log")
-CONTENTS = ("decision_contents", "trial_contents")  # never changed, erased as a whole
+CONTENTS = ("decision_contents", "trial_contents", "protected_attributes")  # never changed, erased as a whole
 # Of the watch, which can compute them again at any time.
 RESULTS = (
     *("watched_hours", "decision_hours", "training_scores"),
@@ -20,6 +20,7 @@ RESULTS = (
     *("realised_months", "realised_bands", "calibration_evidence"),
     *("estimated_months", "estimated_figures", "challenger_evidence"),
     "store_checks",
+    *("fairness_months", "fairness_groups"),
 )
 COUNTS = ("decision_counts", "trial_counts", "challenger_counts", "outcome_counts")  # changed only by triggers
 CHANGED = "are never changed"
@@ -29,6 +30,7 @@ KEYS = {
     "trials": "id = NEW.id",
     "decision_contents": "decision_id = NEW.decision_id",
     "trial_contents": "trial_id = NEW.trial_id",
+    "protected_attributes": "decision_id = NEW.decision_id AND field = NEW.field",
     "challenger_scores": "challenger = NEW.challenger AND decision_id = NEW.decision_id",
     "outcomes": "id = NEW.id OR decision_id = NEW.decision_id AND number = NEW.number",
     "idempotency_keys": "operator_id = NEW.operator_id AND digest = NEW.digest",

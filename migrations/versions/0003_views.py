@@ -1,4 +1,4 @@
-"""The views that Grafana reads: no personal data, no protected attribute, and mostly counts."""
+"""The views that Grafana reads: nothing personal, of protected attributes only counts of large groups."""
 
 from alembic import op
 
@@ -61,6 +61,12 @@ BY_DAY = {
         "calibration_evidence",
         ("period",),
         ("product", "model", "outcomes", "evidence", "highest", "roc_auc", "roc_auc_in_training", "worse"),
+    ),
+    # Without the groups that are counted together because each of them is too small.
+    "v_fairness": (
+        "fairness_groups WHERE group_name <> ''",
+        ("month",),
+        ("product", "model", "field", "group_name", "decisions", "granted", "outcomes", "bad"),
     ),
 }
 DECISIONS = """

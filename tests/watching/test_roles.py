@@ -25,6 +25,7 @@ COLUMNS = {
         "id created_at product model channel decision model_decision probability threshold novelty "
         "amount"
     ),
+    "v_fairness": "month product model field group_name decisions granted outcomes bad",
     "v_field_stability": "day days product model field rows missing unusual stability bound",
     "v_outcome_counts": "decided_month known_month product model score_bin outcome count",
     "v_realised_bands": "month product model score_bin outcomes good expected",
@@ -161,6 +162,23 @@ def test_views_hold_nothing_personal_and_no_protected_attribute(app: Flask, data
     assert columns == {name: set(text.split()) for name, text in COLUMNS.items()}
     shown = set().union(*columns.values())
     assert not shown & {f.name for f in product.fields if f.protected}
+
+
+def test_the_view_of_fairness_holds_only_large_groups(app: Flask, database, query_at):
+    """The owner of the tables cannot even store a small one; the rest of all groups is left out."""
+    row = "INSERT INTO fairness_groups VALUES ('2026-01-01', 'p', 'm', 'f', '{}', 30, {}, 20, {})"
+    query_at(database.owner, row.format("a", 30, "NULL, NULL"))
+    query_at(database.owner, row.format("", 40, "NULL, NULL"))
+    for decisions, outcomes in ((29, "NULL, NULL"), (60, "12, 3")):
+        with pytest.raises(psycopg.errors.CheckViolation):
+            query_at(database.owner, row.format("b", decisions, outcomes))
+    with psycopg.connect(database.grafana) as connection:
+        shown = connection.execute("SELECT * FROM v_fairness")
+        assert [c.name for c in shown.description] == [
+            *("month", "product", "model", "field", "group_name"),
+            *("decisions", "granted", "outcomes", "bad"),
+        ]
+        assert [r[4:] for r in shown.fetchall()] == [("a", 30, 20, None, None)]
 
 
 def test_grafana_role_is_read_only_with_timeouts(app: Flask, database):

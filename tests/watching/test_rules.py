@@ -11,6 +11,7 @@ import yaml
 
 from ml.monitoring.sequential import LOG_ALARM
 from ml.monitoring.stability import LARGE
+from ml.product.definition import Fairness
 from tests.fixtures.machine import need
 from webapp.monitoring.estimated_report import MUCH_WORSE
 from webapp.monitoring.outcome_report import WORSE
@@ -83,6 +84,9 @@ def test_limits_are_those_of_the_watch():
     assert f"> {LARGE}" in ALERTS["LoanFieldMoved"]["expr"]
     assert ALERTS["LoanRankedWorse"]["expr"].endswith(f">= {WORSE:g}")
     assert f"> {MUCH_WORSE} * " in ALERTS["LoanExpectedWorse"]["expr"]
+    ratio = Fairness().grant_ratio
+    assert f"_high) < {ratio}" in ALERTS["LoanGrantRatesDiffer"]["expr"]
+    assert f"_low) > {1 / ratio}" in ALERTS["LoanGrantRatesDiffer"]["expr"]
 
 
 def test_every_metric_of_the_rules_exists(serve):

@@ -17,6 +17,7 @@ from webapp.people import service as people
 TABLES = {
     *("operators", "users", "api_keys"),
     *("decisions", "decision_contents", "decision_counts", "idempotency_keys"),
+    *("protected_attributes", "fairness_months", "fairness_groups"),
     *("trials", "trial_contents", "trial_counts", "challenger_scores", "challenger_counts"),
     *("watched_hours", "decision_hours", "training_scores"),
     *("field_counts", "field_stability", "score_evidence"),

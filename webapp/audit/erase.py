@@ -19,7 +19,9 @@ DELETE = (
     "DELETE FROM decision_contents WHERE decision_id = ? RETURNING decision_id",
     "DELETE FROM trial_contents WHERE trial_id IN (SELECT id FROM trials WHERE decision_id = ?) "
     "RETURNING trial_id",
+    "DELETE FROM protected_attributes WHERE decision_id = ? RETURNING decision_id",
 )
+TABLES = "decision_contents, trial_contents, protected_attributes"
 # A trial that is being made now refers to the decision's row, so this waits for it.
 LOCK = "SELECT id FROM decisions WHERE id = ? FOR UPDATE"
 FIND = "SELECT id FROM decisions WHERE id = ?"
@@ -66,7 +68,7 @@ def clean(engine: Engine) -> str:
         connection.detach()  # its timeouts are not those of the service
         with connection:
             connection.exec_driver_sql("SET statement_timeout = 0")
-            connection.exec_driver_sql("VACUUM decision_contents, trial_contents")
+            connection.exec_driver_sql(f"VACUUM {TABLES}")
     except DBAPIError as error:
         return f"VACUUM failed: {first_line(error)}"
     return ""

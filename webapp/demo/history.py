@@ -1,7 +1,7 @@
 """Plans an invented history: real rows of the training data, at plausible hours."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
@@ -28,6 +28,7 @@ class Row(NamedTuple):
 
     application: Application
     good: bool
+    protected: Mapping[str, str]  # the fields with a value
 
 
 class Moment(NamedTuple):
@@ -91,5 +92,7 @@ def read_rows(product: Product) -> list[Row]:
                 application = rules.check_text({f.name: cells[f.name] for f in product.inputs})
             except InvalidApplication:  # training leaves it out, too
                 continue
-            rows.append(Row(application, cells[product.target] == "1"))
+            protected = {f.name: cells.get(f.name, "").strip() for f in product.protected}
+            known = {name: value for name, value in protected.items() if value}
+            rows.append(Row(application, cells[product.target] == "1", known))
     return rows

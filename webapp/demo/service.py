@@ -23,6 +23,8 @@ from webapp.people.operators import Operator, add_operator
 from webapp.serving.served import model
 
 BY_API = 0.7  # the share of decisions that other systems ask for
+ANSWERS = 0.6  # the share of applicants who say something of the protected fields
+ATTRIBUTES = ("decision_id", "field", "value")
 NAMES = {"api": ("api_key", "demo-branches"), "desk": ("user", "demo-clerk")}
 
 
@@ -82,6 +84,14 @@ def _decide(
             channel = "api" if random.random() < BY_API else "desk"
             contents = contents_of(row.application, verdict)
             new.append(NewDecision(operators[channel], channel, verdict, contents))  # type: ignore[arg-type]
-        for stored, row in zip(write_decisions(driver, new, moment=moment), rows, strict=True):
+        numbered = list(zip(write_decisions(driver, new, moment=moment), rows, strict=True))
+        attributes = [
+            (stored.decision.id, *attribute)
+            for stored, row in numbered
+            if random.random() < ANSWERS
+            for attribute in row.protected.items()
+        ]
+        driver.insert("protected_attributes", ATTRIBUTES, attributes)
+        for stored, row in numbered:
             if stored.decision.granted:
                 yield stored.decision.id, row

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import date
 
+from ml.bundle.facts import Fact
 from ml.monitoring.sequential import LOG_ALARM
 from ml.product.texts import Text
 from webapp.monitoring.checks import Checks
 from webapp.monitoring.drift_report import Drift, FieldReport
 from webapp.monitoring.estimated_report import Estimates, FigureReport
 from webapp.monitoring.outcome_report import WORSE, Outcomes
-from webapp.monitoring.printed_parts import challenger_lines, reason_lines
+from webapp.monitoring.printed_parts import challenger_lines, fairness_lines, reason_lines
 from webapp.monitoring.report import Report
 from webapp.monitoring.verdict import NEXT, VERDICTS
 
@@ -40,6 +41,7 @@ def text_of(found: Report) -> str:
         *_estimate_lines(found.estimates),
         *_outcome_lines(found.outcomes),
         *challenger_lines(found.challengers),
+        *fairness_lines(found.fairness),
         *reason_lines(found.reasons),
         "",
         *_store_lines(found.checks),
@@ -49,7 +51,9 @@ def text_of(found: Report) -> str:
     return "\n".join(lines)
 
 
-def _plain(value: object) -> str:
+def _plain(value: object) -> object:
+    if isinstance(value, Fact):
+        return value.model_dump()
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Text):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ml.monitoring.sequential import LOG_ALARM
 from webapp.monitoring.challenger_report import Challengers
+from webapp.monitoring.fairness_report import Fairness, GroupReport
 from webapp.monitoring.reasons_report import Reasons
 
 NO_FIGURE = "–"
@@ -24,6 +25,20 @@ def challenger_lines(challengers: Challengers) -> Iterator[str]:
         )
 
 
+def fairness_lines(fairness: Fairness) -> Iterator[str]:
+    for field in fairness.fields:
+        yield ""
+        yield (
+            f"{field.label.en}, {fairness.first:%Y-%m} to {fairness.last:%Y-%m}: known of "
+            f"{field.answered / fairness.decisions:.1%} of the applications"
+        )
+        yield (
+            f"{'':24}{'rows':>9}{'granted':>9}{'ratio':>8}{'low':>8}{'high':>8}{'bad':>8}"
+            f"   limits {fairness.limit:.2f} to {1 / fairness.limit:.2f}"
+        )
+        yield from map(_group_line, field.groups)
+
+
 def reason_lines(reasons: Reasons) -> Iterator[str]:
     if reasons.reasons:
         yield ""
@@ -41,6 +56,18 @@ def reason_lines(reasons: Reasons) -> Iterator[str]:
             f"granted; before: {reasons.trials_before:,}, "
             f"{_share(reasons.trials_before_granted, reasons.trials_before)}"
         )
+
+
+def _group_line(group: GroupReport) -> str:
+    if not group.decisions:
+        return f"{group.label.en:24}   not assessable"
+    ratio = group.ratio
+    figures = [ratio.value, ratio.low, ratio.high] if ratio else [None] * 3
+    shown = "".join(f"{NO_FIGURE:>8}" if x is None else f"{x:8.2f}" for x in figures)
+    return (
+        f"{group.label.en:24}{group.decisions:9,}{group.granted / group.decisions:9.1%}{shown}"
+        f"{_share(group.bad, group.outcomes):>8}   {group.verdict.replace('_', ' ')}"
+    )
 
 
 def _share(part: int, whole: int) -> str:

@@ -66,13 +66,20 @@ def changed_periods(*, ripe: date) -> list[Changed]:
     return [Changed(model, period, last) for model, period in sorted(found)]
 
 
-def days_with_outcomes(*, after: int, last: int) -> set[tuple[Model, date]]:
-    """Return the days of the decisions that outcomes belong to, those after one up to a last."""
+def days_with_outcomes(
+    *, after: int, last: int, before: date | None = None
+) -> set[tuple[Model, date]]:
+    """Return the days of the decisions that outcomes belong to, those after one up to a last.
+
+    Only days before one, if it is given.
+    """
     query = (
         select(_d.product, _d.model, readable(_d.created_at))
         .join(_o, _o.decision_id == _d.id)
         .where(_o.id > after, _o.id <= last)
     )
+    if before is not None:
+        query = query.where(_d.created_at < midnight(before))
     return {
         (Model(product, version), day_of(moment))
         for product, version, moment in db.session.execute(query)
@@ -127,6 +134,11 @@ def end_of(period: date) -> date:
     """Return the first day after a quarter."""
     years, month = divmod(period.month - 1 + MONTHS_IN_PERIOD, 12)
     return date(period.year + years, month + 1, 1)
+
+
+def end_of_month(month: date) -> date:
+    """Return the first day after a month."""
+    return (month + timedelta(days=31)).replace(day=1)
 
 
 def ripe_before(days: int) -> date:

@@ -15,6 +15,7 @@ from webapp.monitoring.checks import Checks, checks
 from webapp.monitoring.days import Model, midnight
 from webapp.monitoring.drift_report import Drift, drift, last_day
 from webapp.monitoring.estimated_report import Estimates, estimates, newest_estimates
+from webapp.monitoring.fairness_report import Fairness, fairness, grant_ratios
 from webapp.monitoring.kept import reference_of
 from webapp.monitoring.outcome_report import Outcomes, calibration_of, outcomes, worse_ranking
 from webapp.monitoring.reasons_report import Reasons, reasons
@@ -36,12 +37,16 @@ class Report:
     estimates: Estimates
     checks: Checks
     challengers: Challengers
+    fairness: Fairness
     reasons: Reasons
 
     @property
     def findings(self) -> list[Finding]:
         """What people should know, the worst first; empty if there is nothing to do."""
-        parts = (self.checks, self.outcomes, self.estimates, self.drift, self.challengers)
+        parts = (
+            *(self.checks, self.outcomes, self.estimates, self.drift),
+            *(self.fairness, self.challengers),
+        )
         return worst_first([finding for part in parts for finding in part.findings])
 
     @property
@@ -68,6 +73,7 @@ def report(*, days: int) -> Report | None:
         estimates=estimates(in_service),
         checks=checks(),
         challengers=challengers(in_service),
+        fairness=fairness(product, in_service),
         reasons=reasons(product, in_service, first=first, before=first - timedelta(days=days)),
     )
 
@@ -86,6 +92,7 @@ def watched() -> Watched | None:
         worse_ranking(in_service),
         newest_estimates(in_service),
         evidence(in_service),
+        grant_ratios(model.bundle.product, in_service),
     )
 
 

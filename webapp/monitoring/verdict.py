@@ -20,6 +20,7 @@ Kind = Literal[
     "score_moved",
     "fields_moved",
     "unusual",
+    "unequal",
     "challenger_better",
 ]
 Formatted = Callable[[str], str]  # returns a value as text in a language
@@ -114,6 +115,15 @@ RULES: dict[Kind, Rule] = {
         Text(
             en="Many applications are unlike the training data: {share}.",
             fr="Beaucoup de demandes ne ressemblent pas aux données d’apprentissage : {share}.",
+        ),
+    ),
+    "unequal": Rule(
+        "look",
+        Text(
+            en="By a protected field, the grant rates differ by more than the limit "
+            "({field}: {groups}).",
+            fr="Selon un attribut protégé, les taux d’octroi diffèrent de plus que la limite "
+            "({field} : {groups}).",
         ),
     ),
     "challenger_better": Rule(

@@ -23,6 +23,7 @@ from webapp.monitoring.challengers import changed_pairs, compare_pair, store_pai
 from webapp.monitoring.checks import Audited, check_is_due, check_store, store_check
 from webapp.monitoring.days import changed_days, compare_days, store_days
 from webapp.monitoring.estimates import changed_months, estimate_month, store_month
+from webapp.monitoring.fairness import count_month, store_months, uncounted_months
 from webapp.monitoring.hours import (
     Hour,
     count_hour,
@@ -161,6 +162,7 @@ def _watch(since: datetime | None, *, with_outcomes: bool) -> Watched:
     months = _compare_outcomes() if with_outcomes else 0
     if with_outcomes:
         _compare_challengers()
+        _count_groups(before=this_hour)
     return Watched(hours, days, months, _estimate(), list(missing))
 
 
@@ -193,6 +195,16 @@ def _compare_challengers() -> None:
     rows = [compare_pair(changed, ripe=ripe) for changed in changed_pairs(ripe=ripe)]
     if rows:
         _store(partial(store_pairs, rows=rows))
+
+
+def _count_groups(*, before: datetime) -> None:
+    """Count the protected groups of closed months."""
+    ripe = ripe_before(settings().observation_days)
+    _begin_reading()
+    found = map(count_month, uncounted_months(before=before, ripe=ripe))
+    counted = [month for month in found if month is not None]
+    if counted:
+        _store(partial(store_months, counted=counted))
 
 
 def _count(hours: list[Hour], missing: dict[str, None]) -> int:

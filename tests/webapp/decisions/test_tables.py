@@ -12,7 +12,7 @@ from webapp.extensions import db
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 FACTS = ("decisions", "trials", "challenger_scores")
-CONTENTS = ("decision_contents", "trial_contents")
+CONTENTS = ("decision_contents", "trial_contents", "protected_attributes")
 SALT = "0123456789abcdef"
 COUNTS = ("decision_counts", "trial_counts", "challenger_counts")
 NEVER_CHANGED = {
@@ -21,6 +21,7 @@ NEVER_CHANGED = {
     "challenger_scores": ("agrees = NOT agrees",),
     "decision_contents": ("inputs = '{}'",),
     "trial_contents": ("inputs = '{}'",),
+    "protected_attributes": ("value = 'single'", "field = 'another'"),
 }
 
 
@@ -40,6 +41,7 @@ def filled(put, refused, query):
         "INSERT INTO challenger_scores SELECT 'knn', id, created_at, 0.25, 'refused', 1 = 1 "
         f"FROM decisions WHERE id = {number}"
     )
+    query(f"INSERT INTO protected_attributes VALUES ({number}, 'protected_age', '40')")
     return number
 
 

@@ -44,6 +44,10 @@ def test_history_is_plausible_and_complete(demo, app, query, bundle):
         "SELECT count(*) FROM outcomes JOIN decisions ON decisions.id = decision_id "
         "WHERE decision = 'refused'"
     ) == [(0,)]
+    [(said,)] = query("SELECT count(DISTINCT decision_id) FROM protected_attributes")
+    assert 0.55 < said / DECISIONS < 0.65
+    [(groups,)] = query("SELECT count(*) FROM fairness_groups WHERE outcomes IS NOT NULL")
+    assert groups > 0
     [(watched,)] = query("SELECT sum(decisions) FROM watched_hours")
     assert watched == DECISIONS
     done = app.test_cli_runner().invoke(args=["audit", "verify", "--contents"])
