@@ -30,12 +30,13 @@ class Query:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a viewer has chosen: a time range, and products and models, or all of them."""
+    """What a viewer has chosen: a time range, and products, models and attributes, or all."""
 
     start: datetime
     end: datetime
     products: Sequence[str] | None = None
     models: Sequence[str] | None = None
+    fields: Sequence[str] | None = None  # protected attributes
 
 
 def read_dashboards() -> list[Json]:
@@ -83,6 +84,7 @@ def expand(query: Query, shown: Shown) -> str:
 
     text = query.text.replace("$product", _quoted("product", shown.products))
     text = text.replace("$model", _quoted("model", shown.models))
+    text = text.replace("$field", _quoted("field", shown.fields))
     text = MACRO.sub(macro, text.replace("$__interval", f"{seconds}s"))
     if "$" in text:
         raise ValueError(f"not expanded: {text}")

@@ -16,6 +16,7 @@ SEED = 0.5
 CHUNKS = 24  # statements that store the decisions
 RARE = 50  # decisions of a product that was given up
 FIELDS = 11
+ATTRIBUTES, GROUPS = 3, 6  # protected ones, and the groups of each
 OPERATORS = """
 INSERT INTO operators (kind, name, created_at)
 VALUES ('user', 'bench-clerk', now()), ('api_key', 'bench-branches', now()) RETURNING id
@@ -70,7 +71,8 @@ DERIVED = (
     WHERE dimension = 'channel' AND value = 'api' AND decision = 'refused' ORDER BY hour
     """,
     f"""
-    INSERT INTO watched_hours SELECT {KIND}, sum(count), sum(count), sum(count) / 50
+    INSERT INTO watched_hours ({KIND}, decisions, found, rows, unusual)
+    SELECT {KIND}, sum(count), sum(count), sum(count), sum(count) / 50
     FROM decision_hours WHERE dimension = 'channel' GROUP BY {KIND} ORDER BY hour
     """,
     """
@@ -127,6 +129,22 @@ DERIVED = (
     SELECT date_trunc('quarter', month::timestamp)::date, product, model, sum(outcomes), 1,
            now()::date, 1, 1
     FROM realised_months GROUP BY 1, 2, 3
+    """,
+    """
+    INSERT INTO estimated_months SELECT month, product, model, outcomes, 500, true
+    FROM realised_months
+    """,
+    """
+    INSERT INTO estimated_figures SELECT month, product, model, figure, 0.2, 0.2, 0.18, 0.22, 0.19
+    FROM realised_months CROSS JOIN (VALUES ('bad_share'), ('accuracy')) AS figures (figure)
+    """,
+    f"""
+    INSERT INTO fairness_groups (month, product, model, field, group_name, smallest, decisions,
+                                 granted, outcomes, bad)
+    SELECT month, product, model, 'protected_' || field, 'group_' || group_, 2, outcomes + 10,
+           outcomes + 5, outcomes + 2, 1
+    FROM realised_months CROSS JOIN generate_series(1, {ATTRIBUTES}) AS field
+    CROSS JOIN generate_series(1, {GROUPS}) AS group_
     """,
     """
     INSERT INTO audit_log (lane, number, created_at, operator_id, event, subject, hash)

@@ -15,6 +15,7 @@ OUTCOMES = ("granted", "refused")
 # Bookmarks and links hold these.
 UIDS = {
     "Decisions": "loan-decisions",
+    "Fairness": "loan-fairness",
     "Is the model well?": "loan-model-well",
     "Model": "loan-model",
     "Service": "loan-service",
