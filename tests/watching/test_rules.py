@@ -13,8 +13,8 @@ from ml.monitoring.sequential import LOG_ALARM
 from ml.monitoring.stability import LARGE
 from ml.product.definition import Fairness
 from tests.fixtures.machine import need
-from webapp.monitoring.estimated_report import MUCH_WORSE
-from webapp.monitoring.outcome_report import WORSE
+from webapp.monitoring.reporting.estimates import MUCH_WORSE
+from webapp.monitoring.reporting.outcomes import WORSE
 
 ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "prometheus").glob("rules*.yml"))

@@ -19,8 +19,8 @@ from webapp.extensions import db, settings
 from webapp.failures import InvalidSetting, NoteRefused
 from webapp.ledger.driver import Driver
 from webapp.metrics_stored import Checked
+from webapp.monitoring.reporting.verdict import Finding, finding
 from webapp.monitoring.tables import MISCOUNTED, StoreCheck, WatchedHour
-from webapp.monitoring.verdict import Finding, finding
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from flask.cli import AppGroup
 
 from webapp.beside import end_on_signals
 from webapp.commands import clear_errors
-from webapp.monitoring.printed import json_of, text_of
-from webapp.monitoring.report import report
+from webapp.monitoring.reporting.report import report
+from webapp.monitoring.reporting.text import json_of, text_of
 from webapp.monitoring.watch import check_daily, described, keep_watching, watch
 
 DAYS = 30

@@ -13,7 +13,7 @@ from webapp.metrics import CONTENT_TYPE, metrics
 from webapp.metrics_stored import Counted
 from webapp.monitoring.checks import checked
 from webapp.monitoring.disk import disk_spaces
-from webapp.monitoring.report import watched
+from webapp.monitoring.reporting.report import watched
 from webapp.outcomes.service import count_outcomes
 from webapp.secret_files import kept_secret
 from webapp.serving.served import model

@@ -4,8 +4,8 @@ from flask import Blueprint, render_template
 
 from ml.monitoring.sequential import LOG_ALARM
 from ml.monitoring.stability import LARGE, SLIGHT
-from webapp.monitoring.report import report
-from webapp.monitoring.verdict import NEXT, VERDICTS
+from webapp.monitoring.reporting.report import report
+from webapp.monitoring.reporting.verdict import NEXT, VERDICTS
 
 blueprint = Blueprint("monitoring", __name__)
 DAYS = 30

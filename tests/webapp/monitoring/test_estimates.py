@@ -11,7 +11,7 @@ from ml.monitoring.rows import read_training_rows
 from ml.training.dataset import as_applications
 from webapp.monitoring import estimates
 from webapp.monitoring.days import Model
-from webapp.monitoring.estimated_report import EstimateReport, Estimates, FigureReport
+from webapp.monitoring.reporting.estimates import EstimateReport, Estimates, FigureReport
 from webapp.monitoring.watch import watch
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

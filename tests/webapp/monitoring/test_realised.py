@@ -16,7 +16,7 @@ from webapp.columns import now
 from webapp.extensions import db
 from webapp.ledger.transaction import unit_of_work
 from webapp.monitoring.realised import changed_periods, compare_period, store_periods
-from webapp.monitoring.report import report
+from webapp.monitoring.reporting.report import report
 from webapp.monitoring.watch import watch
 
 TABLES = ("realised_months", "realised_bands", "calibration_evidence")

@@ -9,7 +9,7 @@ import pytest
 from webapp.columns import now
 from webapp.decisions import service
 from webapp.ledger.transaction import unit_of_work
-from webapp.monitoring.reasons_report import MAX_REASONS
+from webapp.monitoring.reporting.reasons import MAX_REASONS
 from webapp.monitoring.watch import watch
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from ml.monitoring.sequential import LOG_ALARM
-from webapp.monitoring.challenger_report import Challengers
-from webapp.monitoring.fairness_report import Fairness, GroupReport
-from webapp.monitoring.reasons_report import Reasons
+from webapp.monitoring.reporting.challengers import Challengers
+from webapp.monitoring.reporting.fairness import Fairness, GroupReport
+from webapp.monitoring.reporting.reasons import Reasons
 
 NO_FIGURE = "–"
 

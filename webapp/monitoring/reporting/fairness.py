@@ -19,7 +19,7 @@ from webapp.metrics_compared import GrantRatio
 from webapp.monitoring.days import Model
 from webapp.monitoring.fairness import OTHERS, Sizes
 from webapp.monitoring.fairness_tables import FairnessGroup, FairnessMonth
-from webapp.monitoring.verdict import Finding, finding, listed
+from webapp.monitoring.reporting.verdict import Finding, finding, listed
 
 Verdict = Literal["reference", "within", "outside", "not_assessable"]
 Months = dict[date, Sizes]  # of a group: those in which it was large enough

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from webapp.challenger.evidence import Evidence, latest_evidence
 from webapp.metrics_compared import Compared
 from webapp.monitoring.days import Model
-from webapp.monitoring.verdict import Finding, finding, same
+from webapp.monitoring.reporting.verdict import Finding, finding, same
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from ml.product.texts import Text
 from webapp.extensions import db
 from webapp.metrics_stored import LastDay, MovedField
 from webapp.monitoring.days import SCORE, SPANS, Model, midnight, period_of
+from webapp.monitoring.reporting.verdict import Finding, day_text, finding, listed, percent
 from webapp.monitoring.tables import FieldCount, FieldStability, ScoreEvidence, WatchedHour
-from webapp.monitoring.verdict import Finding, day_text, finding, listed, percent
 
 DAY, WEEK = SPANS
 

@@ -13,8 +13,8 @@ from ml.monitoring.sequential import LOG_ALARM
 from webapp.decisions.tables import DecisionCount
 from webapp.extensions import db
 from webapp.monitoring.days import Model, midnight
+from webapp.monitoring.reporting.verdict import Finding, day_text, finding, percent
 from webapp.monitoring.tables import CalibrationEvidence, RealisedMonth
-from webapp.monitoring.verdict import Finding, day_text, finding, percent
 from webapp.outcomes.tables import OutcomeCount
 
 MAX_MONTHS = 24

@@ -10,16 +10,16 @@ from webapp.columns import now
 from webapp.decisions.tables import DecisionCount
 from webapp.extensions import db
 from webapp.metrics_stored import Watched
-from webapp.monitoring.challenger_report import Challengers, challengers, evidence
 from webapp.monitoring.checks import Checks, checks
 from webapp.monitoring.days import Model, midnight
-from webapp.monitoring.drift_report import Drift, drift, last_day
-from webapp.monitoring.estimated_report import Estimates, estimates, newest_estimates
-from webapp.monitoring.fairness_report import Fairness, fairness, grant_ratios
 from webapp.monitoring.kept import reference_of
-from webapp.monitoring.outcome_report import Outcomes, calibration_of, outcomes, worse_ranking
-from webapp.monitoring.reasons_report import Reasons, reasons
-from webapp.monitoring.verdict import Finding, Step, verdict_of, worst_first
+from webapp.monitoring.reporting.challengers import Challengers, challengers, evidence
+from webapp.monitoring.reporting.drift import Drift, drift, last_day
+from webapp.monitoring.reporting.estimates import Estimates, estimates, newest_estimates
+from webapp.monitoring.reporting.fairness import Fairness, fairness, grant_ratios
+from webapp.monitoring.reporting.outcomes import Outcomes, calibration_of, outcomes, worse_ranking
+from webapp.monitoring.reporting.reasons import Reasons, reasons
+from webapp.monitoring.reporting.verdict import Finding, Step, verdict_of, worst_first
 from webapp.serving.served import model
 
 

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from webapp.extensions import db
 from webapp.metrics_stored import EstimatedValue
 from webapp.monitoring.days import Model
+from webapp.monitoring.reporting.verdict import Finding, finding, month_text, percent
 from webapp.monitoring.tables import EstimatedFigure, EstimatedMonth
-from webapp.monitoring.verdict import Finding, finding, month_text, percent
 
 MAX_MONTHS = 24
 # People look if the share of bad loans that is expected is certainly more than this multiple of

@@ -9,12 +9,12 @@ from ml.bundle.facts import Fact
 from ml.monitoring.sequential import LOG_ALARM
 from ml.product.texts import Text
 from webapp.monitoring.checks import Checks
-from webapp.monitoring.drift_report import Drift, FieldReport
-from webapp.monitoring.estimated_report import Estimates, FigureReport
-from webapp.monitoring.outcome_report import WORSE, Outcomes
-from webapp.monitoring.printed_parts import challenger_lines, fairness_lines, reason_lines
-from webapp.monitoring.report import Report
-from webapp.monitoring.verdict import NEXT, VERDICTS
+from webapp.monitoring.reporting.drift import Drift, FieldReport
+from webapp.monitoring.reporting.estimates import Estimates, FigureReport
+from webapp.monitoring.reporting.outcomes import WORSE, Outcomes
+from webapp.monitoring.reporting.report import Report
+from webapp.monitoring.reporting.text_parts import challenger_lines, fairness_lines, reason_lines
+from webapp.monitoring.reporting.verdict import NEXT, VERDICTS
 
 
 def json_of(found: Report) -> str:
