@@ -3,12 +3,11 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from webapp.audit.checkpoints import Checkpoint, files_in, folder_of, newest_in, signing_key
 from webapp.audit.reading import snapshot
@@ -18,12 +17,9 @@ from webapp.columns import now
 from webapp.extensions import db, settings
 from webapp.failures import InvalidSetting, NoteRefused
 from webapp.ledger.driver import Driver
-from webapp.metrics_stored import Checked
-from webapp.monitoring.reporting.verdict import Finding, finding
-from webapp.monitoring.tables import MISCOUNTED, StoreCheck, WatchedHour
+from webapp.monitoring.tables import StoreCheck
 
 log = logging.getLogger(__name__)
-
 
 EVERY = timedelta(days=1)  # the whole store is checked
 MAX_PAUSE_SECONDS = 1.0
@@ -56,43 +52,9 @@ class Audited(NamedTuple):
         return "; ".join(found) + (": all well" if self.well else "")
 
 
-@dataclass(frozen=True)
-class Checks:
-    """What the watch has found in the store."""
-
-    miscounted: int  # hours that hold other decisions than were counted
-    audited: Audited | None
-
-    @property
-    def findings(self) -> list[Finding]:
-        """What people should know of the store."""
-        found = []
-        if self.audited and self.audited.first_bad:
-            reason = self.audited.first_bad
-            found.append(finding("audit_log", where=lambda _: reason))
-        if self.miscounted or (self.audited and self.audited.uncounted):
-            found.append(finding("miscounted"))
-        return found
-
-
-def checks() -> Checks:
-    """Return what was found when each hour was counted, and when the log was last verified."""
-    miscounted = select(func.count()).select_from(WatchedHour).where(MISCOUNTED)
-    return Checks(db.session.scalar(miscounted) or 0, _last())
-
-
-def checked() -> Checked:
-    """Return the same for the metrics."""
-    found = checks()
-    if found.audited is None:
-        return Checked(found.miscounted)
-    moment, entries, _, first_bad, uncounted = found.audited
-    return Checked(found.miscounted, uncounted, moment.timestamp(), entries, first_bad is None)
-
-
 def check_is_due() -> bool:
     """Return whether the store has not been checked within the last day."""
-    last = _last()
+    last = last_check()
     return last is None or not timedelta(0) <= now() - last.verified_at < EVERY
 
 
@@ -119,7 +81,8 @@ def store_check(transaction: Connection, audited: Audited) -> None:
     transaction.execute(insert(StoreCheck), [audited._asdict()])
 
 
-def _last() -> Audited | None:
+def last_check() -> Audited | None:
+    """Return what the last check of the whole store has found."""
     v = StoreCheck
     query = select(v.verified_at, v.entries, v.bad_lanes, v.first_bad, v.uncounted)
     row = db.session.execute(query.order_by(v.verified_at.desc()).limit(1)).first()

@@ -11,8 +11,8 @@ from webapp.extensions import Base, db, settings
 from webapp.failures import InvalidSetting, ModelUnavailable
 from webapp.metrics import CONTENT_TYPE, metrics
 from webapp.metrics_stored import Counted
-from webapp.monitoring.checks import checked
 from webapp.monitoring.disk import disk_spaces
+from webapp.monitoring.reporting.checks import checked
 from webapp.monitoring.reporting.report import watched
 from webapp.outcomes.service import count_outcomes
 from webapp.secret_files import kept_secret

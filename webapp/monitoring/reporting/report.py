@@ -10,10 +10,10 @@ from webapp.columns import now
 from webapp.decisions.tables import DecisionCount
 from webapp.extensions import db
 from webapp.metrics_stored import Watched
-from webapp.monitoring.checks import Checks, checks
 from webapp.monitoring.days import Model, midnight
 from webapp.monitoring.kept import reference_of
 from webapp.monitoring.reporting.challengers import Challengers, challengers, evidence
+from webapp.monitoring.reporting.checks import Checks, checks
 from webapp.monitoring.reporting.drift import Drift, drift, last_day
 from webapp.monitoring.reporting.estimates import Estimates, estimates, newest_estimates
 from webapp.monitoring.reporting.fairness import Fairness, fairness, grant_ratios

@@ -8,7 +8,7 @@ from datetime import date
 from ml.bundle.facts import Fact
 from ml.monitoring.sequential import LOG_ALARM
 from ml.product.texts import Text
-from webapp.monitoring.checks import Checks
+from webapp.monitoring.reporting.checks import Checks
 from webapp.monitoring.reporting.drift import Drift, FieldReport
 from webapp.monitoring.reporting.estimates import Estimates, FigureReport
 from webapp.monitoring.reporting.outcomes import WORSE, Outcomes
