@@ -23,6 +23,9 @@ COUNTED = {
 }
 
 
+MAX_NAME = 64  # characters, as the column has room for
+
+
 class Kind(NamedTuple):
     """What is counted: the key of the table `decision_hours`."""
 
@@ -99,8 +102,9 @@ def _refused(hour: datetime) -> Select[*tuple[Any, ...]]:
 
 
 def _principal(reasons: str) -> Iterator[str]:
-    """Yield the fields of the principal reasons."""
+    """Yield the fields of the principal reasons; none of a row that was changed by hand."""
     try:
-        yield from [r["field"] for r in json.loads(reasons) if r["principal"]]
+        fields = [r["field"] for r in json.loads(reasons) if r["principal"]]
     except (ValueError, TypeError, KeyError):  # `audit verify --contents` finds it
         return
+    yield from (f for f in fields if isinstance(f, str) and len(f) <= MAX_NAME)

@@ -128,7 +128,13 @@ def test_reasons_that_are_erased_are_not_counted(past, run, sums, query):
 
 
 @ON_ONE
-@pytest.mark.parametrize("damage", ["x", "[1]", '[{"field": 1}]', "{}"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *("x", "[1]", '[{"field": 1}]', "{}", '[{"field": [1], "principal": true}]'),
+        '[{"field": "' + 65 * "x" + '", "principal": true}]',
+    ],
+)
 def test_reasons_that_are_damaged_are_not_counted(past, run, sums, query, tamper, damage):
     [(refused,)] = query(
         f"SELECT min(id) FROM decisions WHERE decision = 'refused' AND id > {max(past)}"
