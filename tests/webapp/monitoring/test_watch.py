@@ -1,19 +1,16 @@
 """Tests of the watch: what it counts and compares, again and again, late and early."""
 
-import json
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 from scipy.stats import entropy
 
 from ml.monitoring.bins import read_reference, score_bins
 from ml.monitoring.sequential import ScoreTest
-from ml.training.dataset import as_applications
 from webapp.columns import now
 from webapp.monitoring.days import period_of
-from webapp.monitoring.watch import Watched, _alone as alone, watch
+from webapp.monitoring.watch import Watched, _alone as alone
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 TABLES = (
@@ -25,51 +22,9 @@ TABLES = (
 
 
 @pytest.fixture
-def made(decide_all, applications):
-    """The numbers of decisions of today, one for each of 40 applications."""
-    return decide_all(applications[:40])
-
-
-@pytest.fixture
-def past(copy, made):
-    """Copy the decisions to moments in the past; return the days."""
-
-    def add(days, *, hour=10, some=slice(None), times=1):
-        for ago in days:
-            moment = datetime.combine(now().date() - timedelta(days=ago), time(hour, 30), UTC)
-            for number in made[some]:
-                copy(number, f"{moment:%Y-%m-%d %H:%M:%S}.000000", count=times)
-        return sorted(now().date() - timedelta(days=ago) for ago in days)
-
-    return add
-
-
-@pytest.fixture
-def run(app):
-    def once(**more):
-        with app.app_context():
-            return watch(**more)
-
-    return once
-
-
-@pytest.fixture
 def results(query):
     """Read the tables of the watch."""
     return lambda: {t: sorted(map(str, query(f"SELECT * FROM {t}"))) for t in TABLES}
-
-
-@pytest.fixture
-def command(app):
-    """Run a flask command; return its exit code and its output."""
-
-    def invoke(*arguments):
-        done = app.test_cli_runner().invoke(args=["monitor", *arguments])
-        if not isinstance(done.exception, SystemExit | None):
-            raise done.exception
-        return done.exit_code, done.stdout + done.stderr
-
-    return invoke
 
 
 def day_of(value):
@@ -242,76 +197,3 @@ def test_one_process_watches_at_a_time(past, run, app, command, results):
         )
     assert not any(results().values())
     assert run() == Watched(1, 1, 0, 1, [])
-
-
-def test_report(past, run, command, product):
-    code, text = command("report")
-    assert code == 0
-    assert "last day compared: none yet" in text
-    past([3, 2, 1], times=5)
-    run()
-    code, text = command("report")
-    assert code == 1
-    assert "Look at the data. " in text  # the samples are unlike the training data
-    assert all(f.name in text for f in product.inputs)
-    code, text = command("report", "--json", "--days", "7")
-    body = json.loads(text)
-    assert code == 1
-    assert body["product"] == product.name
-    assert body["verdict"] == "look"
-    assert {f["step"] for f in body["findings"]} == {"look"}
-    assert [f["name"] for f in body["drift"]["fields"]] == [f.name for f in product.inputs]
-    assert body["drift"]["last"] == (now().date() - timedelta(days=1)).isoformat()
-    assert body["decisions"] == 640
-    assert 0 <= body["drift"]["fields"][0]["unusual"] <= 1
-
-
-def test_metrics_show_the_last_day(past, run, client, query):
-    assert "loan_field_stability{" not in client.get("/metrics").text
-    past([2, 1])
-    run()
-    metrics = {
-        (sample.name, sample.labels.get("field"), sample.labels.get("days")): sample.value
-        for family in text_string_to_metric_families(client.get("/metrics").text)
-        for sample in family.samples
-    }
-    stored = query(
-        "SELECT field, days, stability, bound FROM field_stability "
-        "WHERE day = (SELECT max(day) FROM field_stability)"
-    )
-    assert len(stored) == 24
-    for field, days, index, bound in stored:
-        labels = (field or "score", str(days))
-        assert metrics["loan_field_stability", *labels] == pytest.approx(index)
-        assert metrics["loan_field_stability_bound", *labels] == pytest.approx(bound)
-    [(highest,)] = query("SELECT highest FROM score_evidence ORDER BY day DESC LIMIT 1")
-    assert metrics["loan_score_evidence", None, None] == pytest.approx(highest)
-    today = datetime.combine(now().date(), time(), UTC)
-    assert metrics["loan_watched_until_seconds", None, None] == today.timestamp()
-
-
-def test_page(past, run, signed_in, read_page, product):
-    empty = signed_in.get("/monitoring")
-    assert empty.status_code == 200
-    assert "No day has been compared yet." in empty.text
-    past([2, 1], times=5)
-    run()
-    text = signed_in.get("/monitoring").text
-    page = " ".join("".join(read_page(text).itertext()).split())
-    assert "Look at the data" in page
-    assert all(f.label.en in page for f in product.inputs)
-    french = signed_in.get("/monitoring", headers={"Accept-Language": "fr"}).text
-    assert "Examiner les données" in french
-
-
-@ON_ONE
-def test_nothing_to_do_where_applications_are_like_the_training_rows(
-    decide_all, origin, copy, run, command, signed_in
-):
-    rows = as_applications(origin.rows.fields.sample(60, random_state=1))
-    for number in decide_all(rows):
-        copy(number, f"{now().date() - timedelta(days=1)} 10:00:00.000000")
-    run()
-    code, text = command("report")
-    assert (code, text.splitlines()[-1].startswith("Nothing to do. ")) == (0, True)
-    assert "Nothing to do" in signed_in.get("/monitoring").text

@@ -20,6 +20,7 @@ from webapp.monitoring.reporting.fairness import Fairness, fairness, grant_ratio
 from webapp.monitoring.reporting.outcomes import Outcomes, calibration_of, outcomes, worse_ranking
 from webapp.monitoring.reporting.reasons import Reasons, reasons
 from webapp.monitoring.reporting.verdict import Finding, Step, verdict_of, worst_first
+from webapp.monitoring.reporting.volume import Volume, volume
 from webapp.serving.served import model
 
 
@@ -39,6 +40,7 @@ class Report:
     challengers: Challengers
     fairness: Fairness
     reasons: Reasons
+    volume: Volume
 
     @property
     def findings(self) -> list[Finding]:
@@ -75,6 +77,7 @@ def report(*, days: int) -> Report | None:
         challengers=challengers(in_service),
         fairness=fairness(product, in_service),
         reasons=reasons(product, in_service, first=first, before=first - timedelta(days=days)),
+        volume=volume(in_service, now=now()),
     )
 
 

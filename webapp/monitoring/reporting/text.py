@@ -13,7 +13,12 @@ from webapp.monitoring.reporting.drift import Drift, FieldReport
 from webapp.monitoring.reporting.estimates import Estimates, FigureReport
 from webapp.monitoring.reporting.outcomes import WORSE, Outcomes
 from webapp.monitoring.reporting.report import Report
-from webapp.monitoring.reporting.text_parts import challenger_lines, fairness_lines, reason_lines
+from webapp.monitoring.reporting.text_parts import (
+    challenger_lines,
+    fairness_lines,
+    reason_lines,
+    volume_line,
+)
 from webapp.monitoring.reporting.verdict import NEXT, VERDICTS
 
 
@@ -21,6 +26,7 @@ def json_of(found: Report) -> str:
     shown = {
         **{k: v for k, v in asdict(found).items() if k != "product"},
         "product": found.product.name,
+        "overrides": 0,  # nobody can change a decision yet
         "verdict": found.verdict,
         "findings": [finding._asdict() for finding in found.findings],
     }
@@ -34,6 +40,7 @@ def text_of(found: Report) -> str:
         f"{found.decisions:,} decisions, {_share(found.granted, found.decisions)} granted, "
         f"{_share(drift.unusual, drift.watched)} unlike the training data "
         f"(training rows: {drift.unusual_in_training:.1%})",
+        volume_line(found.volume),
         f"last day compared: {drift.last or 'none yet'}",
         "",
         *_drift_lines(drift),

@@ -6,6 +6,7 @@ from ml.monitoring.sequential import LOG_ALARM
 from webapp.monitoring.reporting.challengers import Challengers
 from webapp.monitoring.reporting.fairness import Fairness, GroupReport
 from webapp.monitoring.reporting.reasons import Reasons
+from webapp.monitoring.reporting.volume import Volume
 
 NO_FIGURE = "–"
 
@@ -56,6 +57,17 @@ def reason_lines(reasons: Reasons) -> Iterator[str]:
             f"granted; before: {reasons.trials_before:,}, "
             f"{_share(reasons.trials_before_granted, reasons.trials_before)}"
         )
+    yield ""
+    yield "0 overrides: nobody can change a decision yet"
+
+
+def volume_line(volume: Volume) -> str:
+    if not volume.most:
+        return "no decision in the last seven days"
+    return (
+        f"busiest hour of the last seven days: {volume.busiest:%Y-%m-%d %H:%M} UTC, "
+        f"{volume.most:,} decisions; {volume.hours.count(0)} of {len(volume.hours)} hours without"
+    )
 
 
 def _group_line(group: GroupReport) -> str:
