@@ -61,6 +61,7 @@ class CanaryGauges(NamedTuple):
 
     checked: Gauge
     wrong: Gauge
+    workers: Gauge
 
 
 class Metrics:
@@ -118,7 +119,14 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=self.registry,
         )
-        return CanaryGauges(checked, wrong)
+        workers = Gauge(
+            "loan_workers",
+            "Workers that run, by the model that decides in them.",
+            labelnames=["product", "model"],
+            multiprocess_mode="livesum",
+            registry=self.registry,
+        )
+        return CanaryGauges(checked, wrong, workers)
 
     @contextmanager
     def timing_each(self, histogram: Histogram, count: int) -> Iterator[None]:

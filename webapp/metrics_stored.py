@@ -218,18 +218,22 @@ def _watched(watched: Watched | None) -> Iterator[Metric]:
     evidence, until = (
         GaugeMetricFamily(name, text, labels=["product", "model"])
         for name, text in (
-            ("loan_score_evidence", "Highest evidence of this quarter that the score has changed."),
+            (
+                "loan_score_evidence",
+                "Highest evidence of two quarters that the score has changed.",
+            ),
             ("loan_watched_until_seconds", "End of the last day that was compared, as Unix time."),
         )
     )
     calibration = GaugeMetricFamily(
         "loan_calibration_evidence",
-        "Highest evidence against the probabilities, of the last quarter with outcomes.",
+        "Highest evidence against the probabilities, of the last two quarters with outcomes.",
         labels=["product", "model"],
     )
     ranking = GaugeMetricFamily(
         "loan_ranking_worse",
-        "How much worse loans are ranked than training rows, in standard errors.",
+        "How much worse loans are ranked than training rows, in standard errors; the worse of two "
+        "quarters.",
         labels=["product", "model"],
     )
     estimated = GaugeMetricFamily(

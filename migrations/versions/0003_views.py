@@ -62,9 +62,8 @@ BY_DAY = {
         ("period",),
         ("product", "model", "outcomes", "evidence", "highest", "roc_auc", "roc_auc_in_training", "worse"),
     ),
-    # Without the groups that are counted together because each of them is too small.
     "v_fairness": (
-        "fairness_groups WHERE group_name <> ''",
+        "fairness_groups",
         ("month",),
         ("product", "model", "field", "group_name", "decisions", "granted", "outcomes", "bad"),
     ),

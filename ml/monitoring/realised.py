@@ -9,6 +9,8 @@ from ml.monitoring.logistic import fit_logistic, log_odds
 
 # Of the slope: hardly any, but it keeps the slope finite if a limit separates good loans from bad.
 PENALTY = 1e-3
+# Good and bad loans, from which on the difference of two areas is nearly normal. Our own choice.
+MIN_EACH = 30
 
 
 @dataclass(frozen=True)
@@ -97,17 +99,14 @@ def ranking(
     Returns
     -------
     Ranking or None
-        None if the loans, or the training rows, are all of one kind.
+        None if the loans, or the training rows, have fewer than `MIN_EACH` of one kind.
     """
-    areas = [roc_auc(*both) for both in ((probability, good), reference)]
-    now, before = areas
-    if now is None or before is None:
+    numbers = [(int(labels.sum()), int((~labels).sum())) for labels in (good, reference[1])]
+    now, before = roc_auc(probability, good), roc_auc(*reference)
+    if now is None or before is None or min(map(min, numbers)) < MIN_EACH:
         return None
-    errors = [
-        _standard_error(area, int(labels.sum()), int((~labels).sum()))
-        for area, labels in ((now, good), (before, reference[1]))
-    ]
-    apart = math.hypot(*errors)
+    # The area of the training rows in both errors, because the question is whether it still holds.
+    apart = math.hypot(*(_standard_error(before, *both) for both in numbers))
     return Ranking(now, before, (before - now) / apart if apart else 0.0)
 
 

@@ -84,8 +84,11 @@ def recalibrate(bundle: Bundle, directory: Path, *, outcomes: Path, data: Path) 
     _refuse_few(known)
     rows = _training_rows(bundle, data)
     models = dict(_models(bundle))
-    lines = {name: _line_of(model, known) for name, model in models.items()}
-    line = lines[bundle.manifest.champion]
+    champion = bundle.manifest.champion
+    line = _line_of(models[champion], known)
+    lines = {champion: line} | {
+        name: _line_if_any(model, known) for name, model in models.items() if name != champion
+    }
     if line == UNCHANGED:
         raise InvalidData(
             f"{outcomes}: {len(known.good):,} outcomes do not show that the probabilities are wrong"
@@ -147,6 +150,17 @@ def line_of(probability: np.ndarray, good: np.ndarray) -> Line:
     if full.slope <= 0:
         raise InvalidData("the higher a probability, the fewer loans are good: train a new model")
     return full
+
+
+def _line_if_any(model: Pipeline, known: Rows) -> Line:
+    """Return the correction of a challenger; none if it ranks these loans in reverse.
+
+    The champion chose them, so they say less of a challenger.
+    """
+    try:
+        return _line_of(model, known)
+    except InvalidData:
+        return UNCHANGED
 
 
 def _line_of(model: Pipeline, known: Rows) -> Line:

@@ -177,7 +177,7 @@ def test_every_panel_reads_views_and_filters_by_time_range_product_and_model(das
     for query in sql_of(dashboards):
         assert not re.search(rf"(?:FROM|JOIN) (?:{tables})\b", query.text), query.title
         assert re.search(r"FROM v_\w+", query.text), query.title
-        if query.title in ("product", "model", "Last decision", "Model put into service"):
+        if query.title in ("product", "model", "field", "Last decision", "Model put into service"):
             continue
         assert "product IN ($product) AND model IN ($model)" in query.text, query.title
         assert "$__timeFilter(" in query.text or "$__timeFrom()" in query.text, query.title

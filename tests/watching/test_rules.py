@@ -72,7 +72,7 @@ def test_every_alert_says_what_to_do(name):
     notes = alert["annotations"]
     assert notes["summary"].endswith(".")
     assert notes["description"].endswith(".")
-    assert notes["runbook_url"] == f"docs/alerts.md#{name.lower()}"
+    assert notes["runbook"] == f"docs/alerts.md#{name.lower()}"
     text = (ROOT / "docs/alerts.md").read_text()
     assert re.search(rf"^## {name}$", text, re.M), name
 

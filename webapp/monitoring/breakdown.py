@@ -1,6 +1,7 @@
 """Breaks down the decisions of each closed hour by one dimension at a time, for the dashboards."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -23,7 +24,7 @@ COUNTED = {
 }
 
 
-MAX_NAME = 64  # characters, as the column has room for
+NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")  # of a field, as in a product's file
 
 
 class Kind(NamedTuple):
@@ -105,6 +106,6 @@ def _principal(reasons: str) -> Iterator[str]:
     """Yield the fields of the principal reasons; none of a row that was changed by hand."""
     try:
         fields = [r["field"] for r in json.loads(reasons) if r["principal"]]
-    except (ValueError, TypeError, KeyError):  # `audit verify --contents` finds it
+    except (ValueError, TypeError, KeyError, RecursionError):  # `audit verify --contents` finds it
         return
-    yield from (f for f in fields if isinstance(f, str) and len(f) <= MAX_NAME)
+    yield from (f for f in fields if isinstance(f, str) and NAME.fullmatch(f))

@@ -14,7 +14,7 @@ from webapp.challenger.tables import ChallengerCount, ChallengerEvidence, Challe
 from webapp.decisions.damage import readable
 from webapp.decisions.tables import DecisionRow
 from webapp.extensions import db
-from webapp.monitoring.days import midnight, period_of
+from webapp.monitoring.days import ROWS_PER_FETCH, midnight, period_of
 from webapp.monitoring.realised import day_of, days_with_outcomes, end_of
 from webapp.outcomes.tables import OutcomeRow, that_counts
 
@@ -122,6 +122,7 @@ def _loans(changed: Changed, ripe: date) -> list[_Loan]:
         .where(_d.product == product, _d.model == model, _s.challenger == challenger)
         .where(that_counts(last=changed.last))
         .order_by(_d.created_at, _d.id)
+        .execution_options(yield_per=ROWS_PER_FETCH)
     )
     return [
         _Loan(day_of(moment), champion, theirs, outcome == "good")

@@ -3,9 +3,9 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -30,7 +30,8 @@ SELECT (SELECT count(*) FROM decisions)
 """
 
 
-class Audited(NamedTuple):
+@dataclass(frozen=True)
+class Audited:
     """A check of the whole store."""
 
     verified_at: datetime
@@ -78,7 +79,7 @@ def check_store(*, parent: int | None) -> Audited:
 def store_check(transaction: Connection, audited: Audited) -> None:
     """Replace what the last check has found."""
     transaction.execute(delete(StoreCheck))
-    transaction.execute(insert(StoreCheck), [audited._asdict()])
+    transaction.execute(insert(StoreCheck), [vars(audited)])
 
 
 def last_check() -> Audited | None:

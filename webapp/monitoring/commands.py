@@ -24,8 +24,8 @@ def run_monitor(once: bool, parent: int | None) -> None:
     """
     if once:
         with clear_errors():
-            watched = watch()
             audited = check_daily()
+            watched = watch()
         if watched is None:
             raise click.ClickException("another process is doing this at the moment")
         click.echo(described(watched))

@@ -19,6 +19,7 @@ SPANS = (1, 7)  # days that are compared together: the day itself, and the week 
 SCORE = ""  # in the column `field`
 MONTHS_IN_PERIOD = 3  # see ml.monitoring.sequential
 ONE = timedelta(days=1)
+ROWS_PER_FETCH = 10_000  # of which two years have millions
 
 
 class Model(NamedTuple):
@@ -45,20 +46,22 @@ class Compared(NamedTuple):
     evidence: list[dict[str, Any]]
 
 
-def changed_days(*, before: datetime) -> dict[Model, date]:
+def changed_days(*, before: datetime, since: datetime | None = None) -> dict[Model, date]:
     """Return the first day of each model that has other decisions than when it was compared.
 
-    Only days that have been counted are among them.
+    Only days that have been counted are among them; if a moment is given, those from its day on.
     """
     w, e = WatchedHour, ScoreEvidence
+    hours = select(w.hour, w.product, w.model, w.decisions).where(w.hour < midnight(before.date()))
+    days = select(e.product, e.model, e.day, e.decisions)
+    if since is not None:
+        hours = hours.where(w.hour >= midnight(since.date()))
+        days = days.where(e.day >= since.date())
     counted: dict[tuple[Model, date], int] = {}
-    for hour, product, version, decisions in db.session.execute(
-        select(w.hour, w.product, w.model, w.decisions).where(w.hour < midnight(before.date()))
-    ):
+    for hour, product, version, decisions in db.session.execute(hours):
         key = Model(product, version), hour.date()
         counted[key] = counted.get(key, 0) + decisions
-    rows = db.session.execute(select(e.product, e.model, e.day, e.decisions))
-    known = {(Model(p, v), day): decisions for p, v, day, decisions in rows}
+    known = {(Model(p, v), day): decisions for p, v, day, decisions in db.session.execute(days)}
     first: dict[Model, date] = {}
     for (model, day), decisions in sorted(counted.items()):
         if known.get((model, day)) != decisions:
@@ -167,6 +170,7 @@ def _days(model: Model, reference: Reference, *, since: date, before: datetime) 
         .where(c.hour >= within[0], c.hour < within[1])
         .where(c.product == model.product, c.model == model.version)
         .group_by(c.hour, c.score_bin)
+        .execution_options(yield_per=ROWS_PER_FETCH)
     )
     for hour, place, count in db.session.execute(scores):
         days.setdefault(hour.date(), Day()).scores[place] += int(count)
@@ -174,6 +178,7 @@ def _days(model: Model, reference: Reference, *, since: date, before: datetime) 
         select(f.hour, f.field, f.bin, f.count)
         .where(f.hour >= within[0], f.hour < within[1])
         .where(f.product == model.product, f.model == model.version)
+        .execution_options(yield_per=ROWS_PER_FETCH)
     )
     for hour, name, place, count in db.session.execute(fields):
         empty = np.zeros(len(reference.fields[name].counts), dtype=int)

@@ -14,7 +14,7 @@ from ml.product.application import Application, as_columns
 from webapp.decisions.damage import readable
 from webapp.decisions.tables import DecisionRow
 from webapp.extensions import db
-from webapp.monitoring.days import Model, midnight
+from webapp.monitoring.days import ROWS_PER_FETCH, Model, midnight
 from webapp.monitoring.hours import applications_of
 from webapp.monitoring.kept import reference_of, training_rows_of
 from webapp.monitoring.tables import (
@@ -28,7 +28,6 @@ from webapp.serving.served import model as kept
 # Of a month with more, a random part: that many decisions determine the figures to 0.3 percentage
 # points, and that many applications their weights. Our own choice.
 MAX_DECISIONS, MAX_APPLICATIONS = 20_000, 3_000
-ROWS_PER_FETCH = 10_000
 
 _m, _f = EstimatedMonth, EstimatedFigure
 

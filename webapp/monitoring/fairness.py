@@ -6,7 +6,7 @@ replaced only if a whole minimum group of people has come or gone.
 """
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -25,7 +25,6 @@ from webapp.monitoring.tables import WatchedHour
 from webapp.outcomes.tables import OutcomeCount, OutcomeRow, that_counts
 from webapp.serving.served import model as served
 
-OTHERS = ""  # in the column `group_name`: all groups that are too small, together
 Key = tuple[str, str]  # of a field and a group
 
 _g, _m, _o = FairnessGroup, FairnessMonth, OutcomeRow
@@ -102,8 +101,9 @@ def count_month(changed: Changed) -> Counted | None:
     outcomes = _known_outcomes(changed)
     groups: list[dict[str, Any]] = []
     for name, own in found.items():
-        kept = kept_groups(own, total=changed.decisions, outcomes=outcomes, smallest=smallest)
-        kept = replaced(_stored(changed, name), kept, found=own, smallest=smallest)
+        limits = {"total": changed.decisions, "outcomes": outcomes, "smallest": smallest}
+        kept = kept_groups(own, **limits)
+        kept = replaced(_stored(changed, name), kept, found=own, **limits)
         key = {"month": changed.month, "product": product.name, "model": changed.model.version}
         for group, sizes in kept.items():
             row = {**key, "field": name, "group_name": group, "smallest": smallest}
@@ -136,11 +136,7 @@ def kept_groups(
     large = large_enough(sizes, total=total, smallest=smallest)
     known = {name: found[name].outcomes or 0 for name in large}
     told = large_enough(known, total=outcomes, smallest=smallest)
-    kept = {n: found[n] if n in told else Sizes(*found[n][:2]) for n in sorted(large)}
-    others = _others(found, large)
-    if others.decisions >= smallest:
-        kept[OTHERS] = others
-    return kept
+    return {n: found[n] if n in told else Sizes(*found[n][:2]) for n in sorted(large)}
 
 
 def replaced(
@@ -148,32 +144,33 @@ def replaced(
     kept: Mapping[str, Sizes],
     *,
     found: Mapping[str, Sizes],
+    total: int,
+    outcomes: int,
     smallest: int,
 ) -> dict[str, Sizes]:
     """Return the figures to keep of a field after a month was counted again.
 
     The difference of two figures of one group tells about those by whom they differ: about one
     person after one erasure, or one late outcome. So it is nobody or a whole minimum group.
-    `found` are the figures of all groups, and `kept` those that a first count would keep.
+    `found` are the figures of all groups, and `kept` those that a first count would keep. If old
+    and new figures together leave a few people over, all old ones stay.
     """
     result = {}
-    real = {**found, OTHERS: _others(found, kept)}
     for name in sorted({*before, *kept}):
         old, new = before.get(name, NOBODY), kept.get(name, NOBODY)
-        now = real.get(name, NOBODY)
+        now = found.get(name, NOBODY)
         people = new if abs(now.decisions - old.decisions) >= smallest else old
         if not people.decisions:
             continue
         known = new if abs((now.outcomes or 0) - (old.outcomes or 0)) >= smallest else old
         fits = (known.outcomes or 0) <= people.granted  # not if only one of both was replaced
         result[name] = Sizes(*people[:2], *(known[2:] if fits else (None, None)))
+    sizes = {name: s.decisions for name, s in result.items()}
+    told = {name: s.outcomes for name, s in result.items() if s.outcomes}
+    for numbers, everyone in ((sizes, total), (told, outcomes)):
+        if large_enough(numbers, total=everyone, smallest=smallest) != set(numbers):
+            return dict(before)
     return result
-
-
-def _others(found: Mapping[str, Sizes], named: Container[str]) -> Sizes:
-    """Return the people in all groups but some."""
-    some = [s for name, s in found.items() if name not in named]
-    return Sizes(sum(s.decisions for s in some), sum(s.granted for s in some))
 
 
 def _sizes(product: Product, changed: Changed) -> dict[str, dict[str, Sizes]]:

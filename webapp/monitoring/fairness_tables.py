@@ -36,7 +36,7 @@ class FairnessGroup(Base):
     product: Mapped[str] = mapped_column(String(64), primary_key=True)
     model: Mapped[str] = mapped_column(String(64), primary_key=True)
     field: Mapped[str] = mapped_column(String(64), primary_key=True)
-    group_name: Mapped[str] = mapped_column(String(64), primary_key=True)  # empty: all others
+    group_name: Mapped[str] = mapped_column(String(64), primary_key=True)
     smallest: Mapped[int]  # the product's minimum size
     decisions: Mapped[int] = mapped_column(BigInteger)
     granted: Mapped[int] = mapped_column(BigInteger)

@@ -15,7 +15,7 @@ from webapp.columns import now
 from webapp.decisions.damage import readable
 from webapp.decisions.tables import DecisionRow
 from webapp.extensions import db
-from webapp.monitoring.days import MONTHS_IN_PERIOD, Model, midnight, period_of
+from webapp.monitoring.days import MONTHS_IN_PERIOD, ROWS_PER_FETCH, Model, midnight, period_of
 from webapp.monitoring.kept import training_rows_of
 from webapp.monitoring.tables import CalibrationEvidence, RealisedBand, RealisedMonth
 from webapp.outcomes.tables import OutcomeRow, that_counts
@@ -111,7 +111,7 @@ def compare_period(changed: Changed, *, ripe: date) -> Known:
             "last_outcome": changed.last,
             "evidence": test.evidence,
             "highest": test.highest,
-            **_ranking(changed.model, known),
+            **_ranking(changed.model, [x for x in known if x.day < whole_months(changed, ripe)]),
         },
     )
 
@@ -128,6 +128,14 @@ def store_periods(transaction: Connection, known: Sequence[Known]) -> None:
         of_period = (_e.period == period, _e.product == model.product, _e.model == model.version)
         transaction.execute(delete(_e).where(*of_period))
         transaction.execute(insert(_e), [evidence])
+
+
+def whole_months(changed: Changed, ripe: date) -> date:
+    """Return the day before which whole months of a quarter are ripe.
+
+    Loans are ranked only when a month is complete: each look can be a false alarm.
+    """
+    return ripe if ripe >= end_of(changed.period) else ripe.replace(day=1)
 
 
 def end_of(period: date) -> date:
@@ -156,6 +164,7 @@ def _loans(changed: Changed) -> list[_Loan]:
         .where(_d.product == model.product, _d.model == model.version)
         .where(that_counts(last=changed.last))
         .order_by(_d.created_at, _d.id)
+        .execution_options(yield_per=ROWS_PER_FETCH)
     )
     return [
         _Loan(day_of(moment), probability, outcome == "good")

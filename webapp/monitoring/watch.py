@@ -64,14 +64,15 @@ class Watched(NamedTuple):
 def keep_watching(*, parent: int | None) -> None:
     """Watch every minute, until the parent process, if one is given, has ended.
 
-    Outcomes are compared once an hour. Once a day, all hours are looked at, and the store is
-    checked.
+    Outcomes are compared, and performance is estimated, once an hour. Once a day, all hours are
+    looked at, and the store is checked.
     """
     day = hour = None  # of the last look at all hours, and at outcomes
     waiting = False  # for the database
     while parent_runs(parent):
         moment = now()
         try:
+            _check_daily_and_log(parent)  # first, whatever a row that was changed by hand leads to
             this_hour = (moment.date(), moment.hour)
             watched = watch(
                 since=moment - STILL_CHANGES if day == moment.date() else None,
@@ -81,7 +82,6 @@ def keep_watching(*, parent: int | None) -> None:
                 if any(watched[:4]) or day is None:
                     log.info("monitor: %s", described(watched))
                 day, hour = moment.date(), this_hour
-            _check_daily_and_log(parent)
             if waiting:
                 log.info("monitor: the database answers again")
             waiting = False
@@ -114,7 +114,8 @@ def described(watched: Watched) -> str:
 def watch(*, since: datetime | None = None, with_outcomes: bool = True) -> Watched | None:
     """Count all hours since a moment that are not counted, and compare the days they change.
 
-    Return None if another process is doing this.
+    `with_outcomes` says whether outcomes are compared, and months estimated. Return None if another
+    process is doing this.
     """
     with _alone() as alone:
         return _watch(since, with_outcomes=with_outcomes) if alone else None
@@ -150,7 +151,7 @@ def _watch(since: datetime | None, *, with_outcomes: bool) -> Watched:
     waiting = uncounted_hours(before=this_hour, since=since)
     for _, of_day in groupby(waiting, key=lambda hour: hour.hour.date()):
         hours += _count(list(of_day), missing)
-    for model, first in changed_days(before=this_hour).items():
+    for model, first in changed_days(before=this_hour, since=since).items():
         reference = reference_of(model.version)
         if reference is None:
             missing[model.version] = None
@@ -159,11 +160,13 @@ def _watch(since: datetime | None, *, with_outcomes: bool) -> Watched:
         compared = compare_days(model, first, reference, before=this_hour)
         _store(partial(store_days, compared=compared))
         days += len(compared.evidence)
-    months = _compare_outcomes() if with_outcomes else 0
+    months = estimates = 0
     if with_outcomes:
+        months = _compare_outcomes()
         _compare_challengers()
         _count_groups(before=this_hour)
-    return Watched(hours, days, months, _estimate(), list(missing))
+        estimates = _estimate()
+    return Watched(hours, days, months, estimates, list(missing))
 
 
 def _compare_outcomes() -> int:

@@ -46,7 +46,9 @@ class Canary:
     def _problem(self) -> str | None:
         try:
             with self._app.app_context():
-                return _difference(model.bundle)
+                bundle = model.bundle
+                self._gauges.workers.labels(bundle.product.name, bundle.version).set(1)
+                return _difference(bundle)
         except Exception as error:  # whatever keeps the model from answering
             return repr(error)
 

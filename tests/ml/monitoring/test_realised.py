@@ -70,3 +70,13 @@ def test_chance_alone_rarely_looks_like_a_worse_ranking():
 def test_loans_of_one_kind_have_no_ranking():
     training = loans(100, noise=0, seed=1)
     assert ranking(np.array([0.7, 0.8]), np.array([True, True]), reference=training) is None
+
+
+def test_few_loans_have_no_ranking():
+    """Two loans in the wrong order prove nothing."""
+    training = loans(1_000, noise=0, seed=1)
+    assert ranking(np.array([0.7, 0.8]), np.array([True, False]), reference=training) is None
+    probability = np.linspace(0.5, 1, 100)
+    bad = np.arange(100) >= 71  # 29 of them
+    assert ranking(probability, ~bad, reference=training) is None
+    assert ranking(probability, np.arange(100) < 70, reference=training).worse > 3

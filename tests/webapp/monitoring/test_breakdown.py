@@ -132,7 +132,8 @@ def test_reasons_that_are_erased_are_not_counted(past, run, sums, query):
     "damage",
     [
         *("x", "[1]", '[{"field": 1}]', "{}", '[{"field": [1], "principal": true}]'),
-        '[{"field": "' + 65 * "x" + '", "principal": true}]',
+        *(f'[{{"field": "{name}", "principal": true}}]' for name in ("x" * 65, "", r"\ud800")),
+        50_000 * "[",
     ],
 )
 def test_reasons_that_are_damaged_are_not_counted(past, run, sums, query, tamper, damage):

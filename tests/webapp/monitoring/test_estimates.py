@@ -167,7 +167,7 @@ def test_report_page_and_metrics_show_the_estimates(history, run, app, signed_in
     assert shown() == []
     assert "No reliable estimate" in signed_in.get("/monitoring").text
     query("DELETE FROM estimated_figures")
-    assert "too few granted loans" in signed_in.get("/monitoring").text
+    assert "too few granted loans with their applications" in signed_in.get("/monitoring").text
 
 
 def test_finding_if_certainly_many_more_bad_loans_are_expected():

@@ -26,9 +26,19 @@ def gauges(text):
     return {name: float(value) for name, value in found}
 
 
-def scrape(server):
+def metrics_of(server):
     with urllib.request.urlopen(f"{server.url}/metrics", timeout=30) as answer:
-        return gauges(answer.read().decode())
+        return answer.read().decode()
+
+
+def scrape(server):
+    return gauges(metrics_of(server))
+
+
+def workers(server):
+    """Return the number of workers by the model that decides in them."""
+    found = re.findall(r'^loan_workers{model="(.*?)",.*} (.*)$', metrics_of(server), flags=re.M)
+    return {version: float(value) for version, value in found}
 
 
 def with_other_answers(directory, instance):
@@ -70,6 +80,7 @@ def test_canary_in_each_worker_and_after_reloads(serve, bundle, tmp_path, until)
         first = scrape(server)
         assert first[CHECKED] > started
         assert first[WRONG] == 0
+        assert workers(server) == {bundle.version: 2}
         os.kill(server.process.children()[0], signal.SIGKILL)
         until(lambda: len(server.process.children()) == 2)
         until(lambda: noted() == set(server.process.children()))
@@ -78,6 +89,8 @@ def test_canary_in_each_worker_and_after_reloads(serve, bundle, tmp_path, until)
         with_other_answers(place, Path(server.environment["LOAN_INSTANCE"]))
         reload()
         until(lambda: scrape(server)[WRONG] == 2)
+        until(lambda: sum(workers(server).values()) == 2)
+        assert bundle.version not in workers(server)  # a known answer is part of the version
         shutil.rmtree(place)
         shutil.copytree(bundle.directory, place)
         reload()

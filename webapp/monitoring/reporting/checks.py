@@ -41,5 +41,11 @@ def checked() -> Checked:
     found = checks()
     if found.audited is None:
         return Checked(found.miscounted)
-    moment, entries, _, first_bad, uncounted = found.audited
-    return Checked(found.miscounted, uncounted, moment.timestamp(), entries, first_bad is None)
+    last = found.audited
+    return Checked(
+        found.miscounted,
+        last.uncounted,
+        last.verified_at.timestamp(),
+        last.entries,
+        last.first_bad is None,
+    )

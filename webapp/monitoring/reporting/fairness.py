@@ -17,7 +17,7 @@ from webapp.columns import now
 from webapp.extensions import db
 from webapp.metrics_compared import GrantRatio
 from webapp.monitoring.days import Model
-from webapp.monitoring.fairness import OTHERS, Sizes
+from webapp.monitoring.fairness import Sizes
 from webapp.monitoring.fairness_tables import FairnessGroup, FairnessMonth
 from webapp.monitoring.reporting.verdict import Finding, finding, listed
 
@@ -49,7 +49,7 @@ class FieldFairness:
 
     name: str
     label: Text
-    answered: int
+    shown: int  # people in groups that are large enough
     groups: list[GroupReport]
 
 
@@ -125,16 +125,15 @@ def _stored(model: Model, months: Mapping[date, int]) -> defaultdict[str, dict[s
 
 
 def _field(field: Field, stored: Mapping[str, Months], limit: float) -> FieldFairness:
-    named = {name: months for name, months in stored.items() if name != OTHERS}
-    people = {name: sum(s.decisions for s in months.values()) for name, months in named.items()}
-    reference = max(people, key=lambda name: (people[name], name), default=OTHERS)
-    base = named.get(reference, {})
+    people = {name: sum(s.decisions for s in months.values()) for name, months in stored.items()}
+    reference = max(people, key=lambda name: (people[name], name), default="")
+    base = stored.get(reference, {})
     return FieldFairness(
         field.name,
         field.label,
-        answered=sum(s.decisions for months in stored.values() for s in months.values()),
+        shown=sum(people.values()),
         groups=[
-            _group(group, named.get(group.name, {}), base, limit, is_base=group.name == reference)
+            _group(group, stored.get(group.name, {}), base, limit, is_base=group.name == reference)
             for group in groups_of(field)
         ],
     )

@@ -10,17 +10,17 @@ from sqlalchemy import func, select
 from ml.monitoring.bins import SCORE_BINS
 from ml.monitoring.realised import Realised
 from ml.monitoring.sequential import LOG_ALARM
-from webapp.decisions.tables import DecisionCount
 from webapp.extensions import db
 from webapp.monitoring.days import Model, midnight
 from webapp.monitoring.reporting.verdict import Finding, day_text, finding, percent
-from webapp.monitoring.tables import CalibrationEvidence, RealisedMonth
+from webapp.monitoring.tables import CalibrationEvidence, DecisionHour, RealisedMonth
 from webapp.outcomes.tables import OutcomeCount
 
 MAX_MONTHS = 24
 AGES = (1, 2, 3, 6, 9, 12, 18, 24)  # months after that of the decision
 # Loans are ranked worse than training rows if the areas under the ROC curve differ by so many
-# standard errors, of which chance alone reaches three in one of 700 looks. Our own choice.
+# standard errors, which chance alone reaches in about one of 700 looks. A quarter has three looks,
+# one when each of its months is ripe. Our own choice.
 WORSE = 3.0
 
 
@@ -175,13 +175,13 @@ def _months(model: Model, today: date) -> list[MonthReport]:
 
 def _granted(model: Model, first: date) -> Counter[date]:
     """Return the number of loans that were granted in each month."""
-    c = DecisionCount
+    h = DecisionHour
     granted: Counter[date] = Counter()
     hours = (
-        select(c.hour, func.sum(c.count))
-        .where(c.product == model.product, c.model == model.version, c.decision == "granted")
-        .where(c.hour >= midnight(first))
-        .group_by(c.hour)
+        select(h.hour, func.sum(h.count))
+        .where(h.product == model.product, h.model == model.version, h.decision == "granted")
+        .where(h.dimension == "channel", h.hour >= midnight(first))
+        .group_by(h.hour)
     )
     for hour, count in db.session.execute(hours):
         granted[hour.date().replace(day=1)] += int(count)

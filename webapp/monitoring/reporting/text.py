@@ -89,9 +89,9 @@ def _estimate_lines(estimates: Estimates) -> Iterator[str]:
     for m in estimates.months:
         line = f"{m.month:%Y-%m}     {m.decisions:9,}"
         if not m.figures:
-            yield f"{line}  too few granted loans"
+            yield f"{line}  no estimate: too few granted loans with their applications"
         elif not m.trustworthy:
-            yield f"{line}  no reliable estimate: too many are unlike the training data"
+            yield f"{line}  no reliable estimate: too few training rows are like the applications"
         else:
             bad, right = m.figures["bad_share"], m.figures["accuracy"]
             yield (

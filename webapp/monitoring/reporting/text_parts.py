@@ -30,8 +30,8 @@ def fairness_lines(fairness: Fairness) -> Iterator[str]:
     for field in fairness.fields:
         yield ""
         yield (
-            f"{field.label.en}, {fairness.first:%Y-%m} to {fairness.last:%Y-%m}: known of "
-            f"{field.answered / fairness.decisions:.1%} of the applications"
+            f"{field.label.en}, {fairness.first:%Y-%m} to {fairness.last:%Y-%m}: groups of "
+            f"{field.shown / fairness.decisions:.1%} of the applications"
         )
         yield (
             f"{'':24}{'rows':>9}{'granted':>9}{'ratio':>8}{'low':>8}{'high':>8}{'bad':>8}"
