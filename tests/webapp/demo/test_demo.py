@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from ml.monitoring.sequential import LOG_ALARM
 from tests.fixtures.databases import disconnect
 from webapp import create_app
 from webapp.columns import now
@@ -64,6 +65,24 @@ def test_drift_and_the_broken_calibration_are_found(demo, another_app, query):
     days = query("SELECT min(day) FROM score_evidence WHERE highest > 5.99")
     first = days[0][0] if isinstance(days[0][0], date) else date.fromisoformat(days[0][0])
     assert history.drift <= first <= history.drift + timedelta(days=30)  # 33 decisions a day
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_drift_is_found_within_two_days_of_decisions_and_the_quiet_part_is_silent(app, query):
+    """With as many decisions a day as the history of `make demo` has; an alert fires from then."""
+    days, decisions = 60, 60 * 50_000 // 180
+    arguments = ["demo", "--days", str(days), "--decisions", str(decisions)]
+    done = app.test_cli_runner().invoke(args=arguments)
+    assert done.exit_code == 0, done.output
+    drift = History(now().date() - timedelta(days=days), days, decisions, 1).drift
+    [(first,)] = query(f"SELECT min(day) FROM score_evidence WHERE highest >= {LOG_ALARM}")
+    assert first >= f"{drift}"
+    [(until_then,)] = query(
+        f"SELECT sum(decisions) FROM score_evidence WHERE day BETWEEN '{drift}' AND '{first}'"
+    )
+    assert until_then < 2.5 * decisions / days
+    [(moved,)] = query("SELECT min(day) FROM field_stability WHERE stability > 0.25 AND days = 7")
+    assert moved >= f"{drift}"
 
 
 def test_pages_say_that_the_decisions_are_invented(demo, config, sign_in):

@@ -205,7 +205,7 @@ def shown(ripe_after):
     return outcomes
 
 
-def test_report_has_bad_loans_by_age_and_by_probability(loans, record, run, shown, query):
+def test_report_has_bad_loans_by_age_and_by_probability(loans, record, run, shown, query, bundle):
     """Of 30 loans of January, three were known to be bad in February and two in May."""
     record(*((n, False, date(2026, 2, 10)) for n in loans[:3]))
     record(*((n, False, date(2026, 5, 10)) for n in loans[3:5]))
@@ -213,6 +213,8 @@ def test_report_has_bad_loans_by_age_and_by_probability(loans, record, run, show
     run()
     found = shown()
     march, january = found.months
+    assert (january.accuracy, january.open) == (pytest.approx(15 / 20), 10)
+    assert january.cost == pytest.approx(bundle.manifest.cost_ratio * 5 / 20)
     ages = (1, 2, 3, 6)
     assert [january.bad_by_age[a] for a in ages] == pytest.approx([0.1, 0.1, 0.1, 1 / 6])
     assert [march.bad_by_age[a] for a in ages] == [0.0] * 4

@@ -28,13 +28,17 @@ WORSE = 3.0
 class MonthReport:
     """What has come so far of the loans that were granted in a month.
 
-    `bad_by_age` is the share of all these loans that were known to be bad at the end of a month, so
-    many months after that of the decision, for the months that have ended.
+    `accuracy` and `cost` are those of the decisions whose outcome is known: the share of good
+    loans, and the mean cost, where a refused good loan costs 1. `bad_by_age` is the share of all
+    these loans that were known to be bad at the end of a month, so many months after that of the
+    decision, for the months that have ended.
     """
 
     month: date
     granted: int
     realised: Realised
+    accuracy: float
+    cost: float
     bad_by_age: dict[int, float]
 
     @property
@@ -100,12 +104,12 @@ class Outcomes:
         return found
 
 
-def outcomes(model: Model, *, today: date) -> Outcomes:
+def outcomes(model: Model, *, cost_ratio: float, today: date) -> Outcomes:
     bands = _bands(model)
     quarters = _quarters(model)
     return Outcomes(
         sum(band.outcomes for band in bands),
-        _months(model, today),
+        _months(model, cost_ratio, today),
         bands,
         _calibration(quarters),
         _ranking(quarters),
@@ -150,7 +154,7 @@ def _quarters(model: Model) -> list[Calibration]:
     return [Calibration(*row) for row in db.session.execute(query)]
 
 
-def _months(model: Model, today: date) -> list[MonthReport]:
+def _months(model: Model, cost_ratio: float, today: date) -> list[MonthReport]:
     m = RealisedMonth
     figures = (m.outcomes, m.good, m.expected, m.brier, m.roc_auc, m.slope)
     rows = db.session.execute(
@@ -167,6 +171,8 @@ def _months(model: Model, today: date) -> list[MonthReport]:
             row.month,
             granted[row.month],
             Realised(*row[1:]),
+            row.good / row.outcomes,
+            cost_ratio * (1 - row.good / row.outcomes),
             _by_age(row.month, granted[row.month], bad.get(row.month, {}), today),
         )
         for row in rows

@@ -71,7 +71,9 @@ def report(*, days: int) -> Report | None:
         decisions=sum(totals.values()),
         granted=totals.get("granted", 0),
         drift=drift(product, in_service, reference, first=first),
-        outcomes=outcomes(in_service, today=now().date()),
+        outcomes=outcomes(
+            in_service, cost_ratio=model.bundle.manifest.cost_ratio, today=now().date()
+        ),
         estimates=estimates(in_service),
         checks=checks(),
         challengers=challengers(in_service),

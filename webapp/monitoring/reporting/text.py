@@ -111,7 +111,7 @@ def _outcome_lines(outcomes: Outcomes) -> Iterator[str]:
         return
     yield (
         f"{'granted in':12}{'loans':>9}{'known':>9}{'bad':>8}{'expected':>10}"
-        f"{'Brier':>8}{'AUC':>8}{'slope':>8}"
+        f"{'cost':>8}{'Brier':>8}{'AUC':>8}{'slope':>8}"
     )
     for m in outcomes.months:
         r = m.realised
@@ -119,7 +119,8 @@ def _outcome_lines(outcomes: Outcomes) -> Iterator[str]:
         area, slope = ("–" if v is None else f"{v:.3f}" for v in (r.roc_auc, r.slope))
         yield (
             f"{m.month:%Y-%m}     {m.granted:9,}{r.outcomes:9,}{bad / r.outcomes:8.1%}"
-            f"{expected / r.outcomes:10.1%}{r.brier:8.3f}{area:>8}{slope:>8}"
+            f"{expected / r.outcomes:10.1%}"
+            f"{m.cost:8.3f}{r.brier:8.3f}{area:>8}{slope:>8}"
         )
     if outcomes.calibration:
         c = outcomes.calibration
