@@ -80,7 +80,7 @@ def test_canary_in_each_worker_and_after_reloads(serve, bundle, tmp_path, until)
         first = scrape(server)
         assert first[CHECKED] > started
         assert first[WRONG] == 0
-        assert workers(server) == {bundle.version: 2}
+        until(lambda: workers(server) == {bundle.version: 2})
         os.kill(server.process.children()[0], signal.SIGKILL)
         until(lambda: len(server.process.children()) == 2)
         until(lambda: noted() == set(server.process.children()))
