@@ -254,3 +254,12 @@ def test_ranking_is_compared_with_that_of_the_training_rows(
     assert found.findings[0].step == "retrain"
     query("UPDATE calibration_evidence SET worse = 2.9")
     assert "ranks_worse" not in [f.kind for f in shown().findings]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_outcome_of_a_loan_of_this_hour(decide_all, granted, record, run, shown):
+    [number] = decide_all([granted])
+    record((number, True, now().date()))
+    run()
+    [month] = shown().months
+    assert (month.granted, month.open) == (1, 0)

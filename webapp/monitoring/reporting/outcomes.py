@@ -10,10 +10,11 @@ from sqlalchemy import func, select
 from ml.monitoring.bins import SCORE_BINS
 from ml.monitoring.realised import Realised
 from ml.monitoring.sequential import LOG_ALARM
+from webapp.decisions.tables import DecisionCount
 from webapp.extensions import db
 from webapp.monitoring.days import Model, midnight
 from webapp.monitoring.reporting.verdict import Finding, day_text, finding, percent
-from webapp.monitoring.tables import CalibrationEvidence, DecisionHour, RealisedMonth
+from webapp.monitoring.tables import CalibrationEvidence, RealisedMonth
 from webapp.outcomes.tables import OutcomeCount
 
 MAX_MONTHS = 24
@@ -181,13 +182,13 @@ def _months(model: Model, cost_ratio: float, today: date) -> list[MonthReport]:
 
 def _granted(model: Model, first: date) -> Counter[date]:
     """Return the number of loans that were granted in each month."""
-    h = DecisionHour
+    c = DecisionCount  # not what is counted when the hour has ended: outcomes can be earlier
     granted: Counter[date] = Counter()
     hours = (
-        select(h.hour, func.sum(h.count))
-        .where(h.product == model.product, h.model == model.version, h.decision == "granted")
-        .where(h.dimension == "channel", h.hour >= midnight(first))
-        .group_by(h.hour)
+        select(c.hour, func.sum(c.count))
+        .where(c.product == model.product, c.model == model.version, c.decision == "granted")
+        .where(c.hour >= midnight(first))
+        .group_by(c.hour)
     )
     for hour, count in db.session.execute(hours):
         granted[hour.date().replace(day=1)] += int(count)
