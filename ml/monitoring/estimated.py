@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.evaluation.reports import Estimate
-from ml.monitoring.logistic import fit_logistic, log_odds, sigmoid
+from ml.monitoring.logistic import fit_line, fit_logistic, log_odds, sigmoid
 from ml.monitoring.realised import roc_auc
 from ml.monitoring.rows import TrainingRows
 
@@ -28,7 +28,6 @@ MIN_EFFECTIVE = 100
 MAX_COLUMN = 5.0  # standard deviations, so that one application does not decide on a weight
 MAX_LOG_WEIGHT = 30.0  # far beyond any that counts, but no overflow
 PENALTY = 1.0  # of the regression that finds the weights; scikit-learn's default
-FIXED = 1e-3  # of the calibration: hardly any
 CALIBRATION_STEPS = 8
 
 
@@ -180,13 +179,12 @@ class _Shift:
         both = [rows, _columns(decided.matrix, of_matrix)]
         self.sizes = [len(part) for part in both]
         scaled = np.clip((np.concatenate(both) - mean) / spread, -MAX_COLUMN, MAX_COLUMN)
-        self._matrix = _with_constant(scaled)
+        self._matrix = np.column_stack([np.ones(len(scaled)), scaled])
         self._arrived = np.repeat([0.0, 1.0], self.sizes)
         self._penalty = np.full(self._matrix.shape[1], PENALTY)
         self._penalty[0] = 0.0
         self._good = training.good.astype(float)
-        self._odds = _with_constant(of_training[:, None])
-        self._of_decisions = _with_constant(of_decisions[:, None])
+        self._odds, self._of_decisions = of_training, of_decisions
         self._first = self._told_apart(np.ones(len(self._arrived)), None)
 
     @property
@@ -214,15 +212,13 @@ class _Shift:
                 np.concatenate([of_training, of_decided]), coefficients, steps=1
             )
         weights = counts * self._weights(coefficients)
-        line = fit_logistic(
+        anew = fit_line(
             self._odds,
             self._good,
             weights=weights * (counts.sum() / weights.sum()),
-            penalty=np.array([0.0, FIXED]),
-            start=np.array([0.0, 1.0]),
             steps=CALIBRATION_STEPS,
         )
-        return sigmoid(self._line.of(self._of_decisions @ line))
+        return sigmoid(self._line.of(anew.of(self._of_decisions)))
 
     def _weights(self, coefficients: np.ndarray) -> np.ndarray:
         """Return how many applications there are for each training row, as the regression says."""
@@ -244,10 +240,6 @@ class _Shift:
 def _columns(matrix: np.ndarray, odds: np.ndarray) -> np.ndarray:
     """Return the columns that tell applications apart: those of the model, squares, the score."""
     return np.column_stack([matrix, matrix**2, odds])
-
-
-def _with_constant(columns: np.ndarray) -> np.ndarray:
-    return np.column_stack([np.ones(len(columns)), columns])
 
 
 def figures_of(

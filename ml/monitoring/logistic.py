@@ -9,6 +9,8 @@ STEPS = 25  # Newton's method needs fewer than ten, but for separable data
 PRECISE = 1e-8  # of the largest change in a step, when it is finished
 # Keeps the matrix of second derivatives regular where a column is constant. Far below any penalty.
 JITTER = 1e-9
+# Of the slope of a line: hardly any, but it stays finite if a limit separates good rows from bad.
+SLOPE_PENALTY = 1e-3
 CLIP = 1e-6  # probabilities are kept this far from 0 and 1, where one outcome would prove all
 
 
@@ -155,3 +157,33 @@ def fit_logistic(
         if np.abs(change).max() < PRECISE:
             break
     return coefficients
+
+
+def fit_line(
+    odds: np.ndarray, good: np.ndarray, *, weights: np.ndarray | None = None, steps: int = STEPS
+) -> Line:
+    """Fit the correction of log-odds by which they predict best what is good.
+
+    Parameters
+    ----------
+    odds : ndarray of shape (n_samples,)
+    good : ndarray of shape (n_samples,)
+        0 or 1.
+    weights : ndarray of shape (n_samples,), optional
+        How many times each row counts. Default: once.
+    steps : int
+        The largest number of steps.
+
+    Returns
+    -------
+    Line
+    """
+    shift, slope = fit_logistic(
+        np.column_stack([np.ones(len(odds)), odds]),
+        good,
+        weights=np.ones(len(odds)) if weights is None else weights,
+        penalty=np.array([0.0, SLOPE_PENALTY]),
+        start=np.array(UNCHANGED),
+        steps=steps,
+    ).tolist()
+    return Line(shift, slope)

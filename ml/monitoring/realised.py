@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.monitoring.logistic import fit_logistic, log_odds
+from ml.monitoring.logistic import fit_line, log_odds
 
-# Of the slope: hardly any, but it keeps the slope finite if a limit separates good loans from bad.
-PENALTY = 1e-3
 # Good and bad loans, from which on the difference of two areas is nearly normal. Our own choice.
 MIN_EACH = 30
 
@@ -125,15 +123,7 @@ def _standard_error(area: float, n_good: int, n_bad: int) -> float:
 def _slope(probability: np.ndarray, good: np.ndarray) -> float | None:
     if good.all() or not good.any():
         return None
-    odds = log_odds(probability)
-    line = fit_logistic(
-        np.column_stack([np.ones(len(odds)), odds]),
-        good.astype(float),
-        weights=np.ones(len(odds)),
-        penalty=np.array([0.0, PENALTY]),
-        start=np.array([0.0, 1.0]),
-    )
-    return float(line[1])
+    return fit_line(log_odds(probability), good.astype(float)).slope
 
 
 def roc_auc(probability: np.ndarray, good: np.ndarray) -> float | None:

@@ -1,7 +1,7 @@
 """The training rows that a bundle keeps, with their labels."""
 
 import io
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,6 +46,46 @@ class TrainingRows(NamedTuple):
         return self.probability[chosen], self.good[chosen]
 
 
+class Labelled(NamedTuple):
+    """What a bundle keeps of all its training rows.
+
+    Attributes
+    ----------
+    probability, good : ndarray of shape (n_rows,)
+        As of `TrainingRows`.
+    kept : ndarray of shape (n_kept,)
+        The positions of the rows of which it keeps the columns, too.
+    line : Line
+        As of `TrainingRows`.
+    """
+
+    probability: np.ndarray
+    good: np.ndarray
+    kept: np.ndarray
+    line: Line
+
+
+def read_labelled(bundle: Bundle) -> Labelled:
+    """Read the labels of the training rows of a bundle.
+
+    Parameters
+    ----------
+    bundle : Bundle
+
+    Returns
+    -------
+    Labelled
+
+    Raises
+    ------
+    InvalidBundle
+        The file is missing, or is not the one that was written.
+    """
+    with understood(bundle.directory / LABELLED), _arrays(bundle, LABELLED) as arrays:
+        line = Line(*arrays["line"].tolist())
+        return Labelled(arrays["probability"], arrays["good"], arrays["kept"], line)
+
+
 def read_training_rows(bundle: Bundle) -> TrainingRows:
     """Read the training rows of a bundle.
 
@@ -62,15 +102,10 @@ def read_training_rows(bundle: Bundle) -> TrainingRows:
     InvalidBundle
         A file is missing, or is not the one that was written.
     """
-    with understood(bundle.directory / LABELLED):
-        labelled, novelty = (
-            np.load(io.BytesIO(bundle.file(name)), allow_pickle=False)
-            for name in (LABELLED, NOVELTY)
-        )
-        kept = labelled["kept"]
-        return TrainingRows(
-            novelty["rows"],
-            labelled["probability"][kept],
-            labelled["good"][kept],
-            Line(*labelled["line"].tolist()),
-        )
+    probability, good, kept, line = read_labelled(bundle)
+    with understood(bundle.directory / NOVELTY), _arrays(bundle, NOVELTY) as novelty:
+        return TrainingRows(novelty["rows"], probability[kept], good[kept], line)
+
+
+def _arrays(bundle: Bundle, name: str) -> Any:  # noqa: ANN401 - NumPy's, without a name for it
+    return np.load(io.BytesIO(bundle.file(name)), allow_pickle=False)

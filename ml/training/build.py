@@ -1,6 +1,5 @@
 """Assembles a bundle from the results of a training."""
 
-import hashlib
 import io
 import json
 from collections.abc import Sequence
@@ -42,7 +41,7 @@ from ml.product.samples import examples
 from ml.product.texts import LANGUAGES
 from ml.scoring.scorer import Scorer
 from ml.training.curves import curves
-from ml.training.dataset import Rows, as_applications
+from ml.training.dataset import Rows, as_applications, sha256_of
 from ml.training.export import export_scorer, kind_of
 from ml.training.omissions import omissions
 from ml.training.reference import (
@@ -160,7 +159,7 @@ def assemble(directory: Path, product: Product, trained: Trained, origin: Origin
         effort=origin.effort,
         data=TrainingData(
             file=origin.data_file.name,
-            sha256=hashlib.sha256(origin.data_file.read_bytes()).hexdigest(),
+            sha256=sha256_of(origin.data_file),
             rows=len(good),
             good=int(good.sum()),
             left_out=origin.rows.left_out,

@@ -4,6 +4,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,21 @@ def read_rows(product: Product, file: Path) -> Rows:
     except csv.Error as error:
         raise InvalidData(f"{file}: {error}") from error
     return reader.rows()
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file, by which a bundle knows its rows.
+
+    Parameters
+    ----------
+    file : Path
+
+    Returns
+    -------
+    str
+        In hexadecimal digits.
+    """
+    return sha256(file.read_bytes()).hexdigest()
 
 
 class _Reader:

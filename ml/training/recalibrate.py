@@ -1,6 +1,5 @@
 """Corrects the probabilities of a bundle's models by outcomes, and writes a new bundle."""
 
-import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +11,15 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from ml.bundle.facts import Recalibration
-from ml.bundle.manifest import CHAMPION, LABELLED, PRODUCT, challenger_files, understood
+from ml.bundle.manifest import CHAMPION, PRODUCT, challenger_files, understood
 from ml.bundle.reader import Bundle
 from ml.card.card import card_content
-from ml.monitoring.logistic import UNCHANGED, Line, fit_logistic, log_odds, sigmoid
+from ml.monitoring.logistic import UNCHANGED, Line, fit_line, fit_logistic, log_odds, sigmoid
+from ml.monitoring.rows import read_labelled
 from ml.product.definition import Product
 from ml.product.errors import InvalidData
 from ml.training.build import Origin, assemble
-from ml.training.dataset import Rows, read_rows
+from ml.training.dataset import Rows, read_rows, sha256_of
 from ml.training.train import Trained
 
 MIN_EACH = 50  # good and bad outcomes, for two coefficients; our own choice
@@ -27,7 +27,6 @@ LEVEL = 0.95  # by convention
 # Quantiles of the chi-squared distribution with one and two degrees of freedom.
 ONE = NormalDist().inv_cdf((1 + LEVEL) / 2) ** 2
 TWO = -2 * float(np.log(1 - LEVEL))
-FIXED = 1e-3  # hardly any penalty of the coefficients
 
 
 class Recalibrated(NamedTuple):
@@ -131,14 +130,7 @@ def line_of(probability: np.ndarray, good: np.ndarray) -> Line:
         The higher a probability, the fewer loans are good.
     """
     odds, one = log_odds(probability), np.ones(len(good))
-    both = fit_logistic(
-        np.column_stack([one, odds]),
-        good,
-        weights=one,
-        penalty=np.array([0.0, FIXED]),
-        start=np.array([0.0, 1.0]),
-    )
-    full = Line(*both.tolist())
+    full = fit_line(odds, good)
     [shift] = fit_logistic(
         one[:, None], good, weights=one, penalty=np.zeros(1), start=np.zeros(1), offset=odds
     ).tolist()
@@ -189,7 +181,7 @@ def _refuse_few(known: Rows) -> None:
 
 def _training_rows(bundle: Bundle, data: Path) -> Rows:
     rows = read_rows(bundle.product, data)
-    if _sha256(data) != bundle.manifest.data.sha256:
+    if sha256_of(data) != bundle.manifest.data.sha256:
         raise InvalidData(f"{data}: not the file that {bundle.version} was trained with")
     return rows
 
@@ -222,7 +214,7 @@ def _trained(bundle: Bundle, models: dict[str, Pipeline], line: Line) -> Trained
         reason=manifest.reason,
         models=models,
         settings=manifest.settings,
-        out_of_fold=sigmoid(line.of(log_odds(_labelled(bundle)["probability"]))),
+        out_of_fold=sigmoid(line.of(log_odds(read_labelled(bundle).probability))),
         importance=content.importance,
         bound=content.bound,
         chosen_blind=content.chosen_blind,
@@ -243,25 +235,14 @@ def _origin(
         threshold=manifest.threshold,
         by_hand=manifest.threshold_from == "set by hand",
         force=True,  # the labels of the training rows no longer say what a decision costs
-        line=line.after(Line(*_labelled(bundle)["line"].tolist())),
+        line=line.after(read_labelled(bundle).line),
         recalibration=Recalibration(
             before=bundle.version,
             shift=line.shift,
             slope=line.slope,
             file=outcomes.name,
-            sha256=_sha256(outcomes),
+            sha256=sha256_of(outcomes),
             rows=len(known.good),
             good=int(known.good.sum()),
         ),
     )
-
-
-def _labelled(bundle: Bundle) -> dict[str, np.ndarray]:
-    """Return the arrays of `ml.training.reference.labelled`."""
-    content = io.BytesIO(bundle.file(LABELLED))
-    with understood(bundle.directory / LABELLED), np.load(content) as arrays:
-        return {name: arrays[name] for name in arrays.files}
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -10,7 +10,6 @@ import pytest
 from ml.monitoring.bins import read_reference, score_bins
 from webapp.columns import now
 from webapp.monitoring import breakdown
-from webapp.monitoring.watch import watch
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 SUMS = (
@@ -27,15 +26,6 @@ def past(decide_all, applications, copy):
     for number in made:
         copy(number, f"{moment:%Y-%m-%d %H:%M:%S}.000000")
     return made
-
-
-@pytest.fixture
-def run(app):
-    def once():
-        with app.app_context():
-            return watch()
-
-    return once
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from webapp.columns import now
 from webapp.decisions import service
 from webapp.ledger.transaction import unit_of_work
 from webapp.monitoring.reporting.reasons import MAX_REASONS
-from webapp.monitoring.watch import watch
 
 
 @pytest.fixture
@@ -29,15 +28,6 @@ def past(copy, made):
             copy(number, f"{day} 10:30:00.000000", count=count)
 
     return add
-
-
-@pytest.fixture
-def run(app):
-    def once():
-        with app.app_context():
-            return watch()
-
-    return once
 
 
 @pytest.fixture
