@@ -7,7 +7,7 @@ from webapp import language_choice
 from webapp.api import decisions as _decisions, outcomes as _outcomes, requests as api  # noqa: F401 - routes
 from webapp.challenger import pages as challenger
 from webapp.columns import MAX_ID
-from webapp.decisions import application_pages, pages as decisions
+from webapp.decisions import application_pages, list_pages as _list, pages as decisions  # noqa: F401 - routes
 from webapp.extensions import csrf
 from webapp.monitoring import health, pages as monitoring
 from webapp.outcomes import pages as outcomes

@@ -20,7 +20,7 @@ from tests.fixtures.databases import add_user, disconnect
 from webapp import create_app
 from webapp.config import Config
 from webapp.database import SAFE_WAL, sqlite_module
-from webapp.decisions import search
+from webapp.decisions import listing
 from webapp.extensions import db
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def test_sqlite_writes_begin_immediately(app):
         assert "INSERT" in statements
         statements.clear()
         db.session.remove()
-        search.list_decisions()
+        listing.list_decisions()
         assert statements[0] == "BEGIN"
 
 
@@ -76,7 +76,7 @@ def test_sqlite_reader_does_not_wait_for_a_writer(app, config, granted, operator
         file = config.instance / "loan_desk.db"
         with closing(sqlite_module().connect(file, isolation_level=None)) as writer:
             writer.execute("BEGIN IMMEDIATE")
-            assert len(search.list_decisions().decisions) == 1
+            assert len(listing.list_decisions().decisions) == 1
 
 
 def test_two_starts_on_one_database(app, config, operator, granted, query, take):
@@ -96,7 +96,7 @@ def test_many_writers_at_once_all_succeed(app, operator, applications, query, ta
         start.wait(30)
         for j in range(EACH):
             with app.app_context():
-                search.list_decisions()  # reads first, as a request does
+                listing.list_decisions()  # reads first, as a request does
                 given = applications[(i + j) % len(applications)]
                 take(given, operator=operator)
         return EACH

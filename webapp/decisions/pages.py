@@ -1,4 +1,4 @@
-"""The pages of decisions: the list, one decision explained, and trials of other values."""
+"""The pages of one decision: the decision explained, and trials of other values."""
 
 import logging
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from werkzeug.wrappers import Response
 from ml.product.application import Application, Value
 from ml.product.definition import Field, Product
 from ml.product.texts import Text
-from webapp.columns import MAX_ID
 from webapp.decisions import explanations, search, service
 from webapp.decisions.damage import Damaged
 from webapp.decisions.forms import ApplicationForm, trial_form
@@ -62,12 +61,6 @@ class Bar:
     x: float
     width: float
     principal: bool
-
-
-@blueprint.get("/decisions")
-def index() -> str:
-    page = search.list_decisions(before=_position("before"), after=_position("after"))
-    return render_template("decisions/index.html", page=page, product=model.bundle.product)
 
 
 @blueprint.get("/decisions/<id:number>")
@@ -229,15 +222,6 @@ def _with_unit(field: Field, value: Value) -> str:
 def _unit(field: Field, value: Value) -> str:
     unit = field.unit_of(value) if isinstance(value, int) else None
     return words(unit) if unit else ""
-
-
-def _position(name: str) -> int | None:
-    text = request.args.get(name)
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) > MAX_ID:
-        abort(400)
-    return int(text)
 
 
 def _row(field: Field | None, name: str, value: Value, normalised: float | list[int]) -> Row:

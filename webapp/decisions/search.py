@@ -1,7 +1,6 @@
-"""Queries of decisions and trials: one, a page, or their counts."""
+"""Queries of one decision, its trials, and counts of all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, Select, func, select
@@ -48,15 +47,6 @@ CONTENTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of decisions, newest first, and the ids from which newer and older pages begin."""
-
-    decisions: Sequence[Decision | Damaged]
-    newer: int | None
-    older: int | None
-
-
 def select_decisions(*more: Any) -> Select[Any]:  # noqa: ANN401 - columns of any kind
     """Return a query for the facts of decisions, and for more columns."""
     return select(*FACTS, *more).outerjoin(_operators, _operators.c.id == _d.operator_id)
@@ -71,27 +61,12 @@ def find_decision(number: int) -> tuple[Decision, Contents | None]:
     row = db.session.execute(query.where(_d.id == number)).first()
     if row is None:
         raise NotFound(f"there is no decision {number}")
-    decision = _decision(row)
+    decision = read(Decision, row)
     contents = None if row.decision_id is None else _contents(row)
     damaged = [part.columns for part in (decision, contents) if isinstance(part, Damaged)]
     if isinstance(decision, Damaged) or isinstance(contents, Damaged):
         raise DecisionDamaged(number, sum(damaged, ()))
     return decision, contents
-
-
-def list_decisions(*, before: int | None = None, after: int | None = None) -> Page:
-    """Return the page of decisions before or after an id, or the newest page."""
-    query = select_decisions().limit(PAGE + 1)
-    if after is not None:
-        decisions = _decisions(query.where(_d.id > after).order_by(_d.id))
-        more, rows = len(decisions) > PAGE, decisions[:PAGE][::-1]
-        return Page(rows, rows[0].id if more else None, rows[-1].id if rows else None)
-    if before is not None:
-        query = query.where(_d.id < before)
-    decisions = _decisions(query.order_by(_d.id.desc()))
-    more, rows = len(decisions) > PAGE, decisions[:PAGE]
-    newer = rows[0].id if before is not None and rows else None
-    return Page(rows, newer, rows[-1].id if more else None)
 
 
 def list_trials(decision_id: int) -> Sequence[Trial | Damaged]:
@@ -122,14 +97,6 @@ def count_trials() -> list[TrialsCounted]:
     kind = (c.product, c.model, c.model_decision)
     rows = db.session.execute(select(*kind, func.sum(c.count)).group_by(*kind))
     return [TrialsCounted(*row[:-1], int(row[-1])) for row in rows]
-
-
-def _decisions(query: Select[Any]) -> list[Decision | Damaged]:
-    return [_decision(row) for row in db.session.execute(query)]
-
-
-def _decision(row: Row[Any]) -> Decision | Damaged:
-    return read(Decision, row)
 
 
 def _contents(row: Row[Any]) -> Contents | Damaged:

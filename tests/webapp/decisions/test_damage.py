@@ -3,7 +3,7 @@
 import pytest
 
 from tests.fixtures.desk import token
-from webapp.decisions import search
+from webapp.decisions import listing
 from webapp.decisions.damage import Damaged
 
 # Assignments by the damaged column; only SQLite stores values of another type than the column's.
@@ -70,10 +70,10 @@ def test_damaged_decision_is_reported_and_the_others_are_shown(
 ):
     [intact] = decide_all([granted])
     with app.app_context():
-        page = search.list_decisions()
+        page = listing.list_decisions()
         listed = list(page.decisions)
         while page.older:
-            page = search.list_decisions(before=page.older)
+            page = listing.list_decisions(before=page.older)
             listed += page.decisions
     columns = {d.id: d.columns for d in listed if isinstance(d, Damaged)}
     assert [d.id for d in listed if d.id == intact] == [intact]

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from ml.monitoring.bins import SCORE_BINS
-from webapp.decisions import search
+from webapp.decisions import listing, search
 from webapp.decisions.store import store
 from webapp.decisions.tables import DecisionRow
 from webapp.failures import KeyClaimed, KeyReused
@@ -184,7 +184,7 @@ def test_counts_equal_the_table_after_threads(app, applications, query, operator
 def test_list_decisions_before_and_after_an_id(app, decide, applications):
     with app.app_context():
         numbers = [decide(a).id for a in applications[:3]]
-        assert [d.id for d in search.list_decisions(before=numbers[1]).decisions] == numbers[:1]
-        assert [d.id for d in search.list_decisions(after=numbers[0]).decisions] == numbers[:0:-1]
-        assert not search.list_decisions(before=numbers[0]).decisions
-        assert not search.list_decisions(after=numbers[-1]).decisions
+        assert [d.id for d in listing.list_decisions(before=numbers[1]).decisions] == numbers[:1]
+        assert [d.id for d in listing.list_decisions(after=numbers[0]).decisions] == numbers[:0:-1]
+        assert not listing.list_decisions(before=numbers[0]).decisions
+        assert not listing.list_decisions(after=numbers[-1]).decisions
