@@ -8,16 +8,12 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from ml.product.definition import Product
+from tests.browser.pages import REFUSED, NewApplication, SignIn
+from tests.browser.words import Words
 from tests.fixtures.machine import need
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-REFUSED = {
-    "loan_amount": "9000",
-    "purchase_price": "9000",
-    "loan_term_months": "60",
-    "years_in_job": "0",
-    "monthly_expenses": "300",
-}
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +28,11 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def locale() -> str:
     return "en-GB"
+
+
+@pytest.fixture
+def words(locale: str, product: Product) -> Words:
+    return Words(locale.partition("-")[0], product)
 
 
 @pytest.fixture
@@ -65,13 +66,13 @@ class Desk:
     url: str
     password: str
 
-    def sign_in(self, page: Page) -> None:
-        """Let the first user sign in, in any language."""
+    def sign_in(self, page: Page, words: Words) -> NewApplication:
+        """Let the first user sign in, and return the page that comes first."""
         page.goto(self.url)
-        page.locator("#username").fill("admin")
-        page.locator("#password").fill(self.password)
-        page.keyboard.press("Enter")
-        expect(page.locator("form#application")).to_be_visible()
+        SignIn(page, words).enter("admin", self.password)
+        form = NewApplication(page, words)
+        expect(form.button("Decide")).to_be_visible()
+        return form
 
     def decisions(self, page: Page) -> int:
         """Count the decisions on the list, and leave the page open that is."""
@@ -99,17 +100,12 @@ def desk(open_desk) -> Iterator[Desk]:
         yield one
 
 
-@pytest.fixture(scope="session")
-def refuse() -> Callable[[Page], None]:
-    """Enter an application that is refused, in any language."""
+@pytest.fixture
+def refuse(words: Words) -> Callable[[Page], None]:
+    """Enter an application that is refused."""
 
     def enter(page: Page) -> None:
-        for name, answer in REFUSED.items():
-            page.locator(f"#{name}").fill(answer)
-        page.locator("#employment_type").select_option("temporary")
-        page.locator("#home_status").select_option("renting")
-        page.locator("#adverse_credit_record-1").check()
-        page.locator("#application button").click()
-        expect(page.locator(".verdict.refused")).to_be_visible()
+        decision = NewApplication(page, words).enter(REFUSED)
+        expect(decision.verdict).to_contain_text(words("Refused"))
 
     return enter

@@ -50,9 +50,11 @@ def broken_heads(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("locale", list(SAID))
-def test_a_refusal_is_explained_and_other_values_are_tried(desk, refuse, page, locale, product):
+def test_a_refusal_is_explained_and_other_values_are_tried(
+    desk, refuse, page, locale, words, product
+):
     said = SAID[locale]
-    desk.sign_in(page)
+    desk.sign_in(page, words)
     before = desk.decisions(page)
     refuse(page)
     why = page.get_by_role("region", name=said["why"])
@@ -108,8 +110,8 @@ def drawn_bars(page: Page) -> list[dict[str, Any]]:
     )
 
 
-def test_other_values_are_tried_by_the_keyboard_alone(desk, refuse, page):
-    desk.sign_in(page)
+def test_other_values_are_tried_by_the_keyboard_alone(desk, refuse, page, words):
+    desk.sign_in(page, words)
     refuse(page)
     expect(page.get_by_role("link", name="Next application")).to_be_focused()
     page.keyboard.press("Tab")
@@ -133,14 +135,14 @@ def test_other_values_are_tried_by_the_keyboard_alone(desk, refuse, page):
 
 
 @pytest.mark.parametrize("locale", list(SAID))
-def test_no_page_is_wider_than_the_screen(desk, page, refuse):
+def test_no_page_is_wider_than_the_screen(desk, page, words, refuse):
     def check(what: str) -> None:
         for width in (1100, 360):
             page.set_viewport_size({"width": width, "height": 800})
             assert fits(page), (width, what)
             assert not broken_heads(page), (width, what)
 
-    desk.sign_in(page)
+    desk.sign_in(page, words)
     refuse(page)
     decision = page.url.removeprefix(desk.url)
     page.locator("#trials button").click()

@@ -1,0 +1,143 @@
+"""The pages of the desk as people use them: everything is found by its role and visible name.
+
+An object is made from a Playwright page and the words of a language. One that outgrows a screen
+moves to a file of its own beside this one.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.words import Words
+
+GRANTED = {
+    "loan_amount": "3000",
+    "purchase_price": "8000",
+    "loan_term_months": "24",
+    "employment_type": "permanent",
+    "years_in_job": "12",
+    "monthly_income": "2500",
+    "monthly_expenses": "300",
+    "home_status": "owner",
+    "assets": "60000",
+    "outstanding_debt": "0",
+    "adverse_credit_record": "0",
+}
+REFUSED = {
+    "loan_amount": "9000",
+    "purchase_price": "9000",
+    "loan_term_months": "60",
+    "employment_type": "temporary",
+    "years_in_job": "0",
+    "monthly_expenses": "300",
+    "home_status": "renting",
+    "adverse_credit_record": "1",
+}
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What all pages have."""
+
+    page: Page
+    words: Words
+
+    @property
+    def heading(self) -> Locator:
+        return self.page.get_by_role("heading", level=1)
+
+    @property
+    def alert(self) -> Locator:
+        return self.page.get_by_role("alert")
+
+    def link(self, name: str) -> Locator:
+        return self.page.get_by_role("main").get_by_role("link", name=self.words(name), exact=True)
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=self.words(name), exact=True)
+
+
+class Navigation(Screen):
+    """The bar at the top of every page."""
+
+    @property
+    def bar(self) -> Locator:
+        return self.page.get_by_role("navigation", name=self.words("Main"))
+
+    def go_to(self, name: str) -> None:
+        self.bar.get_by_role("link", name=self.words(name), exact=True).click()
+
+    def speak(self, language: str) -> None:
+        self.page.get_by_role("button", name=language, exact=True).click()
+
+    def sign_out(self) -> None:
+        self.button("Sign out").click()
+        expect(SignIn(self.page, self.words).heading).to_have_text(self.words("Sign in"))
+
+
+class SignIn(Screen):
+    """Where a session begins."""
+
+    def enter(self, username: str, password: str) -> None:
+        self.page.get_by_label(self.words("User name")).fill(username)
+        self.page.get_by_label(self.words("Password"), exact=True).fill(password)
+        self.button("Sign in").click()
+
+
+class NewApplication(Screen):
+    """The form of an application; values are given by the names of the product's fields."""
+
+    def answer(self, field: str, value: str) -> None:
+        label = re.compile(f"^{re.escape(self.words.label(field))}(?! \\w)")
+        match self.words.product.by_name[field].kind:
+            case "integer":
+                self.page.get_by_label(label).fill(value)
+            case "choice":
+                chosen = self.words.choice(field, value)
+                self.page.get_by_label(label).select_option(label=chosen)
+            case "flag":
+                group = self.page.get_by_role("group", name=self.words.label(field))
+                group.get_by_label(self.words("Yes" if value == "1" else "No")).check()
+
+    def fill(self, values: Mapping[str, str]) -> None:
+        for field, value in values.items():
+            self.answer(field, value)
+
+    def decide(self) -> None:
+        self.button("Decide").click()
+
+    def enter(self, values: Mapping[str, str]) -> "DecisionPage":
+        """Fill the form in, send it and wait for the decision."""
+        self.fill(values)
+        self.decide()
+        self.page.wait_for_url("**/decisions/*")
+        return DecisionPage(self.page, self.words)
+
+
+class DecisionPage(Screen):
+    """One decision and why it was made."""
+
+    @property
+    def number(self) -> int:
+        return int(self.page.url.partition("?")[0].rpartition("/")[2])
+
+    @property
+    def verdict(self) -> Locator:
+        return self.page.locator(".verdict")
+
+    def part(self, name: str) -> Locator:
+        """Find a part of the page by its heading, such as "Why"."""
+        return self.page.get_by_role("region", name=self.words(name))
+
+    def next_application(self) -> None:
+        self.link("Next application").click()
+
+
+class DecisionList(Screen):
+    """The list of decisions."""
+
+    @property
+    def rows(self) -> Locator:
+        return self.page.get_by_role("main").get_by_role("row")
