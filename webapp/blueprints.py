@@ -11,6 +11,7 @@ from webapp.decisions import application_pages, list_pages as _list, pages as de
 from webapp.extensions import csrf
 from webapp.monitoring import health, pages as monitoring
 from webapp.outcomes import pages as outcomes
+from webapp.reviews import tables as _reviews  # noqa: F401 - a referred decision adds a row
 from webapp.serving import pages as serving
 
 PAGES = (application_pages, decisions, outcomes, monitoring, serving, challenger, language_choice)

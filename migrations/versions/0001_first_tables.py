@@ -1,4 +1,4 @@
-"""The first tables: operators, decisions, trials, challengers' scores, their counts, the audit log."""
+"""The first tables: operators, decisions, trials, challengers' scores, reviews, counts, the audit log."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,6 +16,7 @@ def upgrade() -> None:
     create_decisions()
     create_trials()
     create_challengers()
+    create_reviews()
     create_outcomes()
     create_monitoring()
     create_fairness()
@@ -33,6 +34,7 @@ def downgrade() -> None:
         *("training_scores", "decision_hours"),
         "store_checks",
         *("outcome_counts", "outcomes"),
+        *("review_note_contents", "review_notes", "reviews"),
         *("challenger_counts", "challenger_scores", "trial_counts", "trial_contents", "trials"),
         *("decision_counts", "protected_attributes", "decision_contents", "decisions"),
         *("api_keys", "users", "operators"),
@@ -289,6 +291,102 @@ def create_challengers() -> None:
         text("challenger_decision", 8),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(*kind, name=op.f("pk_challenger_counts")),
+    )
+
+
+def create_reviews() -> None:
+    op.create_table(
+        "reviews",
+        sa.Column("id", Identifier, nullable=False),
+        sa.Column("decision_id", Identifier, nullable=False),
+        moment("opened_at"),
+        sa.Column("opened_by", sa.Integer(), nullable=False),
+        text("cause", 9),
+        sa.Column("claimed_by", sa.Integer(), nullable=True),
+        sa.Column("claimed_at", Instant(timezone=True), nullable=True),
+        sa.Column("snoozed_until", sa.Date(), nullable=True),
+        sa.Column("due_on", sa.Date(), nullable=True),
+        sa.Column("closed_at", Instant(timezone=True), nullable=True),
+        sa.Column("closed_by", sa.Integer(), nullable=True),
+        sa.Column("result", sa.String(17), nullable=True),
+        sa.Column("final", sa.String(8), nullable=True),
+        sa.Column("code", sa.String(32), nullable=True),
+        sa.CheckConstraint(f"id > 0 AND id < {MAX_ID}", name=op.f("ck_reviews_id")),
+        *(
+            sa.CheckConstraint(within_moments(name), name=op.f(f"ck_reviews_{name}"))
+            for name in ("opened_at", "snoozed_until", "due_on")
+        ),
+        sa.CheckConstraint(
+            "cause IN ('referred', 'staff', 'applicant')", name=op.f("ck_reviews_cause")
+        ),
+        sa.CheckConstraint(
+            "(claimed_by IS NULL) = (claimed_at IS NULL)", name=op.f("ck_reviews_claimed")
+        ),
+        sa.CheckConstraint(
+            "result IN ('upheld', 'overturned_model', 'overturned_policy', 'overturned_review', "
+            "'lapsed')",
+            name=op.f("ck_reviews_result"),
+        ),
+        sa.CheckConstraint(either("final"), name=op.f("ck_reviews_final")),
+        sa.CheckConstraint(
+            "closed_at IS NULL AND closed_by IS NULL AND result IS NULL AND code IS NULL "
+            "OR closed_at IS NOT NULL AND closed_by IS NOT NULL AND result IS NOT NULL "
+            "AND code IS NOT NULL",
+            name=op.f("ck_reviews_closed"),
+        ),
+        sa.CheckConstraint(
+            "(final IS NOT NULL) = (result IS NOT NULL AND result <> 'lapsed')", name=op.f("ck_reviews_word")
+        ),
+        sa.ForeignKeyConstraint(
+            ["decision_id"], ["decisions.id"], name=op.f("fk_reviews_decision_id_decisions")
+        ),
+        *(
+            sa.ForeignKeyConstraint([name], ["operators.id"], name=op.f(f"fk_reviews_{name}_operators"))
+            for name in ("opened_by", "claimed_by", "closed_by")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reviews")),
+    )
+    for column in ("decision_id", "closed_at"):
+        op.create_index(op.f(f"ix_reviews_{column}"), "reviews", [column])
+    # One open review a decision.
+    is_open = sa.text("closed_at IS NULL")
+    op.create_index(
+        *("uq_reviews_open", "reviews", ["decision_id"]),
+        unique=True,
+        sqlite_where=is_open,
+        postgresql_where=is_open,
+    )
+    op.create_table(
+        "review_notes",
+        sa.Column("id", Identifier, nullable=False),
+        moment("created_at"),
+        sa.Column("review_id", Identifier, nullable=False),
+        sa.Column("operator_id", sa.Integer(), nullable=False),
+        text("kind", 9),
+        sa.CheckConstraint(f"id > 0 AND id < {MAX_ID}", name=op.f("ck_review_notes_id")),
+        sa.CheckConstraint(within_moments("created_at"), name=op.f("ck_review_notes_created_at")),
+        sa.CheckConstraint(
+            "kind IN ('note', 'statement', 'closing')", name=op.f("ck_review_notes_kind")
+        ),
+        sa.ForeignKeyConstraint(
+            ["review_id"], ["reviews.id"], name=op.f("fk_review_notes_review_id_reviews")
+        ),
+        sa.ForeignKeyConstraint(
+            ["operator_id"], ["operators.id"], name=op.f("fk_review_notes_operator_id_operators")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_review_notes")),
+    )
+    op.create_index(op.f("ix_review_notes_review_id"), "review_notes", ["review_id"])
+    op.create_table(
+        "review_note_contents",
+        sa.Column("note_id", Identifier, nullable=False, autoincrement=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        binary("salt"),
+        length("review_note_contents", "salt", SALT_BYTES),
+        sa.ForeignKeyConstraint(
+            ["note_id"], ["review_notes.id"], name=op.f("fk_review_note_contents_note_id_review_notes")
+        ),
+        sa.PrimaryKeyConstraint("note_id", name=op.f("pk_review_note_contents")),
     )
 
 

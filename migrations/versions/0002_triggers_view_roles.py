@@ -11,8 +11,9 @@ down_revision = "0001"
 BANDS = [m * 10**e for e in range(3, 7) for m in (1, 2, 5)]
 COUNTED_FACTS = ("decisions", "trials", "challenger_scores", "outcomes")  # a trigger counts their rows
 # Never changed, never deleted.
-FACTS = (*COUNTED_FACTS, "idempotency_keys", "audit_lanes", "audit_log")
-CONTENTS = ("decision_contents", "trial_contents", "protected_attributes")  # never changed, erased as a whole
+FACTS = (*COUNTED_FACTS, "review_notes", "idempotency_keys", "audit_lanes", "audit_log")
+# Never changed, erased as a whole.
+CONTENTS = ("decision_contents", "trial_contents", "protected_attributes", "review_note_contents")
 # Of the watch, which can compute them again at any time.
 RESULTS = (
     *("watched_hours", "decision_hours", "training_scores"),
@@ -22,6 +23,9 @@ RESULTS = (
     "store_checks",
     *("fairness_months", "fairness_groups"),
 )
+# How a review was opened never changes, nor does anything of one that is closed.
+OPENED = ("id", "decision_id", "opened_at", "opened_by", "cause")
+WORK = ("claimed_by", "claimed_at", "snoozed_until", "due_on", "closed_at", "closed_by", "result", "final", "code")
 COUNTS = ("decision_counts", "trial_counts", "challenger_counts", "outcome_counts")  # changed only by triggers
 CHANGED = "are never changed"
 COUNTED = "are changed only by triggers"
@@ -33,6 +37,9 @@ KEYS = {
     "protected_attributes": "decision_id = NEW.decision_id AND field = NEW.field",
     "challenger_scores": "challenger = NEW.challenger AND decision_id = NEW.decision_id",
     "outcomes": "id = NEW.id OR decision_id = NEW.decision_id AND number = NEW.number",
+    "reviews": "id = NEW.id OR decision_id = NEW.decision_id AND closed_at IS NULL AND NEW.closed_at IS NULL",
+    "review_notes": "id = NEW.id",
+    "review_note_contents": "note_id = NEW.note_id",
     "idempotency_keys": "operator_id = NEW.operator_id AND digest = NEW.digest",
     "audit_lanes": "id = NEW.id",
     "audit_log": "lane = NEW.lane AND number = NEW.number",
@@ -52,6 +59,10 @@ END $$
 KEEP_ON_POSTGRESQL = """
 CREATE TRIGGER {table}_keep BEFORE {events} ON {table}
     FOR EACH STATEMENT {when} EXECUTE FUNCTION refuse_change('{message}')
+"""
+KEEP_CLOSED_ON_POSTGRESQL = """
+CREATE TRIGGER reviews_keep_closed BEFORE UPDATE ON reviews
+    FOR EACH ROW WHEN ({closed}) EXECUTE FUNCTION refuse_change('{message}')
 """
 # The triggers that count new rows. On PostgreSQL, one trigger call counts all rows of a statement;
 # ORDER BY prevents a deadlock of two statements that count several kinds. SQLite cannot tell a
@@ -120,13 +131,15 @@ GRANTS = {
     "loan_reader": (),
     "loan_writer": (
         f"SELECT ON {', '.join(COUNTS)}, alembic_version",
-        f"SELECT, INSERT ON {', '.join((*FACTS, *CONTENTS))}",
+        f"SELECT, INSERT ON {', '.join((*FACTS, *CONTENTS, 'reviews'))}",
+        f"UPDATE ({', '.join(WORK)}) ON reviews",
         f"SELECT, INSERT, DELETE ON {', '.join(RESULTS)}",
         "SELECT, INSERT ON operators, users, api_keys",
         "UPDATE (password, active, fs_uniquifier) ON users",
         "UPDATE (revoked_at) ON api_keys",
         "EXECUTE ON FUNCTION take_lane()",
         "USAGE ON SEQUENCE operators_id_seq, decisions_id_seq, trials_id_seq",
+        "USAGE ON SEQUENCE reviews_id_seq, review_notes_id_seq",
     ),
 }
 
@@ -164,13 +177,15 @@ def keep_on_postgresql() -> list[str]:
     kept = (
         (FACTS, "UPDATE OR DELETE OR TRUNCATE", "", CHANGED),
         (CONTENTS, "UPDATE OR TRUNCATE", "", CHANGED),
+        (("reviews",), "DELETE OR TRUNCATE", "", CHANGED),
         (COUNTS, "INSERT OR UPDATE OR DELETE OR TRUNCATE", "WHEN (pg_trigger_depth() = 0)", COUNTED),
     )
-    return [
+    statements = [
         KEEP_ON_POSTGRESQL.format(table=table, events=events, when=when, message=message)
         for tables, events, when, message in kept
         for table in tables
     ]
+    return [*statements, KEEP_CLOSED_ON_POSTGRESQL.format(closed=closed("IS DISTINCT FROM"), message=CHANGED)]
 
 
 def keep_on_sqlite() -> list[str]:
@@ -180,6 +195,7 @@ def keep_on_sqlite() -> list[str]:
     kept = [
         *((t, event, "", CHANGED) for t in FACTS for event in ("UPDATE", "DELETE")),
         *((t, "UPDATE", "", CHANGED) for t in CONTENTS),
+        *(("reviews", event, when, CHANGED) for event, when in (("DELETE", ""), ("UPDATE", f"WHEN {closed('IS NOT')}"))),
         *((t, "INSERT", exists[t], CHANGED) for t in exists),
         *((t, event, uncounted, COUNTED) for t in COUNTS for event in ("INSERT", "UPDATE", "DELETE")),
     ]
@@ -187,6 +203,11 @@ def keep_on_sqlite() -> list[str]:
         KEEP_ON_SQLITE.format(table=table, event=event, when=when, refusal=refusal(table, event, message))
         for table, event, when, message in kept
     ]
+
+
+def closed(differs: str) -> str:
+    """Return the SQL of whether a change to a review is refused."""
+    return " OR ".join(["OLD.closed_at IS NOT NULL", *(f"OLD.{c} {differs} NEW.{c}" for c in OPENED)])
 
 
 def refusal(table: str, event: str, message: str) -> str:

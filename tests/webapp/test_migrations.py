@@ -24,6 +24,7 @@ TABLES = {
     *("realised_months", "realised_bands", "calibration_evidence"),
     *("estimated_months", "estimated_figures", "challenger_evidence"),
     "store_checks",
+    *("reviews", "review_notes", "review_note_contents"),
     *("outcomes", "outcome_counts", "audit_lanes", "audit_log"),
 }
 STARTS = 3
