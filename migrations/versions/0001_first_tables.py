@@ -696,6 +696,9 @@ def create_ledger() -> None:
     op.create_index(
         "ix_audit_log_events", "audit_log", ["event", "created_at"], sqlite_where=few, postgresql_where=few
     )
+    op.create_index(
+        "ix_audit_log_subjects", "audit_log", ["subject", "event"], sqlite_where=few, postgresql_where=few
+    )
 
 
 def add_first_rows() -> None:

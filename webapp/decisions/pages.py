@@ -4,52 +4,26 @@ import logging
 from dataclasses import dataclass
 
 from flask import Blueprint, abort, g, redirect, render_template, request, url_for
-from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from ml.product.application import Application, Value
-from ml.product.definition import Field, Product
+from ml.product.definition import Field
 from ml.product.texts import Text
-from webapp.decisions import explanations, search, service
+from webapp.decisions import events, explanations, history, search, service
 from webapp.decisions.damage import Damaged
 from webapp.decisions.forms import ApplicationForm, trial_form
 from webapp.decisions.records import Contents, Decision, StoredReasons, Trial
-from webapp.language import decimal, integer, listed, words
+from webapp.decisions.suggesting import suggest
+from webapp.decisions.values import rows_of, with_unit
+from webapp.language import words
 from webapp.ledger.transaction import unit_of_work
 from webapp.serving.served import model
 
 log = logging.getLogger(__name__)
 
 blueprint = Blueprint("decisions", __name__)
+for source in (events.decided, events.tried, events.erased):
+    history.register(blueprint, source)
 ZERO = 100  # the middle of the chart, in its own units
-
-
-@dataclass(frozen=True)
-class Row:
-    """A table row of the decision page: a value as entered and as the model saw it."""
-
-    label: str
-    value: str
-    unit: str
-    normalised: str
-    empty: bool = False
-
-
-@dataclass(frozen=True)
-class Suggested:
-    """The changes that would have granted a refused application, as text.
-
-    ``offers`` holds each suggested loan with its probability, ``without`` a sentence for each field
-    whose values alone are not enough, and ``lacking`` the missing answers that the policy rules
-    need.
-    """
-
-    offers: list[tuple[str, float]]
-    without: list[str]
-    pairs: bool  # whether the amount was also changed together with another field
-    steps: str
-    rules: str
-    lacking: str
 
 
 @dataclass(frozen=True)
@@ -102,28 +76,24 @@ def _page(decision: Decision, contents: Contents | None, form: ApplicationForm |
     bundle = model.of(decision.model)
     product = bundle.product if bundle else model.product(decision.product)
     if contents is None:
-        return render_template("decisions/erased.html", decision=decision, product=product)
+        return render_template(
+            "decisions/erased.html",
+            decision=decision,
+            product=product,
+            history=history.history_of(decision),
+        )
     fields = product.by_name if product else {}
-    rows = [
-        _row(fields.get(name), name, value, contents.normalised[name])
-        for name, value in contents.inputs.items()
-    ]
-    computed = [
-        Row(words(r.label), "", "", _normalised(contents.normalised[r.name]))
-        for r in (product.ratios if product else ())
-        if r.name in contents.normalised
-    ]
     with_reasons = not decision.granted or "explain" in request.args
     return render_template(
         "decisions/show.html",
         decision=decision,
         reference=contents.reference,
         product=product,
-        rows=rows,
-        computed=computed,
+        rows=rows_of(contents, product),
         bars=_bars(explanations.explain(decision, contents) or []) if with_reasons else None,
-        suggested=None if decision.granted else _suggested(decision, contents, product),
+        suggested=None if decision.granted else suggest(decision, contents, product),
         form=form,
+        history=history.history_of(decision),
         trials=[_tried(t, contents, fields) for t in search.list_trials(decision.id)],
     )
 
@@ -143,103 +113,12 @@ def _bars(reasons: StoredReasons) -> list[Bar]:
     ]
 
 
-def _suggested(decision: Decision, contents: Contents, product: Product | None) -> Suggested | None:
-    changes = explanations.find_changes(decision, contents)
-    if changes is None or product is None:
-        return None
-    rules = product.policy_rules
-    rule_inputs = dict.fromkeys(name for rule in rules for name in rule.inputs)
-    return Suggested(
-        offers=[
-            (offer(product, contents.inputs, s.values), s.probability) for s in changes.suggestions
-        ],
-        without=[
-            _no_value(product.by_name[name], *searched)
-            for name, searched in changes.searched.items()
-            if not any(name in s.values for s in changes.suggestions if len(s.values) == 1)
-        ],
-        pairs=len(changes.searched) > 1,
-        steps=listed(
-            _with_unit(product.by_name[name], product.by_name[name].step)
-            for name in changes.searched
-        ),
-        rules=listed(words(rule.label) for rule in rules),
-        lacking=listed(
-            words(product.by_name[name].label)
-            for name in rule_inputs
-            if contents.inputs[name] is None
-        ),
-    )
-
-
-def offer(product: Product, inputs: Application, values: dict[str, int]) -> str:
-    """Describe the loan with these values instead of those applied for."""
-    amount, term = (product.by_name.get(name or "") for name in (product.amount, product.term))
-    loan = {**inputs, **values}
-    terms = {f.name: _with_unit(f, loan[f.name]) for f in (amount, term) if f and loan[f.name]}
-    if term and term.name in terms:
-        text = _(
-            "A loan of %(amount)s over %(term)s",
-            amount=terms[product.amount],
-            term=terms[term.name],
-        )
-    else:
-        text = _("A loan of %(amount)s", amount=terms[product.amount])
-    others = [(product.by_name[name], value) for name, value in values.items() if name not in terms]
-    more = ", ".join(f"{words(field.label)} {_with_unit(field, value)}" for field, value in others)
-    return f"{text} ({more})" if more else str(text)
-
-
-def _no_value(field: Field, low: int, high: int) -> str:
-    return str(
-        _(
-            "%(label)s: no other value from %(low)s to %(high)s can be suggested on its own",
-            label=words(field.label),
-            low=integer(low),
-            high=_with_unit(field, high),
-        )
-    )
-
-
 def _tried(t: Trial | Damaged, contents: Contents, fields: dict[str, Field]) -> dict[str, object]:
     if isinstance(t, Damaged):
         return {"trial": t, "changed": []}
     changed = [
-        (words(fields[name].label), _with_unit(fields[name], value))
+        (words(fields[name].label), with_unit(fields[name], value))
         for name, value in (t.inputs or {}).items()
         if value != contents.inputs.get(name) and name in fields
     ]
     return {"trial": t, "changed": changed}
-
-
-def _with_unit(field: Field, value: Value) -> str:
-    if value is None:
-        return str(_("not given"))
-    unit = _unit(field, value)
-    return f"{_entered(field, value)}\u00a0{unit}" if unit else _entered(field, value)
-
-
-def _unit(field: Field, value: Value) -> str:
-    unit = field.unit_of(value) if isinstance(value, int) else None
-    return words(unit) if unit else ""
-
-
-def _row(field: Field | None, name: str, value: Value, normalised: float | list[int]) -> Row:
-    label, seen = words(field.label) if field else name, _normalised(normalised)
-    if value is None:
-        return Row(label, _("not given"), "", seen, empty=True)
-    if field is None:  # a product that is no longer served
-        return Row(label, str(value), "", seen)
-    return Row(label, _entered(field, value), _unit(field, value), seen)
-
-
-def _entered(field: Field, value: Value) -> str:
-    if field.kind == "flag":
-        return str(_("Yes") if value else _("No"))
-    if isinstance(value, int):
-        return integer(value)
-    return next((words(c.label) for c in field.choices if c.value == value), str(value))
-
-
-def _normalised(seen: float | list[int]) -> str:
-    return " ".join(map(str, seen)) if isinstance(seen, list) else decimal(seen)

@@ -1,6 +1,7 @@
 """Queries of one decision, its trials, and counts of all."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, func, select
@@ -19,6 +20,7 @@ from webapp.decisions.tables import (
 )
 from webapp.extensions import db
 from webapp.failures import DecisionDamaged, ModelUnavailable, NotFound
+from webapp.ledger.tables import FEW, AuditEntry
 from webapp.metrics_stored import DecisionsCounted, TrialsCounted
 from webapp.people.tables import OperatorRow
 from webapp.serving.served import model
@@ -26,7 +28,7 @@ from webapp.serving.served import model
 PAGE = 25
 
 _operators = OperatorRow.__table__
-_d, _t, _c = DecisionRow, TrialRow, DecisionContents
+_d, _t, _c, _e = DecisionRow, TrialRow, DecisionContents, AuditEntry
 FACTS = (
     _d.id,
     readable(_d.created_at),
@@ -81,6 +83,16 @@ def list_trials(decision_id: int) -> Sequence[Trial | Damaged]:
         .limit(PAGE)
     )
     return [read(Trial, row) for row in db.session.execute(query)]
+
+
+def list_erasures(decision_id: int) -> list[tuple[datetime, str]]:
+    """Return when the contents of a decision were erased, and by whom."""
+    query = (
+        select(_e.created_at, _operators.c.name)
+        .join(_operators, _operators.c.id == _e.operator_id)
+        .where(_e.event == "contents.erased", _e.subject == f"decision:{decision_id}", FEW)
+    )
+    return [(moment, name) for moment, name in db.session.execute(query)]
 
 
 def count_decisions() -> list[DecisionsCounted]:

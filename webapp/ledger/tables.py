@@ -66,6 +66,7 @@ class AuditEntry(Base):
         _digest_length("commitment"),
         _digest_length("hash"),
         Index("ix_audit_log_events", "event", "created_at", sqlite_where=FEW, postgresql_where=FEW),
+        Index("ix_audit_log_subjects", "subject", "event", sqlite_where=FEW, postgresql_where=FEW),
         {"sqlite_with_rowid": False},
     )
 

@@ -1,5 +1,6 @@
 """The pages of outcomes: the part of a decision's page, the list, and the upload of a file."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,11 +14,13 @@ from flask import (
     request,
     url_for,
 )
+from flask_babel import gettext as _
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as BaseResponse
 
-from webapp.decisions import pages as decisions, search
+from webapp.decisions import history, pages as decisions, search
 from webapp.decisions.damage import Damaged
+from webapp.decisions.history import HistoryEvent
 from webapp.decisions.records import Decision
 from webapp.extensions import db, settings
 from webapp.failures import InvalidOutcome
@@ -54,6 +57,17 @@ def _outcomes_of(decision: Decision) -> Part:
     today = service.today_in(settings().timezone)
     form = g.get("outcome_form") or outcome_form(today=today)
     return Part(service.list_outcomes(decision.id), form, today)
+
+
+def _events(decision: Decision) -> Iterator[HistoryEvent]:
+    for outcome in service.list_outcomes(decision.id):
+        if not isinstance(outcome, Damaged):
+            what = _("Outcome corrected") if outcome.reason else _("Outcome recorded")
+            more = str(GOOD_OR_BAD[outcome.outcome])
+            yield HistoryEvent(outcome.created_at, outcome.operator, str(what), more)
+
+
+history.register(blueprint, _events)
 
 
 @blueprint.post("/decisions/<id:number>/outcome")

@@ -9,7 +9,7 @@ from ml.explaining.counterfactual import nearest_granted
 from ml.product.formats import format_integer
 from ml.product.texts import LANGUAGES
 from ml.training.dataset import as_applications
-from webapp.decisions.pages import offer
+from webapp.decisions.suggesting import offer
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 MIDDLE, WIDTH = 100, 200  # of the chart of shares

@@ -1,0 +1,31 @@
+"""What decisions themselves add to the history: that one was decided, its trials, its erasure."""
+
+from collections.abc import Iterator
+
+from flask_babel import gettext as _
+
+from webapp.decisions import search
+from webapp.decisions.damage import Damaged
+from webapp.decisions.history import HistoryEvent
+from webapp.decisions.records import Decision
+from webapp.language import share
+
+
+def decided(decision: Decision) -> Iterator[HistoryEvent]:
+    what = {"granted": _("Decided: granted"), "refused": _("Decided: refused")}
+    channel = str(_("API key")) if decision.channel == "api" else ""
+    yield HistoryEvent(decision.created_at, decision.operator, what[decision.decision], channel)
+
+
+def tried(decision: Decision) -> Iterator[HistoryEvent]:
+    for trial in search.list_trials(decision.id):
+        if not isinstance(trial, Damaged):
+            result = _("would be granted") if trial.granted else _("would be refused")
+            what = str(_("What-if tried"))
+            more = f"{result} ({share(trial.probability)})"
+            yield HistoryEvent(trial.created_at, trial.operator, what, more)
+
+
+def erased(decision: Decision) -> Iterator[HistoryEvent]:
+    for moment, operator in search.list_erasures(decision.id):
+        yield HistoryEvent(moment, operator, str(_("Contents erased")))
