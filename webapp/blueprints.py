@@ -13,8 +13,18 @@ from webapp.monitoring import health, pages as monitoring
 from webapp.outcomes import pages as outcomes
 from webapp.reviews import tables as _reviews  # noqa: F401 - a referred decision adds a row
 from webapp.serving import pages as serving
+from webapp.uploads import pages as uploads
 
-PAGES = (application_pages, decisions, outcomes, monitoring, serving, challenger, language_choice)
+PAGES = (
+    application_pages,
+    decisions,
+    outcomes,
+    uploads,
+    monitoring,
+    serving,
+    challenger,
+    language_choice,
+)
 MODULES = (*PAGES, health, api)
 
 

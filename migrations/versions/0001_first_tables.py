@@ -18,6 +18,7 @@ def upgrade() -> None:
     create_challengers()
     create_reviews()
     create_outcomes()
+    create_uploads()
     create_monitoring()
     create_fairness()
     create_ledger()
@@ -33,6 +34,7 @@ def downgrade() -> None:
         *("score_evidence", "field_stability", "field_counts", "watched_hours"),
         *("training_scores", "decision_hours"),
         "store_checks",
+        "refused_files",
         *("outcome_counts", "outcomes"),
         *("review_note_contents", "review_notes", "reviews"),
         *("challenger_counts", "challenger_scores", "trial_counts", "trial_contents", "trials"),
@@ -437,6 +439,26 @@ def create_outcomes() -> None:
             name=op.f("pk_outcome_counts"),
         ),
     )
+
+
+def create_uploads() -> None:
+    op.create_table(
+        "refused_files",
+        sa.Column("id", Identifier, nullable=False),
+        moment("created_at"),
+        sa.Column("operator_id", sa.Integer(), nullable=False),
+        text("kind", 8),
+        text("name", 120),
+        sa.Column("wrong", sa.Text(), nullable=False),
+        sa.CheckConstraint(f"id > 0 AND id < {MAX_ID}", name=op.f("ck_refused_files_id")),
+        sa.CheckConstraint(within_moments("created_at"), name=op.f("ck_refused_files_created_at")),
+        sa.CheckConstraint("kind IN ('batch', 'outcomes')", name=op.f("ck_refused_files_kind")),
+        sa.ForeignKeyConstraint(
+            ["operator_id"], ["operators.id"], name=op.f("fk_refused_files_operator_id_operators")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refused_files")),
+    )
+    op.create_index(op.f("ix_refused_files_created_at"), "refused_files", ["created_at"])
 
 
 def create_monitoring() -> None:

@@ -26,6 +26,7 @@ RESULTS = (
 # How a review was opened never changes, nor does anything of one that is closed.
 OPENED = ("id", "decision_id", "opened_at", "opened_by", "cause")
 WORK = ("claimed_by", "claimed_at", "snoozed_until", "due_on", "closed_at", "closed_by", "result", "final", "code")
+UPLOADS = ("refused_files",)  # deleted after a day
 COUNTS = ("decision_counts", "trial_counts", "challenger_counts", "outcome_counts")  # changed only by triggers
 CHANGED = "are never changed"
 COUNTED = "are changed only by triggers"
@@ -134,12 +135,14 @@ GRANTS = {
         f"SELECT, INSERT ON {', '.join((*FACTS, *CONTENTS, 'reviews'))}",
         f"UPDATE ({', '.join(WORK)}) ON reviews",
         f"SELECT, INSERT, DELETE ON {', '.join(RESULTS)}",
+        f"SELECT, INSERT, DELETE ON {', '.join(UPLOADS)}",
         "SELECT, INSERT ON operators, users, api_keys",
         "UPDATE (password, active, fs_uniquifier) ON users",
         "UPDATE (revoked_at) ON api_keys",
         "EXECUTE ON FUNCTION take_lane()",
         "USAGE ON SEQUENCE operators_id_seq, decisions_id_seq, trials_id_seq",
         "USAGE ON SEQUENCE reviews_id_seq, review_notes_id_seq",
+        "USAGE ON SEQUENCE refused_files_id_seq",
     ),
 }
 

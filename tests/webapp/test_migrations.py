@@ -25,6 +25,7 @@ TABLES = {
     *("estimated_months", "estimated_figures", "challenger_evidence"),
     "store_checks",
     *("reviews", "review_notes", "review_note_contents"),
+    "refused_files",
     *("outcomes", "outcome_counts", "audit_lanes", "audit_log"),
 }
 STARTS = 3

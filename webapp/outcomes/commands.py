@@ -6,10 +6,11 @@ import click
 from flask.cli import AppGroup
 
 from webapp.commands import clear_errors
+from webapp.csv_files import InvalidFile
 from webapp.extensions import db, settings
 from webapp.ledger.transaction import unit_of_work
 from webapp.outcomes.exporting import export_training_data
-from webapp.outcomes.files import InvalidFile, read_file
+from webapp.outcomes.files import read_file
 from webapp.outcomes.importing import Imported, check_file, import_file
 from webapp.people.operators import system
 from webapp.serving.served import model

@@ -1,7 +1,5 @@
 """Reads outcomes from texts: the rows of a CSV file, the fields of a form, or JSON."""
 
-import csv
-import io
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -11,28 +9,13 @@ from typing import NamedTuple
 from ml.product.errors import FieldError
 from ml.product.texts import Text
 from webapp.columns import MAX_ID
+from webapp.csv_files import InvalidFile, WrongRow, read_csv
 from webapp.outcomes.records import CORRECTIONS, OUTCOMES, NewOutcome, error
 
 KEYS = ("id", "reference")
 COLUMNS = (*KEYS, "outcome", "date", "reason")
-TEMPLATE = "id,reference,outcome,date,reason\r\n"
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 ID = re.compile(r"[0-9]{1,19}", re.ASCII)
-
-
-class InvalidFile(Exception):
-    """A file that is not a CSV file of outcomes; the text says why."""
-
-    def __init__(self, text: Text) -> None:
-        super().__init__(text.en)
-        self.text = text
-
-
-class WrongRow(NamedTuple):
-    """What is wrong with a row of a file; it never contains a value of the row."""
-
-    line: int
-    error: FieldError
 
 
 class FileRow(NamedTuple):
@@ -70,34 +53,16 @@ def read_outcome(texts: Mapping[str, str], number: int) -> NewOutcome | list[Fie
 
 def read_file(data: bytes) -> File:
     """Read a CSV file; raises InvalidFile."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InvalidFile(
-            Text(en="The file is not in UTF-8.", fr="Le fichier n’est pas en UTF-8.")
-        ) from None
-    head = text.partition("\n")[0]
-    delimiter = ";" if head.count(";") > head.count(",") else ","
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    table = read_csv(data)
+    _check(table.columns)
     rows: list[FileRow] = []
     wrong: list[WrongRow] = []
-    try:
-        columns = _columns(next(lines, []))
-        for values in lines:
-            if any(value.strip() for value in values):
-                _read_row(lines.line_num, columns, values, rows, wrong)
-    except csv.Error:
-        raise InvalidFile(
-            Text(
-                en=f"Line {lines.line_num} is not CSV.",
-                fr=f"La ligne {lines.line_num} n’est pas du CSV.",
-            )
-        ) from None
+    for line, values in table.rows:
+        _read_row(line, table.columns, values, rows, wrong)
     return File(rows, wrong, sha256(data).hexdigest())
 
 
-def _columns(head: list[str]) -> list[str]:
-    columns = [name.strip().lower() for name in head]
+def _check(columns: list[str]) -> None:
     known = set(columns) <= set(COLUMNS) and len(columns) == len(set(columns))
     if not known or not {"outcome", "date"} <= set(columns) or not set(KEYS) & set(columns):
         names = ", ".join(COLUMNS)
@@ -109,7 +74,6 @@ def _columns(head: list[str]) -> list[str]:
                 f"Les colonnes sont {names}.",
             )
         )
-    return columns
 
 
 def _read_row(
@@ -122,7 +86,7 @@ def _read_row(
     if len(values) != len(columns):
         wrong.append(WrongRow(line, error("id", "values", count=str(len(columns)))))
         return
-    texts = dict(zip(columns, (value.strip() for value in values), strict=True))
+    texts = dict(zip(columns, values, strict=True))
     number, reference = (texts.get(name, "") for name in KEYS)
     outcome = read_outcome(texts, 0)
     errors = outcome if isinstance(outcome, list) else []

@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, select
 
 from ml.product.application import REFERENCE_PATTERN
+from webapp.csv_files import WrongRow
 from webapp.decisions.tables import DecisionContents
 from webapp.ledger.audit import record
-from webapp.outcomes.files import File, FileRow, WrongRow
+from webapp.outcomes.files import File, FileRow
 from webapp.outcomes.records import Loan, NewOutcome, check, error, is_known
 from webapp.outcomes.service import add_outcomes, find_loans, in_blocks, lock, today_in
 from webapp.people.operators import Operator

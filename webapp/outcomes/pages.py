@@ -18,6 +18,7 @@ from flask_babel import gettext as _
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as BaseResponse
 
+from webapp.csv_files import InvalidFile, download, file_name
 from webapp.decisions import history, pages as decisions, search
 from webapp.decisions.damage import Damaged
 from webapp.decisions.history import HistoryEvent
@@ -26,13 +27,13 @@ from webapp.extensions import db, settings
 from webapp.failures import InvalidOutcome
 from webapp.ledger.transaction import unit_of_work
 from webapp.outcomes import importing, service
-from webapp.outcomes.files import TEMPLATE, File, InvalidFile, read_file
+from webapp.outcomes.files import COLUMNS, File, read_file
 from webapp.outcomes.forms import GOOD_OR_BAD, REASONS, OutcomeForm, outcome_form
 from webapp.outcomes.importing import Imported
 from webapp.outcomes.records import Outcome
+from webapp.uploads.service import keep_refused
 
 blueprint = Blueprint("outcomes", __name__)
-MAX_WRONG = 100  # rows of a file, on the page
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def show(number: int) -> BaseResponse:
 
 
 @blueprint.route("/outcomes", methods=["GET", "POST"])
-def index() -> str | tuple[str, int]:
+def index() -> str | tuple[str, int] | BaseResponse:
     form = FlaskForm()
     if not form.is_submitted():
         return _page(form)
@@ -111,14 +112,15 @@ def index() -> str | tuple[str, int]:
         imported = _import(read_file(data), check=check)
     except InvalidFile as invalid:
         return _page(form, invalid=invalid), 422
-    return _page(form, imported=imported, check=check), 422 if imported.wrong else 200
+    if imported.wrong:
+        return redirect(url_for("uploads.show", number=_refuse(imported, file.filename)), 303)
+    return _page(form, imported=imported, check=check)
 
 
 @blueprint.get("/outcomes/template.csv")
 def template() -> Response:
     """Return a file with the columns of outcomes, and no rows."""
-    name = {"Content-Disposition": "attachment; filename=outcomes.csv"}
-    return Response(TEMPLATE, content_type="text/csv; charset=utf-8", headers=name)
+    return download([COLUMNS], name="outcomes.csv")
 
 
 def _import(file: File, *, check: bool) -> Imported:
@@ -128,6 +130,18 @@ def _import(file: File, *, check: bool) -> Imported:
             return importing.check_file(connection, file, zone=zone)
     with unit_of_work() as transaction:
         return importing.import_file(transaction, file, operator=g.operator, zone=zone)
+
+
+def _refuse(imported: Imported, name: str) -> int:
+    """Keep what is wrong with a file, and return its number."""
+    with unit_of_work() as transaction:
+        return keep_refused(
+            transaction,
+            imported.wrong,
+            kind="outcomes",
+            name=file_name(name),
+            operator=g.operator,
+        )
 
 
 def _page(form: FlaskForm, **result: object) -> str:
@@ -141,6 +155,5 @@ def _page(form: FlaskForm, **result: object) -> str:
         totals=totals,
         granted=granted,
         latest=service.list_latest(),
-        max_wrong=MAX_WRONG,
         **result,
     )

@@ -2,7 +2,8 @@
 
 import pytest
 
-from webapp.outcomes.files import InvalidFile, read_file
+from webapp.csv_files import InvalidFile
+from webapp.outcomes.files import read_file
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 HEAD = "id,reference,outcome,date,reason\n"
@@ -97,7 +98,7 @@ def test_every_wrong_row_is_named_and_nothing_is_stored(
         f",a/2,good,{today},": (
             "reference: No decision has this reference, or its contents have been erased."
         ),
-        f",\0,good,{today},": (
+        f",\x01,good,{today},": (
             "reference: No decision has this reference, or its contents have been erased."
         ),
         f",A/3,good,{today},": (
@@ -142,7 +143,8 @@ def test_files_as_spreadsheets_write_them(loans, run, history, today, delimiter,
         (b"id,outcome,date,name\n", "must name the columns"),
         (b"id,id,outcome,date\n", "must name the columns"),
         (b"PK\x03\x04", "must name the columns"),
-        (b"id,outcome,date\n\xff,good,2026-01-01\n", "not in UTF-8"),
+        (b"id,outcome,date\n1,\0,2026-01-01\n", "not a text file in UTF-8"),
+        (b"id,outcome,date\n\xff,good,2026-01-01\n", "not a text file in UTF-8"),
         (b'id,outcome,date\n1,"good"x,2026-01-01\n', "Line 2 is not CSV"),
         (b'id,outcome,date\n1,good,2026-01-01\n2,"good', "Line 3 is not CSV"),
         (b"id,outcome,date\n" + b"1" * 200_000, "Line 2 is not CSV"),
@@ -158,7 +160,7 @@ def test_command_on_what_is_no_file_of_outcomes(run):
     code, [line] = run(b"\xff")
     assert code == 1
     assert line.startswith("Error: ")
-    assert line.endswith("outcomes.csv: The file is not in UTF-8.")
+    assert line.endswith("In a spreadsheet, save it as “CSV UTF-8”.")
 
 
 def test_many_rows(app, loans, copy, run, query, today):

@@ -62,6 +62,7 @@ def test_every_route_is_guarded(app, client):
         "monitoring",
         "outcomes",
         "security",
+        "uploads",
     }
     assert {e for e in seen if e.startswith("security")} == {"security.login", "security.logout"}
 

@@ -1,0 +1,100 @@
+"""CSV files: those that people upload, as spreadsheets write them, and those that they download."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from flask import Response
+
+from ml.product.errors import FieldError
+from ml.product.texts import Text
+from webapp.language import current
+
+DELIMITERS = (",", ";", "\t")
+# A spreadsheet takes a text that begins with one of these for a formula, which can send data away:
+# https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+MAX_NAME_LENGTH = 120
+
+NOT_TEXT = Text(
+    en="The file is not a text file in UTF-8. In a spreadsheet, save it as “CSV UTF-8”.",
+    fr="Le fichier n’est pas un fichier texte en UTF-8. "
+    "Dans un tableur, enregistrez-le au format « CSV UTF-8 ».",
+)
+NOT_CSV = Text(
+    en="Line {line} is not CSV: look for a quotation mark that is not closed.",
+    fr="La ligne {line} n’est pas du CSV : cherchez un guillemet qui n’est pas fermé.",
+)
+
+
+class InvalidFile(Exception):
+    """A file that cannot be used; the text says why."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(text.en)
+        self.text = text
+
+
+class WrongRow(NamedTuple):
+    """What is wrong with a row of a file; it never contains a value of the row."""
+
+    line: int
+    error: FieldError
+
+
+class Table(NamedTuple):
+    """The rows of a file below its first line, which names the columns; empty rows are left out."""
+
+    columns: list[str]
+    rows: list[tuple[int, list[str]]]  # the line as a spreadsheet counts, and the values
+
+
+def read_csv(data: bytes) -> Table:
+    """Read a file in UTF-8, with its values separated as in its first line; raises InvalidFile."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidFile(NOT_TEXT) from None
+    if "\0" in text:
+        raise InvalidFile(NOT_TEXT)
+    head = next(iter(text.splitlines()), "")
+    delimiter = max(DELIMITERS, key=head.count)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    line, rows = 1, []
+    try:
+        columns = [name.strip().lower() for name in next(lines, [])]
+        for line, values in enumerate(lines, 2):
+            stripped = [value.strip() for value in values]
+            if any(stripped):
+                rows.append((line, stripped))
+    except csv.Error:
+        raise InvalidFile(filled(NOT_CSV, line=str(lines.line_num))) from None
+    return Table(columns, rows)
+
+
+def filled(text: Text, **details: str) -> Text:
+    """Return a text with details in the places of their names."""
+    return Text(en=text.en.format(**details), fr=text.fr.format(**details))
+
+
+def file_name(given: str) -> str:
+    """Return the name of an uploaded file as it can be shown: short, printable, without folders."""
+    name = given.replace("\\", "/").rpartition("/")[2]
+    return "".join(c if c.isprintable() else "?" for c in name)[:MAX_NAME_LENGTH]
+
+
+def download(rows: Iterable[Sequence[object]], *, name: str) -> Response:
+    """Return rows as a file that a spreadsheet in the language of the page opens in columns."""
+    out = io.StringIO()
+    out.write("\ufeff")  # spreadsheets then read UTF-8
+    writer = csv.writer(out, delimiter=";" if current() == "fr" else ",")
+    writer.writerows([_harmless(value) for value in row] for row in rows)
+    headers = {"Content-Disposition": f"attachment; filename={name}"}
+    return Response(out.getvalue(), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _harmless(value: object) -> object:
+    """Return a value that no spreadsheet takes for a formula."""
+    formula = isinstance(value, str) and value.startswith(FORMULA_STARTS)
+    return f"'{value}" if formula else value
