@@ -19,7 +19,8 @@ RUN /venv/bin/pybabel -q compile -d webapp/translations \
  # The pages use one style sheet of Bootstrap 5. Only training uses matplotlib, so its caches are not needed.
  && cd /venv/lib/python3*/site-packages \
  && rm -rf flask_bootstrap/static/bootstrap4 flask_bootstrap/static/bootstrap5/icons \
-    flask_bootstrap/static/bootstrap5/css/bootswatch \
+    flask_bootstrap/static/bootstrap5/css/bootswatch flask_bootstrap/static/bootstrap5/css/font \
+    flask_bootstrap/static/bootstrap5/css/*.map flask_bootstrap/static/bootstrap5/js flask_bootstrap/static/bootstrap5/umd \
  && find matplotlib fontTools PIL -name __pycache__ -prune -exec rm -rf {} +
 
 FROM python:3.11-slim-bookworm

@@ -2,7 +2,6 @@
 
 from flask import current_app
 from flask_babel import Babel
-from flask_bootstrap import Bootstrap5
 from flask_security import Security
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
@@ -28,7 +27,6 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(model_class=Base)
 csrf = CSRFProtect()
 babel = Babel()
-bootstrap = Bootstrap5()
 security = Security()
 
 

@@ -14,7 +14,7 @@ from flask import Flask, abort, current_app, request
 from webapp.metrics import metrics
 
 PATIENCE = 2.0  # seconds that a request waits if no slot is taken or given back meanwhile
-WITHOUT_SLOT = frozenset({"static", "bootstrap.static", "health.healthz"})
+WITHOUT_SLOT = frozenset({"health.healthz"})
 # These two query the database if they have a slot, and answer without it otherwise.
 SLOT_OPTIONAL = frozenset({"health.readyz", "health.metrics_page"})
 HELD = "loan_desk.slot"

@@ -17,7 +17,6 @@ from webapp.people.tables import User
 PUBLIC = frozenset(
     {
         "static",
-        "bootstrap.static",
         "security.login",
         "language.choose",
         "health.healthz",

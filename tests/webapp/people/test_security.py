@@ -78,7 +78,7 @@ def test_every_route_has_its_headers(app, signed_in):
         assert "http" not in policy
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Referrer-Policy"] == "same-origin"
-        static = answer.request.path.startswith(("/static/", "/bootstrap/"))
+        static = answer.request.path.startswith("/static/")
         assert static or answer.headers["Cache-Control"] == "no-store"
         if answer.mimetype == "text/html":
             inline = r"""<[^>]+\s(style|on\w+)=|<style|<script>"""
