@@ -31,6 +31,7 @@ from webapp.failures import (
     NotStored,
     OutcomeUnknown,
 )
+from webapp.form_errors import page_over_form
 from webapp.language import words
 from webapp.ledger.transaction import commit_was_attempted
 from webapp.metrics import Missing, metrics
@@ -147,10 +148,7 @@ def _answer(error: HTTPException) -> BaseResponse:
     if _wants_json():
         response = problem(status, detail=explanation, **traced)
     else:
-        page = render_template(
-            "errors/error.html", status=status, explanation=explanation, **traced
-        )
-        response = Response(page, status)
+        response = Response(_page(status, explanation, **traced), status)
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
@@ -159,6 +157,13 @@ def _answer(error: HTTPException) -> BaseResponse:
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def _page(status: int, explanation: str, **traced: str) -> str:
+    over = page_over_form(status, explanation)
+    return over or render_template(
+        "errors/error.html", status=status, explanation=explanation, **traced
+    )
 
 
 def _explain(status: int, error: HTTPException) -> str:
@@ -231,8 +236,7 @@ def _in_flight(_error: InFlight) -> Response:
         kind, title = f"{PROBLEMS}request-in-flight", _("Request in flight")
         response = problem(409, detail=explanation, type=kind, title=title)
     else:
-        page = render_template("errors/error.html", status=409, explanation=explanation)
-        response = Response(page, 409)
+        response = Response(_page(HTTPStatus.CONFLICT, explanation), 409)
     response.headers["Retry-After"] = RETRY_SECONDS
     return response
 

@@ -166,6 +166,30 @@ class Rules:
         """
         return self.check({name: self._read(name, text) for name, text in texts.items()})
 
+    def check_text_submission(self, texts: Mapping[str, str]) -> Submission:
+        """Validate texts, among which there can be a reference beside the fields.
+
+        Parameters
+        ----------
+        texts : mapping of str to str
+            The texts by field name. An empty text is a missing value.
+
+        Returns
+        -------
+        Submission
+
+        Raises
+        ------
+        InvalidApplication
+            With one error for every field that is wrong; the reference counts as one.
+        """
+        values = {name: self._read(name, text) for name, text in texts.items()}
+        try:
+            model = self._submission.model_validate(values)
+        except ValidationError as error:
+            raise self._invalid(error) from None
+        return Submission(self._in_order(model), vars(model)[REFERENCE])
+
     def _read(self, name: str, text: str) -> object:
         field = self._by_name.get(name)
         if not text.strip():

@@ -12,7 +12,7 @@ from pydantic import (
 )
 
 from ml.product.formats import plural_form
-from ml.product.quantities import Direction, Finite, Name, PolicyRule, Ratio
+from ml.product.quantities import Direction, Finite, Name, PolicyRule, Quantity, Ratio
 from ml.product.texts import (
     CASES,
     LANGUAGES,
@@ -168,6 +168,7 @@ class Product(Stated):
     fields: tuple[Field, ...]
     ratios: tuple[Ratio, ...] = ()
     policy_rules: tuple[PolicyRule, ...] = ()
+    figures: tuple[Quantity, ...] = ()  # that the form shows, beside the ratios; no model sees them
 
     @cached_property
     def inputs(self) -> tuple[Field, ...]:
@@ -206,6 +207,19 @@ class Product(Stated):
         ratios = {r.name for r in self.ratios}
         return {next((m for m in b if m in ratios), b[0]): b for b in blocks.values()}
 
+    def is_money(self, field: Field) -> bool:
+        """Return whether a field is an amount in the product's currency, at once or by month.
+
+        Parameters
+        ----------
+        field : Field
+
+        Returns
+        -------
+        bool
+        """
+        return field.unit is not None and field.unit.en.partition("/")[0] == self.currency
+
     @property
     def data_file(self) -> Path:
         """The path of the CSV file that the default model is trained on."""
@@ -229,6 +243,7 @@ class Product(Stated):
         _refuse_twice([self.target, *(f.name for f in self.fields), *(r.name for r in self.ratios)])
         _refuse_twice([g.name for g in self.groups])
         _refuse_twice([r.name for r in self.policy_rules])
+        _refuse_twice([q.name for q in (*self.ratios, *self.figures)])
         self._refuse_unknown()
         if self.by_name[self.amount].optional:
             raise ValueError(f"{self.amount} is the amount, so it cannot be optional")
@@ -271,7 +286,8 @@ class Product(Stated):
 
     def _references(self) -> list[tuple[str, str]]:
         limits = [(f.name, f.at_most) for f in self.inputs if f.at_most is not None]
-        terms = [(r.name, n) for r in (*self.ratios, *self.policy_rules) for n in r.inputs]
+        quantities = (*self.ratios, *self.policy_rules, *self.figures)
+        terms = [(r.name, n) for r in quantities for n in r.inputs]
         term = [("term", self.term)] if self.term else []
         return [("amount", self.amount), *term, *limits, *terms]
 

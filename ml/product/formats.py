@@ -4,7 +4,9 @@ import re
 from collections.abc import Sequence
 from copy import copy
 from datetime import date, datetime, tzinfo
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
+from typing import NamedTuple
 
 from babel import Locale
 from babel.dates import format_date, format_datetime
@@ -205,8 +207,18 @@ def format_integer(number: int, language: str) -> str:
 # Separators of thousands that people type: spaces of several widths, a comma, apostrophes. 18
 # digits fit a 64-bit integer.
 _SEPARATORS = " ,'\u2019\u00a0\u2009\u202f"
-_INTEGER = re.compile(rf"[+−-]?([0-9]{{1,18}}|[0-9]{{1,3}}(?:[{_SEPARATORS}][0-9]{{3}}){{1,5}})")
+_INTEGER = re.compile(
+    rf"[+−-]?([0-9]{{1,18}}|[0-9]{{1,3}}([{_SEPARATORS}])[0-9]{{3}}(?:\2[0-9]{{3}}){{0,4}})"
+)
 _PLAIN = str.maketrans("−", "-", _SEPARATORS)
+_CENTS = re.compile(r"(?P<whole>.*[0-9])(?P<point>[.,])(?P<cents>[0-9]{2})")
+
+
+class Amount(NamedTuple):
+    """An amount of money that a person typed, in whole units of the currency."""
+
+    whole: int
+    rounded: bool  # cents other than 00 were typed
 
 
 def parse_integer(text: str) -> int | None:
@@ -224,3 +236,27 @@ def parse_integer(text: str) -> int | None:
     """
     text = text.strip()
     return int(text.translate(_PLAIN)) if _INTEGER.fullmatch(text) else None
+
+
+def parse_amount(text: str) -> Amount | None:
+    """Read an amount of money that a person typed, and round it if it has cents.
+
+    Parameters
+    ----------
+    text : str
+        As for `parse_integer`, or with two decimals after a point or a comma: ``1 234,50``.
+
+    Returns
+    -------
+    Amount or None
+        The nearest whole amount, the larger one for 50 cents; None if the text is not an amount.
+    """
+    found = _CENTS.fullmatch(text.strip())
+    if found is None:
+        whole = parse_integer(text)
+        return None if whole is None else Amount(whole, rounded=False)
+    whole = parse_integer(found["whole"])
+    if whole is None or found["point"] in found["whole"]:
+        return None
+    exact = Decimal(f"{found['whole'].translate(_PLAIN)}.{found['cents']}")
+    return Amount(int(exact.quantize(Decimal(1), ROUND_HALF_UP)), rounded=found["cents"] != "00")

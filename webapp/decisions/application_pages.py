@@ -1,45 +1,112 @@
 """The form of a new application."""
 
-from flask import Blueprint, g, redirect, render_template, url_for
+import hmac
+from http import HTTPStatus
+
+from flask import (
+    Blueprint,
+    abort,
+    current_app,
+    g,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from flask_babel import gettext as _
 from pydantic_core import to_json
 from werkzeug.wrappers import Response
 
+from ml.bundle.manifest import InvalidBundle
+from ml.product.definition import Product
 from webapp.decisions import service
-from webapp.decisions.forms import application_form
+from webapp.decisions.entering import shown_figures
+from webapp.decisions.forms import ApplicationForm, application_form
 from webapp.decisions.writing import NewDecision, contents_of
+from webapp.extensions import csrf
+from webapp.failures import ModelUnavailable
+from webapp.form_errors import over_form
 from webapp.language import current
 from webapp.ledger.idempotency import Claim, Used, body_digest, key_digest
 from webapp.serving.served import model
 
 blueprint = Blueprint("applications", __name__)
+NEW = "applications.new"
 
 
 @blueprint.get("/")
 def home() -> Response:
-    return redirect(url_for("applications.new"))
+    return redirect(url_for(NEW))
 
 
 @blueprint.route("/applications/new", methods=["GET", "POST"])
 def new() -> Response | tuple[str, int]:
     product = model.bundle.product
     form = application_form(product)
-    application = form.read(model.rules)
-    if application is None:
-        page = render_template("decisions/new.html", product=product, form=form)
-        return page, 422 if form.is_submitted() else 200
-    verdict = service.decide(application)
-    new = NewDecision(g.operator, "desk", verdict, contents_of(application, verdict))
+    submission = form.read_submission(model.rules)
+    if "csrf_token" in form.errors:
+        _refuse_other_sites()
+        expired = _("This form had expired. Check what you entered and send it again.")
+        return _page(product, form, problem=expired), 400
+    if submission is None:
+        return _page(product, form), 422 if form.is_submitted() else 200
+    verdict = service.decide(submission.application)
+    contents = contents_of(submission.application, verdict, submission.reference)
+    new = NewDecision(g.operator, "desk", verdict, contents)
     number = _store(new, token=str(form.submission.data or ""))
     return redirect(url_for("decisions.show", number=number), 303)
+
+
+# The form itself checks its token, so that an expired one is shown again with what was typed.
+csrf.exempt(new)
+
+
+@over_form(NEW)
+def show_again(explanation: str) -> str | None:
+    """Return the form with what was typed, if it was sent with the token of its session.
+
+    Without the database, nothing else shows who has sent it.
+    """
+    try:
+        product = model.bundle.product
+    except (ModelUnavailable, InvalidBundle):
+        return None
+    form = application_form(product)
+    form.validate()
+    return None if "csrf_token" in form.errors else _page(product, form, problem=explanation)
+
+
+def _page(product: Product, form: ApplicationForm, *, problem: str = "") -> str:
+    return render_template(
+        "decisions/new.html",
+        product=product,
+        form=form,
+        figures=shown_figures(product, form),
+        problem=problem,
+        owner=_owner(),
+    )
+
+
+def _owner() -> str:
+    """Return what identifies the user's sessions until a sign-out, and nothing else to anybody."""
+    key, who = str(current_app.config["SECRET_KEY"]), str(session.get("_user_id", ""))
+    return hmac.digest(key.encode(), f"draft {who}".encode(), "sha256").hex()[:32]
+
+
+def _refuse_other_sites() -> None:
+    """Refuse a form that another site has sent: only the desk's own is shown again."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        abort(HTTPStatus.BAD_REQUEST)
 
 
 def _store(new: NewDecision, *, token: str) -> int:
     """Store the decision of a form, or return the one that the same form has led to already."""
     if not token:
         return service.store_decision(new).id
-    sent = to_json(new.contents.inputs)
+    sent = to_json([new.contents.inputs, new.contents.reference])
     # The key includes the values: the same form with changed values is a new application.
-    digest = key_digest("applications.new", f"{token} {sent.decode()}")
+    digest = key_digest(NEW, f"{token} {sent.decode()}")
     claim = Claim(new.operator.id, digest, body_digest(sent), current())
     outcome = service.store_once(claim, lambda: new._replace(claim=claim))
     return outcome.number if isinstance(outcome, Used) else outcome.decision.id

@@ -8,11 +8,17 @@ from flask_wtf import FlaskForm
 from wtforms import HiddenField, RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 
-from ml.product.application import Application, Rules, Value
-from ml.product.definition import Field, Product
+from ml.product.application import Application, Rules, Submission, Value
+from ml.product.definition import REFERENCE, Field, Product
 from ml.product.errors import FieldError, InvalidApplication
-from ml.product.formats import format_integer
-from webapp.language import current, words
+from ml.product.formats import format_integer, parse_amount, parse_integer
+from webapp.language import current, integer, words
+
+
+class NumberField(StringField):
+    """A number as it is typed, with a note for the person who typed it."""
+
+    note = ""
 
 
 class ApplicationForm(FlaskForm):  # type: ignore[misc]
@@ -20,19 +26,34 @@ class ApplicationForm(FlaskForm):  # type: ignore[misc]
 
     submission = HiddenField(default=lambda: secrets.token_hex(16))
 
+    @property
+    def rounded(self) -> list[NumberField]:
+        """The fields whose amounts were rounded."""
+        return [f for f in self if isinstance(f, NumberField) and f.note]
+
     def read(self, rules: Rules, *, base: Application | None = None) -> Application | None:
-        """Return the application, or None after each error was added to its field.
+        """Return the application alone, as `read_submission` does."""
+        submission = self.read_submission(rules, base=base)
+        return submission and submission.application
+
+    def read_submission(
+        self, rules: Rules, *, base: Application | None = None
+    ) -> Submission | None:
+        """Return what was sent; None after each error, or a rounded amount, was noted at its field.
 
         Fields that the form lacks have the values of the application `base`.
         """
         if not self.validate_on_submit():
             return None
-        base_values = {n: "" if v is None else str(v) for n, v in (base or {}).items()}
-        typed_values = {
-            f.name: str(self[f.name].data or "") for f in rules.product.inputs if f.name in self
-        }
+        values = {n: "" if v is None else str(v) for n, v in (base or {}).items()}
+        for field in rules.product.inputs:
+            if field.name in self:
+                self._tidy(field, money=rules.product.is_money(field))
+                values[field.name] = str(self[field.name].data or "")
+        if REFERENCE in self:
+            values[REFERENCE] = str(self[REFERENCE].data or "")
         try:
-            return rules.check_text({**base_values, **typed_values})
+            submission = rules.check_text_submission(values)
         except InvalidApplication as invalid:
             for error in invalid.errors:
                 name, message = self._locate(error, rules.product)
@@ -40,9 +61,29 @@ class ApplicationForm(FlaskForm):  # type: ignore[misc]
                     raise
                 self[name].errors = [message]
             return None
+        return None if self.rounded else submission
+
+    def _tidy(self, field: Field, *, money: bool) -> None:
+        """Round an amount with cents, and write a number as the language does."""
+        entry = self[field.name]
+        if field.kind != "integer":
+            return
+        typed = str(entry.data or "").strip()
+        amount = parse_amount(typed) if money else None
+        number = amount.whole if amount else parse_integer(typed)
+        if number is not None:
+            entry.data = integer(number)
+        if amount and amount.rounded:
+            entry.note = _(
+                "%(typed)s was rounded to %(used)s: only whole amounts are used.",
+                typed=typed,
+                used=integer(amount.whole),
+            )
 
     def _locate(self, error: FieldError, product: Product) -> tuple[str, str]:
         """Return the name of the field that shows an error, and the message."""
+        if error.field == REFERENCE:
+            return REFERENCE, words(error.message)
         field = product.by_name[error.field]
         if error.code == "at_most" and error.field not in self:
             # The form lacks this field, so the error belongs to the typed value that limits it.
@@ -54,7 +95,8 @@ class ApplicationForm(FlaskForm):  # type: ignore[misc]
 
 
 def application_form(product: Product) -> ApplicationForm:
-    fields = {f.name: _form_field(f) for f in product.inputs}
+    fields = {f.name: _form_field(f, product) for f in product.inputs}
+    fields[REFERENCE] = StringField(_("Reference"), render_kw={"maxlength": 64})
     form: ApplicationForm = type("ProductForm", (ApplicationForm,), fields)()
     return form
 
@@ -64,7 +106,7 @@ def trial_form(product: Product, application: Application) -> ApplicationForm | 
     fields = [f for f in product.inputs if f.changeable]
     if not fields:
         return None
-    kind = type("TrialForm", (ApplicationForm,), {f.name: _form_field(f) for f in fields})
+    kind = type("TrialForm", (ApplicationForm,), {f.name: _form_field(f, product) for f in fields})
     form: ApplicationForm = kind(data={f.name: _typed(application.get(f.name)) for f in fields})
     return form
 
@@ -73,7 +115,7 @@ def _typed(value: Value) -> str:
     return format_integer(value, current()) if isinstance(value, int) else value or ""
 
 
-def _form_field(field: Field) -> Any:  # noqa: ANN401 - an unbound field of WTForms
+def _form_field(field: Field, product: Product) -> Any:  # noqa: ANN401 - an unbound field of WTForms
     label = words(field.label)
     attributes = {} if field.optional else {"aria-required": "true"}
     if field.kind == "flag":
@@ -87,11 +129,11 @@ def _form_field(field: Field) -> Any:  # noqa: ANN401 - an unbound field of WTFo
         answers = [SelectChoice("", empty), *choices]
         return SelectField(label, choices=answers, validate_choice=False, render_kw=attributes)
     signed = field.minimum is not None and field.minimum < 0
-    return StringField(
+    return NumberField(
         label,
         render_kw={
             **attributes,
-            "inputmode": "text" if signed else "numeric",
+            "inputmode": "text" if signed else "decimal" if product.is_money(field) else "numeric",
             "autocomplete": "off",
             "maxlength": 24,
         },

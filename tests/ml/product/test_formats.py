@@ -9,6 +9,7 @@ from ml.product.formats import (
     decimal,
     format_integer,
     moment,
+    parse_amount,
     parse_integer,
     percent,
     plural_form,
@@ -124,6 +125,8 @@ def test_plural_form(number, english, french):
         ("12,00", None),
         ("1,2345", None),
         ("1234,567", None),
+        ("1 234,567", None),
+        ("1,234 567", None),
         ("12,000.50", None),
         (",000", None),
         ("12,", None),
@@ -155,3 +158,32 @@ def test_parse_integer(text, number):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_parse_integer_reads_what_format_integer_writes(number, language):
     assert parse_integer(format_integer(number, language)) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("1 234,50", (1235, True)),
+        ("1,234.50", (1235, True)),
+        ("1\u202f234,49", (1234, True)),
+        ("1234.00", (1234, False)),
+        ("0,50", (1, True)),
+        ("−0,49", (0, True)),
+        ("-1 000,50", (-1001, True)),
+        ("+2,75", (3, True)),
+        (" 12 000 ", (12000, False)),
+        ("9" * 18 + ".99", (10**18, True)),
+        ("1,234,50", None),
+        ("1.234,50", None),
+        ("1 234,5", None),
+        ("1 234,567", None),
+        (",50", None),
+        ("12,-5", None),
+        ("1e3.00", None),
+        ("١٢,50", None),
+        ("", None),
+    ],
+    ids=lambda value: ascii(value)[:24],
+)
+def test_parse_amount(text, amount):
+    assert parse_amount(text) == amount

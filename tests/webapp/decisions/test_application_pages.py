@@ -89,7 +89,7 @@ def test_new_every_field_has_its_label(signed_in, product, read_page):
     ids = [e.get("id") for e in page.iter() if e.get("id")]
     assert len(ids) == len(set(ids))
     described = {f.name: f"{f.name}-help" for f in product.inputs if f.kind == "integer"}
-    assert descriptions(page) == described
+    assert descriptions(page) == described | {"reference": "reference-help"}
 
 
 @ON_ONE
@@ -145,7 +145,12 @@ def test_new_error_keeps_every_value(send, typed, product, query, read_page):
     assert answer.status_code == 422
     assert query(COUNT) == [(0,)]
     page = read_page(answer.text)
-    assert {f.name: shown(page, f.name) for f in product.inputs} == typed
+    written = {
+        f.name: format_integer(int(typed[f.name]), "en")
+        for f in product.inputs
+        if f.kind == "integer" and typed[f.name].isdigit()
+    }
+    assert {f.name: shown(page, f.name) for f in product.inputs} == typed | written
 
 
 WRONG = [
@@ -258,6 +263,52 @@ def test_new_without_csrf_token(signed_in, hidden, typed, query):
         assert answer.status_code == 400
         assert answer.mimetype == "text/html"
     assert query(COUNT) == [(0,)]
+
+
+def test_new_expired_is_shown_with_what_was_typed_and_sent_again(
+    signed_in, hidden, typed, product, query, read_page
+):
+    expired = {**hidden(signed_in), **typed, "csrf_token": "expired"}
+    answer = signed_in.post(FORM, data=expired)
+    assert "This form had expired." in answer.text
+    page = read_page(answer.text)
+    assert {f.name: shown(page, f.name) for f in product.inputs} == typed
+    assert shown(page, "submission") == expired["submission"]
+    tokens = [e.get("value") for e in controls(page, "csrf_token")]
+    assert signed_in.post(FORM, data={**expired, "csrf_token": tokens[-1]}).status_code == 303
+    assert query(COUNT) == [(1,)]
+
+
+@ON_ONE
+def test_new_of_another_site_is_not_shown(signed_in, hidden, typed):
+    form = {**hidden(signed_in), **typed, "csrf_token": "guessed", "reference": "theirs"}
+    answer = signed_in.post(FORM, data=form, headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 400
+    assert "theirs" not in answer.text
+
+
+@ON_ONE
+def test_new_without_a_slot_is_shown_with_what_was_typed(
+    app, monkeypatch, signed_in, hidden, typed, product, query, read_page
+):
+    monkeypatch.setattr("webapp.slots.PATIENCE", 0.01)
+    form = {**hidden(signed_in), **typed, "reference": "2026/17"}
+    slots = app.extensions["slots"]
+    taken = [slots.take() for _ in range(slots._free.qsize())]
+    answer = signed_in.post(FORM, data=form)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    assert "Nothing was stored." in answer.text
+    page = read_page(answer.text)
+    assert {f.name: shown(page, f.name) for f in product.inputs} == typed
+    assert [shown(page, n) for n in ("reference", "submission")] == ["2026/17", form["submission"]]
+    stranger = app.test_client().post(FORM, data=form)
+    assert stranger.status_code == 503
+    assert "2026/17" not in stranger.text
+    for _ in taken:
+        slots.give_back()
+    assert signed_in.post(FORM, data=form).status_code == 303
+    assert query(COUNT) == [(1,)]
 
 
 @ON_ONE

@@ -1,0 +1,82 @@
+"""Figures that help while an application is entered, such as the instalment; no model sees them."""
+
+from collections.abc import Mapping
+from math import prod
+from typing import NamedTuple
+
+from ml.product.definition import Product
+from ml.product.quantities import Quantity
+from ml.product.texts import LANGUAGES, Text
+
+INSTALMENT = Text(en="Instalment without interest", fr="Mensualité hors intérêts")
+
+
+class Figure(NamedTuple):
+    """A quantity to show, with its unit."""
+
+    quantity: Quantity
+    share: bool  # of two numbers of the same unit, to be shown as a percentage
+    unit: Text | None
+
+
+def figures_of(product: Product) -> tuple[Figure, ...]:
+    """Return the figures of a product.
+
+    Parameters
+    ----------
+    product : Product
+
+    Returns
+    -------
+    tuple of Figure
+        The instalment, if the product has a term; its ratios; and its other figures.
+    """
+    instalment = (
+        [
+            Quantity(
+                name="instalment", label=INSTALMENT, sum={product.amount: 1}, over=(product.term,)
+            )
+        ]
+        if product.term
+        else []
+    )
+    return tuple(_figure(product, q) for q in (*instalment, *product.ratios, *product.figures))
+
+
+def compute(quantity: Quantity, numbers: Mapping[str, int | None]) -> float | None:
+    """Compute a quantity.
+
+    Parameters
+    ----------
+    quantity : Quantity
+    numbers : mapping of str to int or None
+        The integer fields of an application; one that is not known is absent or None.
+
+    Returns
+    -------
+    float or None
+        None if a number is not known, or a divisor is 0.
+    """
+    known = {name: numbers.get(name) for name in quantity.inputs}
+    values = {name: number for name, number in known.items() if number is not None}
+    if len(values) < len(known) or not all(values[name] for name in quantity.over):
+        return None
+    total = sum(weight * values[name] for name, weight in quantity.sum.items())
+    return total * prod(values[n] for n in quantity.times) / prod(values[n] for n in quantity.over)
+
+
+def _figure(product: Product, quantity: Quantity) -> Figure:
+    above = {product.by_name[name].unit for name in quantity.sum}
+    if len(above) > 1 or len(quantity.over) > 1 or quantity.times:
+        return Figure(quantity, share=False, unit=None)
+    [unit] = above
+    if not quantity.over:
+        return Figure(quantity, share=False, unit=unit)
+    below = product.by_name[quantity.over[0]]
+    if unit is None or below.unit is None:
+        return Figure(quantity, share=False, unit=None)
+    if unit == below.unit:
+        return Figure(quantity, share=True, unit=None)
+    one = below.unit_one or below.unit
+    units = {code: f"{unit.in_language(code)}/{one.in_language(code)}" for code in LANGUAGES}
+    return Figure(quantity, share=False, unit=Text(**units))

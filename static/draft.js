@@ -1,0 +1,73 @@
+// What is typed into an application stays in its tab, under the token of its form, which stands in the
+// address. So a reload, a change of language, signing in again and Back find it; any other form is empty.
+const PREFIX = "draft:";
+const KEPT = 5;
+const channel = new BroadcastChannel("loan-desk");
+
+const read = (token) => {
+  try { return JSON.parse(sessionStorage.getItem(PREFIX + token)); } catch { return null; }
+};
+const drafts = () => Object.keys(sessionStorage)
+  .filter((key) => key.startsWith(PREFIX))
+  .map((key) => ({ token: key.slice(PREFIX.length), ...read(key.slice(PREFIX.length)) }))
+  .sort((a, b) => b.saved - a.saved);
+const forget = (which) => drafts().filter(which).forEach((draft) => sessionStorage.removeItem(PREFIX + draft.token));
+
+const fields = (form) => [...form.elements].filter((field) => field.name && field.type !== "hidden");
+const values = (form) => fields(form)
+  .filter((field) => field.type === "radio" ? field.checked : field.value !== "")
+  .map((field) => [field.name, field.value]);
+const fill = (form, typed) => {
+  for (const [name, value] of typed) if (form.elements[name]) form.elements[name].value = value;
+  form.dispatchEvent(new Event("input"));
+};
+
+const keep = (form, sent) => {
+  const typed = values(form);
+  const token = form.elements.submission.value;
+  if (!typed.length) return sessionStorage.removeItem(PREFIX + token);
+  const draft = { owner: form.dataset.owner, saved: Date.now(), sent, typed };
+  sessionStorage.setItem(PREFIX + token, JSON.stringify(draft));
+  drafts().slice(KEPT).forEach((old) => sessionStorage.removeItem(PREFIX + old.token));
+};
+
+const offer = () => {
+  const [draft] = drafts();
+  const note = document.getElementById("draft-kept");
+  if (!draft) return;
+  note.querySelector("time").textContent = new Date(draft.saved).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
+  note.querySelector("a").href = `?form=${draft.token}`;
+  note.hidden = false;
+};
+
+const restore = (form) => {
+  const wanted = new URLSearchParams(location.search).get("form");
+  const draft = wanted && read(wanted);
+  if ("sentBefore" in form.dataset) return keep(form, false); // shown again with what was sent
+  if (!draft) return offer();
+  form.elements.submission.value = wanted;
+  fill(form, draft.typed);
+  document.getElementById("draft-restored").hidden = false;
+  keep(form, false);
+};
+
+const follow = (form) => {
+  forget((draft) => draft.owner !== form.dataset.owner);
+  restore(form);
+  history.replaceState(null, "", `?form=${encodeURIComponent(form.elements.submission.value)}`);
+  form.addEventListener("input", () => keep(form, false));
+  form.addEventListener("submit", () => keep(form, true));
+  document.getElementById("start-over").addEventListener("click", () => sessionStorage.removeItem(PREFIX + form.elements.submission.value));
+  // Back may show the page as it was left, although its application has been decided.
+  addEventListener("pageshow", (event) => {
+    if (event.persisted && values(form).length && !read(form.elements.submission.value)) location.replace(location.pathname);
+  });
+  channel.addEventListener("message", () => { forget(() => true); location.replace(location.pathname); });
+};
+
+const page = document.currentScript.dataset.page;
+if (page === "decided") forget((draft) => draft.sent);
+else if (page === "signed-out") {
+  forget(() => true);
+  channel.postMessage("signed-out");
+} else follow(document.getElementById("application"));
