@@ -218,7 +218,7 @@ def test_trial_of_a_limit_below_an_unchangeable_field(
     error = text_of(page.find(".//*[@id='purchase_price-error']"))
     assert word in error
     assert product.by_name["loan_amount"].label.in_language(language) in error
-    assert shown(page, "purchase_price") == low
+    assert shown(page, "purchase_price") == format_integer(int(low), language)
 
 
 def test_trial_changes_only_changeable_fields(attempt, decided, query, refused, product):
