@@ -229,6 +229,8 @@ def _contents_summary(compared: Compared) -> str:
     outcomes = f"{compared.outcomes:,} outcome{'' if compared.outcomes == 1 else 's'}"
     parts = [f"{format_decision_count(compared.decisions)}, {trials} and {outcomes} match"]
     parts.append(f"{compared.wrong:,} {'does' if compared.wrong == 1 else 'do'} not")
+    if compared.reviews:
+        parts.insert(1, f"{compared.reviews:,} steps of reviews too")
     if compared.erased:
         parts.append(f"the contents of {compared.erased:,} are erased")
     return ", ".join(parts)

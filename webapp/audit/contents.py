@@ -1,4 +1,4 @@
-"""Compares every decision and every trial with its entry in the audit log."""
+"""Compares decisions, trials, outcomes and reviews with their entries in the audit log."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,16 @@ from webapp.decisions.writing import FACTS
 from webapp.ledger.chain import Event, commitment_to, facts_digest
 from webapp.ledger.driver import Driver, Row
 from webapp.outcomes.service import FACTS as OUTCOME_FACTS
+from webapp.reviews.service import CLOSED, NOTED, OPENED
 
 ROWS_PER_FETCH = 1_000
 ROWS = """
 SELECT {facts}, {contents}, c.salt, c.{key} IS NULL
 FROM {kind}s t LEFT JOIN {kind}_contents c ON c.{key} = t.id ORDER BY t.id
 """
-ROWS_WITHOUT_CONTENTS = "SELECT {facts}, NULL, NULL FROM {kind}s t ORDER BY t.id"
+ROWS_WITHOUT_CONTENTS = "SELECT {facts}, NULL, NULL FROM {kind}s t WHERE {which} ORDER BY t.id"
+# A fact that the row refers to.
+OF_REVIEW = "(SELECT r.decision_id FROM reviews r WHERE r.id = t.review_id)"
 ENTRIES = """
 SELECT {id}, lane, number, subject, facts, commitment FROM audit_log
 WHERE event = '{event}' ORDER BY 1, 2, 3
@@ -33,6 +36,7 @@ class Kind(NamedTuple):
     key: str = ""  # of the contents
     contents: tuple[str, ...] = ()
     decision: int = 0  # the place of the decision's number among the facts
+    which: str = "1 = 1"  # the condition of rows that have an entry, if they have no contents
 
 
 DECISION = Kind(
@@ -51,6 +55,12 @@ TRIAL = Kind(
     decision=2,
 )
 OUTCOME = Kind("outcome", "outcome.recorded", OUTCOME_FACTS, decision=2)
+# The entry of a referred decision says that its review was opened.
+OPENING = Kind("review", "review.opened", OPENED, decision=2, which="t.cause <> 'referred'")
+CLOSING = Kind("review", "review.closed", CLOSED, decision=2, which="t.closed_at IS NOT NULL")
+NOTE = Kind("review_note", "review.noted", NOTED, "note_id", ("text",), decision=2)
+KINDS = (DECISION, TRIAL, OUTCOME, OPENING, CLOSING, NOTE)
+MOMENTS = ("created_at", "opened_at", "closed_at")
 
 
 @dataclass
@@ -60,7 +70,8 @@ class Compared:
     decisions: int = 0
     trials: int = 0
     outcomes: int = 0
-    erased: int = 0  # of decisions and trials
+    reviews: int = 0  # those that were opened by hand, those that are closed, and notes
+    erased: int = 0  # of decisions, trials and notes
     wrong: int = 0
 
 
@@ -82,7 +93,7 @@ def compare(connection: Connection, report: Callable[[str], None]) -> Compared:
     """Compare all in a snapshot, and report each row or entry that does not match."""
     compared = Compared()
     erased = subjects_of(Driver.of(connection), "contents.erased", kind="decision")
-    for kind in (DECISION, TRIAL, OUTCOME):
+    for kind in KINDS:
         for row, entry in _pairs(_rows(connection, kind), _entries(connection, kind)):
             if row is None:
                 compared.wrong += 1
@@ -97,6 +108,7 @@ def compare(connection: Connection, report: Callable[[str], None]) -> Compared:
             compared.decisions += kind is DECISION
             compared.trials += kind is TRIAL
             compared.outcomes += kind is OUTCOME
+            compared.reviews += kind in (OPENING, CLOSING, NOTE)
     return compared
 
 
@@ -109,22 +121,24 @@ def rows_sql(kind: Kind, *, postgresql: bool) -> str:
     """Return the statement that reads all facts and contents of a kind by number."""
     facts = ", ".join(_fact_sql(name, postgresql=postgresql) for name in kind.facts)
     if not kind.contents:
-        return ROWS_WITHOUT_CONTENTS.format(kind=kind.name, facts=facts)
+        return ROWS_WITHOUT_CONTENTS.format(kind=kind.name, facts=facts, which=kind.which)
     contents = ", ".join(_content_sql(name, postgresql=postgresql) for name in kind.contents)
     return ROWS.format(kind=kind.name, key=kind.key, facts=facts, contents=contents)
 
 
 def _fact_sql(name: str, *, postgresql: bool) -> str:
     """Return the SQL of a fact as its entry covers it, but for the form of moments."""
-    if name == "created_at":
-        return moment_sql("t.created_at", postgresql=postgresql)
+    if name in MOMENTS:
+        return moment_sql(f"t.{name}", postgresql=postgresql)
+    if name == "decision_of_review":
+        return OF_REVIEW
     if name == "known_on" and postgresql:
         return "to_char(t.known_on, 'YYYY-MM-DD')"
     return f"t.{name}"
 
 
 def _content_sql(name: str, *, postgresql: bool) -> str:
-    """Return the SQL of a content as its entry covers it: as JSON."""
+    """Return the SQL of a content as its entry covers it: as JSON, or a note as its text."""
     if name != "reference":
         return f"c.{name}::text" if postgresql else f"c.{name}"
     quoted = "'\"' || c.reference || '\"'"

@@ -1,4 +1,4 @@
-"""Erases the personal contents of decisions and of their trials; the facts and the log stay."""
+"""Erases the personal contents of decisions, trials and reviews; the facts and the log stay."""
 
 import re
 from collections.abc import Sequence
@@ -20,10 +20,16 @@ DELETE = (
     "DELETE FROM trial_contents WHERE trial_id IN (SELECT id FROM trials WHERE decision_id = ?) "
     "RETURNING trial_id",
     "DELETE FROM protected_attributes WHERE decision_id = ? RETURNING decision_id",
+    "DELETE FROM review_note_contents WHERE note_id IN (SELECT n.id FROM review_notes n "
+    "JOIN reviews r ON r.id = n.review_id WHERE r.decision_id = ?) RETURNING note_id",
 )
-TABLES = "decision_contents, trial_contents, protected_attributes"
-# A trial that is being made now refers to the decision's row, so this waits for it.
-LOCK = "SELECT id FROM decisions WHERE id = ? FOR UPDATE"
+TABLES = "decision_contents, trial_contents, protected_attributes, review_note_contents"
+# A trial that is being made now refers to the decision's row, and a note to the review's, so these
+# wait for them.
+LOCKS = (
+    "SELECT id FROM decisions WHERE id = ? FOR UPDATE",
+    "SELECT id FROM reviews WHERE decision_id = ? ORDER BY id FOR UPDATE",
+)
 FIND = "SELECT id FROM decisions WHERE id = ?"
 REFERRED = "SELECT decision_id FROM decision_contents WHERE reference = ? ORDER BY decision_id"
 INSUFFICIENT_PRIVILEGE = "42501"  # PostgreSQL's SQLSTATE
@@ -86,8 +92,8 @@ def _clean_sqlite(engine: Engine) -> str:
 
 
 def _erase(transaction: Connection, driver: Driver, number: int) -> bool:
-    if driver.postgresql:
-        driver.fetch(LOCK, (number,))
+    for lock in LOCKS if driver.postgresql else ():
+        driver.fetch(lock, (number,))
     rows = [row for statement in DELETE for row in driver.fetch(statement, (number,))]
     if rows:
         record(transaction, "contents.erased", f"decision:{number}")

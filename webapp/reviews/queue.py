@@ -1,0 +1,148 @@
+"""The queue of open reviews: the next one, all of them by urgency, and how many there are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Date, Engine, Select, cast, func, or_, select
+
+from webapp.decisions.tables import DecisionRow
+from webapp.extensions import db
+from webapp.people.operators import Operator
+from webapp.reviews.people import same_person
+from webapp.reviews.records import Review
+from webapp.reviews.search import select_reviews
+from webapp.reviews.service import give
+from webapp.reviews.tables import ReviewRow
+
+Group = Literal["overdue", "soon", "later", "snoozed"]
+GROUPS: tuple[Group, ...] = ("overdue", "soon", "later", "snoozed")
+SOON_DAYS = 2  # today and so many days more
+SHOWN = 200  # reviews on the page
+
+_r, _d = ReviewRow, DecisionRow
+
+
+class Clock(NamedTuple):
+    """The bank's day, and the number of days in which a review is to be closed."""
+
+    today: date
+    days: int
+
+
+class Subject(NamedTuple):
+    """What the decision of a review is about."""
+
+    product: str
+    model: str
+    amount: int
+    decision: str
+    model_decision: str
+    entered_by: int
+
+
+class Waiting(NamedTuple):
+    """An open review in the queue."""
+
+    review: Review
+    subject: Subject
+    due: date
+    group: Group
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many open reviews there are, for the navigation and the metrics."""
+
+    free: int
+    mine: int
+    overdue: int
+    open: int
+
+
+def claim_next(transaction: Connection, *, reviewer: Operator, clock: Clock) -> int | None:
+    """Claim the most urgent free review that the reviewer may decide; None if there is none.
+
+    On PostgreSQL one that another transaction is claiming is passed over; on SQLite there is only
+    one such transaction at a time.
+    """
+    own = [n for n in _entering(transaction) if same_person(transaction, n, reviewer.id)]
+    free = (
+        select(_r.id)
+        .join(_d, _d.id == _r.decision_id)
+        .where(_r.closed_at.is_(None), _r.claimed_by.is_(None), _awake(clock))
+        .where(_d.operator_id.not_in(own))
+        .order_by(due_date(transaction.engine, clock.days), _r.id)
+        .limit(1)
+        .with_for_update(of=_r, skip_locked=True)
+    )
+    number: int | None = transaction.scalar(free)
+    if number is not None:
+        give(transaction, number, to=reviewer.id, operator=reviewer, event="review.claimed")
+    return number
+
+
+def list_queue(clock: Clock) -> list[Waiting]:
+    """Return open reviews, the most urgent first."""
+    due = due_date(db.engine, clock.days)
+    query = (
+        select_reviews()
+        .join(_d, _d.id == _r.decision_id)
+        .add_columns(_d.product, _d.model, _d.amount, _d.decision, _d.model_decision)
+        .add_columns(_d.operator_id)
+        .where(_r.closed_at.is_(None))
+        .order_by(due, _r.id)
+        .limit(SHOWN)
+    )
+    return list(_with_groups(query, clock))
+
+
+def count_reviews(clock: Clock, *, reviewer: int = 0) -> Counts:
+    """Return how many open reviews there are, and how many of them are a reviewer's."""
+    awake = _awake(clock)
+    kinds = (
+        _r.claimed_by.is_(None) & awake,
+        (_r.claimed_by == reviewer) & awake,
+        due_date(db.engine, clock.days) < clock.today,
+    )
+    columns = (func.count().filter(kind) for kind in kinds)
+    query = select(*columns, func.count()).where(_r.closed_at.is_(None))
+    free, mine, overdue, total = (int(n) for n in db.session.execute(query).one())
+    return Counts(free, mine, overdue, total)
+
+
+def due_date(engine: Engine, days: int) -> ColumnElement[date]:
+    """Return the column of the day on which a review is due; `Review.due` is the same."""
+    if engine.dialect.name == "postgresql":
+        opened = cast(func.timezone("UTC", _r.opened_at), Date) + days
+    else:
+        opened = func.date(_r.opened_at, f"+{days} days", type_=Date)
+    return func.coalesce(_r.due_on, opened, type_=Date)
+
+
+def group_of(review: Review, clock: Clock) -> Group:
+    if review.is_snoozed(clock.today):
+        return "snoozed"
+    due = review.due(clock.days)
+    if due < clock.today:
+        return "overdue"
+    return "soon" if due <= clock.today + timedelta(days=SOON_DAYS) else "later"
+
+
+def _awake(clock: Clock) -> ColumnElement[bool]:
+    return or_(_r.snoozed_until.is_(None), _r.snoozed_until <= clock.today)
+
+
+def _entering(connection: Connection) -> list[int]:
+    """Return who entered the decisions of open reviews."""
+    query = select(_d.operator_id).join(_r, _r.decision_id == _d.id).where(_r.closed_at.is_(None))
+    return list(connection.scalars(query.distinct()))
+
+
+def _with_groups(query: Select[Any], clock: Clock) -> Iterator[Waiting]:
+    columns = len(Review._fields)
+    for row in db.session.execute(query):
+        review = Review(*row[:columns])
+        due, group = review.due(clock.days), group_of(review, clock)
+        yield Waiting(review, Subject(*row[columns:]), due, group)

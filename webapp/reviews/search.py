@@ -1,0 +1,83 @@
+"""Queries of reviews: those of a decision, their notes, and the final word on decisions."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, func, select
+from sqlalchemy.orm import aliased
+
+from webapp.decisions.tables import DecisionRow
+from webapp.extensions import db
+from webapp.failures import NotFound
+from webapp.people.tables import OperatorRow
+from webapp.reviews.records import Note, Review, ReviewedDecision
+from webapp.reviews.tables import ReviewNoteContents, ReviewNoteRow, ReviewRow
+
+_operators = OperatorRow.__table__
+_opener, _holder, _closer = (_operators.alias(name) for name in ("opener", "holder", "closer"))
+_r, _n, _t, _d = ReviewRow, ReviewNoteRow, ReviewNoteContents, DecisionRow
+
+
+def last_word() -> ScalarSelect[Any]:
+    """Return the column of the word of a decision's last review that left one."""
+    r = aliased(ReviewRow)
+    left = select(r.final).where(r.decision_id == _d.id, r.final.is_not(None))
+    return left.order_by(r.id.desc()).limit(1).correlate(_d).scalar_subquery()
+
+
+def final_word() -> ColumnElement[str]:
+    """Return the column of the final word on a decision: the last review's, or its own."""
+    return func.coalesce(last_word(), _d.decision)
+
+
+def find_reviewed(connection: Connection, number: int) -> ReviewedDecision:
+    """Return what matters to a review of a decision; raises NotFound."""
+    policy = (_d.decision == "refused") & (_d.model_decision == "granted")
+    facts = (_d.id, _d.operator_id, _d.decision, _d.model_decision, policy, last_word())
+    row = connection.execute(select(*facts).where(_d.id == number)).first()
+    if row is None:
+        raise NotFound(f"there is no decision {number}")
+    return ReviewedDecision(*row)
+
+
+def select_reviews() -> Select[Any]:
+    """Return a query for the columns of `Review`."""
+    return (
+        select(
+            *(_r.id, _r.decision_id, _r.opened_at, _opener.c.name, _r.cause),
+            *(_r.claimed_by, _holder.c.name, _r.claimed_at, _r.snoozed_until, _r.due_on),
+            *(_r.closed_at, _closer.c.name, _r.result, _r.final, _r.code),
+        )
+        .join(_opener, _opener.c.id == _r.opened_by)
+        .outerjoin(_holder, _holder.c.id == _r.claimed_by)
+        .outerjoin(_closer, _closer.c.id == _r.closed_by)
+    )
+
+
+def find_review(number: int) -> Review:
+    """Return a review; raises NotFound."""
+    row = db.session.execute(select_reviews().where(_r.id == number)).first()
+    if row is None:
+        raise NotFound(f"there is no review {number}")
+    return Review(*row)
+
+
+def list_reviews(decision_id: int) -> list[Review]:
+    """Return the reviews of a decision, the newest first."""
+    query = select_reviews().where(_r.decision_id == decision_id).order_by(_r.id.desc())
+    return [Review(*row) for row in db.session.execute(query)]
+
+
+def list_notes(reviews: Iterable[Review]) -> dict[int, list[Note]]:
+    """Return the notes on reviews by the number of the review, the oldest first."""
+    notes: dict[int, list[Note]] = {review.id: [] for review in reviews}
+    query = (
+        select(_n.review_id, _n.id, _n.created_at, _operators.c.name, _n.kind, _t.text)
+        .join(_operators, _operators.c.id == _n.operator_id)
+        .outerjoin(_t, _t.note_id == _n.id)
+        .where(_n.review_id.in_(notes))
+        .order_by(_n.id)
+    )
+    for review_id, *note in db.session.execute(query):
+        notes[review_id].append(Note(*note))
+    return notes
