@@ -22,7 +22,7 @@ def create_app(config: Config | None = None, *, commands: bool = True) -> Flask:
     )
     from webapp.api import intake  # noqa: PLC0415
     from webapp.database import engine_options, prepare_postgresql, prepare_sqlite  # noqa: PLC0415
-    from webapp.decisions import store  # noqa: PLC0415
+    from webapp.decisions import guard, store  # noqa: PLC0415
     from webapp.ledger import transaction  # noqa: PLC0415
     from webapp.metrics import metrics  # noqa: PLC0415
     from webapp.people import security  # noqa: PLC0415
@@ -65,6 +65,7 @@ def create_app(config: Config | None = None, *, commands: bool = True) -> Flask:
     store.init_app(app)
     language.init_app(app)
     security.init_app(app)
+    guard.init_app(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # only now: security replaces app.json
     errors.init_app(app)
     blueprints.init_app(app)

@@ -39,7 +39,7 @@ def downgrade() -> None:
         *("review_note_contents", "review_notes", "reviews"),
         *("challenger_counts", "challenger_scores", "trial_counts", "trial_contents", "trials"),
         *("decision_counts", "protected_attributes", "decision_contents", "decisions"),
-        *("api_keys", "users", "operators"),
+        *("api_keys", "user_roles", "users", "operators"),
     ):
         op.drop_table(table)
 
@@ -97,16 +97,27 @@ def create_people() -> None:
         text("password", 255),
         sa.Column("active", sa.Boolean(), nullable=False),
         text("fs_uniquifier", 64),
+        sa.Column("full_name", sa.String(120), nullable=True),
         sa.ForeignKeyConstraint(["id"], ["operators.id"], name=op.f("fk_users_id_operators")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("fs_uniquifier", name=op.f("uq_users_fs_uniquifier")),
+    )
+    op.create_table(
+        "user_roles",
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        text("role", 8),
+        sa.CheckConstraint("role IN ('clerk', 'reviewer', 'analyst', 'admin')", name=op.f("ck_user_roles_role")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_user_roles_user_id_users")),
+        sa.PrimaryKeyConstraint("user_id", "role", name=op.f("pk_user_roles")),
     )
     op.create_table(
         "api_keys",
         sa.Column("id", sa.Integer(), nullable=False),
         text("digest", 64),
         sa.Column("revoked_at", Instant(timezone=True), nullable=True),
+        sa.Column("created_by", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["id"], ["operators.id"], name=op.f("fk_api_keys_id_operators")),
+        sa.ForeignKeyConstraint(["created_by"], ["operators.id"], name=op.f("fk_api_keys_created_by_operators")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
         sa.UniqueConstraint("digest", name=op.f("uq_api_keys_digest")),
     )

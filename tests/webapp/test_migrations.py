@@ -15,7 +15,7 @@ from webapp.ledger.transaction import unit_of_work
 from webapp.people import service as people
 
 TABLES = {
-    *("operators", "users", "api_keys"),
+    *("operators", "users", "user_roles", "api_keys"),
     *("decisions", "decision_contents", "decision_counts", "idempotency_keys"),
     *("protected_attributes", "fairness_months", "fairness_groups"),
     *("trials", "trial_contents", "trial_counts", "challenger_scores", "challenger_counts"),
@@ -78,7 +78,7 @@ def test_upgrade_equals_the_models(empty):
 def test_downgrade_leaves_nothing_and_upgrade_makes_it_again(empty):
     upgrade()
     with unit_of_work() as transaction:
-        people.create_user(transaction, "clerk", password_hash="x")
+        people.create_user(transaction, "clerk", password_hash="x", roles=["clerk"])
     first = database_objects()
     db.session.remove()
     downgrade(revision="base")

@@ -29,6 +29,7 @@ from webapp.failures import ModelUnavailable
 from webapp.form_errors import over_form
 from webapp.language import current
 from webapp.ledger.idempotency import Claim, Used, body_digest, key_digest
+from webapp.people.access import first_page
 from webapp.serving.served import model
 
 blueprint = Blueprint("applications", __name__)
@@ -37,7 +38,7 @@ NEW = "applications.new"
 
 @blueprint.get("/")
 def home() -> Response:
-    return redirect(url_for(NEW))
+    return redirect(url_for(first_page(g.operator)))
 
 
 @blueprint.route("/applications/new", methods=["GET", "POST"])

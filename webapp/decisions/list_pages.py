@@ -1,6 +1,6 @@
 """The list of decisions."""
 
-from flask import abort, render_template, request
+from flask import abort, g, render_template, request
 
 from webapp.columns import MAX_ID
 from webapp.decisions import listing
@@ -10,7 +10,9 @@ from webapp.serving.served import model
 
 @blueprint.get("/decisions")
 def index() -> str:
-    page = listing.list_decisions(before=_position("before"), after=_position("after"))
+    page = listing.list_decisions(
+        operator=g.operator, before=_position("before"), after=_position("after")
+    )
     return render_template("decisions/index.html", page=page, product=model.bundle.product)
 
 

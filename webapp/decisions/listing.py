@@ -8,9 +8,10 @@ from sqlalchemy import Select
 
 from webapp.decisions.damage import Damaged, read
 from webapp.decisions.records import Decision
-from webapp.decisions.search import PAGE, select_decisions
+from webapp.decisions.search import PAGE, select_decisions, visible_to
 from webapp.decisions.tables import DecisionRow
 from webapp.extensions import db
+from webapp.people.operators import Operator
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,11 @@ class Page:
     older: int | None
 
 
-def list_decisions(*, before: int | None = None, after: int | None = None) -> Page:
-    """Return the page of decisions before or after an id, or the newest page."""
-    query = select_decisions().limit(PAGE + 1)
+def list_decisions(
+    *, operator: Operator, before: int | None = None, after: int | None = None
+) -> Page:
+    """Return the page of decisions before or after an id, or the newest, of those to see."""
+    query = select_decisions().where(visible_to(operator)).limit(PAGE + 1)
     if after is not None:
         decisions = _decisions(query.where(DecisionRow.id > after).order_by(DecisionRow.id))
         more, rows = len(decisions) > PAGE, decisions[:PAGE][::-1]

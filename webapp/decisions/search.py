@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import ColumnElement, Row, Select, func, select, true
 
 from ml.product.application import Application
 from ml.product.errors import InvalidApplication
@@ -22,6 +22,8 @@ from webapp.extensions import db
 from webapp.failures import DecisionDamaged, ModelUnavailable, NotFound
 from webapp.ledger.tables import FEW, AuditEntry
 from webapp.metrics_stored import DecisionsCounted, TrialsCounted
+from webapp.people.access import sees_all
+from webapp.people.operators import Operator
 from webapp.people.tables import OperatorRow
 from webapp.serving.served import model
 
@@ -69,6 +71,19 @@ def find_decision(number: int) -> tuple[Decision, Contents | None]:
     if isinstance(decision, Damaged) or isinstance(contents, Damaged):
         raise DecisionDamaged(number, sum(damaged, ()))
     return decision, contents
+
+
+def require_visible(number: int, *, operator: Operator) -> None:
+    """Raise NotFound for a decision that an operator may not see; nothing if he or she sees all."""
+    if not sees_all(operator):
+        query = select(_d.id).where(_d.id == number, visible_to(operator))
+        if db.session.scalar(query) is None:
+            raise NotFound(f"there is no decision {number}")
+
+
+def visible_to(operator: Operator) -> ColumnElement[bool]:
+    """Return the SQL condition of the decisions that an operator may see."""
+    return true() if sees_all(operator) else _d.operator_id == operator.id
 
 
 def list_trials(decision_id: int) -> Sequence[Trial | Damaged]:

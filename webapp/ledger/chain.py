@@ -29,6 +29,7 @@ Event = Literal[
     "contents.erased",
     "bundle.activated",
     "user.created",
+    "user.roles_set",
     "user.password_set",
     "user.activated",
     "user.deactivated",

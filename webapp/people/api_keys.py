@@ -13,7 +13,7 @@ from webapp.extensions import db
 from webapp.failures import NotFound
 from webapp.ledger.audit import record
 from webapp.ledger.driver import Driver, Reader
-from webapp.people.operators import Operator, add_operator
+from webapp.people.operators import Operator, add_operator, system
 from webapp.people.tables import ApiKey, OperatorRow
 
 IN_USE = (
@@ -32,12 +32,18 @@ class KeyFacts:
     revoked_at: datetime | None
 
 
-def create_api_key(transaction: Connection, name: str) -> str:
-    """Create an API key and return it; only its hash is kept."""
+def create_api_key(transaction: Connection, name: str, *, created_by: int | None = None) -> str:
+    """Create an API key and return it; only its hash is kept.
+
+    Without an operator who creates it, it is the system's.
+    """
     key = f"ld_{secrets.token_urlsafe(32)}"
+    creator = system(transaction).id if created_by is None else created_by
     number = add_operator(transaction, "api_key", name)
-    transaction.execute(insert(_keys).values(id=number, digest=digest_of_key(key)))
-    record(transaction, "api_key.created", f"operator:{number}")
+    transaction.execute(
+        insert(_keys).values(id=number, digest=digest_of_key(key), created_by=creator)
+    )
+    record(transaction, "api_key.created", f"operator:{number}", operator_id=creator)
     return key
 
 
@@ -53,7 +59,8 @@ def revoke_api_key(transaction: Connection, name: str) -> None:
 
 def list_api_keys() -> Sequence[KeyFacts]:
     query = select(_operators.c.name, _operators.c.created_at, _keys.c.revoked_at)
-    rows = db.session.execute(query.join_from(_operators, _keys).order_by(_operators.c.name))
+    query = query.join_from(_operators, _keys, _operators.c.id == _keys.c.id)
+    rows = db.session.execute(query.order_by(_operators.c.name))
     return [KeyFacts(*row) for row in rows]
 
 

@@ -10,6 +10,8 @@ from flask_security import hash_password
 from webapp.commands import as_typed, clear_errors
 from webapp.ledger.transaction import unit_of_work
 from webapp.people import api_keys as keys, service
+from webapp.people.access import ROLES
+from webapp.people.tables import Role
 
 FIRST_USER = "admin"
 
@@ -37,12 +39,24 @@ def prepare() -> None:
 
 @users.command("create")
 @click.argument("name")
-def create_user(name: str) -> None:
+@click.option(
+    "--role",
+    "roles",
+    type=click.Choice(ROLES),
+    multiple=True,
+    default=("clerk",),
+    show_default=True,
+    help="What the user may do; can be repeated.",
+)
+@click.option("--full-name", help="The person's full name.")
+def create_user(name: str, roles: tuple[Role, ...], full_name: str | None) -> None:
     """Create the user NAME and print a generated password on the last line."""
     name = _checked(name)
     password, hashed = _new_password()
     with clear_errors(), unit_of_work() as transaction:
-        service.create_user(transaction, name, password_hash=hashed)
+        service.create_user(
+            transaction, name, password_hash=hashed, roles=roles, full_name=full_name
+        )
     _print(password)
 
 

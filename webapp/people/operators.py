@@ -23,6 +23,7 @@ class Operator:
     kind: Kind
     id: int
     name: str
+    roles: frozenset[str] = frozenset()  # a person's; API keys and the system have none
 
 
 def system(transaction: Connection) -> Operator:

@@ -10,21 +10,10 @@ from werkzeug.wrappers import Response as BaseResponse
 from webapp.config import Config
 from webapp.extensions import csrf, db, security
 from webapp.people import api_keys, sign_in
+from webapp.people.access import API, PUBLIC, is_allowed, may
 from webapp.people.operators import Operator
 from webapp.people.tables import User
 
-# Every other endpoint needs an operator.
-PUBLIC = frozenset(
-    {
-        "static",
-        "security.login",
-        "language.choose",
-        "health.healthz",
-        "health.readyz",
-        "health.metrics_page",
-    }
-)
-API = "api."
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
@@ -41,7 +30,7 @@ def settings(config: Config) -> dict[str, Any]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
-        "SECURITY_JOIN_USER_ROLES": False,  # there are none
+        "SECURITY_JOIN_USER_ROLES": False,  # it knows of none
         "SECURITY_USERNAME_ENABLE": True,
         "SECURITY_USERNAME_MIN_LENGTH": 1,
         "SECURITY_USERNAME_MAX_LENGTH": 64,
@@ -55,7 +44,7 @@ def settings(config: Config) -> dict[str, Any]:
         "SECURITY_PASSWORD_SINGLE_HASH": True,
         "SECURITY_RETURN_GENERIC_RESPONSES": True,
         "SECURITY_LOGIN_USER_TEMPLATE": "people/sign_in.html",
-        "SECURITY_POST_LOGIN_VIEW": "applications.new",
+        "SECURITY_POST_LOGIN_VIEW": "applications.home",
         "SECURITY_POST_LOGOUT_VIEW": "security.login",
         "SECURITY_LOGOUT_METHODS": ["POST"],
         "SECURITY_SEND_REGISTER_EMAIL": False,
@@ -76,10 +65,12 @@ def init_app(app: Flask) -> None:
     # Only sessions sign a user in. Flask-Security would also accept tokens, which never expire, in
     # the query of any URL.
     app.login_manager.request_loader(lambda _: None)  # type: ignore[attr-defined]
-    # There are no roles. To find them, the user would be read even for files and health checks.
+    # Flask-Security knows of no roles. To find them, it would read the user even for files and
+    # health checks.
     security.principal.identity_loaders.clear()
     app.before_request(_require_operator)
     app.after_request(_add_headers)
+    app.jinja_env.globals["may"] = may
     sign_in.init_app(app)
 
 
@@ -93,7 +84,10 @@ def _require_operator() -> BaseResponse | None:
     if not current_user.is_authenticated:
         next_page = request.full_path.rstrip("?") if request.method == "GET" else None
         return redirect(url_for("security.login", next=next_page))
-    g.operator = Operator("user", current_user.id, current_user.username)
+    roles = frozenset(row.role for row in current_user.role_rows)
+    g.operator = Operator("user", current_user.id, current_user.username, roles)
+    if not is_allowed(g.operator, endpoint):
+        abort(403)
     return None
 
 

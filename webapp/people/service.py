@@ -1,6 +1,7 @@
 """Create, activate and deactivate users, set their passwords, and end their sessions."""
 
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -10,17 +11,26 @@ from webapp.failures import NameRefused, NotFound
 from webapp.ledger.audit import record
 from webapp.ledger.chain import Event
 from webapp.people.operators import add_operator
-from webapp.people.tables import OperatorRow, User
+from webapp.people.tables import OperatorRow, Role, User, UserRole
 
-_operators, _users = OperatorRow.__table__, User.__table__
+FIRST_ROLES: tuple[Role, ...] = ("admin", "clerk", "analyst")  # of the first user
+_operators, _users, _roles = OperatorRow.__table__, User.__table__, UserRole.__table__
 
 
-def create_user(transaction: Connection, username: str, *, password_hash: str) -> None:
+def create_user(
+    transaction: Connection,
+    username: str,
+    *,
+    password_hash: str,
+    roles: Iterable[Role],
+    full_name: str | None = None,
+) -> None:
     name = _as_signed_in(username)
     number = add_operator(transaction, "user", name)
-    row = {"password": password_hash, "active": True, **_new_sessions()}
+    row = {"password": password_hash, "active": True, "full_name": full_name, **_new_sessions()}
     transaction.execute(insert(_users).values(id=number, **row))
     record(transaction, "user.created", f"operator:{number}")
+    _add_roles(transaction, number, roles)
 
 
 def create_first_user(transaction: Connection, username: str, *, password_hash: str) -> bool:
@@ -29,7 +39,7 @@ def create_first_user(transaction: Connection, username: str, *, password_hash: 
         transaction.exec_driver_sql("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")
     if transaction.scalar(select(_users.c.id).limit(1)) is not None:
         return False
-    create_user(transaction, username, password_hash=password_hash)
+    create_user(transaction, username, password_hash=password_hash, roles=FIRST_ROLES)
     return True
 
 
@@ -47,6 +57,12 @@ def set_active(transaction: Connection, username: str, *, active: bool) -> None:
 def end_sessions(transaction: Connection, user_id: int) -> None:
     """End every session of a user, also those with a copied cookie."""
     transaction.execute(update(_users).where(_users.c.id == user_id).values(_new_sessions()))
+
+
+def _add_roles(transaction: Connection, number: int, roles: Iterable[Role]) -> None:
+    names = sorted(set(roles))
+    transaction.execute(insert(_roles), [{"user_id": number, "role": role} for role in names])
+    record(transaction, "user.roles_set", f"operator:{number} {'+'.join(names)}")
 
 
 def _change(

@@ -1,13 +1,16 @@
 """The tables of operators: people, API keys and the system itself."""
 
 from datetime import datetime
+from typing import Any, Literal
 
 from flask_security import UserMixin
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, synonym
+from sqlalchemy.orm import Mapped, mapped_column, relationship, synonym
 
 from webapp.columns import Instant, now
 from webapp.extensions import db
+
+Role = Literal["clerk", "reviewer", "analyst", "admin"]
 
 
 class OperatorRow(db.Model):  # type: ignore[misc, name-defined]
@@ -18,7 +21,7 @@ class OperatorRow(db.Model):  # type: ignore[misc, name-defined]
         CheckConstraint("kind IN ('user', 'api_key', 'system')", name="kind"),
         UniqueConstraint("kind", "name"),
     )
-    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "system"}  # noqa: RUF012
+    __mapper_args__: dict[str, Any] = {"polymorphic_on": "kind", "polymorphic_identity": "system"}  # noqa: RUF012
 
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(String(8))
@@ -36,19 +39,37 @@ class User(OperatorRow, UserMixin):
     password: Mapped[str] = mapped_column(String(255))
     active: Mapped[bool] = mapped_column(default=True)
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
+    full_name: Mapped[str | None] = mapped_column(String(120))
+    role_rows: Mapped[list["UserRole"]] = relationship(lazy="selectin", viewonly=True)
 
     username: Mapped[str] = synonym("name")  # as Flask-Security calls it
-    # Flask-Security needs this attribute; there are no roles.
+    # Flask-Security needs this attribute; webapp/people/access.py decides by `role_rows`.
     roles = ()  # type: ignore[assignment]
+
+
+class UserRole(db.Model):  # type: ignore[misc, name-defined]
+    """A role that a person has."""
+
+    __tablename__ = "user_roles"
+    __table_args__ = (
+        CheckConstraint("role IN ('clerk', 'reviewer', 'analyst', 'admin')", name="role"),
+    )
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    role: Mapped[str] = mapped_column(String(8), primary_key=True)
 
 
 class ApiKey(OperatorRow):
     """The key of another system."""
 
     __tablename__ = "api_keys"
-    __mapper_args__ = {"polymorphic_identity": "api_key"}  # noqa: RUF012
-
     id: Mapped[int] = mapped_column(ForeignKey("operators.id"), primary_key=True)
     # SHA-256; the key itself is not kept.
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     revoked_at: Mapped[datetime | None] = mapped_column(Instant)
+    created_by: Mapped[int] = mapped_column(ForeignKey("operators.id"))
+
+    __mapper_args__ = {  # noqa: RUF012
+        "polymorphic_identity": "api_key",
+        "inherit_condition": id == OperatorRow.id,
+    }

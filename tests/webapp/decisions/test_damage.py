@@ -66,14 +66,14 @@ def damaged(decide_all, refused, tamper, config):
 
 
 def test_damaged_decision_is_reported_and_the_others_are_shown(
-    app, damaged, decide_all, granted, signed_in, api_key, caplog
+    app, operator, damaged, decide_all, granted, signed_in, api_key, caplog
 ):
     [intact] = decide_all([granted])
     with app.app_context():
-        page = listing.list_decisions()
+        page = listing.list_decisions(operator=operator)
         listed = list(page.decisions)
         while page.older:
-            page = listing.list_decisions(before=page.older)
+            page = listing.list_decisions(operator=operator, before=page.older)
             listed += page.decisions
     columns = {d.id: d.columns for d in listed if isinstance(d, Damaged)}
     assert [d.id for d in listed if d.id == intact] == [intact]

@@ -181,10 +181,14 @@ def test_counts_equal_the_table_after_threads(app, applications, query, operator
     assert query("SELECT count(*) FROM decisions") == [(len(applications),)]
 
 
-def test_list_decisions_before_and_after_an_id(app, decide, applications):
+def test_list_decisions_before_and_after_an_id(app, decide, applications, operator):
+    def listed(**position):
+        page = listing.list_decisions(operator=operator, **position)
+        return [d.id for d in page.decisions]
+
     with app.app_context():
         numbers = [decide(a).id for a in applications[:3]]
-        assert [d.id for d in listing.list_decisions(before=numbers[1]).decisions] == numbers[:1]
-        assert [d.id for d in listing.list_decisions(after=numbers[0]).decisions] == numbers[:0:-1]
-        assert not listing.list_decisions(before=numbers[0]).decisions
-        assert not listing.list_decisions(after=numbers[-1]).decisions
+        assert listed(before=numbers[1]) == numbers[:1]
+        assert listed(after=numbers[0]) == numbers[:0:-1]
+        assert not listed(before=numbers[0])
+        assert not listed(after=numbers[-1])

@@ -13,7 +13,7 @@ from webapp.config import Config
 from webapp.extensions import db
 from webapp.ledger.transaction import unit_of_work
 from webapp.people import service as people
-from webapp.people.security import PUBLIC
+from webapp.people.access import PUBLIC
 from webapp.people.tables import User
 from webapp.secret_files import MIN_SECRET_LENGTH
 
@@ -106,7 +106,7 @@ def test_failed_sign_ins_have_the_same_answer(app, client, query_at, config):
     with app.app_context():
         hashed = hash_password(FORM["password"])
         with unit_of_work() as transaction:
-            people.create_user(transaction, "former", password_hash=hashed)
+            people.create_user(transaction, "former", password_hash=hashed, roles=["clerk"])
     former = "(SELECT id FROM operators WHERE name = 'former')"
     query_at(config.instance, f"UPDATE users SET active = 0 WHERE id = {former}")
     wrong = attempt("clerk", "wrong password")

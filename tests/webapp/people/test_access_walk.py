@@ -1,0 +1,137 @@
+"""Tests that walk over every route, with every role, on one's own and on others' decisions."""
+
+import pytest
+from werkzeug.routing import IntegerConverter
+
+from tests.fixtures.databases import CLERK, PASSWORD, add_user
+from tests.fixtures.desk import token
+from webapp.people.access import ACCESS, API, EVERYBODY, PUBLIC, ROLES, first_page, sees_all
+from webapp.people.operators import Operator
+
+ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+SIGN_OUT = "security.logout"  # which would end the walk
+# Parts of a path that are not the id of a row.
+PARTS = {"code": "fr", "name": "roc", "language": "en", "theme": "light"}
+OF_ONE_DECISION = "/decisions/<id:number>"
+# Ids of decisions that no user has.
+OWN, OTHERS = 1_000_001, 1_000_002
+# An empty form may be refused, and a decision may lack what the page is about.
+ANSWERED = {200, 302, 303, 400, 404, 409, 422}
+ROLE_SETS = [(role,) for role in ROLES] + [("clerk", "admin"), ("clerk", "reviewer"), ROLES]
+
+
+def guarded(app):
+    """Yield every route that needs a person, with each of its methods."""
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint not in PUBLIC | {SIGN_OUT} and not rule.endpoint.startswith(API):
+            for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
+                yield rule, method
+
+
+def send(app, browser, rule, method, number):
+    """Send an empty form with a valid token, or a GET; return the status and the location."""
+    values = {
+        name: number if isinstance(c, IntegerConverter) else PARTS[name]
+        for name, c in rule._converters.items()
+    }
+    with app.test_request_context():
+        path = app.url_for(rule.endpoint, _external=False, **values)
+    data = {} if method == "GET" else {"csrf_token": token(browser, "/nowhere")}
+    answer = browser.open(path, method=method, data=data)
+    answer.close()
+    return answer.status_code, answer.location or ""
+
+
+@pytest.fixture
+def enter(app, client, sign_in, query):
+    """Sign in a new user with these roles; return the browser and the number of the operator."""
+
+    def signed_in_as(*roles):
+        name = "with " + " ".join(roles)
+        with app.app_context():
+            add_user(name, PASSWORD, roles)
+        [(number,)] = query(f"SELECT id FROM operators WHERE name = '{name}'")
+        return sign_in(app.test_client(), name), number
+
+    return signed_in_as
+
+
+def test_every_route_is_in_one_list(app):
+    endpoints = {rule.endpoint for rule in app.url_map.iter_rules()}
+    by_key = {e for e in endpoints if e.startswith(API)}
+    assert endpoints - by_key - PUBLIC == set(ACCESS)
+    assert not PUBLIC & set(ACCESS)
+    assert all(roles and roles <= EVERYBODY for roles in ACCESS.values())
+
+
+@ON_ONE
+@pytest.mark.parametrize("roles", ROLE_SETS, ids="+".join)
+def test_walk_over_routes_and_decisions(app, enter, put, operator, granted, roles):
+    browser, number = enter(*roles)
+    put(granted, id=OWN, operator_id=number)
+    put(granted, id=OTHERS, operator_id=operator.id)
+    sees = sees_all(Operator("user", number, "", frozenset(roles)))
+    unexpected = []
+    for rule, method in guarded(app):
+        for decision in (OWN, OTHERS) if rule.arguments else (OWN,):
+            status, location = send(app, browser, rule, method, decision)
+            if not ACCESS[rule.endpoint] & set(roles):
+                expected = status == 403
+            elif rule.rule.startswith(OF_ONE_DECISION) and decision == OTHERS and not sees:
+                expected = status == 404
+            else:
+                expected = status in ANSWERED and not location.startswith("/login")
+            if not expected:
+                unexpected.append((method, rule.rule, decision, status, location))
+    assert unexpected == []
+
+
+@ON_ONE
+def test_walk_without_a_session(app, client):
+    unexpected = []
+    for rule, method in guarded(app):
+        status, location = send(app, client, rule, method, OWN)
+        if status != 302 or location.partition("?")[0] != "/login":
+            unexpected.append((method, rule.rule, status, location))
+    assert unexpected == []
+
+
+@ON_ONE
+def test_new_route_is_denied_to_everybody_until_it_is_listed(app, enter, monkeypatch):
+    app.add_url_rule("/new", "decisions.new_page", lambda: "<!doctype html><title>new</title>")
+    browser, _ = enter(*ROLES)
+    assert browser.get("/new").status_code == 403
+    assert app.test_client().get("/new").status_code == 302
+    monkeypatch.setitem(ACCESS, "decisions.new_page", EVERYBODY)
+    assert browser.get("/new").status_code == 200
+
+
+def test_clerk_does_not_see_a_decision_of_another(app, enter, put, operator, granted):
+    browser, number = enter("clerk")
+    put(granted, id=OWN, operator_id=number)
+    put(granted, id=OTHERS, operator_id=operator.id)
+    shown = browser.get("/decisions").text
+    assert f"/decisions/{OWN}" in shown
+    assert f"/decisions/{OTHERS}" not in shown
+    assert browser.get(f"/decisions/{OWN}").status_code == 200
+    hidden, missing = (browser.get(f"/decisions/{i}") for i in (OTHERS, OTHERS + 1))
+    assert (hidden.status_code, hidden.text) == (missing.status_code, missing.text)
+
+
+@ON_ONE
+def test_navigation_has_only_what_the_roles_may_open(app, enter, read_page):
+    for roles in ROLE_SETS:
+        browser, _ = enter(*roles)
+        home = browser.get("/", follow_redirects=True)
+        _, *links = (a.get("href") for a in read_page(home.text).findall(".//header//a"))
+        assert [browser.get(link).status_code for link in links] == [200] * len(links)
+
+
+def test_first_page_is_what_the_role_needs_first():
+    roles = ("clerk", "reviewer", "analyst")
+    pages = {role: first_page(Operator("user", 1, CLERK, frozenset({role}))) for role in roles}
+    assert pages == {
+        "clerk": "applications.new",
+        "reviewer": "decisions.index",
+        "analyst": "monitoring.show",
+    }

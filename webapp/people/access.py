@@ -1,0 +1,70 @@
+"""Who may do what: the roles of each endpoint, and whose decisions an operator sees."""
+
+from typing import get_args
+
+from flask import g
+
+from webapp.people.operators import Operator
+from webapp.people.tables import Role
+
+ROLES: tuple[Role, ...] = get_args(Role)
+EVERYBODY = frozenset(ROLES)  # who has signed in, whatever the role
+CLERK: frozenset[Role] = frozenset({"clerk"})
+REVIEWER: frozenset[Role] = frozenset({"reviewer"})
+ANALYST: frozenset[Role] = frozenset({"analyst"})
+ADMIN: frozenset[Role] = frozenset({"admin"})
+READERS = CLERK | REVIEWER | ANALYST  # of decisions; a clerk only of his or her own
+
+# Endpoints that need nobody.
+PUBLIC = frozenset(
+    {
+        "static",
+        "security.login",
+        "language.choose",
+        "health.healthz",
+        "health.readyz",
+        "health.metrics_page",
+    }
+)
+API = "api."  # the start of endpoints that need an API key
+# The roles that may use each other endpoint. One that is not listed is denied to everybody.
+ACCESS: dict[str, frozenset[Role]] = {
+    "security.logout": EVERYBODY,
+    "applications.home": READERS,
+    "applications.new": CLERK,
+    "decisions.index": READERS,
+    "decisions.show": READERS,
+    "decisions.trial": READERS,
+    "decisions.trials": READERS,
+    "outcomes.record": ANALYST,
+    "outcomes.show": READERS,
+    "outcomes.index": ANALYST,
+    "outcomes.template": ANALYST,
+    "monitoring.show": ANALYST,
+    "models.show": ANALYST,
+    "models.plot": ANALYST,
+    "models.download": ANALYST,
+    "challenger.show": ANALYST,
+}
+# What is opened after a sign-in: the first page here that the role may open.
+FIRST_PAGES = ("applications.new", "monitoring.show", "decisions.index")
+
+
+def is_allowed(operator: Operator, endpoint: str) -> bool:
+    """Return whether a person may use an endpoint that is not public."""
+    return bool(operator.roles & ACCESS.get(endpoint, frozenset()))
+
+
+def may(endpoint: str) -> bool:
+    """Return whether the operator of this request may use an endpoint; for templates."""
+    return "operator" in g and is_allowed(g.operator, endpoint)
+
+
+def first_page(operator: Operator) -> str:
+    """Return the endpoint that an operator's roles need first."""
+    return next(page for page in FIRST_PAGES if is_allowed(operator, page))
+
+
+def sees_all(operator: Operator) -> bool:
+    """Return whether an operator sees every decision, or only the ones that he or she entered."""
+    return operator.kind != "user" or bool(operator.roles & (REVIEWER | ANALYST))
