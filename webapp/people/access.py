@@ -40,6 +40,8 @@ ACCESS: dict[str, frozenset[Role]] = {
     "outcomes.show": READERS,
     "outcomes.index": ANALYST,
     "outcomes.template": ANALYST,
+    "uploads.show": CLERK | ANALYST,
+    "uploads.errors": CLERK | ANALYST,
     "monitoring.show": ANALYST,
     "models.show": ANALYST,
     "models.plot": ANALYST,
