@@ -6,10 +6,11 @@ import traceback
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, current_app, g, jsonify, render_template, request
+from flask import Flask, Response, current_app, g, jsonify, request
 from flask_babel import gettext as _, lazy_gettext
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import (
     HTTPException,
     InternalServerError,
@@ -20,6 +21,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from ml.bundle.manifest import InvalidBundle
 from ml.product.errors import FieldError, InvalidApplication, MalformedApplication
+from webapp.error_pages import error_page, expired_page
 from webapp.failures import (
     DecisionDamaged,
     InFlight,
@@ -139,31 +141,39 @@ def _answer(error: HTTPException) -> BaseResponse:
     status = error.code or 500
     if status < 400:
         return error.get_response()  # a redirect
-    explanation = _explain(status, error)
-    traced: dict[str, str] = {}
     if status >= 500:
         # A page would query the user's name in the database, which may be what has failed.
         g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]
-        traced = {"request_id": request_id()}
-    if _wants_json():
-        response = problem(status, detail=explanation, **traced)
-    else:
-        response = Response(_page(status, explanation, **traced), status)
-    for name, value in error.get_headers():
-        if name.lower() not in ("content-type", "content-length"):
-            response.headers[name] = value
-    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-        response.headers["Retry-After"] = RETRY_SECONDS
-    if status == HTTPStatus.UNAUTHORIZED:
-        response.headers["WWW-Authenticate"] = "Bearer"
+    headers = _headers(status, error)
+    explanation = _explain(status, error)
+    response = _respond(status, explanation, retry=headers.get("retry-after"))
+    response.headers.update(headers)
     return response
 
 
-def _page(status: int, explanation: str, **traced: str) -> str:
-    over = page_over_form(status, explanation)
-    return over or render_template(
-        "errors/error.html", status=status, explanation=explanation, **traced
+def _headers(status: int, error: HTTPException) -> Headers:
+    headers = Headers(error.get_headers())
+    headers.remove("Content-Type")
+    headers.remove("Content-Length")
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        headers.setdefault("Retry-After", RETRY_SECONDS)
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return headers
+
+
+def _respond(status: int, explanation: str, *, retry: str | None = None) -> Response:
+    """Answer with a problem in the API, else with a page."""
+    if _wants_json():
+        traced = {"request_id": request_id()} if status >= 500 else {}
+        return problem(status, detail=explanation, **traced)
+    page = page_over_form(status, explanation) or error_page(
+        status,
+        explanation=explanation,
+        request_id=request_id(),
+        retry_seconds=int(retry) if retry and retry.isdecimal() else None,
     )
+    return Response(page, status)
 
 
 def _explain(status: int, error: HTTPException) -> str:
@@ -176,10 +186,7 @@ def _explain(status: int, error: HTTPException) -> str:
 
 def _expired(error: CSRFError) -> Response:
     log.info("refused a form without a valid token: %s", error.description)
-    explanation = _(
-        "This form has expired or was not opened here. Go back, reload the page and send it again."
-    )
-    return Response(render_template("errors/error.html", status=400, explanation=explanation), 400)
+    return Response(expired_page(request_id=request_id()), 400)
 
 
 def _invalid(error: InvalidApplication) -> Response:
@@ -236,7 +243,7 @@ def _in_flight(_error: InFlight) -> Response:
         kind, title = f"{PROBLEMS}request-in-flight", _("Request in flight")
         response = problem(409, detail=explanation, type=kind, title=title)
     else:
-        response = Response(_page(HTTPStatus.CONFLICT, explanation), 409)
+        response = _respond(409, explanation)
     response.headers["Retry-After"] = RETRY_SECONDS
     return response
 
@@ -258,7 +265,7 @@ def _damaged(error: DecisionDamaged) -> Response:
         return problem(
             409, detail=explanation, type=DAMAGED, title=title, columns=list(error.columns)
         )
-    return Response(render_template("errors/error.html", status=409, explanation=explanation), 409)
+    return _respond(409, explanation)
 
 
 def _unavailable(error: Exception) -> BaseResponse:

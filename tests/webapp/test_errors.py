@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from werkzeug.exceptions import default_exceptions
+from werkzeug.exceptions import TooManyRequests, default_exceptions
 
 from tests.fixtures.databases import disconnect
 from webapp.errors import EXPLANATIONS
@@ -53,6 +53,38 @@ def test_every_explanation_is_a_page(app, client):
             answer = app.make_response(app.handle_user_exception(default_exceptions[status]()))
         assert answer.status_code == status
         assert str(EXPLANATIONS[status]) in answer.get_data(as_text=True)
+
+
+@ON_ONE
+def test_error_page_has_its_own_title_a_way_home_and_the_number_of_the_request(client):
+    answer = client.get("/nowhere")
+    assert "<title>Page not found. · Loan Desk</title>" in answer.text
+    assert 'href="/"' in answer.text
+    assert f"<code>{answer.headers['X-Request-ID']}</code>" in answer.text
+    assert "Check the address or the number." in answer.text
+
+
+@ON_ONE
+def test_page_that_failed_can_be_asked_for_again(signed_in, query):
+    query("ALTER TABLE decisions RENAME TO away")
+    assert '<a class="btn btn-primary" href="/decisions/1?a=b">' in (
+        signed_in.get("/decisions/1?a=b").text
+    )
+
+
+@ON_ONE
+@pytest.mark.parametrize(
+    ("given", "sent", "said"),
+    [(None, "5", None), (30, "30", None), (61, "61", "2 minutes"), (60 * 60, "3600", "60 minutes")],
+)
+def test_a_wait_is_sent_as_it_is_given_and_said_if_it_is_long(app, given, sent, said):
+    error = TooManyRequests(retry_after=given)
+    with app.test_request_context("/login", method="POST"):
+        answer = app.make_response(app.handle_user_exception(error))
+    assert answer.headers.getlist("Retry-After") == [sent]
+    page = answer.get_data(as_text=True)
+    assert ("Wait for" in page) == bool(said)
+    assert (said or "") in page
 
 
 @ON_ONE
