@@ -19,6 +19,7 @@ const values = (form) => fields(form)
   .map((field) => [field.name, field.value]);
 const fill = (form, typed) => {
   for (const [name, value] of typed) if (form.elements[name]) form.elements[name].value = value;
+  form.dispatchEvent(new Event("restored"));
   form.dispatchEvent(new Event("input"));
 };
 

@@ -36,14 +36,20 @@ def words(locale: str, product: Product) -> Words:
 
 
 @pytest.fixture
-def page(chromium: Browser, locale: str) -> Iterator[Page]:
+def refusals() -> set[int]:
+    """The statuses of pages that the tests of a module expect beside 200."""
+    return {422}  # wrong values
+
+
+@pytest.fixture
+def page(chromium: Browser, locale: str, refusals: set[int]) -> Iterator[Page]:
     """A page that fails its test on any error it logs or any request to another host."""
     context = chromium.new_context(locale=locale)
     page = context.new_page()
     page.set_default_timeout(15_000)
     wrong = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda m: wrong.append(m.text) if logged_error(m) else None)
+    page.on("console", lambda m: wrong.append(m.text) if logged_error(m, refusals) else None)
     page.on(
         "request",
         lambda r: None if r.url.startswith(("http://127.0.0.1", "data:")) else wrong.append(r.url),
@@ -53,10 +59,11 @@ def page(chromium: Browser, locale: str) -> Iterator[Page]:
     assert wrong == []
 
 
-def logged_error(message: ConsoleMessage) -> bool:
-    """Whether it is an error; wrong values are answered 422, and /nowhere is not there."""
+def logged_error(message: ConsoleMessage, refusals: set[int]) -> bool:
+    """Whether it is an error other than an expected refusal; /nowhere is not there."""
     nowhere = "status of 404" in message.text and message.location["url"].endswith("/nowhere")
-    return message.type == "error" and "status of 422" not in message.text and not nowhere
+    expected = any(f"status of {status}" in message.text for status in refusals)
+    return message.type == "error" and not expected and not nowhere
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class Desk:
 
     url: str
     password: str
+    flask: Callable[..., str]  # runs a command, and returns its last line
 
     def sign_in(self, page: Page, words: Words) -> NewApplication:
         """Let the first user sign in, and return the page that comes first."""
@@ -88,7 +96,7 @@ def open_desk(start_server, tmp_path_factory) -> Callable[..., AbstractContextMa
     @contextmanager
     def start(database_url: str = "") -> Iterator[Desk]:
         with start_server(tmp_path_factory.mktemp("desk"), database_url) as server:
-            yield Desk(server.url, server.flask("users", "set-password", "admin"))
+            yield Desk(server.url, server.flask("users", "set-password", "admin"), server.flask)
 
     return start
 

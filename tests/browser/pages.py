@@ -101,9 +101,28 @@ class NewApplication(Screen):
                 group = self.page.get_by_role("group", name=self.words.label(field))
                 group.get_by_label(self.words("Yes" if value == "1" else "No")).check()
 
+    def field(self, field: str) -> Locator:
+        """Find the control of a number or a choice."""
+        label = re.compile(f"^{re.escape(self.words.label(field))}(?! \\w)")
+        return self.page.get_by_label(label)
+
     def fill(self, values: Mapping[str, str]) -> None:
         for field, value in values.items():
             self.answer(field, value)
+
+    def expect_values(self, values: Mapping[str, str]) -> None:
+        """Expect these answers in the form, and no others."""
+        for field in self.words.product.inputs:
+            if field.kind == "flag":
+                checked = self.page.get_by_role("group", name=self.words.label(field.name))
+                count = 1 if field.name in values else 0
+                expect(checked.get_by_role("radio", checked=True)).to_have_count(count)
+            else:
+                expect(self.field(field.name)).to_have_value(values.get(field.name, ""))
+
+    def figure(self, name: str) -> Locator:
+        """Find a figure that is shown beside the form, by its name."""
+        return self.page.get_by_role("main").locator("dt", has_text=name).locator("+ dd")
 
     def decide(self) -> None:
         self.button("Decide").click()

@@ -136,5 +136,6 @@ def _form_field(field: Field, product: Product) -> Any:  # noqa: ANN401 - an unb
             "inputmode": "text" if signed else "decimal" if product.is_money(field) else "numeric",
             "autocomplete": "off",
             "maxlength": 24,
+            "data-number": True,
         },
     )

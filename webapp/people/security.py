@@ -82,13 +82,19 @@ def _require_operator() -> BaseResponse | None:
         g.operator = _operator_of_key()
         return None
     if not current_user.is_authenticated:
-        next_page = request.full_path.rstrip("?") if request.method == "GET" else None
-        return redirect(url_for("security.login", next=next_page))
+        return redirect(url_for("security.login", next=_next_page()))
     roles = frozenset(row.role for row in current_user.role_rows)
     g.operator = Operator("user", current_user.id, current_user.username, roles)
     if not is_allowed(g.operator, endpoint):
         abort(403)
     return None
+
+
+def _next_page() -> str | None:
+    """Return the page to go to after signing in: a form that was sent is opened again."""
+    rule = request.url_rule
+    opens = rule is not None and "GET" in (rule.methods or ())
+    return request.full_path.rstrip("?") if opens else None
 
 
 def _operator_of_key() -> Operator:
