@@ -10,6 +10,7 @@ from ml.explaining.coalitions import CoalitionShares
 from ml.explaining.linear import LinearAttribution
 from ml.explaining.sentences import Sentences
 from ml.explaining.shapley import KernelShares
+from ml.explaining.typical import typical_values
 from ml.product.application import Application, as_columns
 from ml.product.definition import Field, Product
 from ml.product.quantities import Ratio
@@ -84,6 +85,8 @@ class Explainer:
     ----------
     base : float
         The mean margin of the background.
+    typical : dict of str to ml.explaining.typical.Typical
+        What is typical of each field and ratio in the background.
 
     Raises
     ------
@@ -96,6 +99,7 @@ class Explainer:
         if not background:
             raise ValueError("the background has no rows")
         self._scorer = scorer
+        self.typical = typical_values(product, background)
         members = [name for player in product.players.values() for name in player]
         at = {name: i for i, name in enumerate(members)}
         self._players = {p: [at[name] for name in names] for p, names in product.players.items()}

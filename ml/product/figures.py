@@ -31,26 +31,38 @@ def figures_of(product: Product) -> tuple[Figure, ...]:
     tuple of Figure
         The instalment, if the product has a term; its ratios; and its other figures.
     """
-    instalment = (
-        [
-            Quantity(
-                name="instalment", label=INSTALMENT, sum={product.amount: 1}, over=(product.term,)
-            )
-        ]
-        if product.term
-        else []
-    )
-    return tuple(_figure(product, q) for q in (*instalment, *product.ratios, *product.figures))
+    of_term = instalment(product)
+    others = (_figure(product, q) for q in (*product.ratios, *product.figures))
+    return (*([of_term] if of_term else []), *others)
 
 
-def compute(quantity: Quantity, numbers: Mapping[str, int | None]) -> float | None:
+def instalment(product: Product) -> Figure | None:
+    """Return the amount of the loan divided by its term.
+
+    Parameters
+    ----------
+    product : Product
+
+    Returns
+    -------
+    Figure or None
+        None if the product has no term.
+    """
+    if not product.term:
+        return None
+    terms = {product.amount: 1.0}
+    over = (product.term,)
+    return _figure(product, Quantity(name="instalment", label=INSTALMENT, sum=terms, over=over))
+
+
+def compute(quantity: Quantity, numbers: Mapping[str, int | str | None]) -> float | None:
     """Compute a quantity.
 
     Parameters
     ----------
     quantity : Quantity
-    numbers : mapping of str to int or None
-        The integer fields of an application; one that is not known is absent or None.
+    numbers : mapping of str to int, str or None
+        An application, or at least its integer fields; one that is not known is absent or None.
 
     Returns
     -------
@@ -58,7 +70,7 @@ def compute(quantity: Quantity, numbers: Mapping[str, int | None]) -> float | No
         None if a number is not known, or a divisor is 0.
     """
     known = {name: numbers.get(name) for name in quantity.inputs}
-    values = {name: number for name, number in known.items() if number is not None}
+    values = {name: number for name, number in known.items() if isinstance(number, int)}
     if len(values) < len(known) or not all(values[name] for name in quantity.over):
         return None
     total = sum(weight * values[name] for name, weight in quantity.sum.items())

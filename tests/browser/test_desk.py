@@ -70,5 +70,7 @@ def test_the_keyboard_alone_is_enough(desk, page, words):
     page.keyboard.press("Space")
     page.keyboard.press("Enter")
     page.wait_for_url("**/decisions/*")
-    expect(page.get_by_role("link", name="Next application")).to_be_focused()
+    expect(page.get_by_role("heading", level=1, name="Granted")).to_be_focused()
     expect(page.get_by_role("row", name=words.starting_with("Housing"))).to_contain_text("Owner")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Next application")).to_be_focused()

@@ -1,17 +1,15 @@
 """What the form shows beside the fields while an application is entered: the figures."""
 
-from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
 from pydantic_core import to_json
 
 from ml.product.definition import Product
 from ml.product.figures import Figure, compute, figures_of
-from ml.product.formats import decimal, parse_integer, percent
+from ml.product.formats import parse_integer
 from webapp.decisions.forms import ApplicationForm
-from webapp.language import current, words
-
-PLACES, SHARE_PLACES = 2, 1  # decimals, also in static/figures.js
+from webapp.decisions.values import figure_text
+from webapp.language import words
 
 
 class ShownFigure(NamedTuple):
@@ -39,18 +37,7 @@ def _shown(figure: Figure, numbers: dict[str, int | None]) -> ShownFigure:
     formula = quantity.model_dump(include={"sum", "times", "over"}) | {"share": figure.share}
     return ShownFigure(
         label=words(quantity.label),
-        value="" if number is None else _written(number, share=figure.share),
+        value="" if number is None else figure_text(figure, number),
         unit=words(figure.unit) if figure.unit else "",
         formula=to_json(formula).decode(),
     )
-
-
-def _written(number: float, *, share: bool) -> str:
-    if share:
-        return percent(_rounded(number, SHARE_PLACES + 2), current(), places=SHARE_PLACES)
-    return decimal(_rounded(number, PLACES), current(), places=PLACES)
-
-
-def _rounded(number: float, places: int) -> float:
-    """Round halves away from zero, and a number as it is written, as browsers do."""
-    return float(Decimal(repr(number)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP))

@@ -6,9 +6,10 @@ from flask_babel import gettext as _
 
 from ml.product.application import Application
 from ml.product.definition import Field, Product
+from ml.product.figures import compute, instalment
 from webapp.decisions import explanations
 from webapp.decisions.records import Contents, Decision
-from webapp.decisions.values import with_unit
+from webapp.decisions.values import figure_text, with_unit
 from webapp.language import integer, listed, words
 
 
@@ -72,8 +73,19 @@ def offer(product: Product, inputs: Application, values: dict[str, int]) -> str:
     else:
         text = _("A loan of %(amount)s", amount=terms[product.amount])
     others = [(product.by_name[name], value) for name, value in values.items() if name not in terms]
-    more = ", ".join(f"{words(field.label)} {with_unit(field, value)}" for field, value in others)
-    return f"{text} ({more})" if more else str(text)
+    more = [f"{words(field.label)} {with_unit(field, value)}" for field, value in others]
+    in_brackets = ", ".join([*more, *_instalment(product, loan)])
+    return f"{text} ({in_brackets})" if in_brackets else str(text)
+
+
+def _instalment(product: Product, loan: Application) -> list[str]:
+    figure = instalment(product)
+    number = compute(figure.quantity, loan) if figure else None
+    if figure is None or number is None:
+        return []
+    unit = f"\u00a0{words(figure.unit)}" if figure.unit else ""
+    amount = f"{figure_text(figure, number)}{unit}"
+    return [str(_("instalment without interest: %(amount)s", amount=amount))]
 
 
 def _no_value(field: Field, low: int, high: int) -> str:

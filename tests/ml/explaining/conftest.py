@@ -91,6 +91,7 @@ def products() -> dict[str, Product]:
     rest = {
         "rows": {"leave_out_empty": ["loan_term_months"], "repeated": "leave_out"},
         "policy_rules": [],
+        "figures": [],
     }
     return {
         "consumer_credit": credit,

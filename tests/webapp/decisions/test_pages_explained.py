@@ -6,9 +6,11 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from ml.explaining.counterfactual import nearest_granted
-from ml.product.formats import format_integer
+from ml.explaining.reasons import Reason
+from ml.product.formats import decimal, format_integer
 from ml.product.texts import LANGUAGES
 from ml.training.dataset import as_applications
+from webapp.decisions.factors import MIN_SHOWN_SHARE
 from webapp.decisions.suggesting import offer
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -43,6 +45,11 @@ def text_of(element: Element) -> str:
     return with_plain_spaces("".join(element.itertext()))
 
 
+def sentence(element: Element) -> str:
+    """Return a reason without the applicant's answers below it."""
+    return with_plain_spaces(element.text or "")
+
+
 def part(page: Element, name: str) -> Element | None:
     return page.find(f".//section[@id='{name}']")
 
@@ -51,18 +58,30 @@ def bars(page: Element) -> list[tuple[str, dict[str, str], str]]:
     """Return the lines of the chart: the text, the bar and the number of each."""
     rows = part(page, "why").findall(".//tbody/tr")
     return [
-        (text_of(row[0]), dict(row[1].find(f".//{SVG}rect").attrib), text_of(row[2]))
+        (
+            with_plain_spaces(row[0].text).strip(),
+            dict(row[1].find(f".//{SVG}rect").attrib),
+            text_of(row[2]),
+        )
         for row in rows
     ]
 
 
 def principal(page: Element) -> list[str]:
-    return [text_of(item) for item in page.findall(".//ol[@class='reasons']/li")]
+    return [sentence(item) for item in page.findall(".//ol[@class='reasons']/li")]
+
+
+def as_shown(reasons: list[Reason]) -> list[Reason]:
+    """Return reasons in the order of the page: those with almost no weight last."""
+    longest = max(abs(r.share) for r in reasons)
+    return sorted(
+        reasons, key=lambda r: not r.principal and abs(r.share) < MIN_SHOWN_SHARE * longest
+    )
 
 
 def answers(page: Element) -> dict[str, str]:
     """Return the entered values by the labels of their fields."""
-    rows = page.findall(".//table")[-1].findall("./tbody/tr")
+    rows = part(page, "entered").find(".//table").findall("./tbody/tr")
     return {text_of(row[0]): text_of(row[1]) for row in rows}
 
 
@@ -79,8 +98,11 @@ def test_show_why_refused(send, signed_in, read_page, refused, bundle, language)
     longest = max(abs(r.share) for r in explained)
     shown = bars(page)
     assert len(shown) == len(bundle.product.players)
-    assert [label for label, _, _ in shown] == texts
-    for reason, (_, bar, number) in zip(explained, shown, strict=True):
+    in_order = as_shown(explained)
+    assert [label for label, _, _ in shown] == [
+        with_plain_spaces(r.text.in_language(language)) for r in in_order
+    ]
+    for reason, (_, bar, number) in zip(in_order, shown, strict=True):
         left, width = float(bar["x"]), float(bar["width"])
         assert 0 <= left <= left + width <= WIDTH
         assert width == pytest.approx(MIDDLE * abs(reason.share) / longest, abs=0.01)
@@ -106,7 +128,7 @@ def test_show_why_granted_when_asked(send, signed_in, read_page, granted, bundle
     explained = read_page(signed_in.get(link.get("href").partition("#")[0]).text)
     assert link.get("href").endswith("#why")
     reasons = bundle.explainer.explain(granted, granted=True).reasons
-    assert [label for label, _, _ in bars(explained)] == [r.text.en for r in reasons]
+    assert [label for label, _, _ in bars(explained)] == [r.text.en for r in as_shown(reasons)]
     assert not principal(explained)
     assert not [a for a in explained.iter("a") if text_of(a) == "Explain this decision"]
 
@@ -121,7 +143,8 @@ def test_show_bars_of_shares_that_are_all_zero(put, signed_in, read_page, refuse
 
 SUGGESTED = {
     "en": {
-        "offer": "A loan of {} EUR over {} months would be granted (probability {}%)",
+        "offer": "A loan of {} EUR over {} months "
+        "(instalment without interest: {} EUR/month) would be granted (probability {}%)",
         "loan_amount": "Loan amount: no other value from {} to {} EUR can be suggested on its own",
         "loan_term_months": "Term: no other value from {} to {} months can be suggested on its own",
         "found": "All else equal, in steps of 50 EUR and 6 months. "
@@ -132,7 +155,8 @@ SUGGESTED = {
         "It is needed to check whether the instalment is covered by income less expenses.",
     },
     "fr": {
-        "offer": "Un prêt de {} EUR sur {} mois serait accordé (probabilité {} %)",
+        "offer": "Un prêt de {} EUR sur {} mois "
+        "(mensualité hors intérêts : {} EUR/mois) serait accordé (probabilité {} %)",
         "loan_amount": "Montant du prêt : aucune autre valeur de {} à {} EUR "
         "ne peut être proposée seule",
         "loan_term_months": "Durée : aucune autre valeur de {} à {} mois "
@@ -166,7 +190,13 @@ def test_show_what_would_change_the_decision(
         for values, probability in changes.suggestions:
             loan = application | values
             p = f"{probability * 100:.1f}".replace(".", "," if language == "fr" else ".")
-            figures = number(loan["loan_amount"]), loan["loan_term_months"], p
+            instalment = decimal(loan["loan_amount"] / loan["loan_term_months"], language, places=2)
+            figures = (
+                number(loan["loan_amount"]),
+                loan["loan_term_months"],
+                " ".join(instalment.split()),
+                p,
+            )
             lines.append(words["offer"].format(*figures))
             alone |= set(values) if len(values) == 1 else set()
         for name, searched in changes.searched.items():
@@ -193,8 +223,17 @@ def test_show_what_would_change_the_decision(
 @pytest.mark.parametrize(
     ("stated", "values", "expected"),
     [
-        ({}, {"loan_amount": 700}, "A loan of 700 EUR over 12 months"),
-        ({}, {"assets": 1}, "A loan of 5,000 EUR over 12 months (Assets 1 EUR)"),
+        (
+            {},
+            {"loan_amount": 700},
+            "A loan of 700 EUR over 12 months (instalment without interest: 58.33 EUR/month)",
+        ),
+        (
+            {},
+            {"assets": 1},
+            "A loan of 5,000 EUR over 12 months "
+            "(Assets 1 EUR, instalment without interest: 416.67 EUR/month)",
+        ),
         ({"term": None}, {"loan_amount": 700}, "A loan of 700 EUR"),
         ({"term": None}, {"loan_term_months": 6}, "A loan of 5,000 EUR (Term 6 months)"),
     ],
@@ -219,10 +258,19 @@ def test_show_one_year_and_two_years(put, signed_in, read_page, refused):
 
 
 @ON_ONE
-def test_show_focuses_the_next_application(send, signed_in, read_page, refused):
-    page = read_page(signed_in.get(send(refused).location).text)
-    [focus] = [e for e in page.iter() if "autofocus" in e.attrib]
-    assert focus.get("href") == "/applications/new"
+def test_show_focuses_the_verdict_only_after_a_new_decision(send, signed_in, read_page, refused):
+    location = send(refused).location
+    for came_from, focused in (("/applications/new", ["verdict"]), ("/decisions", []), ("", [])):
+        headers = {"Referer": f"http://localhost{came_from}"} if came_from else {}
+        answer = signed_in.get(location, headers=headers)
+        page = read_page(answer.text)
+        assert [e.get("id") for e in page.iter() if "autofocus" in e.attrib] == focused
+        assert ("/static/decision." in answer.text) == bool(focused)
+        [heading] = page.iter("h1")
+        assert (heading.get("id"), heading.get("tabindex")) == ("verdict", "-1")
+        assert text_of(heading) == "✕ Refused"
+        number = location.rpartition("/")[2]
+        assert page.find(".//title").text == f"Refused · decision {number} · Loan Desk"
 
 
 @ON_ONE
