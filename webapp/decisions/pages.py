@@ -11,6 +11,7 @@ from webapp.decisions import events, explanations, history, search, service
 from webapp.decisions.factors import Factor, factors_of
 from webapp.decisions.forms import ApplicationForm
 from webapp.decisions.records import Contents, Decision
+from webapp.decisions.related import list_same_reference
 from webapp.decisions.suggesting import suggest
 from webapp.decisions.trying import form_of, tried_of
 from webapp.decisions.values import DECISION_NAMES, rows_of
@@ -78,6 +79,7 @@ def _page(
         decision=decision,
         arrived=_arrived(),
         reference=contents.reference,
+        others=list_same_reference(contents.reference, apart_from=decision.id, operator=g.operator),
         product=product,
         rows=rows_of(contents, product),
         factors=_factors(decision, contents, bundle) if with_reasons else None,
