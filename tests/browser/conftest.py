@@ -6,12 +6,25 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from flask import Flask
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    StorageState,
+    expect,
+    sync_playwright,
+)
 
 from ml.product.definition import Product
-from tests.browser.pages import REFUSED, NewApplication, SignIn
+from tests.browser.examples import Stored, store_examples
+from tests.browser.pages import REFUSED, NewApplication, Screen, SignIn
 from tests.browser.words import Words
+from tests.fixtures.databases import disconnect
+from tests.fixtures.desk import config_from
 from tests.fixtures.machine import need
+from webapp import create_app
+from webapp.people.access import ROLES
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
@@ -73,6 +86,7 @@ class Desk:
     url: str
     password: str
     flask: Callable[..., str]  # runs a command, and returns its last line
+    environment: dict[str, str]
 
     def sign_in(self, page: Page, words: Words) -> NewApplication:
         """Let the first user sign in, and return the page that comes first."""
@@ -96,7 +110,8 @@ def open_desk(start_server, tmp_path_factory) -> Callable[..., AbstractContextMa
     @contextmanager
     def start(database_url: str = "") -> Iterator[Desk]:
         with start_server(tmp_path_factory.mktemp("desk"), database_url) as server:
-            yield Desk(server.url, server.flask("users", "set-password", "admin"), server.flask)
+            password = server.flask("users", "set-password", "admin")
+            yield Desk(server.url, password, server.flask, server.environment)
 
     return start
 
@@ -106,6 +121,60 @@ def desk(open_desk) -> Iterator[Desk]:
     """One service for all tests that do not mind what others enter."""
     with open_desk() as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def desk_app(desk: Desk) -> Iterator[Flask]:
+    """The application with the settings of the running service, in this process."""
+    app = create_app(config_from(desk.environment))
+    yield app
+    disconnect(app)
+
+
+@pytest.fixture(scope="session")
+def role_states(chromium: Browser, desk: Desk, product: Product) -> dict[str, StorageState]:
+    """The cookies of a person of each role who has signed in."""
+    states = {}
+    for role in ROLES:
+        name = f"only-{role}"
+        password = desk.flask("users", "create", name, "--role", role)
+        states[role] = sign_in_once(chromium, desk.url, Words("en", product), name, password)
+    return states
+
+
+def sign_in_once(
+    chromium: Browser, url: str, words: Words, name: str, password: str
+) -> StorageState:
+    """Sign a person in, and return the cookies."""
+    context = chromium.new_context(locale="en-GB")
+    page = context.new_page()
+    page.goto(f"{url}/login")
+    SignIn(page, words).enter(name, password)
+    expect(Screen(page, words).button("Sign out")).to_be_visible()
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture(scope="session")
+def stored(
+    chromium: Browser,
+    desk: Desk,
+    product: Product,
+    role_states: dict[str, StorageState],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Stored:
+    """The examples that the pages show."""
+    contexts = {
+        role: chromium.new_context(locale="en-GB", storage_state=state)
+        for role, state in role_states.items()
+    }
+    pages = {role: context.new_page() for role, context in contexts.items()}
+    folder = tmp_path_factory.mktemp("files")
+    stored = store_examples(pages, Words("en", product), desk.url, folder)
+    for context in contexts.values():
+        context.close()
+    return stored
 
 
 @pytest.fixture

@@ -1,0 +1,56 @@
+"""What a browser and axe-core find wrong with a page."""
+
+from dataclasses import dataclass, field
+
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+OPTIONS = {"runOnly": {"type": "tag", "values": TAGS}, "resultTypes": ["violations"]}
+RUN = """async options => (await axe.run(document, options)).violations.map(
+    v => `${v.id}: ${v.nodes.map(n => n.target.join(" ") + " " + n.failureSummary).join("; ")}`)"""
+TOO_WIDE = """() => [...document.querySelectorAll("body *")]
+    .filter(e => e.getBoundingClientRect().right > innerWidth + 0.5)
+    .filter(e => !e.closest(".table-responsive, .visually-hidden, .visually-hidden-focusable"))
+    .map(e => e.outerHTML.slice(0, 90))"""
+
+
+@dataclass
+class Inspected:
+    """A page, and what it has logged and requested that it must not."""
+
+    page: Page
+    wrong: list[str] = field(default_factory=list)
+
+    def findings(self) -> list[str]:
+        """Return what axe finds in the page as it is shown now."""
+        found: list[str] = self.page.evaluate(RUN, OPTIONS)
+        return found
+
+    def scrolls_sideways(self) -> list[str]:
+        """Return what makes the page wider than the screen."""
+        wider = "document.documentElement.scrollWidth > innerWidth"
+        if not self.page.evaluate(wider):
+            return []
+        return self.page.evaluate(TOO_WIDE) or ["something"]
+
+
+def inspect(context: BrowserContext) -> Inspected:
+    """Open a page with axe, which needs no permission of the content security policy."""
+    context.add_init_script(AXE_SCRIPT)
+    page = context.new_page()
+    inspected = Inspected(page)
+    page.on("pageerror", lambda error: inspected.wrong.append(str(error)))
+    page.on("console", lambda m: inspected.wrong.append(m.text) if is_wrong(m) else None)
+    page.on("request", lambda r: None if is_own(r.url) else inspected.wrong.append(r.url))
+    return inspected
+
+
+def is_own(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1", "data:", "about:"))
+
+
+def is_wrong(message: ConsoleMessage) -> bool:
+    """Whether a page logs an error, apart from the status of the page itself."""
+    own_status = "the server responded with a status of" in message.text
+    return message.type in ("error", "warning") and not own_status
