@@ -12,7 +12,11 @@ from webapp.language import share
 
 
 def decided(decision: Decision) -> Iterator[HistoryEvent]:
-    what = {"granted": _("Decided: granted"), "refused": _("Decided: refused")}
+    what = {
+        "granted": _("Decided: granted"),
+        "refused": _("Decided: refused"),
+        "referred": _("Decided: referred to a person"),
+    }
     channel = str(_("API key")) if decision.channel == "api" else ""
     yield HistoryEvent(decision.created_at, decision.operator, what[decision.decision], channel)
 

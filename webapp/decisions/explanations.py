@@ -7,13 +7,14 @@ from webapp.serving.served import model
 
 
 def explain(decision: Decision, contents: Contents) -> StoredReasons | None:
-    """Return a decision's stored reasons, or compute them; None if its model is missing."""
+    """Return the stored reasons of the model, or compute them; None if the model is missing."""
     if contents.reasons is not None:
         return contents.reasons
     bundle = model.of(decision.model)
     if bundle is None:
         return None
-    explained = bundle.explainer.explain(contents.inputs, granted=decision.granted)
+    granted = decision.model_decision == "granted"
+    explained = bundle.explainer.explain(contents.inputs, granted=granted)
     return as_stored(explained.reasons)
 
 

@@ -14,7 +14,11 @@ from webapp.language import current, integer, words
 
 PLACES, SHARE_PLACES = 2, 1  # decimals of figures, also in static/figures.js
 
-DECISION_NAMES = {"granted": lazy_gettext("Granted"), "refused": lazy_gettext("Refused")}
+DECISION_NAMES = {
+    "granted": lazy_gettext("Granted"),
+    "refused": lazy_gettext("Refused"),
+    "referred": lazy_gettext("Referred"),
+}
 Shown = Value | float  # float, because type checkers let it stand for int as well
 
 
