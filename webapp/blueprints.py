@@ -9,6 +9,7 @@ from webapp.challenger import pages as challenger
 from webapp.columns import MAX_ID
 from webapp.decisions import application_pages, list_pages as _list, pages as decisions  # noqa: F401 - routes
 from webapp.extensions import csrf
+from webapp.letters import pages as letters
 from webapp.monitoring import health, pages as monitoring
 from webapp.outcomes import pages as outcomes
 from webapp.reviews import tables as _reviews  # noqa: F401 - a referred decision adds a row
@@ -18,6 +19,7 @@ from webapp.uploads import pages as uploads
 PAGES = (
     application_pages,
     decisions,
+    letters,
     outcomes,
     uploads,
     monitoring,

@@ -9,6 +9,7 @@ from webapp.challenger.commands import challenger
 from webapp.config import ROOT
 from webapp.demo.commands import make_demo
 from webapp.extensions import db
+from webapp.letters.commands import letters
 from webapp.monitoring.commands import monitor
 from webapp.outcomes.commands import export, outcomes
 from webapp.people.commands import api_keys, prepare, users
@@ -17,7 +18,7 @@ from webapp.people.commands import api_keys, prepare, users
 def init_app(app: Flask) -> None:
     Migrate(app, db, directory=str(ROOT / "migrations"))
     commands = (
-        *(users, api_keys, challenger, outcomes, export, monitor, prepare),
+        *(users, api_keys, challenger, outcomes, letters, export, monitor, prepare),
         *(replay_decisions, audit, erase_contents, make_demo),
     )
     for command in commands:

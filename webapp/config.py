@@ -162,6 +162,41 @@ class Config(BaseSettings):
         default=ZoneInfo("Europe/Paris"),
         description="Time zone in which times are shown; they are stored in UTC.",
     )
+    bank_name: str = Field(
+        default="[LOAN_BANK_NAME]", description="Name of the bank, in letters to applicants."
+    )
+    bank_address: str = Field(
+        default="[LOAN_BANK_ADDRESS]",
+        description="Its address, in letters; `;` separates the lines.",
+    )
+    letter_contact: str = Field(
+        default="[LOAN_LETTER_CONTACT]",
+        description="Where applicants ask for a review, correct data and contest a decision, such "
+        "as an office, its e-mail address and telephone; `;` separates the lines.",
+    )
+    letter_debt_advice: str = Field(
+        default="[LOAN_LETTER_DEBT_ADVICE]",
+        description="Debt-advice service that letters on refusals name, with its telephone.",
+    )
+    letter_register: str = Field(
+        default="[LOAN_LETTER_REGISTER]",
+        description="Name and address of the credit register, for products with a field whose "
+        "`source` it is.",
+    )
+    letter_agency: str = Field(
+        default="[LOAN_LETTER_AGENCY]",
+        description="Federal agency of the notice in Regulation B, with its address; only for "
+        "letters of the regime `us`.",
+    )
+    letter_regime: Annotated[Literal["", "eu", "us"], BeforeValidator(_lower)] = Field(
+        default="",
+        description="Wording of letters: `eu` (Directive 2023/2225) or `us` (Regulation B); "
+        "empty: `us` for a product in USD, else `eu`.",
+    )
+    letter_templates: str = Field(
+        default="",
+        description="Folder of the bank’s own templates of letters; empty: those of Loan Desk.",
+    )
     bind: Annotated[str, AfterValidator(_bind)] = Field(
         default="127.0.0.1:5000", description="Address and port to serve on."
     )

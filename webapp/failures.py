@@ -86,6 +86,23 @@ class ErasureRefused(Exception):
     """The database does not let this role erase contents; the message says what to do."""
 
 
+class LetterBroken(Exception):
+    """A template of letters cannot be used; the message says which one and why."""
+
+    def __init__(self, template: str, problem: str) -> None:
+        super().__init__(f"{template}: {problem}")
+        self.template = template
+        self.problem = problem
+
+
+class NoReasons(Exception):
+    """A refusal has no stored reasons, so no letter can state them."""
+
+
+class LetterMeanwhile(Exception):
+    """Another letter on the same decision has been made since the page was opened."""
+
+
 class InvalidSetting(ClickException):
     """Invalid settings; the message has one line for each."""
 

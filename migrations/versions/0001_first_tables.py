@@ -19,6 +19,7 @@ def upgrade() -> None:
     create_reviews()
     create_outcomes()
     create_uploads()
+    create_letters()
     create_monitoring()
     create_fairness()
     create_ledger()
@@ -35,6 +36,7 @@ def downgrade() -> None:
         *("training_scores", "decision_hours"),
         "store_checks",
         "refused_files",
+        *("letter_contents", "letters"),
         *("outcome_counts", "outcomes"),
         *("review_note_contents", "review_notes", "reviews"),
         *("challenger_counts", "challenger_scores", "trial_counts", "trial_contents", "trials"),
@@ -470,6 +472,53 @@ def create_uploads() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_refused_files")),
     )
     op.create_index(op.f("ix_refused_files_created_at"), "refused_files", ["created_at"])
+
+
+def create_letters() -> None:
+    op.create_table(
+        "letters",
+        sa.Column("id", Identifier, nullable=False),
+        moment("created_at"),
+        sa.Column("decision_id", Identifier, nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("operator_id", sa.Integer(), nullable=False),
+        text("kind", 16),
+        text("language", 2),
+        text("regime", 2),
+        text("template", 64),
+        text("digest", 64),
+        sa.CheckConstraint(f"id > 0 AND id < {MAX_ID}", name=op.f("ck_letters_id")),
+        sa.CheckConstraint(within_moments("created_at"), name=op.f("ck_letters_created_at")),
+        sa.CheckConstraint("number > 0", name=op.f("ck_letters_number")),
+        sa.CheckConstraint(
+            "kind IN ('granted', 'refused', 'refused_policy', 'referred', 'granted_review', 'refused_review')",
+            name=op.f("ck_letters_kind"),
+        ),
+        sa.CheckConstraint("language IN ('en', 'fr')", name=op.f("ck_letters_language")),
+        sa.CheckConstraint("regime IN ('eu', 'us')", name=op.f("ck_letters_regime")),
+        length("letters", "digest", 64),
+        sa.ForeignKeyConstraint(
+            ["decision_id"], ["decisions.id"], name=op.f("fk_letters_decision_id_decisions")
+        ),
+        sa.ForeignKeyConstraint(
+            ["operator_id"], ["operators.id"], name=op.f("fk_letters_operator_id_operators")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_letters")),
+        sa.UniqueConstraint("decision_id", "number", name=op.f("uq_letters_decision_id_number")),
+    )
+    op.create_table(
+        "letter_contents",
+        sa.Column("letter_id", Identifier, nullable=False, autoincrement=False),
+        sa.Column("text", sa.JSON(), nullable=False),
+        binary("salt"),
+        # SQLite and PostgreSQL have different names for a JSON string.
+        json_kind("letter_contents", "text", "text" if op.get_bind().dialect.name == "sqlite" else "string"),
+        length("letter_contents", "salt", SALT_BYTES),
+        sa.ForeignKeyConstraint(
+            ["letter_id"], ["letters.id"], name=op.f("fk_letter_contents_letter_id_letters")
+        ),
+        sa.PrimaryKeyConstraint("letter_id", name=op.f("pk_letter_contents")),
+    )
 
 
 def create_monitoring() -> None:

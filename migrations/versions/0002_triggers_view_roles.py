@@ -11,9 +11,9 @@ down_revision = "0001"
 BANDS = [m * 10**e for e in range(3, 7) for m in (1, 2, 5)]
 COUNTED_FACTS = ("decisions", "trials", "challenger_scores", "outcomes")  # a trigger counts their rows
 # Never changed, never deleted.
-FACTS = (*COUNTED_FACTS, "review_notes", "idempotency_keys", "audit_lanes", "audit_log")
+FACTS = (*COUNTED_FACTS, "review_notes", "letters", "idempotency_keys", "audit_lanes", "audit_log")
 # Never changed, erased as a whole.
-CONTENTS = ("decision_contents", "trial_contents", "protected_attributes", "review_note_contents")
+CONTENTS = ("decision_contents", "trial_contents", "protected_attributes", "review_note_contents", "letter_contents")
 # Of the watch, which can compute them again at any time.
 RESULTS = (
     *("watched_hours", "decision_hours", "training_scores"),
@@ -41,6 +41,8 @@ KEYS = {
     "reviews": "id = NEW.id OR decision_id = NEW.decision_id AND closed_at IS NULL AND NEW.closed_at IS NULL",
     "review_notes": "id = NEW.id",
     "review_note_contents": "note_id = NEW.note_id",
+    "letters": "id = NEW.id OR decision_id = NEW.decision_id AND number = NEW.number",
+    "letter_contents": "letter_id = NEW.letter_id",
     "idempotency_keys": "operator_id = NEW.operator_id AND digest = NEW.digest",
     "audit_lanes": "id = NEW.id",
     "audit_log": "lane = NEW.lane AND number = NEW.number",
@@ -143,7 +145,7 @@ GRANTS = {
         "EXECUTE ON FUNCTION take_lane()",
         "USAGE ON SEQUENCE operators_id_seq, decisions_id_seq, trials_id_seq",
         "USAGE ON SEQUENCE reviews_id_seq, review_notes_id_seq",
-        "USAGE ON SEQUENCE refused_files_id_seq",
+        "USAGE ON SEQUENCE refused_files_id_seq, letters_id_seq",
     ),
 }
 

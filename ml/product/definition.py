@@ -59,6 +59,7 @@ class Field(Stated):
     choices: tuple[Choice, ...] = ()
     optional: bool = False
     changeable: bool = False  # the applicant could ask for another value
+    source: Literal["applicant", "credit_register"] = "applicant"  # named in letters
     step: Annotated[int, Bounded(ge=1)] = 1  # suggested values are its multiples
     protected: bool = False  # not on the form and never seen by a model
     transform: Literal["log", "sqrt"] | None = None

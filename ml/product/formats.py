@@ -155,6 +155,22 @@ def day(when: date, language: str) -> str:
     return format_date(when, "medium", locale=_locale(language))
 
 
+def long_day(when: date, language: str) -> str:
+    """Format a date as a letter has it, with the month's full name.
+
+    Parameters
+    ----------
+    when : date
+    language : str
+        Its two-letter code.
+
+    Returns
+    -------
+    str
+    """
+    return format_date(when, "long", locale=_locale(language))
+
+
 def listed(items: Sequence[str], language: str) -> str:
     """Join items as in a sentence: "a, b and c".
 

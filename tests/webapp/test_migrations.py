@@ -26,6 +26,7 @@ TABLES = {
     "store_checks",
     *("reviews", "review_notes", "review_note_contents"),
     "refused_files",
+    *("letters", "letter_contents"),
     *("outcomes", "outcome_counts", "audit_lanes", "audit_log"),
 }
 STARTS = 3

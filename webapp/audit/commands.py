@@ -53,7 +53,7 @@ audit = AppGroup("audit", help="Verify the audit log, sign checkpoints of it, pr
     multiple=True,
     help="A checkpoint that the log must agree with; can be repeated.",
 )
-@click.option("--contents", is_flag=True, help="Compare every decision and trial with its entry.")
+@click.option("--contents", is_flag=True, help="Compare all that is stored with its entry.")
 @KEY
 @PROCESSES
 def verify_log(files: tuple[Path, ...], contents: bool, key: str | None, processes: int) -> None:
@@ -228,9 +228,11 @@ def _contents_summary(compared: Compared) -> str:
     trials = f"{compared.trials:,} trial{'' if compared.trials == 1 else 's'}"
     outcomes = f"{compared.outcomes:,} outcome{'' if compared.outcomes == 1 else 's'}"
     parts = [f"{format_decision_count(compared.decisions)}, {trials} and {outcomes} match"]
-    parts.append(f"{compared.wrong:,} {'does' if compared.wrong == 1 else 'do'} not")
+    if compared.letters:
+        parts.append(f"{compared.letters:,} letter{'' if compared.letters == 1 else 's'} too")
     if compared.reviews:
-        parts.insert(1, f"{compared.reviews:,} steps of reviews too")
+        parts.append(f"{compared.reviews:,} steps of reviews too")
+    parts.append(f"{compared.wrong:,} {'does' if compared.wrong == 1 else 'do'} not")
     if compared.erased:
         parts.append(f"the contents of {compared.erased:,} are erased")
     return ", ".join(parts)

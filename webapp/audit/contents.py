@@ -1,4 +1,4 @@
-"""Compares decisions, trials, outcomes and reviews with their entries in the audit log."""
+"""Compares what is stored with its entries in the audit log, row by row."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from webapp.audit.reading import canonical_moment, moment_sql, subjects_of
 from webapp.decisions.writing import FACTS
 from webapp.ledger.chain import Event, commitment_to, facts_digest
 from webapp.ledger.driver import Driver, Row
+from webapp.letters.service import FACTS as LETTER_FACTS
 from webapp.outcomes.service import FACTS as OUTCOME_FACTS
 from webapp.reviews.service import CLOSED, NOTED, OPENED
 
@@ -55,11 +56,12 @@ TRIAL = Kind(
     decision=2,
 )
 OUTCOME = Kind("outcome", "outcome.recorded", OUTCOME_FACTS, decision=2)
+LETTER = Kind("letter", "letter.made", LETTER_FACTS, "letter_id", ("text",), decision=2)
 # The entry of a referred decision says that its review was opened.
 OPENING = Kind("review", "review.opened", OPENED, decision=2, which="t.cause <> 'referred'")
 CLOSING = Kind("review", "review.closed", CLOSED, decision=2, which="t.closed_at IS NOT NULL")
 NOTE = Kind("review_note", "review.noted", NOTED, "note_id", ("text",), decision=2)
-KINDS = (DECISION, TRIAL, OUTCOME, OPENING, CLOSING, NOTE)
+KINDS = (DECISION, TRIAL, OUTCOME, LETTER, OPENING, CLOSING, NOTE)
 MOMENTS = ("created_at", "opened_at", "closed_at")
 
 
@@ -71,7 +73,8 @@ class Compared:
     trials: int = 0
     outcomes: int = 0
     reviews: int = 0  # those that were opened by hand, those that are closed, and notes
-    erased: int = 0  # of decisions, trials and notes
+    letters: int = 0
+    erased: int = 0  # of decisions, trials, letters and notes
     wrong: int = 0
 
 
@@ -108,6 +111,7 @@ def compare(connection: Connection, report: Callable[[str], None]) -> Compared:
             compared.decisions += kind is DECISION
             compared.trials += kind is TRIAL
             compared.outcomes += kind is OUTCOME
+            compared.letters += kind is LETTER
             compared.reviews += kind in (OPENING, CLOSING, NOTE)
     return compared
 

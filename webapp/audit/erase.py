@@ -1,4 +1,4 @@
-"""Erases the personal contents of decisions, trials and reviews; the facts and the log stay."""
+"""Erases the personal contents of decisions and of what belongs to them; facts and log stay."""
 
 import re
 from collections.abc import Sequence
@@ -19,13 +19,17 @@ DELETE = (
     "DELETE FROM decision_contents WHERE decision_id = ? RETURNING decision_id",
     "DELETE FROM trial_contents WHERE trial_id IN (SELECT id FROM trials WHERE decision_id = ?) "
     "RETURNING trial_id",
+    "DELETE FROM letter_contents WHERE letter_id IN (SELECT id FROM letters WHERE decision_id = ?) "
+    "RETURNING letter_id",
     "DELETE FROM protected_attributes WHERE decision_id = ? RETURNING decision_id",
     "DELETE FROM review_note_contents WHERE note_id IN (SELECT n.id FROM review_notes n "
     "JOIN reviews r ON r.id = n.review_id WHERE r.decision_id = ?) RETURNING note_id",
 )
-TABLES = "decision_contents, trial_contents, protected_attributes, review_note_contents"
-# A trial that is being made now refers to the decision's row, and a note to the review's, so these
-# wait for them.
+TABLES = (
+    "decision_contents, trial_contents, letter_contents, protected_attributes, review_note_contents"
+)
+# A trial or letter that is being made now refers to the decision's row, and a note to the review's,
+# so these wait for them.
 LOCKS = (
     "SELECT id FROM decisions WHERE id = ? FOR UPDATE",
     "SELECT id FROM reviews WHERE decision_id = ? ORDER BY id FOR UPDATE",

@@ -16,6 +16,7 @@ Event = Literal[
     "decision.made",
     "trial.made",
     "outcome.recorded",
+    "letter.made",
     "outcomes.imported",
     "training_data.exported",
     "review.opened",

@@ -43,6 +43,8 @@ COMMANDS = [
     ("outcomes", "import"),
     ("export",),
     ("export", "training-data"),
+    ("letters",),
+    ("letters", "check"),
     ("monitor",),
     ("monitor", "run"),
     ("monitor", "report"),

@@ -1,0 +1,46 @@
+"""The letters of a decision as people use them."""
+
+import re
+
+from playwright.sync_api import Locator
+
+from tests.browser.pages import DecisionPage, Screen
+
+
+class LettersPart(Screen):
+    """The part of a decision's page with its letters and the form of a new one."""
+
+    @property
+    def _part(self) -> Locator:
+        return DecisionPage(self.page, self.words).part("Letters")
+
+    @property
+    def made(self) -> Locator:
+        return self._part.get_by_role("listitem")
+
+    def open_form(self) -> None:
+        self._part.get_by_text(self.words("Write a letter to the applicant")).click()
+
+    def choose(self, language: str) -> None:
+        self._part.get_by_label(language, exact=True).check()
+
+    def address(self, text: str) -> None:
+        self._part.get_by_label(self.words("Name and address (optional)")).fill(text)
+
+
+class LetterPage(Screen):
+    """A letter, or its preview."""
+
+    @property
+    def letter(self) -> Locator:
+        return self.page.locator("article.letter")
+
+    @property
+    def stamp(self) -> Locator:
+        return self.page.locator(".stamp")
+
+    def pages_in_pdf(self) -> int:
+        """Print it as PDF, and count the pages."""
+        pdf = self.page.pdf(prefer_css_page_size=True)
+        assert re.search(rb"/MediaBox\s*\[\s*0 0 59[45]\.\d+ 84[12]\.\d+\s*\]", pdf)  # A4
+        return len(re.findall(rb"/Type\s*/Page\b", pdf))

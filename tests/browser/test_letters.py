@@ -1,0 +1,87 @@
+"""From a refusal to a letter in French, and every letter printed on one page."""
+
+import pytest
+from playwright.sync_api import expect
+
+from ml.product.texts import LANGUAGES, Text
+from tests.browser.letters import LetterPage, LettersPart
+from tests.browser.pages import REFUSED
+from webapp.config import Config
+from webapp.letters.examples import example
+from webapp.letters.records import KINDS, REGIMES
+from webapp.letters.wording import OURS, render
+
+BANK = Config(
+    bank_name="Caisse d’épargne et de crédit de l’Exemple et des Provinces réunies",
+    bank_address="Service des crédits aux particuliers;12 avenue du Général-de-Gaulle, bâtiment C;"
+    "75013 Paris;01 23 45 67 89",
+    letter_contact="Service des révisions et des réclamations;12 avenue du Général-de-Gaulle, "
+    "75013 Paris;revisions@banque.example;01 23 45 67 89, du lundi au vendredi, de 9 h à 17 h",
+    letter_debt_advice="Point conseil budget, 01 23 45 67 00, gratuit et confidentiel",
+    letter_register="Fichier national des incidents de remboursement des crédits aux particuliers, "
+    "31 rue Croix-des-Petits-Champs, 75049 Paris Cedex 01",
+    letter_agency="Bureau of Consumer Financial Protection, 1700 G Street NW., Washington, DC",
+)
+LONG = Text(
+    en="Monthly income that remains after the expenses and the instalments of other loans is low",
+    fr="Le revenu mensuel qui reste après les charges et les mensualités des autres crédits en "
+    "cours est faible par rapport à la mensualité du crédit demandé",
+)
+REPLACE = "text => { document.querySelector('article.letter').outerHTML = text; }"
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "fr-FR"])
+def test_a_refusal_leads_to_a_letter_in_french(desk, page, words):
+    desk.sign_in(page, words).enter(REFUSED)
+    part, letter = LettersPart(page, words), LetterPage(page, words)
+    part.open_form()
+    part.choose("Français")
+    part.address("Mme A. Martin\n1 rue de l’Exemple\n75000 Paris")
+    part.button("Preview").click()
+    expect(letter.stamp).to_contain_text("Aperçu")
+    expect(letter.letter).to_contain_text("Les motifs principaux de ce refus")
+    letter.button("Make the letter").click()
+    page.wait_for_url("**/letters/1")
+    expect(letter.stamp).to_have_count(0)
+    expect(letter.letter).to_contain_text("Mme A. Martin")
+    expect(letter.letter).to_contain_text("Vous pouvez contester la décision")
+    expect(letter.button("Print")).to_be_visible()
+    assert letter.pages_in_pdf() == 1
+    letter.link("Back to the decision").click()
+    expect(part.made).to_have_count(1)
+    part.made.get_by_role("link").click()
+    expect(letter.stamp).to_contain_text("Copie du")
+    assert letter.pages_in_pdf() == 1
+    page.go_back()
+    letter.link("Print sheet for the file").click()
+    expect(page.locator("article.sheet")).to_be_visible()
+    assert letter.pages_in_pdf() <= 2
+
+
+def test_every_letter_fits_on_one_page_with_four_long_reasons(desk, page, words):
+    """The navigation is not printed, but the stamp of a copy is."""
+    desk.sign_in(page, words).enter(REFUSED)
+    part, letter = LettersPart(page, words), LetterPage(page, words)
+    part.open_form()
+    part.button("Make the letter").click()
+    page.wait_for_url("**/letters/1")
+    page.reload()
+    expect(letter.stamp).to_be_visible()
+    pages = {}
+    for regime in REGIMES:
+        for language in LANGUAGES:
+            for kind in KINDS:
+                draft = example(kind, regime, language, BANK, reasons=[LONG] * 4)
+                page.evaluate(REPLACE, render(draft, folder=OURS).text)
+                pages[kind, regime, language] = letter.pages_in_pdf()
+    assert [letter for letter, count in pages.items() if count != 1] == []
+
+
+def test_a_double_click_makes_one_letter(desk, page, words):
+    desk.sign_in(page, words).enter(REFUSED)
+    part = LettersPart(page, words)
+    part.open_form()
+    part.button("Make the letter").dblclick()
+    page.wait_for_url("**/letters/1")
+    part.link("Back to the decision").click()
+    expect(part.made).to_have_count(1)

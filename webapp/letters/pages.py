@@ -1,0 +1,207 @@
+"""The pages of letters: the part of a decision's page, a letter, its preview, the print sheet."""
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    g,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from flask_babel import force_locale, gettext as _, lazy_gettext
+from markupsafe import Markup
+from werkzeug.wrappers import Response as BaseResponse
+
+from webapp.columns import now
+from webapp.decisions import history, pages as decisions, search
+from webapp.decisions.damage import Damaged
+from webapp.decisions.history import HistoryEvent
+from webapp.decisions.records import Contents, Decision
+from webapp.error_pages import error_page
+from webapp.errors import request_id
+from webapp.extensions import settings
+from webapp.failures import LetterBroken, LetterMeanwhile, NoReasons, NotFound
+from webapp.language import current, day, moment
+from webapp.ledger.transaction import end_reading, unit_of_work
+from webapp.letters import drafting, service, wording
+from webapp.letters.forms import LANGUAGES, LetterForm, language_of, new_form
+from webapp.letters.records import Draft, Letter, Rendered
+from webapp.letters.sheet import sheet_of
+from webapp.serving.served import model
+
+log = logging.getLogger(__name__)
+blueprint = Blueprint("letters", __name__)
+UNSET = re.compile(r"\[(LOAN_[A-Z_]+)\]")  # the default of a setting that a bank replaces
+MADE = "letter_made"  # in the session: the letter whose original is to be shown once
+KINDS = {
+    "granted": lazy_gettext("Granted"),
+    "refused": lazy_gettext("Refused by the model"),
+    "refused_policy": lazy_gettext("Refused by a policy rule"),
+    "referred": lazy_gettext("A person will look at it"),
+    "granted_review": lazy_gettext("Granted after a review"),
+    "refused_review": lazy_gettext("Refused after a review"),
+}
+
+
+def _made(decision: Decision) -> Iterator[HistoryEvent]:
+    for letter in service.list_letters(decision.id):
+        if not isinstance(letter, Damaged):
+            what = str(_("Letter made"))
+            more = f"{KINDS[letter.kind]} ({LANGUAGES[letter.language]})"
+            yield HistoryEvent(letter.created_at, letter.operator, what, more)
+
+
+history.register(blueprint, _made)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What the page of a decision shows of its letters."""
+
+    letters: Sequence[Letter | Damaged]
+    form: LetterForm
+    meanwhile: bool  # whether another letter was made after the form was opened
+
+
+@blueprint.app_context_processor
+def _in_templates() -> dict[str, object]:
+    return {"letters_of": _letters_of, "letter_kinds": KINDS, "letter_languages": LANGUAGES}
+
+
+def _letters_of(decision: Decision) -> Part:
+    letters = service.list_letters(decision.id)
+    form = g.get("letter_form") or new_form(letters=len(letters), language=current())
+    return Part(letters, form, meanwhile=g.get("letter_meanwhile", False))
+
+
+@blueprint.errorhandler(LetterBroken)
+def _broken(error: LetterBroken) -> Response:
+    log.error("a template of letters cannot be used: %s", error)
+    explanation = _(
+        "The letter could not be written, and nothing was stored. Its template %(template)s cannot "
+        "be used: %(problem)s. Tell the people who run Loan Desk.",
+        template=error.template,
+        problem=error.problem,
+    )
+    return Response(error_page(409, explanation=explanation, request_id=request_id()), 409)
+
+
+@blueprint.errorhandler(NoReasons)
+def _no_reasons(error: NoReasons) -> Response:
+    log.error("no letter: %s", error)
+    explanation = _(
+        "No letter can be written: the reasons of this refusal were not stored. Write to the "
+        "applicant by hand."
+    )
+    return Response(error_page(409, explanation=explanation, request_id=request_id()), 409)
+
+
+@blueprint.post("/decisions/<id:number>/letters")
+def make(number: int) -> BaseResponse | str | tuple[str, int]:
+    """Make a letter, or show what it would be."""
+    decision, contents = search.find_decision(number)
+    if contents is None:
+        raise NotFound(f"the contents of decision {number} have been erased")
+    form = LetterForm()
+    if not form.validate_on_submit():
+        if form.number.errors:  # nobody types it
+            abort(400)
+        g.letter_form = form
+        return decisions.show(number), 422
+    draft, rendered = _write(decision, contents, form)
+    if "preview" in request.form:
+        with force_locale(draft.language):
+            mark = _("Preview: this letter has not been sent.")
+        return render_template(
+            "letters/preview.html", decision=decision, form=form, mark=mark, **_paper(rendered.text)
+        )
+    try:
+        with unit_of_work() as transaction:
+            made = service.make_letter(
+                transaction,
+                draft,
+                rendered,
+                decision_id=number,
+                number=int(form.number.data or ""),
+                operator=g.operator,
+            )
+    except LetterMeanwhile:
+        end_reading()
+        g.letter_meanwhile = True
+        g.letter_form = form.again(letters=len(service.list_letters(number)))
+        return decisions.show(number), 409
+    log.info("letter %s on decision %s by user %s", made, number, g.operator.id)
+    session[MADE] = [number, made]
+    return redirect(url_for("letters.show", number=number, which=made), 303)
+
+
+@blueprint.get("/decisions/<id:number>/letters")
+def index(number: int) -> BaseResponse:
+    """Redirect to the decision: a reload or a new language after an invalid form sends a GET."""
+    return redirect(url_for("decisions.show", number=number, _anchor="letters"))
+
+
+@blueprint.get("/decisions/<id:number>/letters/<id:which>")
+def show(number: int, which: int) -> str:
+    decision, _contents = search.find_decision(number)
+    letter, text = service.find_letter(decision.id, which)
+    # Whoever has just made it sees the original once; after that, it is a copy.
+    original = session.pop(MADE, None) == [number, which]
+    mark = "" if original else _mark_of_copy(letter)
+    return render_template(
+        "letters/show.html", decision=decision, letter=letter, mark=mark, **_paper(text)
+    )
+
+
+@blueprint.get("/decisions/<id:number>/sheet")
+def sheet(number: int) -> str:
+    decision, contents = search.find_decision(number)
+    return render_template(
+        "letters/sheet.html",
+        decision=decision,
+        sheet=sheet_of(decision, contents),
+        letters=service.list_letters(decision.id),
+        printed_at=now(),
+    )
+
+
+def _write(decision: Decision, contents: Contents, form: LetterForm) -> tuple[Draft, Rendered]:
+    """Return what a letter is written from, and its text; raises LetterBroken and NoReasons."""
+    config = settings()
+    bundle = model.of(decision.model)
+    draft = drafting.draft_letter(
+        decision,
+        contents,
+        bundle.product if bundle else model.product(decision.product),
+        language=language_of(form),
+        recipient=form.recipient.data or "",
+        moment=now(),
+        config=config,
+    )
+    return draft, wording.render(draft, folder=wording.folder_of(config.letter_templates))
+
+
+def _paper(text: str | None) -> dict[str, object]:
+    """Return a letter's text for a page, with the settings that it lacks."""
+    unset = sorted(set(UNSET.findall(text or "")))
+    # Its template has escaped all values in it.
+    return {"text": None if text is None else Markup(text), "unset": unset}  # noqa: S704
+
+
+def _mark_of_copy(letter: Letter) -> str:
+    with force_locale(letter.language):
+        return str(
+            _(
+                "Copy of %(today)s. The letter was made on %(moment)s.",
+                today=day(now().astimezone(settings().timezone).date()),
+                moment=moment(letter.created_at),
+            )
+        )
