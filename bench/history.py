@@ -23,11 +23,12 @@ VALUES ('user', 'bench-clerk', now()), ('api_key', 'bench-branches', now()) RETU
 """
 DECISIONS = """
 INSERT INTO decisions (created_at, operator_id, channel, product, model, probability, threshold,
-                       model_decision, decision, amount, novelty)
+                       model_decision, decision, basis, policy, amount, novelty)
 SELECT created_at, CASE WHEN api THEN %(api)s ELSE %(clerk)s END,
        CASE WHEN api THEN 'api' ELSE 'desk' END, product,
        product || CASE WHEN created_at < %(middle)s THEN '-older' ELSE '-newer' END,
-       probability, 0.75, decision, decision, amount, novelty
+       probability, 0.75, decision, CASE WHEN novelty > 1 THEN 'referred' ELSE decision END,
+       CASE WHEN novelty > 1 THEN 'unusual' ELSE 'model' END, 'policy-00000000', amount, novelty
 FROM (
     SELECT created_at, api, product, probability, amount, novelty,
            CASE WHEN probability >= 0.75 THEN 'granted' ELSE 'refused' END AS decision
@@ -42,9 +43,9 @@ FROM (
 """
 GIVEN_UP = """
 INSERT INTO decisions (created_at, operator_id, channel, product, model, probability, threshold,
-                       model_decision, decision, amount, novelty)
+                       model_decision, decision, basis, policy, amount, novelty)
 SELECT %(first)s + n * interval '1 hour', %(api)s, 'api', 'given_up', 'oldest', 0.9, 0.75,
-       'granted', 'granted', 1000, 0
+       'granted', 'granted', 'model', 'policy-00000000', 1000, 0
 FROM generate_series(1, %(rows)s) AS n
 """
 # The tables of the watch, each made of the counts of whole hours.

@@ -8,14 +8,14 @@ from pathlib import Path
 import click
 from flask_migrate import upgrade
 
-from ml.product.application import Application
+from ml.product.application import Application, Submission
 from ml.product.definition import Product
 from ml.training.dataset import as_applications, read_rows
 from webapp import create_app
 from webapp.audit.replay import replay
 from webapp.config import Config
 from webapp.decisions import service
-from webapp.decisions.writing import NewDecision, contents_of, write_decisions
+from webapp.decisions.writing import write_decisions
 from webapp.ledger.driver import Driver
 from webapp.ledger.transaction import unit_of_work
 from webapp.people.operators import Operator, add_operator
@@ -39,9 +39,9 @@ def store(product: Product, count: int) -> int:
     for start in range(0, count, DECISIONS_PER_TRANSACTION):
         new = []
         for application in some[start : start + DECISIONS_PER_TRANSACTION]:
-            verdict = service.decide(application)
-            granted += verdict.granted
-            new.append(NewDecision(operator, "api", verdict, contents_of(application, verdict)))
+            decided = service.decide(Submission(application), operator=operator, channel="api")
+            granted += decided.ruling.decision == "granted"
+            new.append(decided)
         with unit_of_work() as transaction:
             write_decisions(Driver.of(transaction), new)
     return granted

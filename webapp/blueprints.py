@@ -8,6 +8,7 @@ from webapp.api import decisions as _decisions, outcomes as _outcomes, requests 
 from webapp.challenger import pages as challenger
 from webapp.columns import MAX_ID
 from webapp.decisions import application_pages, list_pages as _list, pages as decisions  # noqa: F401 - routes
+from webapp.desk import pages as desk
 from webapp.extensions import csrf
 from webapp.letters import pages as letters
 from webapp.monitoring import health, pages as monitoring
@@ -25,6 +26,7 @@ PAGES = (
     monitoring,
     serving,
     challenger,
+    desk,
     language_choice,
 )
 MODULES = (*PAGES, health, api)

@@ -14,7 +14,11 @@ FIRST_MOMENT = datetime(2, 1, 1, tzinfo=UTC)
 LAST_MOMENT = datetime(9999, 1, 1, tzinfo=UTC)
 MAX_MEASURE = 1e12
 
-DecisionValue = Literal["granted", "refused"]  # a decision in columns, metric labels and JSON
+# Values in columns, metric labels and JSON.
+ModelDecision = Literal["granted", "refused"]
+DecisionValue = Literal["granted", "refused", "referred"]
+# On what a decision is based; of a referral, its main cause.
+Basis = Literal["model", "policy", "tries", "unusual", "near_threshold", "switch"]
 
 
 class Instant(TypeDecorator[datetime]):
@@ -42,5 +46,5 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def decision_value(granted: bool) -> DecisionValue:
+def decision_value(granted: bool) -> ModelDecision:
     return "granted" if granted else "refused"

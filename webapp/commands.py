@@ -22,6 +22,7 @@ from webapp.failures import (
     NoteRefused,
     NotFound,
     OutcomeUnknown,
+    SwitchRefused,
     WrongEncoding,
 )
 
@@ -37,7 +38,7 @@ def as_typed(command: str) -> str:
 
 # Their messages are complete.
 CLEAR = (
-    *(NameRefused, NameTaken, NotFound, NoteRefused, ErasureRefused),
+    *(NameRefused, NameTaken, NotFound, NoteRefused, ErasureRefused, SwitchRefused),
     *(InvalidBundle, ModelUnavailable, BrokenProcessPool, DecisionDamaged),
 )
 UPGRADE_HINT = f" (is it up to date? {as_typed('prepare')})"

@@ -17,6 +17,10 @@ class NotFound(Exception):
     """There is no user, API key or decision with that name or number."""
 
 
+class SwitchRefused(Exception):
+    """The desk cannot be switched; the message says why."""
+
+
 class DecisionDamaged(Exception):
     """A stored decision has values that the service cannot have written."""
 

@@ -15,6 +15,7 @@ from prometheus_client.core import (
 from ml.monitoring.bins import SCORE_BINS
 from webapp.metrics_compared import Compared, GrantRatio, compared_families, ratio_families
 
+DECISION = ("product", "decision", "model_decision", "basis", "correction")
 WHICH = ("value", "low", "high", "training")  # of an estimate
 
 
@@ -25,6 +26,9 @@ class DecisionsCounted(NamedTuple):
     model: str
     channel: str
     decision: str
+    model_decision: str
+    basis: str
+    correction: bool
     score_bin: int
     total: int
 
@@ -136,11 +140,13 @@ def _decisions(rows: list[DecisionsCounted]) -> Metric:
     family = CounterMetricFamily(
         "loan_decisions",
         "Decisions in the database.",
-        labels=["product", "decision", "channel", "model"],
+        labels=[*DECISION, "channel", "model"],
     )
     totals: Counts[tuple[str, ...]] = Counts()
     for row in rows:
-        totals[row.product, row.decision, row.channel, row.model] += row.total
+        correction = "yes" if row.correction else "no"
+        kind = (row.product, row.decision, row.model_decision, row.basis, correction)
+        totals[*kind, row.channel, row.model] += row.total
     for labels, count in sorted(totals.items()):
         family.add_metric(labels, count)
     return family

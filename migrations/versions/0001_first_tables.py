@@ -13,6 +13,7 @@ down_revision = None
 
 def upgrade() -> None:
     create_people()
+    create_desk()
     create_decisions()
     create_trials()
     create_challengers()
@@ -41,6 +42,7 @@ def downgrade() -> None:
         *("review_note_contents", "review_notes", "reviews"),
         *("challenger_counts", "challenger_scores", "trial_counts", "trial_contents", "trials"),
         *("decision_counts", "protected_attributes", "decision_contents", "decisions"),
+        "desk_switches",
         *("api_keys", "user_roles", "users", "operators"),
     ):
         op.drop_table(table)
@@ -125,6 +127,23 @@ def create_people() -> None:
     )
 
 
+def create_desk() -> None:
+    op.create_table(
+        "desk_switches",
+        sa.Column("id", sa.Integer(), nullable=False),
+        moment("created_at"),
+        sa.Column("operator_id", sa.Integer(), nullable=False),
+        sa.Column("referring", sa.Boolean(), nullable=False),
+        text("reason", 500),
+        sa.CheckConstraint(within_moments("created_at"), name=op.f("ck_desk_switches_created_at")),
+        sa.CheckConstraint("length(reason) BETWEEN 1 AND 500", name=op.f("ck_desk_switches_reason")),
+        sa.ForeignKeyConstraint(
+            ["operator_id"], ["operators.id"], name=op.f("fk_desk_switches_operator_id_operators")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_desk_switches")),
+    )
+
+
 def create_decisions() -> None:
     op.create_table(
         "decisions",
@@ -138,6 +157,9 @@ def create_decisions() -> None:
         probability("threshold"),
         text("model_decision", 8),
         text("decision", 8),
+        text("basis", 16),
+        text("policy", 64),
+        sa.Column("corrects", Identifier, nullable=True),
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("novelty", sa.Double(), nullable=False),
         sa.CheckConstraint(f"id > 0 AND id < {MAX_ID}", name=op.f("ck_decisions_id")),
@@ -151,9 +173,13 @@ def create_decisions() -> None:
         ),
         # No policy rule may grant what the model refuses.
         sa.CheckConstraint(
-            "decision = 'refused' OR decision = 'granted' AND model_decision = 'granted'",
-            name=op.f("ck_decisions_decision"),
+            "CASE decision WHEN 'granted' THEN basis = 'model' AND model_decision = 'granted' "
+            "WHEN 'refused' THEN basis = 'policy' OR basis = 'model' AND model_decision = 'refused' "
+            "WHEN 'referred' THEN basis IN ('policy', 'tries', 'unusual', 'near_threshold', 'switch') "
+            "ELSE false END",
+            name=op.f("ck_decisions_basis"),
         ),
+        sa.CheckConstraint("corrects > 0 AND corrects < id", name=op.f("ck_decisions_corrects")),
         sa.CheckConstraint("amount > 0", name=op.f("ck_decisions_amount")),
         sa.CheckConstraint(
             f"novelty >= 0 AND novelty < {MAX_MEASURE:.0f}", name=op.f("ck_decisions_novelty")
@@ -161,20 +187,33 @@ def create_decisions() -> None:
         sa.ForeignKeyConstraint(
             ["operator_id"], ["operators.id"], name=op.f("fk_decisions_operator_id_operators")
         ),
+        sa.ForeignKeyConstraint(
+            ["corrects"], ["decisions.id"], name=op.f("fk_decisions_corrects_decisions")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_decisions")),
     )
     op.create_index(op.f("ix_decisions_created_at"), "decisions", ["created_at"])
+    corrects = sa.text("corrects IS NOT NULL")
+    op.create_index(
+        "ix_decisions_corrects",
+        "decisions",
+        ["corrects"],
+        sqlite_where=corrects,
+        postgresql_where=corrects,
+    )
     op.create_table(
         "decision_contents",
         sa.Column("decision_id", Identifier, nullable=False, autoincrement=False),
         sa.Column("inputs", sa.JSON(), nullable=False),
         sa.Column("normalised", sa.JSON(), nullable=False),
         sa.Column("reasons", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("causes", sa.JSON(), nullable=False),
         sa.Column("reference", sa.String(64), nullable=True),
         binary("salt"),
         json_kind("decision_contents", "inputs", "object"),
         json_kind("decision_contents", "normalised", "object"),
         json_kind("decision_contents", "reasons", "array"),
+        json_kind("decision_contents", "causes", "array"),
         sa.CheckConstraint(
             "length(reference) BETWEEN 1 AND 64", name=op.f("ck_decision_contents_reference")
         ),
@@ -188,7 +227,7 @@ def create_decisions() -> None:
     op.create_index(
         "ix_decision_contents_reference",
         "decision_contents",
-        ["reference"],
+        ["reference", "decision_id"],
         sqlite_where=has_reference,
         postgresql_where=has_reference,
     )
@@ -205,7 +244,10 @@ def create_decisions() -> None:
         ),
         sa.PrimaryKeyConstraint("decision_id", "field", name=op.f("pk_protected_attributes")),
     )
-    kind = ("hour", "product", "model", "channel", "decision", "amount_from", "score_bin", "slot")
+    kind = (
+        *("hour", "product", "model", "channel", "decision", "model_decision", "basis", "correction"),
+        *("amount_from", "score_bin", "slot"),
+    )
     op.create_table(
         "decision_counts",
         moment("hour"),
@@ -213,6 +255,9 @@ def create_decisions() -> None:
         text("model", 64),
         text("channel", 8),
         text("decision", 8),
+        text("model_decision", 8),
+        text("basis", 16),
+        sa.Column("correction", sa.Boolean(), nullable=False),
         sa.Column("amount_from", sa.BigInteger(), nullable=False, autoincrement=False),
         sa.Column("score_bin", sa.SmallInteger(), nullable=False, autoincrement=False),
         sa.Column("slot", sa.SmallInteger(), nullable=False, autoincrement=False),

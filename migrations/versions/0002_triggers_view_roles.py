@@ -11,9 +11,22 @@ down_revision = "0001"
 BANDS = [m * 10**e for e in range(3, 7) for m in (1, 2, 5)]
 COUNTED_FACTS = ("decisions", "trials", "challenger_scores", "outcomes")  # a trigger counts their rows
 # Never changed, never deleted.
-FACTS = (*COUNTED_FACTS, "review_notes", "letters", "idempotency_keys", "audit_lanes", "audit_log")
+FACTS = (
+    *COUNTED_FACTS,
+    "review_notes",
+    "letters",
+    "desk_switches",
+    "idempotency_keys",
+    *("audit_lanes", "audit_log"),
+)
 # Never changed, erased as a whole.
-CONTENTS = ("decision_contents", "trial_contents", "protected_attributes", "review_note_contents", "letter_contents")
+CONTENTS = (
+    "decision_contents",
+    "trial_contents",
+    "protected_attributes",
+    "review_note_contents",
+    "letter_contents",
+)
 # Of the watch, which can compute them again at any time.
 RESULTS = (
     *("watched_hours", "decision_hours", "training_scores"),
@@ -44,6 +57,7 @@ KEYS = {
     "letters": "id = NEW.id OR decision_id = NEW.decision_id AND number = NEW.number",
     "letter_contents": "letter_id = NEW.letter_id",
     "idempotency_keys": "operator_id = NEW.operator_id AND digest = NEW.digest",
+    "desk_switches": "id = NEW.id",
     "audit_lanes": "id = NEW.id",
     "audit_log": "lane = NEW.lane AND number = NEW.number",
 }
@@ -146,6 +160,7 @@ GRANTS = {
         "USAGE ON SEQUENCE operators_id_seq, decisions_id_seq, trials_id_seq",
         "USAGE ON SEQUENCE reviews_id_seq, review_notes_id_seq",
         "USAGE ON SEQUENCE refused_files_id_seq, letters_id_seq",
+        "USAGE ON SEQUENCE desk_switches_id_seq",
     ),
 }
 
@@ -236,7 +251,8 @@ def count(postgresql: bool) -> list[str]:
     kinds = {
         ("decisions", "decision_counts", "FROM added" if postgresql else ""): {
             "hour": hour(f"{new}.created_at", postgresql),
-            **{c: f"{new}.{c}" for c in ("product", "model", "channel", "decision")},
+            **{c: f"{new}.{c}" for c in ("product", "model", "channel", "decision", "model_decision", "basis")},
+            "correction": f"{new}.corrects IS NOT NULL",
             "amount_from": band(f"{new}.amount"),
             "score_bin": score_bin(f"{new}.probability", postgresql),
             "slot": lane if postgresql else "0",

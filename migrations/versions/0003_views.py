@@ -80,7 +80,7 @@ CREATE VIEW v_decision_hours AS
 """
 COUNT = """
     UNION ALL SELECT '{dimension}', hour, product, model, {value}, decision, count FROM decision_counts
-    WHERE hour {newer}
+    WHERE NOT correction AND hour {newer}
 """
 LAST = "(SELECT max(hour) FROM decision_hours WHERE dimension = 'channel')"
 NEWER_ON_SQLITE = f"> coalesce({LAST}, '')"

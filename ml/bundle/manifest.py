@@ -24,7 +24,7 @@ CARD = "card.json"
 REFERENCE = "reference.json"
 LABELLED = "labelled.npz"
 _FILES = (CHAMPION, ARRAYS, PRODUCT, BACKGROUND, NOVELTY, CARD, REFERENCE, LABELLED)
-FORMAT = 9  # of the bundle; increase it for any change that an older reader would misunderstand
+FORMAT = 10  # of the bundle; increase it for any change that an older reader would misunderstand
 _SEGMENT = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
 FileName = Annotated[str, StringConstraints(pattern=f"^{_SEGMENT}(/{_SEGMENT})*$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}-[0-9a-f]{8}$")]

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ml.product.application import Application, Value
+from ml.product.conditions import PolicyRule
 from ml.product.definition import Field, Product
-from ml.product.quantities import PolicyRule
 from ml.scoring.features import number, ratio
 from ml.scoring.scorer import Scorer
 
@@ -62,7 +62,7 @@ def nearest_granted(
 
     The values tried are multiples of the field's step, within the range of the field and the range
     of the training data. They respect every `at_most` and break no policy rule. A rule counts as
-    broken if one of its fields has no value. Every such value is scored.
+    broken if a field of its sum has no value. Every such value is scored.
 
     First, one field is changed at a time. The amount is changed to the nearest lower value that
     would be granted. Any other changeable integer field is changed to the nearest lower and to the
@@ -176,7 +176,9 @@ class _Search:
 
     def _within_rules(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         numbers = self._numbers(columns)
-        return _all([_kept(rule, numbers) for rule in self._product.policy_rules], columns)
+        values = {**self._application, **dict.fromkeys(columns, 0)}  # none of these is missing
+        rules = [r for r in self._product.policy_rules if r.may_hold(values)]
+        return _all([_kept(rule, numbers) for rule in rules], columns)
 
     def _numbers(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         integers = [f.name for f in self._product.inputs if f.kind == "integer"]
@@ -185,6 +187,8 @@ class _Search:
 
 
 def _kept(rule: PolicyRule, numbers: Mapping[str, np.ndarray]) -> np.ndarray:
+    if not rule.sum:
+        return np.zeros((), dtype=bool)
     low = -np.inf if rule.below is None else rule.below
     high = np.inf if rule.above is None else rule.above
     terms, unclipped = list(rule.sum.items()), (-np.inf, np.inf)

@@ -11,8 +11,10 @@ from pydantic import (
     model_validator,
 )
 
+from ml.product.conditions import Condition, Notice, PolicyRule, Referral, policy_version
 from ml.product.formats import plural_form
-from ml.product.quantities import Direction, Finite, Name, PolicyRule, Quantity, Ratio
+from ml.product.quantities import Direction, Finite, Name, Quantity, Ratio
+from ml.product.special import refuse_special
 from ml.product.texts import (
     CASES,
     LANGUAGES,
@@ -66,6 +68,11 @@ class Field(Stated):
     monotone: Direction | None = None  # whether a larger value may only raise or only lower p(good)
     bands: tuple[int, ...] = ()  # of a protected number: the first value of its second group, ...
     reasons: Wording = Wording()
+
+    @property
+    def answers(self) -> tuple[str | bool, ...]:
+        """The values that a condition can ask for: those of a choice, or yes and no of a flag."""
+        return (True, False) if self.kind == "flag" else tuple(c.value for c in self.choices)
 
     @property
     def suggested(self) -> range:
@@ -170,6 +177,13 @@ class Product(Stated):
     ratios: tuple[Ratio, ...] = ()
     policy_rules: tuple[PolicyRule, ...] = ()
     figures: tuple[Quantity, ...] = ()  # that the form shows, beside the ratios; no model sees them
+    referral: Referral = Referral()
+    warnings: tuple[Notice, ...] = ()
+
+    @cached_property
+    def policy_version(self) -> str:
+        """The version of the policy rules and of the referral."""
+        return policy_version(self.policy_rules, self.referral)
 
     @cached_property
     def inputs(self) -> tuple[Field, ...]:
@@ -242,10 +256,14 @@ class Product(Stated):
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
         _refuse_twice([self.target, *(f.name for f in self.fields), *(r.name for r in self.ratios)])
+        refuse_special((f.name, f.label) for f in self.inputs)
         _refuse_twice([g.name for g in self.groups])
         _refuse_twice([r.name for r in self.policy_rules])
         _refuse_twice([q.name for q in (*self.ratios, *self.figures)])
+        _refuse_twice([w.name for w in self.warnings])
         self._refuse_unknown()
+        for condition in self._conditions:
+            condition.check_answers(self.by_name)
         if self.by_name[self.amount].optional:
             raise ValueError(f"{self.amount} is the amount, so it cannot be optional")
         if (self.by_name[self.amount].minimum or 0) < 1:
@@ -256,6 +274,10 @@ class Product(Stated):
                     f"{field.name} has at_most {field.at_most}, which has an at_most itself"
                 )
         return self
+
+    @property
+    def _conditions(self) -> tuple[Condition, ...]:
+        return (*self.policy_rules, *self.warnings)
 
     @model_validator(mode="after")
     def _suggestions_are_few(self) -> Self:
@@ -287,7 +309,7 @@ class Product(Stated):
 
     def _references(self) -> list[tuple[str, str]]:
         limits = [(f.name, f.at_most) for f in self.inputs if f.at_most is not None]
-        quantities = (*self.ratios, *self.policy_rules, *self.figures)
+        quantities = (*self.ratios, *self.figures, *self._conditions)
         terms = [(r.name, n) for r in quantities for n in r.inputs]
         term = [("term", self.term)] if self.term else []
         return [("amount", self.amount), *term, *limits, *terms]

@@ -1,5 +1,7 @@
-"""Quantities computed from the fields of an application: ratios and policy rules."""
+"""Quantities computed from the fields of an application, such as ratios."""
 
+import math
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field as Bounded, StringConstraints, model_validator
@@ -9,14 +11,14 @@ from ml.product.texts import Stated, Text, Wording
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Direction = Literal["up", "down"]
 Finite = Annotated[float, Bounded(allow_inf_nan=False)]
+Answers = Mapping[str, int | str | None]
 
 
-class Quantity(Stated):
+class Formula(Stated):
     """A weighted sum of fields, multiplied by the fields ``times`` and divided by ``over``."""
 
     name: Name
-    label: Text
-    sum: Annotated[dict[Name, Finite], Bounded(min_length=1)]
+    sum: dict[Name, Finite]
     times: tuple[Name, ...] = ()
     over: tuple[Name, ...] = ()
 
@@ -24,6 +26,35 @@ class Quantity(Stated):
     def inputs(self) -> tuple[str, ...]:
         """The names of the fields that it is computed from."""
         return tuple(dict.fromkeys((*self.sum, *self.times, *self.over)))
+
+    def value(self, application: Answers) -> float:
+        """Compute the quantity for one application.
+
+        Parameters
+        ----------
+        application : mapping of str to int, str or None
+
+        Returns
+        -------
+        float
+            NaN where an input is missing or a divisor is 0.
+        """
+        missing = any(application[name] is None for name in self.inputs)
+        if missing or any(application[name] == 0 for name in self.over):
+            return math.nan
+        total = sum(weight * float(application[n] or 0) for n, weight in self.sum.items())
+        for name in self.times:
+            total *= float(application[name] or 0)
+        for name in self.over:
+            total /= float(application[name] or 0)
+        return total
+
+
+class Quantity(Formula):
+    """A formula with a name on pages."""
+
+    label: Text
+    sum: Annotated[dict[Name, Finite], Bounded(min_length=1)]
 
 
 class Ratio(Quantity):
@@ -38,17 +69,4 @@ class Ratio(Quantity):
     def _bounds_agree(self) -> Self:
         if self.minimum >= self.maximum:
             raise ValueError("the minimum must be below the maximum")
-        return self
-
-
-class PolicyRule(Quantity):
-    """A rule of the bank, separate from the model; broken above ``above`` or below ``below``."""
-
-    above: Finite | None = None
-    below: Finite | None = None
-
-    @model_validator(mode="after")
-    def _can_be_broken(self) -> Self:
-        if self.above is None and self.below is None:
-            raise ValueError("a policy rule needs above or below")
         return self

@@ -8,6 +8,7 @@ import pytest
 
 from ml.explaining.reasons import MAX_PLAYERS
 from ml.product.application import Rules
+from ml.product.conditions import PolicyRule, Referral
 from ml.product.definition import (
     MAX_PAIRS,
     Choice,
@@ -18,7 +19,7 @@ from ml.product.definition import (
     RowFlaws,
 )
 from ml.product.files import parse_product
-from ml.product.quantities import PolicyRule, Ratio
+from ml.product.quantities import Ratio
 from ml.product.samples import examples
 from ml.product.texts import PLAIN, Text, Wording
 from ml.training.reference import BACKGROUND_ROWS, MAX_NOVELTY_ROWS
@@ -32,6 +33,7 @@ PARTS = {
     "An answer": Choice,
     "A ratio": Ratio,
     "A policy rule": PolicyRule,
+    "When a person decides": Referral,
     "Reasons in your own words": Wording,
     "Limits of fairness": Fairness,
     "Known flaws of the rows": RowFlaws,
@@ -48,15 +50,16 @@ def section(title):
 @pytest.mark.parametrize(("title", "part"), PARTS.items(), ids=PARTS)
 def test_doc_names_every_key_and_no_other(title, part):
     rows = section(title)
-    assert set(rows) == set(part.model_fields)
+    keys = {field.alias or name: field for name, field in part.model_fields.items()}
+    assert set(rows) == set(keys)
     if part is Wording:
         return
     for key, (needed, meaning) in rows.items():
-        field = part.model_fields[key]
+        field = keys[key]
         assert (needed == "optional") == (not field.is_required()), key
         stated = re.search(r"Default: (\S+)\.$", meaning)
         if stated:
-            assert tomllib.loads(f"it = {stated[1]}")["it"] == field.default
+            assert tomllib.loads(f"it = {stated[1]}")["it"] == field.default, key
 
 
 def test_doc_lists_the_default_wordings():
@@ -77,12 +80,14 @@ def test_doc_s_example_has_every_key_and_is_valid():
         Choice: [c for f in fields for c in f.get("choices", ())],
         Ratio: definition["ratios"],
         PolicyRule: definition["policy_rules"],
+        Referral: [definition["referral"]],
         Wording: wordings,
         Fairness: [definition["fairness"]],
         RowFlaws: [definition["rows"]],
     }
     for part, parts in examples_of_part.items():
-        assert set().union(*parts) == set(part.model_fields), part
+        keys = {field.alias or name for name, field in part.model_fields.items()}
+        assert set().union(*parts) == keys, part
     rules = Rules(product)
     for application in examples(product, count=50, seed=3):
         assert rules.check(application) == application

@@ -16,16 +16,17 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from ml.bundle.decide import decide
 from ml.bundle.reader import Bundle
-from ml.product.application import Application
+from ml.product.application import Application, Submission
 from ml.product.definition import Product
-from ml.product.samples import examples
 from ml.training.build import Origin, assemble
-from ml.training.dataset import as_applications
+from ml.training.dataset import as_applications, read_rows
 from ml.training.train import Trained
 from tests.fixtures.databases import disconnect
 from webapp import create_app
 from webapp.config import Config
+from webapp.decisions.ruling import Circumstances, rule_each
 
 Send = Callable[..., TestResponse]
 MAX_WAIT_SECONDS = 60  # for a condition
@@ -33,27 +34,46 @@ PASSWORD = "correct horse battery"  # the clerk's, in tests/conftest.py
 
 
 @pytest.fixture(scope="session")
-def applications(product: Product) -> list[Application]:
-    """Varied valid applications."""
-    return examples(product, count=60, seed=1)
+def rows_as_applications(product: Product) -> list[Application]:
+    """All rows that the product is trained on, as applications."""
+    return as_applications(read_rows(product, product.data_file).fields)
 
 
 @pytest.fixture(scope="session")
-def granted(applications: list[Application], bundle: Bundle) -> Application:
-    """The application with the highest probability."""
-    return max(applications, key=lambda a: bundle.scorer.score(a).probability)
+def applications(rows_as_applications: list[Application]) -> list[Application]:
+    """Varied applications, of which some are referred."""
+    return rows_as_applications[::60][:60]
+
+
+def undisputed(applications: list[Application], bundle: Bundle) -> list[Application]:
+    """Return the applications on which the model alone decides."""
+    verdicts = [decide(bundle, application) for application in applications]
+    submissions = [Submission(application) for application in applications]
+    usual = Circumstances(referring=False)
+    rulings = rule_each(bundle.product, submissions, verdicts, usual)
+    return [a for a, r in zip(applications, rulings, strict=True) if r.basis == "model"]
 
 
 @pytest.fixture(scope="session")
-def refused(applications: list[Application], product: Product, bundle: Bundle) -> Application:
+def granted(rows_as_applications: list[Application], bundle: Bundle) -> Application:
+    """The application with the highest probability, of those that no person must decide."""
+    some = undisputed(rows_as_applications[:200], bundle)
+    return max(some, key=lambda a: bundle.scorer.score(a).probability)
+
+
+@pytest.fixture(scope="session")
+def refused(
+    rows_as_applications: list[Application], product: Product, bundle: Bundle
+) -> Application:
     """The application with the lowest probability among those that lack an answer.
 
-    Its price is below the largest amount, so that a test can enter an amount above the price.
+    The model alone decides it. Its price is below the largest amount, so that a test can enter an
+    amount above the price.
     """
     largest = product.by_name["loan_amount"].maximum
     prices = range(6_000, largest)
-    some = [a for a in applications if None in a.values() and a["purchase_price"] in prices]
-    return min(some, key=lambda a: bundle.scorer.score(a).probability)
+    some = [a for a in rows_as_applications if None in a.values() and a["purchase_price"] in prices]
+    return min(undisputed(some, bundle), key=lambda a: bundle.scorer.score(a).probability)
 
 
 @pytest.fixture(scope="session")

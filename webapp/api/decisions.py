@@ -12,6 +12,7 @@ from webapp.decisions import explanations, search, service
 from webapp.decisions.answers import decision_json, reasons_in
 from webapp.decisions.deciding import decide_json
 from webapp.decisions.records import Contents, Decision
+from webapp.decisions.store import store
 from webapp.decisions.writing import NewContents
 from webapp.errors import problem
 from webapp.language import current
@@ -24,7 +25,14 @@ def create() -> Response:
     """Answer a request that `intake` has left to Flask."""
     body, claim = requests.read(ROUTE)
     outcome = service.store_once(
-        claim, lambda: decide_json(body, operator=g.operator, claim=claim, usable=model.usable)
+        claim,
+        lambda: decide_json(
+            body,
+            operator=g.operator,
+            claim=claim,
+            usable=model.usable,
+            reader=store().reader,
+        ),
     )
     if isinstance(outcome, Used):
         return _replayed(outcome)

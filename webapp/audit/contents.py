@@ -45,7 +45,7 @@ DECISION = Kind(
     "decision.made",
     FACTS,
     "decision_id",
-    ("inputs", "normalised", "reasons", "reference"),
+    ("inputs", "normalised", "reasons", "causes", "reference"),
 )
 TRIAL = Kind(
     "trial",

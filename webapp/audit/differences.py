@@ -8,14 +8,16 @@ from typing import Any, TypedDict
 from ml.bundle.decide import Verdict, decide
 from ml.bundle.manifest import KNOWN_ANSWER_TOLERANCE
 from ml.bundle.reader import Bundle
-from ml.product.application import Application, Rules
+from ml.product.application import Application, Rules, Submission
 from ml.product.errors import InvalidApplication, MalformedApplication
 from ml.scoring.columns import Normalised
-from webapp.columns import DecisionValue, decision_value
+from webapp.columns import Basis, DecisionValue, ModelDecision, decision_value
 from webapp.decisions.damage import Damaged, read
-from webapp.decisions.records import Decision, StoredReasons
-from webapp.decisions.writing import as_stored
+from webapp.decisions.records import Decision, StoredCauses, StoredReasons
+from webapp.decisions.ruling import rule
+from webapp.decisions.writing import stored_reasons
 
+IN_JSON = ("normalised", "reasons", "causes")
 MAX_DIFFERENCES_PER_COLUMN = 5  # listed in one line
 SHORT_REPR = reprlib.Repr()  # a row that was changed by hand may hold values of any size and depth
 SHORT_REPR.maxstring = SHORT_REPR.maxother = 80
@@ -31,12 +33,15 @@ class Computed(TypedDict):
     product: str
     probability: float
     threshold: float
-    model_decision: DecisionValue
+    model_decision: ModelDecision
     decision: DecisionValue
+    basis: Basis
+    policy: str
     amount: int
     novelty: float
     normalised: Normalised
     reasons: StoredReasons | None
+    causes: StoredCauses
 
 
 class _Missing:
@@ -55,13 +60,14 @@ def name_differences(row: Any, bundle: Bundle, rules: Rules) -> list[str]:  # no
         application = stored_application(row.inputs, rules)
     except UnusableInputs as error:
         return [f"its inputs cannot be scored: {error}"]
-    computed_columns = as_columns(decide(bundle, application))
+    verdict = decide(bundle, application)
+    computed_columns = as_columns(bundle, application, verdict, stored_causes=row.causes)
     facts = read(Decision, row)
     damaged = facts.columns if isinstance(facts, Damaged) else ()
     differences = [f"{name} cannot be read" for name in damaged if name not in computed_columns]
     for column, computed in computed_columns.items():
         stored = getattr(row, column)
-        if column in ("normalised", "reasons"):
+        if column in IN_JSON:
             stored = _parsed(stored)
         of_column = list(_differences(column, stored, computed))
         differences += of_column[:MAX_DIFFERENCES_PER_COLUMN]
@@ -86,18 +92,41 @@ def stored_application(text: str, rules: Rules) -> Application:
     return application
 
 
-def as_columns(verdict: Verdict) -> Computed:
+def as_columns(
+    bundle: Bundle, application: Application, verdict: Verdict, *, stored_causes: str | None
+) -> Computed:
+    """Return what should be stored; the circumstances of the decision are those of its causes."""
+    circumstances = _causes_in(stored_causes)
+    product = bundle.product
+    ruling = rule(
+        product,
+        Submission(application),
+        verdict,
+        referring="switch" in circumstances,
+        tries=product.referral.tries if "tries" in circumstances else 0,
+    )
     return {
         "product": verdict.product,
         "probability": verdict.probability,
         "threshold": verdict.threshold,
         "model_decision": decision_value(verdict.granted),
-        "decision": decision_value(verdict.granted),
+        "decision": ruling.decision,
+        "basis": ruling.basis,
+        "policy": ruling.policy,
         "amount": verdict.amount,
         "novelty": verdict.novelty,
         "normalised": verdict.normalised,
-        "reasons": None if verdict.reasons is None else as_stored(verdict.reasons),
+        "reasons": stored_reasons(verdict, ruling),
+        "causes": ruling.causes,
     }
+
+
+def _causes_in(stored: str | None) -> set[str]:
+    """Return the kinds of the stored causes; a row that was changed by hand may hold anything."""
+    causes = _parsed(stored)
+    if not isinstance(causes, list):
+        return set()
+    return {str(cause.get("cause")) for cause in causes if isinstance(cause, dict)}
 
 
 def _parsed(text: str | None) -> object:

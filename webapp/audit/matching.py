@@ -11,7 +11,13 @@ from ml.bundle.decide import decide_each
 from ml.bundle.manifest import KNOWN_ANSWER_TOLERANCE
 from ml.bundle.reader import Bundle
 from ml.product.application import Application, Rules
-from webapp.audit.differences import Computed, UnusableInputs, as_columns, stored_application
+from webapp.audit.differences import (
+    IN_JSON,
+    Computed,
+    UnusableInputs,
+    as_columns,
+    stored_application,
+)
 from webapp.decisions.records import STRICT, Decision
 
 _TYPES = get_type_hints(Decision, include_extras=True)
@@ -19,7 +25,6 @@ _TYPES = get_type_hints(Decision, include_extras=True)
 _GIVEN = [field.name for field in fields(Decision) if field.name not in Computed.__annotations__]
 _Given: Any = tuple[tuple(_TYPES[name] for name in _GIVEN)]  # type: ignore[misc]
 _ALL_GIVEN: TypeAdapter[Any] = TypeAdapter(list[_Given], config=STRICT)
-_IN_JSON = ("normalised", "reasons")
 
 
 def find_matching(rows: Sequence[Any], bundle: Bundle, rules: Rules) -> set[int]:
@@ -41,8 +46,8 @@ def find_matching(rows: Sequence[Any], bundle: Bundle, rules: Rules) -> set[int]
     verdicts = decide_each(bundle, applications)
     return {
         row["id"]
-        for row, verdict in zip(usable, verdicts, strict=True)
-        if _matches(row, as_columns(verdict))
+        for row, application, verdict in zip(usable, applications, verdicts, strict=True)
+        if _matches(row, as_columns(bundle, application, verdict, stored_causes=row["causes"]))
     }
 
 
@@ -59,7 +64,7 @@ def _matches(row: dict[str, Any], computed: Computed) -> bool:
     if row["threshold"] != computed["threshold"]:  # the only float that must be equal
         return False
     return all(
-        (_same_json if column in _IN_JSON else _same)(row[column], value)
+        (_same_json if column in IN_JSON else _same)(row[column], value)
         for column, value in computed.items()
     )
 

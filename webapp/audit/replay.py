@@ -25,7 +25,8 @@ from webapp.serving.served import model
 
 DECISIONS_PER_QUERY = 1_000
 READ_ONLY = {"postgresql_readonly": True}  # SQLite does not need it: reading takes no write lock
-JSON_COLUMNS = (DecisionContents.inputs, DecisionContents.normalised, DecisionContents.reasons)
+_c = DecisionContents
+JSON_COLUMNS = (_c.inputs, _c.normalised, _c.reasons, _c.causes)
 COLUMNS = (  # in addition to those of `select_decisions`
     DecisionContents.decision_id.label("contents"),
     # Cast to text, because a row that was changed by hand need not hold JSON.

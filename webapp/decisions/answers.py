@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from webapp.decisions.records import Contents, Decision, StoredReasons
+from webapp.decisions.records import Contents, Decision, StoredCauses, StoredReasons
 from webapp.decisions.writing import NewContents
 
 
@@ -17,11 +17,16 @@ def decision_json(
             "id": decision.id,
             "reference": contents and contents.reference,
             "decision": decision.decision,
+            "basis": decision.basis,
+            "model_decision": decision.model_decision,
             "probability": decision.probability,
             "threshold": decision.threshold,
             "product": decision.product,
             "model": decision.model,
+            "policy": decision.policy,
+            "corrects": decision.corrects,
             "out_of_range": decision.out_of_range,
+            "causes": contents and _causes_in(contents.causes, language=language),
             "reasons": contents and reasons_in(contents.reasons, language=language),
             "features": contents and _features(contents),
             "channel": decision.channel,
@@ -43,6 +48,12 @@ def reasons_in(reasons: StoredReasons | None, *, language: str) -> list[dict[str
             "text": reason["text"]["fr" if language == "fr" else "en"],
         }
         for reason in reasons
+    ]
+
+
+def _causes_in(causes: StoredCauses, *, language: str) -> list[dict[str, Any]]:
+    return [
+        {**cause, "text": cause["text"]["fr" if language == "fr" else "en"]} for cause in causes
     ]
 
 

@@ -23,7 +23,7 @@ from ml.product.definition import Product
 from webapp.decisions import service
 from webapp.decisions.entering import shown_figures
 from webapp.decisions.forms import ApplicationForm, application_form
-from webapp.decisions.writing import NewDecision, contents_of
+from webapp.decisions.writing import NewDecision
 from webapp.extensions import csrf
 from webapp.failures import ModelUnavailable
 from webapp.form_errors import over_form
@@ -52,9 +52,7 @@ def new() -> Response | tuple[str, int]:
         return _page(product, form, problem=expired), 400
     if submission is None:
         return _page(product, form), 422 if form.is_submitted() else 200
-    verdict = service.decide(submission.application)
-    contents = contents_of(submission.application, verdict, submission.reference)
-    new = NewDecision(g.operator, "desk", verdict, contents)
+    new = service.decide(submission, operator=g.operator, channel="desk")
     number = _store(new, token=str(form.submission.data or ""))
     return redirect(url_for("decisions.show", number=number), 303)
 

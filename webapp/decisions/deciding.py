@@ -7,6 +7,7 @@ from ml.bundle.decide import Verdict, decide_together
 from ml.bundle.reader import Bundle
 from ml.product.application import Application, Submission
 from webapp.decisions.answers import decision_json
+from webapp.decisions.ruling import Circumstances, Ruling, rule_each
 from webapp.decisions.writing import NewDecision, Stored, contents_of, write_decisions
 from webapp.failures import UnknownKey
 from webapp.ledger.audit import record_activation
@@ -55,23 +56,37 @@ class Deciding:
         usable = self._usable()
         operators = api_keys.operators_of(self._reader, {s.api_key for s in submitted})
         read = [_read(s, operators.get(s.api_key), usable) for s in submitted]
-        applications = [r.application for r in read if isinstance(r, Submission)]
-        decided = iter(verdicts(usable.bundle, applications))
+        submissions = [r for r in read if isinstance(r, Submission)]
+        decided = iter(judge(usable.bundle, submissions, reader=self._reader))
         return [
-            _decision(s, operators[s.api_key], r, next(decided)) if isinstance(r, Submission) else r
+            _decision(s, operators[s.api_key], r, *next(decided))
+            if isinstance(r, Submission)
+            else r
             for s, r in zip(submitted, read, strict=True)
         ]
 
 
 def decide_json(
-    body: bytes, *, operator: Operator, claim: Claim | None, usable: Usable
+    body: bytes, *, operator: Operator, claim: Claim | None, usable: Usable, reader: Reader
 ) -> NewDecision:
     """Decide one application in JSON; raises what `Rules.check_submission` raises."""
-    application, reference = usable.rules.check_submission(body)
-    [verdict] = verdicts(usable.bundle, [application])
-    return NewDecision(
-        operator, "api", verdict, contents_of(application, verdict, reference), claim
-    )
+    submission = usable.rules.check_submission(body)
+    [(verdict, ruling)] = judge(usable.bundle, [submission], reader=reader)
+    contents = contents_of(submission, verdict, ruling)
+    return NewDecision(operator, "api", verdict, ruling, contents, claim)
+
+
+def judge(
+    bundle: Bundle, submissions: Sequence[Submission], *, reader: Driver | Reader
+) -> list[tuple[Verdict, Ruling]]:
+    """Return the model's verdict on each application, and what is decided."""
+    if not submissions:
+        return []
+    product = bundle.product
+    found = verdicts(bundle, [submission.application for submission in submissions])
+    references = (submission.reference for submission in submissions)
+    circumstances = Circumstances.read(reader, references, product.referral)
+    return list(zip(found, rule_each(product, submissions, found, circumstances), strict=True))
 
 
 def _read(
@@ -93,9 +108,13 @@ def verdicts(bundle: Bundle, applications: Sequence[Application]) -> list[Verdic
 
 
 def _decision(
-    submitted: Submitted, operator: Operator, submission: Submission, verdict: Verdict
+    submitted: Submitted,
+    operator: Operator,
+    submission: Submission,
+    verdict: Verdict,
+    ruling: Ruling,
 ) -> NewDecision:
     body, _, key, language = submitted
     claim = None if key is None else Claim(operator.id, key, body_digest(body), language)
-    contents = contents_of(submission.application, verdict, submission.reference)
-    return NewDecision(operator, "api", verdict, contents, claim, language)
+    contents = contents_of(submission, verdict, ruling)
+    return NewDecision(operator, "api", verdict, ruling, contents, claim, language)

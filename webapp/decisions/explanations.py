@@ -1,6 +1,9 @@
 """Explanations of a decision: its reasons, and the changes that would have granted it."""
 
+import math
+
 from ml.explaining.counterfactual import Changes, nearest_granted
+from ml.product.conditions import Referral
 from webapp.decisions.records import Contents, Decision, StoredReasons
 from webapp.decisions.writing import as_stored
 from webapp.serving.served import model
@@ -19,7 +22,7 @@ def explain(decision: Decision, contents: Contents) -> StoredReasons | None:
 
 
 def find_changes(decision: Decision, contents: Contents) -> Changes | None:
-    """Return the changes that would have granted a refusal; None if its model is missing."""
+    """Return the changes that the model would have granted; None if it is missing."""
     bundle = model.of(decision.model)
     if bundle is None:
         return None
@@ -27,6 +30,13 @@ def find_changes(decision: Decision, contents: Contents) -> Changes | None:
         bundle.product,
         bundle.scorer,
         contents.inputs,
-        threshold=decision.threshold,
+        threshold=_granted_from(decision, bundle.product.referral),
         ranges=bundle.ranges,
     )
+
+
+def _granted_from(decision: Decision, referral: Referral) -> float:
+    """Return the lowest probability that is not so near to the threshold that a person decides."""
+    if not referral.band:
+        return decision.threshold
+    return math.nextafter(decision.threshold + referral.band, 1)

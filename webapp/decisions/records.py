@@ -8,7 +8,15 @@ from pydantic.dataclasses import dataclass
 from typing_extensions import TypedDict  # pydantic needs it below Python 3.12
 
 from ml.product.application import Application, Reference
-from webapp.columns import FIRST_MOMENT, LAST_MOMENT, MAX_MEASURE, DecisionValue
+from webapp.columns import (
+    FIRST_MOMENT,
+    LAST_MOMENT,
+    MAX_ID,
+    MAX_MEASURE,
+    Basis,
+    DecisionValue,
+    ModelDecision,
+)
 
 STRICT = ConfigDict(strict=True)
 STRICT_KEYS = ConfigDict(strict=True, extra="forbid")
@@ -39,13 +47,27 @@ class StoredReason(TypedDict):
 StoredReasons = list[StoredReason]
 
 
+@with_config(STRICT_KEYS)
+class StoredCause(TypedDict):
+    """Why a decision is not the model's: a policy rule, or what asked for a person."""
+
+    cause: Literal["rule", "tries", "unusual", "near_threshold", "switch"]
+    name: str  # of the rule; empty for another cause
+    then: Literal["refuse", "refer"]
+    text: Words
+
+
+StoredCauses = list[StoredCause]
+
+
 @dataclass(config=STRICT, frozen=True, slots=True)
 class Contents:
-    """What can be erased of a decision: inputs, as entered and normalised, reasons, reference."""
+    """What can be erased of a decision: inputs, as entered and normalised, and why it was made."""
 
     inputs: Application
     normalised: dict[str, Measure | list[int]]
-    reasons: StoredReasons | None
+    reasons: StoredReasons | None  # of the model's refusal
+    causes: StoredCauses
     reference: Reference | None
 
 
@@ -61,14 +83,21 @@ class Decision:
     model: str
     probability: Share
     threshold: Share
-    model_decision: DecisionValue
+    model_decision: ModelDecision
     decision: DecisionValue
+    basis: Basis
+    policy: str  # the version of the policy rules
+    corrects: Annotated[int, Field(gt=0, lt=MAX_ID)] | None  # the decision that it corrects
     amount: Annotated[int, Field(gt=0)]
     novelty: Annotated[float, Field(ge=0)]
 
     @property
     def granted(self) -> bool:
         return self.decision == "granted"
+
+    @property
+    def referred(self) -> bool:
+        return self.decision == "referred"
 
     @property
     def out_of_range(self) -> bool:
@@ -84,7 +113,7 @@ class Trial:
     created_at: Moment
     operator: str
     probability: Share
-    model_decision: DecisionValue
+    model_decision: ModelDecision
     inputs: Application | None
 
     @property

@@ -42,12 +42,15 @@ FACTS = (
     _d.threshold,
     _d.model_decision,
     _d.decision,
+    _d.basis,
+    _d.policy,
+    _d.corrects,
     _d.amount,
     _d.novelty,
 )
 CONTENTS = (
     *(readable(_c.inputs), readable(_c.normalised)),
-    *(readable(_c.reasons), readable(_c.reference)),
+    *(readable(_c.reasons), readable(_c.causes), readable(_c.reference)),
 )
 
 
@@ -113,7 +116,10 @@ def list_erasures(decision_id: int) -> list[tuple[datetime, str]]:
 def count_decisions() -> list[DecisionsCounted]:
     """Return the number of decisions of each kind, over all hours."""
     c = DecisionCount
-    kind = (c.product, c.model, c.channel, c.decision, c.score_bin)
+    kind = (
+        *(c.product, c.model, c.channel, c.decision, c.model_decision, c.basis, c.correction),
+        c.score_bin,
+    )
     rows = db.session.execute(select(*kind, func.sum(c.count)).group_by(*kind))
     return [DecisionsCounted(*row[:-1], int(row[-1])) for row in rows]
 

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pydantic_core import to_json
 from sqlalchemy import Connection, select
 
-from ml.bundle.decide import Verdict, decide as judge
-from ml.product.application import Application
+from ml.bundle.decide import Verdict, decide as score
+from ml.product.application import Application, Submission
 from webapp.columns import decision_value, now
-from webapp.decisions.deciding import verdicts
-from webapp.decisions.records import Decision
+from webapp.decisions.deciding import judge
+from webapp.decisions.records import Channel, Decision
 from webapp.decisions.store import store
 from webapp.decisions.tables import DecisionContents, TrialRow
-from webapp.decisions.writing import NewDecision, Stored
+from webapp.decisions.writing import NewDecision, Stored, contents_of
 from webapp.failures import ModelUnavailable, NotFound, OutcomeUnknown
 from webapp.ledger import idempotency
 from webapp.ledger.audit import record
@@ -26,10 +26,18 @@ from webapp.people.operators import Operator
 from webapp.serving.served import model
 
 
-def decide(application: Application) -> Verdict:
-    """Decide an application with the bundle in service."""
-    [verdict] = verdicts(model.bundle, [application])
-    return verdict
+def decide(
+    submission: Submission,
+    *,
+    operator: Operator,
+    channel: Channel,
+    claim: Claim | None = None,
+    corrects: int | None = None,
+) -> NewDecision:
+    """Decide an application with the bundle in service, and return what is to be stored."""
+    [(verdict, ruling)] = judge(model.bundle, [submission], reader=store().reader)
+    contents = contents_of(submission, verdict, ruling)
+    return NewDecision(operator, channel, verdict, ruling, contents, claim=claim, corrects=corrects)
 
 
 def store_once(claim: Claim | None, decide: Callable[[], NewDecision]) -> Stored | Used:
@@ -109,4 +117,4 @@ def judge_trial(decision: Decision, application: Application) -> Verdict:
     bundle = model.of(decision.model)
     if bundle is None:
         raise ModelUnavailable(f"the model of decision {decision.id} is missing")
-    return judge(bundle, application)
+    return score(bundle, application)

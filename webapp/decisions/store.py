@@ -22,15 +22,15 @@ class DecisionStore:
     """Makes and stores the decisions of one Flask application; it connects when it is used."""
 
     def __init__(self, engine: Engine, usable: Callable[[], Usable]) -> None:
-        self._reader = Reader(engine)
-        work = Deciding(self._reader, usable)
+        self.reader = Reader(engine)
+        work = Deciding(self.reader, usable)
         self._writer: Writer[Submitted | NewDecision, NewDecision, Stored] = Writer(
             engine, work, observe=partial(metrics.observe_each, metrics.writing)
         )
 
     def find_use(self, claim: Claim) -> Used | None:
         """Return what the key of a request was used for; raises KeyReused for another request."""
-        return find_use(self._reader, claim)
+        return find_use(self.reader, claim)
 
     def decide(self, submitted: Submitted) -> Stored:
         """Decide what another system has sent; return the decision once it is on disk.
@@ -65,7 +65,7 @@ class DecisionStore:
 
     def close(self) -> None:
         """Give the connections back that are not in use."""
-        self._reader.close()
+        self.reader.close()
         self._writer.close()
 
 

@@ -29,6 +29,14 @@ from webapp.extensions import Base
 from webapp.ledger.tables import salt_length
 
 HAS_REFERENCE = text("reference IS NOT NULL")
+CORRECTS = text("corrects IS NOT NULL")
+# No policy rule may grant what the model refuses.
+BASED = (
+    "CASE decision WHEN 'granted' THEN basis = 'model' AND model_decision = 'granted' "
+    "WHEN 'refused' THEN basis = 'policy' OR basis = 'model' AND model_decision = 'refused' "
+    "WHEN 'referred' THEN basis IN ('policy', 'tries', 'unusual', 'near_threshold', 'switch') "
+    "ELSE false END"
+)
 
 
 def _json_kind(column: str, kind: str) -> Iterator[CheckConstraint]:
@@ -57,12 +65,16 @@ class DecisionRow(Base):
             "model_decision = CASE WHEN probability >= threshold THEN 'granted' ELSE 'refused' END",
             name="model_decision",
         ),
-        CheckConstraint(  # no policy rule may grant what the model refuses
-            "decision = 'refused' OR decision = 'granted' AND model_decision = 'granted'",
-            name="decision",
-        ),
+        CheckConstraint(BASED, name="basis"),
+        CheckConstraint("corrects > 0 AND corrects < id", name="corrects"),
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint(f"novelty >= 0 AND novelty < {MAX_MEASURE:.0f}", name="novelty"),
+        Index(
+            "ix_decisions_corrects",
+            "corrects",
+            sqlite_where=CORRECTS,
+            postgresql_where=CORRECTS,
+        ),
     )
 
     id: Mapped[int] = mapped_column(Identifier, primary_key=True)
@@ -75,6 +87,9 @@ class DecisionRow(Base):
     threshold: Mapped[float]
     model_decision: Mapped[str] = mapped_column(String(8))  # before policy rules
     decision: Mapped[str] = mapped_column(String(8))
+    basis: Mapped[str] = mapped_column(String(16))
+    policy: Mapped[str] = mapped_column(String(64))
+    corrects: Mapped[int | None] = mapped_column(ForeignKey("decisions.id"))
     amount: Mapped[int] = mapped_column(BigInteger)
     novelty: Mapped[float]  # over 1: unlike nearly all training rows
 
@@ -90,11 +105,13 @@ class DecisionContents(Base):
         *_json_kind("inputs", "object"),
         *_json_kind("normalised", "object"),
         *_json_kind("reasons", "array"),
+        *_json_kind("causes", "array"),
         CheckConstraint("length(reference) BETWEEN 1 AND 64", name="reference"),
         salt_length(),
         Index(
             "ix_decision_contents_reference",
             "reference",
+            "decision_id",
             sqlite_where=HAS_REFERENCE,
             postgresql_where=HAS_REFERENCE,
         ),
@@ -103,9 +120,10 @@ class DecisionContents(Base):
     decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"), primary_key=True)
     inputs: Mapped[dict[str, Any]] = mapped_column(JSON)
     normalised: Mapped[dict[str, Any]] = mapped_column(JSON)
-    # Only for a refusal, as shown at the time: the share and text of each field, and whether it is
-    # a principal reason.
+    # Only if the model refuses, as shown at the time: the share and text of each field, and whether
+    # it is a principal reason.
     reasons: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+    causes: Mapped[list[dict[str, Any]]] = mapped_column(JSON)  # beside the model
     reference: Mapped[str | None] = mapped_column(
         String(64)
     )  # the bank's own; several may share it
@@ -143,6 +161,9 @@ class DecisionCount(Base):
     model: Mapped[str] = mapped_column(String(64), primary_key=True)
     channel: Mapped[str] = mapped_column(String(8), primary_key=True)
     decision: Mapped[str] = mapped_column(String(8), primary_key=True)
+    model_decision: Mapped[str] = mapped_column(String(8), primary_key=True)
+    basis: Mapped[str] = mapped_column(String(16), primary_key=True)
+    correction: Mapped[bool] = mapped_column(primary_key=True)  # of an earlier decision
     amount_from: Mapped[int] = mapped_column(BigInteger, primary_key=True)  # start of a band
     score_bin: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True)

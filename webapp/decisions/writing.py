@@ -9,10 +9,11 @@ from pydantic_core import to_json
 
 from ml.bundle.decide import Verdict
 from ml.explaining.reasons import Reason
-from ml.product.application import Application
+from ml.product.application import Application, Submission
 from ml.scoring.columns import Normalised
 from webapp.columns import decision_value, now
-from webapp.decisions.records import Channel, Decision, StoredReasons
+from webapp.decisions.records import Channel, Decision, StoredCauses, StoredReasons
+from webapp.decisions.ruling import Ruling
 from webapp.ledger.audit import take_lane
 from webapp.ledger.chain import NewEntry, commitment_to, facts_digest, iso
 from webapp.ledger.driver import Driver
@@ -22,10 +23,12 @@ from webapp.people.operators import Operator
 
 FACTS = (
     *("id", "created_at", "operator_id", "channel", "product", "model", "probability", "threshold"),
-    *("model_decision", "decision", "amount", "novelty"),
+    *("model_decision", "decision", "basis", "policy", "corrects", "amount", "novelty"),
 )
-CONTENTS = ("decision_id", "inputs", "normalised", "reasons", "reference", "salt")
+CONTENTS = ("decision_id", "inputs", "normalised", "reasons", "causes", "reference", "salt")
 CLAIMS = ("operator_id", "digest", "fingerprint", "language", "decision_id")
+REVIEWS = ("decision_id", "opened_at", "opened_by", "cause")
+ContentsRow = tuple[str, str, str | None, str, str | None, bytes]  # in the order of CONTENTS
 
 
 class NewContents(NamedTuple):
@@ -34,6 +37,7 @@ class NewContents(NamedTuple):
     inputs: Application
     normalised: Normalised
     reasons: StoredReasons | None
+    causes: StoredCauses
     reference: str | None
 
 
@@ -43,9 +47,11 @@ class NewDecision(NamedTuple):
     operator: Operator
     channel: Channel
     verdict: Verdict
+    ruling: Ruling
     contents: NewContents
     claim: Claim | None = None
     language: str = ""  # of an answer in JSON; empty if there is to be none
+    corrects: int | None = None  # the decision that it corrects
 
 
 class Stored(NamedTuple):
@@ -56,12 +62,16 @@ class Stored(NamedTuple):
     json: bytes = b""
 
 
-def contents_of(
-    application: Application, verdict: Verdict, reference: str | None = None
-) -> NewContents:
+def contents_of(submission: Submission, verdict: Verdict, ruling: Ruling) -> NewContents:
     """Return the contents to store with a decision."""
-    reasons = None if verdict.reasons is None else as_stored(verdict.reasons)
-    return NewContents(application, verdict.normalised, reasons, reference)
+    application, reference = submission
+    reasons = stored_reasons(verdict, ruling)
+    return NewContents(application, verdict.normalised, reasons, ruling.causes, reference)
+
+
+def stored_reasons(verdict: Verdict, ruling: Ruling) -> StoredReasons | None:
+    """Return the reasons of the model's refusal, unless it is a policy rule that refuses."""
+    return None if verdict.reasons is None or ruling.by_policy else as_stored(verdict.reasons)
 
 
 def as_stored(reasons: Sequence[Reason]) -> StoredReasons:
@@ -99,6 +109,7 @@ def write_decisions(
         driver.insert(
             "decision_contents", CONTENTS, [(n, *c) for n, c in zip(numbers, contents, strict=True)]
         )
+        driver.insert("reviews", REVIEWS, _reviews(decisions, numbers, stored))
         # In an order in which two processes cannot wait for each other.
         driver.insert("idempotency_keys", CLAIMS, sorted(claims))
         lane.add([_entry(f, c) for f, c in zip(facts, contents, strict=True)], moment)
@@ -110,18 +121,31 @@ def write_decisions(
 
 def _facts(decision: NewDecision, number: int, moment: str) -> tuple[Any, ...]:
     """Return the facts in the order of `FACTS`."""
-    v, granted = decision.verdict, decision_value(decision.verdict.granted)
+    v, r = decision.verdict, decision.ruling
     return (
         *(number, moment, decision.operator.id, decision.channel, v.product, v.model),
-        *(v.probability, v.threshold, granted, granted, v.amount, v.novelty),
+        *(v.probability, v.threshold, decision_value(v.granted), r.decision, r.basis, r.policy),
+        *(decision.corrects, v.amount, v.novelty),
     )
 
 
-def _contents(contents: NewContents) -> tuple[str, str, str | None, str | None, bytes]:
+def _contents(contents: NewContents) -> ContentsRow:
     """Return the contents in the order of their columns, and a new salt."""
     inputs, normalised = to_json(contents.inputs).decode(), to_json(contents.normalised).decode()
     reasons = None if contents.reasons is None else to_json(contents.reasons).decode()
-    return inputs, normalised, reasons, contents.reference, os.urandom(SALT_BYTES)
+    causes = to_json(contents.causes).decode()
+    return inputs, normalised, reasons, causes, contents.reference, os.urandom(SALT_BYTES)
+
+
+def _reviews(
+    decisions: Sequence[NewDecision], numbers: Sequence[int], moment: str | datetime
+) -> list[tuple[int, str | datetime, int, str]]:
+    """Return the open reviews of what is referred, in the order of `REVIEWS`."""
+    return [
+        (number, moment, decision.operator.id, "referred")
+        for decision, number in zip(decisions, numbers, strict=True)
+        if decision.ruling.decision == "referred"
+    ]
 
 
 def _claim(claim: Claim, number: int, *, salt: bytes) -> tuple[int, bytes, bytes, str, int]:
@@ -130,9 +154,7 @@ def _claim(claim: Claim, number: int, *, salt: bytes) -> tuple[int, bytes, bytes
     return claim.operator_id, claim.digest, mark, claim.language, number
 
 
-def _entry(
-    facts: tuple[Any, ...], contents: tuple[str, str, str | None, str | None, bytes]
-) -> NewEntry:
+def _entry(facts: tuple[Any, ...], contents: ContentsRow) -> NewEntry:
     *texts, reference, salt = contents
     texts.append(None if reference is None else f'"{reference}"')  # as JSON
     number, _, operator_id = facts[:3]

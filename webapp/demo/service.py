@@ -6,9 +6,11 @@ from itertools import groupby
 import numpy as np
 from sqlalchemy import Connection, exists, select
 
+from ml.product.application import Submission
 from webapp.challenger.worker import Challenger
 from webapp.columns import now
 from webapp.decisions.deciding import verdicts
+from webapp.decisions.ruling import Circumstances, rule_each
 from webapp.decisions.tables import DecisionRow
 from webapp.decisions.writing import NewDecision, contents_of, write_decisions
 from webapp.demo.history import History, Moment, Row, read_rows
@@ -78,12 +80,14 @@ def _decide(
     driver = Driver.of(transaction)
     for moment, rows in moments:
         new = []
-        for row, verdict in zip(
-            rows, verdicts(model.bundle, [row.application for row in rows]), strict=True
-        ):
+        submissions = [Submission(row.application) for row in rows]
+        found = verdicts(model.bundle, [row.application for row in rows])
+        usual = Circumstances(referring=False)
+        rulings = rule_each(model.bundle.product, submissions, found, usual)
+        for submission, verdict, ruling in zip(submissions, found, rulings, strict=True):
             channel = "api" if random.random() < BY_API else "desk"
-            contents = contents_of(row.application, verdict)
-            new.append(NewDecision(operators[channel], channel, verdict, contents))  # type: ignore[arg-type]
+            contents = contents_of(submission, verdict, ruling)
+            new.append(NewDecision(operators[channel], channel, verdict, ruling, contents))  # type: ignore[arg-type]
         numbered = list(zip(write_decisions(driver, new, moment=moment), rows, strict=True))
         attributes = [
             (stored.decision.id, *attribute)

@@ -38,6 +38,8 @@ Event = Literal[
     "api_key.created",
     "api_key.revoked",
     "lane.opened",
+    "desk.referring",
+    "desk.deciding",
 ]
 
 # The SQL of the index of events that have no table of their own; a query that repeats it uses it.

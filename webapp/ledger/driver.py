@@ -136,6 +136,10 @@ class Reader:
         self._free.append((connection, cursor))
         return rows
 
+    def moment(self, moment: datetime) -> str | datetime:
+        """Return a moment as the driver stores it."""
+        return moment if self._postgresql else _sqlite_moment(moment)
+
     def close(self) -> None:
         while self._free:
             connection, _ = self._free.pop()

@@ -43,7 +43,8 @@ Counts = Counter[Kind]
 
 def changed_hours(*, before: datetime, since: datetime | None = None) -> list[datetime]:
     """Return the hours that have other decisions than when they were broken down."""
-    decided = select(_c.hour, func.sum(_c.count)).where(_c.hour < before).group_by(_c.hour)
+    first = select(_c.hour, func.sum(_c.count)).where(_c.hour < before, ~_c.correction)
+    decided = first.group_by(_c.hour)
     known = select(_h.hour, func.sum(_h.count)).where(_h.dimension == "channel").group_by(_h.hour)
     if since is not None:
         decided, known = decided.where(_c.hour >= since), known.where(_h.hour >= since)
@@ -62,7 +63,7 @@ def break_down(hours: Sequence[datetime]) -> Counts:
     for name, value in COUNTED.items():
         query = (
             select(_c.hour, _c.product, _c.model, value, _c.decision, func.sum(_c.count))
-            .where(_c.hour.in_(hours))
+            .where(_c.hour.in_(hours), ~_c.correction)
             .group_by(_c.hour, _c.product, _c.model, value, _c.decision)
         )
         for hour, product, version, band, decision, count in db.session.execute(query):
@@ -88,7 +89,12 @@ def _operators(hour: datetime) -> Select[*tuple[Any, ...]]:
     """Return the query of an hour's decisions by the kind of who asked."""
     kind = (_d.product, _d.model, OperatorRow.kind, _d.decision)
     query = select(*kind, func.count()).join(OperatorRow, OperatorRow.id == _d.operator_id)
-    return query.where(_d.created_at >= hour, _d.created_at < hour + HOUR).group_by(*kind)
+    return query.where(*_within(hour)).group_by(*kind)
+
+
+def _within(hour: datetime) -> tuple[Any, ...]:
+    """Return the conditions of an hour's decisions that correct no earlier one."""
+    return (_d.created_at >= hour, _d.created_at < hour + HOUR, _d.corrects.is_(None))
 
 
 def _refused(hour: datetime) -> Select[*tuple[Any, ...]]:
@@ -97,7 +103,7 @@ def _refused(hour: datetime) -> Select[*tuple[Any, ...]]:
     return (
         select(_d.product, _d.model, cast(DecisionContents.reasons, Text))
         .join(DecisionContents, DecisionContents.decision_id == _d.id)
-        .where(_d.created_at >= hour, _d.created_at < hour + HOUR, _d.decision == "refused")
+        .where(*_within(hour), _d.decision == "refused", _d.basis == "model")
         .where(DecisionContents.reasons.is_not(None))
     )
 

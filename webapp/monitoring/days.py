@@ -168,7 +168,7 @@ def _days(model: Model, reference: Reference, *, since: date, before: datetime) 
     scores = (
         select(c.hour, c.score_bin, func.sum(c.count))
         .where(c.hour >= within[0], c.hour < within[1])
-        .where(c.product == model.product, c.model == model.version)
+        .where(c.product == model.product, c.model == model.version, ~c.correction)
         .group_by(c.hour, c.score_bin)
         .execution_options(yield_per=ROWS_PER_FETCH)
     )

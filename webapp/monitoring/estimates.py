@@ -155,7 +155,7 @@ def _decisions(month: Month) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     query = (
         select(d.id, readable(d.probability), d.model_decision)
         .where(d.product == month.model.product, d.model == month.model.version)
-        .where(*_within(d.created_at, month))
+        .where(*_within(d.created_at, month), d.corrects.is_(None))
         .order_by(d.id)
         .execution_options(yield_per=ROWS_PER_FETCH)
     )

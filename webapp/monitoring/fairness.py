@@ -176,14 +176,21 @@ def replaced(
 def _sizes(product: Product, changed: Changed) -> dict[str, dict[str, Sizes]]:
     """Count the people of each group, by field and group."""
     d, p = DecisionRow, ProtectedAttribute
-    kind = (p.field, p.value, d.decision, _o.outcome)
+    kind = (p.field, p.value, d.model_decision, _o.outcome)
     query = (
         select(*kind, func.count())
         .join(d, d.id == p.decision_id)
-        .outerjoin(_o, and_(_o.decision_id == d.id, that_counts(last=changed.last)))
+        .outerjoin(
+            _o,
+            and_(
+                _o.decision_id == d.id,
+                that_counts(last=changed.last),
+                d.model_decision == "granted",
+            ),
+        )
         .where(d.created_at >= midnight(changed.month))
         .where(d.created_at < midnight(end_of_month(changed.month)))
-        .where(d.product == product.name, d.model == changed.model.version)
+        .where(d.product == product.name, d.model == changed.model.version, d.corrects.is_(None))
         .group_by(*kind)
     )
     fields = {f.name: f for f in product.protected if has_groups(f)}

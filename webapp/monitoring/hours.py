@@ -1,4 +1,8 @@
-"""Counts the values of applications by hour, in the bins of the model that decided them."""
+"""Counts the values of applications by hour, in the bins of the model that decided them.
+
+A corrected application counts once, with its first decision, so that one customer's tries do not
+count as many.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -43,7 +47,8 @@ def uncounted_hours(*, before: datetime, since: datetime | None = None) -> list[
     """
     c, w = DecisionCount, WatchedHour
     kind = (c.hour, c.product, c.model)
-    query = select(*kind, func.sum(c.count)).where(c.hour < before).group_by(*kind)
+    first = select(*kind, func.sum(c.count)).where(c.hour < before, ~c.correction)
+    query = first.group_by(*kind)
     counted = select(w.hour, w.product, w.model, w.decisions)
     if since is not None:
         query, counted = query.where(c.hour >= since), counted.where(w.hour >= since)
@@ -109,7 +114,7 @@ def _applications(hour: Hour) -> Iterator[list[tuple[float, Application | None]]
         select(readable(d.novelty), cast(c.inputs, Text))
         .outerjoin(c, c.decision_id == d.id)
         .where(d.created_at >= hour.hour, d.created_at < hour.hour + HOUR)
-        .where(d.product == hour.product, d.model == hour.model)
+        .where(d.product == hour.product, d.model == hour.model, d.corrects.is_(None))
         .execution_options(yield_per=ROWS_PER_FETCH)
     )
     rules = model.rules_of(hour.model)

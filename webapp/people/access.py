@@ -51,6 +51,8 @@ ACCESS: dict[str, frozenset[Role]] = {
     "models.plot": ANALYST,
     "models.download": ANALYST,
     "challenger.show": ANALYST,
+    "desk.show": ADMIN,
+    "desk.switch": ADMIN,
 }
 # What is opened after a sign-in: the first page here that the role may open.
 FIRST_PAGES = ("applications.new", "monitoring.show", "decisions.index")

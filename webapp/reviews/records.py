@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal, NamedTuple, get_args
 
 from ml.product.texts import Text
-from webapp.columns import DecisionValue
+from webapp.columns import DecisionValue, ModelDecision
 
 Cause = Literal["referred", "staff", "applicant"]
 Word = Literal["model", "policy", "review"]  # whose word a review looks at
@@ -141,7 +141,7 @@ class Review(NamedTuple):
     closed_at: datetime | None
     closed_by: str | None
     result: Result | None
-    final: DecisionValue | None
+    final: ModelDecision | None
     code: str | None
 
     @property

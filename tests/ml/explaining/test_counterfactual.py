@@ -103,7 +103,8 @@ def test_nearest_granted_suggests_nothing_where_a_rule_cannot_be_checked(scorer_
 
 @pytest.mark.parametrize("bound", ["above", "below"])
 def test_nearest_granted_breaks_a_rule_neither_above_nor_below(scorer_for, base, product, bound):
-    rule = {"name": "r", "label": {"en": "", "fr": ""}, "sum": {"loan_amount": 1}, bound: 7_000}
+    texts = {"label": {"en": "", "fr": ""}, "reason": {"en": "", "fr": ""}}
+    rule = {"name": "r", **texts, "then": "refer", "sum": {"loan_amount": 1}, bound: 7_000}
     ruled = changed(product, policy_rules=[rule])
     changes = nearest_granted(
         ruled, scorer_for("svc_linear", product), base[1], threshold=1e-9, ranges=ranges_of(product)

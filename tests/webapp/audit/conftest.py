@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Connection
 
+from ml.bundle.decide import decide as judge
 from tests.fixtures.databases import add_user
 from tests.fixtures.store import Query
 from webapp.audit import verify as module
@@ -26,6 +27,7 @@ from webapp.outcomes.records import NewOutcome
 from webapp.outcomes.service import record_outcome, today_in
 from webapp.people import api_keys
 from webapp.people.operators import Operator
+from webapp.serving.served import model
 
 WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
@@ -50,7 +52,7 @@ def log(
         ]
         with unit_of_work() as transaction:
             for number, application in zip(numbers[:5], applications, strict=False):
-                verdict = service.decide(application)
+                verdict = judge(model.bundle, application)
                 service.add_trial(transaction, number, application, verdict, operator=operator)
         made = list(map(find_decision, numbers))
         granted = [d.id for d, _ in made if d.granted][:2]

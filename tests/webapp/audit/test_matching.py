@@ -6,14 +6,14 @@ from itertools import cycle, islice
 
 import pytest
 
-from ml.product.application import Rules
+from ml.product.application import Rules, Submission
 from ml.product.samples import examples
 from ml.training.dataset import as_applications, read_rows
 from webapp.audit import replay as replaying
 from webapp.audit.differences import name_differences
 from webapp.audit.matching import find_matching
 from webapp.decisions import service
-from webapp.decisions.writing import NewDecision, contents_of, write_decisions
+from webapp.decisions.writing import write_decisions
 from webapp.ledger.driver import Driver
 from webapp.ledger.transaction import unit_of_work
 
@@ -66,8 +66,10 @@ def test_replay_of_ten_thousand_decisions(app, bundle, operator, tamper, query):
     fields = read_rows(bundle.product, bundle.product.data_file).fields
     with app.app_context():
         for some in batched(islice(cycle(as_applications(fields)), 10_000), 100):
-            verdicts = [(service.decide(application), application) for application in some]
-            new = [NewDecision(operator, "api", v, contents_of(a, v)) for v, a in verdicts]
+            new = [
+                service.decide(Submission(application), operator=operator, channel="api")
+                for application in some
+            ]
             with unit_of_work() as transaction:
                 write_decisions(Driver.of(transaction), new)
     numbers = [number for (number,) in query("SELECT id FROM decisions ORDER BY id")]

@@ -2,10 +2,12 @@
 
 import pytest
 
+from ml.bundle.decide import decide as judge
 from ml.product.texts import LANGUAGES
 from tests.fixtures.desk import token
 from webapp.decisions import service
 from webapp.ledger.transaction import unit_of_work
+from webapp.serving.served import model
 
 
 def text_of(element):
@@ -31,7 +33,7 @@ def full(app, granted, operator, signed_in, decide_all):
     """The number of a granted loan with a trial, and an outcome that was corrected."""
     [number] = decide_all([granted])
     with app.app_context(), unit_of_work() as transaction:
-        verdict = service.decide(granted)
+        verdict = judge(model.bundle, granted)
         service.add_trial(transaction, number, granted, verdict, operator=operator)
     for values in ({"outcome": "good"}, {"outcome": "bad", "reason": "dispute"}):
         form = {"csrf_token": token(signed_in, "/decisions"), **values}

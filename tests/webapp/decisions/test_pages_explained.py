@@ -1,5 +1,6 @@
 """Tests of the decision page: reasons, suggested changes, and decisions of a missing model."""
 
+import math
 from collections import defaultdict
 from xml.etree.ElementTree import Element
 
@@ -150,9 +151,11 @@ SUGGESTED = {
         "found": "All else equal, in steps of 50 EUR and 6 months. "
         "No smaller change can be suggested.",
         "nothing": "A lower amount together with another value cannot be suggested either.",
-        "rule": "Suggested only where the instalment is covered by income less expenses.",
+        "rule": "Suggested only where the instalment is covered by income less expenses and the "
+        "income is known.",
         "lacking": "Nothing is suggested without an answer to: Monthly income. "
-        "It is needed to check whether the instalment is covered by income less expenses.",
+        "It is needed to check whether the instalment is covered by income less expenses and the "
+        "income is known.",
     },
     "fr": {
         "offer": "Un prêt de {} EUR sur {} mois "
@@ -165,7 +168,8 @@ SUGGESTED = {
         "moindre ne peut être proposé.",
         "nothing": "Un montant inférieur combiné à une autre valeur "
         "ne peut pas être proposé non plus.",
-        "rule": "Proposé seulement si la mensualité est couverte par le revenu moins les charges.",
+        "rule": "Proposé seulement si la mensualité est couverte par le revenu moins les charges "
+        "et le revenu est connu.",
         "lacking": "Aucune proposition sans cette réponse : Revenu mensuel. "
         "Elle est nécessaire pour vérifier que la mensualité est couverte par le revenu moins "
         "les charges.",
@@ -184,7 +188,8 @@ def test_show_what_would_change_the_decision(
         return " ".join(format_integer(value, language).split())
 
     for application in real_refusals:
-        this = {"threshold": bundle.threshold, "ranges": bundle.ranges}
+        threshold = math.nextafter(bundle.threshold + product.referral.band, 1)
+        this = {"threshold": threshold, "ranges": bundle.ranges}
         changes = nearest_granted(product, bundle.scorer, application, **this)
         lines, alone = [], set()
         for values, probability in changes.suggestions:

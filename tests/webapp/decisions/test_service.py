@@ -45,6 +45,8 @@ def row(number=0, **more):
         "threshold": 0.5,
         "model_decision": decision,
         "decision": decision,
+        "basis": "model",
+        "policy": "policy-0",
         "amount": round(400 * 1.05**number),
         "novelty": 0.5,
         **more,
@@ -73,12 +75,13 @@ def counted(query):
     """Return the stored counts, and the counts that the test computes from the decisions."""
     stored, expected = Counter(), Counter()
     for when, *kind, n in query(
-        "SELECT hour, product, model, channel, decision, amount_from, score_bin, count "
+        "SELECT hour, product, model, channel, decision, basis, amount_from, score_bin, count "
         "FROM decision_counts"
     ):
         stored[hour(when), *kind] += n
     for when, *kind, amount, probability in query(
-        "SELECT created_at, product, model, channel, decision, amount, probability FROM decisions"
+        "SELECT created_at, product, model, channel, decision, basis, amount, probability "
+        "FROM decisions"
     ):
         expected[hour(when), *kind, band(amount), bin_of(probability)] += 1
     return stored, expected
@@ -162,7 +165,7 @@ def test_counts_equal_the_table(app, decide, applications, operator, query):
     assert len({amount for *_, amount, _ in stored}) == 13
     assert {score_bin for *_, score_bin in stored} == set(range(SCORE_BINS))
     assert sum(r.total for r in totals) == query("SELECT count(*) FROM decisions")[0][0] == 400
-    assert {r.decision for r in totals} == {"granted", "refused"}
+    assert {r.decision for r in totals} == {"granted", "refused", "referred"}
 
 
 def test_counts_equal_the_table_after_threads(app, applications, query, operator, take):

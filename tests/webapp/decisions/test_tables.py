@@ -125,14 +125,23 @@ def test_decision_that_violates_a_constraint_is_refused(put, refused, query):
         ("model_decision", {"model_decision": "granted"}),
         ("model_decision", {"probability": 0.75} | both_refuse),
         ("model_decision", {"threshold": 0.25} | both_refuse),
-        ("decision", {"decision": "maybe"}),
-        ("decision", {"decision": "granted"}),
+        ("basis", {"decision": "maybe"}),
+        ("basis", {"decision": "granted"}),
+        ("basis", {"decision": "granted", "basis": "policy"}),
+        ("basis", {"basis": "unusual"}),
+        ("basis", {"basis": "chance"}),
+        ("basis", {"decision": "referred"}),
+        ("basis", {"probability": 0.75, "model_decision": "granted", "decision": "refused"}),
+        ("corrects", {"corrects": 0}),
+        ("corrects", {"corrects": MAX_ID - 1}),
         ("amount", {"amount": 0}),
         ("amount", {"amount": -5}),
         ("novelty", {"novelty": -0.01}),
         ("novelty", {"novelty": float("inf")}),
     ):
-        with pytest.raises(DBAPIError, match=f"ck_decisions_{constraint}"):
+        # A wrong word of the model is also no basis of the decision.
+        also = "|basis" if constraint == "model_decision" else ""
+        with pytest.raises(DBAPIError, match=f"ck_decisions_({constraint}{also})"):
             put(refused, **wrong)
     assert query("SELECT count(*) FROM decisions") == [(0,)]
 
@@ -152,13 +161,15 @@ def test_constraints_and_triggers_hold_after_a_row_was_tampered_with(
 
 def test_decision_at_the_limits_of_constraints_is_accepted(put, refused):
     put(refused, threshold=0.25)  # granted, because the probability equals the threshold
-    put(refused, threshold=0.25, decision="refused")  # refused by a policy rule
+    put(refused, threshold=0.25, decision="refused", basis="policy")  # by a policy rule
+    for basis in ("policy", "tries", "unusual", "near_threshold", "switch"):
+        put(refused, decision="referred", basis=basis)
     put(refused, probability=0.0, amount=1, novelty=MAX_MEASURE - 1)
 
 
 def test_contents_of_another_kind_of_json_are_refused(filled, query):
     query("DELETE FROM decision_contents")
-    right = {"inputs": "'{}'", "normalised": "'{}'", "reasons": "'[]'"}
+    right = {"inputs": "'{}'", "normalised": "'{}'", "reasons": "'[]'", "causes": "'[]'"}
     columns = f"decision_id, salt, {', '.join(right)}"
     statement = f"INSERT INTO decision_contents ({columns}) VALUES ({{}}, '{SALT}', {{}})"
     for column in right:

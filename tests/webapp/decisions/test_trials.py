@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from ml.bundle.decide import decide as judge
 from ml.product.errors import MESSAGES
 from ml.product.files import parse_product
 from ml.product.formats import format_integer
@@ -18,6 +19,7 @@ from webapp.decisions import search, service
 from webapp.decisions.search import PAGE
 from webapp.failures import ModelUnavailable
 from webapp.ledger.transaction import unit_of_work
+from webapp.serving.served import model
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ROWS = (
@@ -122,11 +124,12 @@ def test_trial_values_are_not_logged(attempt, decided, caplog):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_trial_in_both_languages(attempt, decided, signed_in, read_page, language, bundle, refused):
     signed_in.set_cookie("language", language)
-    amount = format_integer(1500, language)
+    price = refused["purchase_price"]
+    amount = format_integer(price, language)
     assert attempt(decided, loan_amount=amount).status_code == 303
     note = last_trial(read_page(signed_in.get(decided).text))
     amount = " ".join(amount.split())
-    granted = bundle.scorer.score({**refused, "loan_amount": 1500}).probability >= bundle.threshold
+    granted = bundle.scorer.score({**refused, "loan_amount": price}).probability >= bundle.threshold
     expected = {
         "en": ("What-if (not a decision):", f"Loan amount: {amount} EUR", "would be refused"),
         "fr": (
@@ -257,7 +260,7 @@ def test_trial_of_the_same_values(attempt, decided, signed_in, read_page):
 def test_list_trials_of_one_decision_is_at_most_a_page(app, put, refused, operator):
     first, second = put(refused), put(refused)
     with app.app_context():
-        verdict = service.decide(refused)
+        verdict = judge(model.bundle, refused)
         with unit_of_work() as transaction:
             ids = [
                 service.add_trial(transaction, number, refused, verdict, operator=operator)

@@ -2,10 +2,12 @@
 
 import pytest
 
+from ml.bundle.decide import decide as judge
 from tests.fixtures.desk import token
 from webapp.decisions import service
 from webapp.failures import NotFound
 from webapp.ledger.transaction import unit_of_work
+from webapp.serving.served import model
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -40,7 +42,7 @@ def test_trial_of_a_decision_that_is_erased_meanwhile(app, operator, take, refus
     """No contents are stored that the erasure of the decision has missed."""
     with app.app_context():
         number = take(refused, operator=operator).id
-        verdict = service.decide(refused)
+        verdict = judge(model.bundle, refused)
         query("DELETE FROM decision_contents")
         with pytest.raises(NotFound), unit_of_work() as transaction:
             service.add_trial(transaction, number, refused, verdict, operator=operator)

@@ -11,7 +11,7 @@ from webapp.people.operators import Operator
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 SIGN_OUT = "security.logout"  # which would end the walk
 # Parts of a path that are not the id of a row.
-PARTS = {"code": "fr", "name": "roc", "language": "en", "theme": "light"}
+PARTS = {"code": "fr", "name": "roc", "language": "en", "theme": "light", "action": "refer"}
 OF_ONE_DECISION = "/decisions/<id:number>"
 # Ids of decisions that no user has.
 OWN, OTHERS = 1_000_001, 1_000_002

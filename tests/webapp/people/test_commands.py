@@ -37,6 +37,7 @@ COMMANDS = [
     ("audit", "checkpoint"),
     ("audit", "prove"),
     ("erase",),
+    *(("desk", name) for name in ("refer", "decide", "status")),
     ("challenger",),
     ("challenger", "run"),
     ("outcomes",),

@@ -108,6 +108,7 @@ def _in_service() -> Model:
 def _decided(of: Model, first: date) -> dict[str, int]:
     """Return the number of decisions from a day on, by decision."""
     c = DecisionCount
-    of_model = (c.product == of.product, c.model == of.version, c.hour >= midnight(first))
-    by_decision = select(c.decision, func.sum(c.count)).where(*of_model).group_by(c.decision)
+    of_model = (c.product == of.product, c.model == of.version, ~c.correction)
+    counts = select(c.decision, func.sum(c.count)).where(*of_model, c.hour >= midnight(first))
+    by_decision = counts.group_by(c.decision)
     return {decision: int(count) for decision, count in db.session.execute(by_decision)}

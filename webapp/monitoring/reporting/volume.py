@@ -40,7 +40,7 @@ def volume(model: Model, *, now: datetime) -> Volume:
     first = now.replace(minute=0, second=0, microsecond=0) - (HOURS - 1) * HOUR
     query = (
         select(c.hour, func.sum(c.count))
-        .where(c.product == model.product, c.model == model.version, c.hour >= first)
+        .where(c.product == model.product, c.model == model.version, c.hour >= first, ~c.correction)
         .group_by(c.hour)
     )
     counts = {hour: int(count) for hour, count in db.session.execute(query)}

@@ -1,0 +1,123 @@
+"""Tests conditions on applications: when they hold, what they may state, and their version."""
+
+import math
+
+import pytest
+from pydantic import ValidationError
+
+from ml.product.conditions import Condition, PolicyRule, Referral, policy_version
+from ml.product.files import PRODUCTS, read_product
+from ml.product.quantities import Formula
+
+SAID = {"income": 1_000, "expenses": 400, "amount": 6_000, "term": 12, "home": "owner", "record": 1}
+LACKING = {**SAID, "income": None}
+TEXT = {"en": "a", "fr": "b"}
+
+
+def condition(**stated):
+    return Condition.model_validate({"name": "c", **stated})
+
+
+INSTALMENT = {
+    "sum": {"income": 1, "expenses": -1},
+    "times": ["term"],
+    "over": ["amount"],
+}
+
+
+def test_value_of_a_quantity():
+    quantity = Formula.model_validate({"name": "q", **INSTALMENT})
+    assert quantity.value(SAID) == (1_000 - 400) * 12 / 6_000
+    assert math.isnan(quantity.value(LACKING))
+    assert math.isnan(quantity.value({**SAID, "amount": 0}))
+    assert quantity.inputs == ("income", "expenses", "term", "amount")
+
+
+@pytest.mark.parametrize(
+    ("stated", "holds", "lacking"),
+    [
+        ({**INSTALMENT, "below": 1.3}, True, False),
+        ({**INSTALMENT, "below": 1.2}, False, False),
+        ({**INSTALMENT, "above": 1.1}, True, False),
+        ({**INSTALMENT, "above": 1.2}, False, False),
+        ({**INSTALMENT, "above": 2, "below": 1.3}, True, False),
+        ({"missing": ["income"]}, False, True),
+        ({"is": {"home": "owner"}}, True, True),
+        ({"is": {"home": "renting"}}, False, False),
+        ({"is": {"record": True}}, True, True),
+        ({"is": {"record": False}}, False, False),
+        ({"is": {"record": True}, "missing": ["income"]}, False, True),
+        ({"is": {"home": "owner"}, **INSTALMENT, "below": 1.3}, True, False),
+        ({"is": {"home": "renting"}, **INSTALMENT, "below": 1.3}, False, False),
+    ],
+)
+def test_condition_holds_if_all_that_it_states_is_true(stated, holds, lacking):
+    assert condition(**stated).holds(SAID) == holds
+    assert condition(**stated).holds(LACKING) == lacking
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {},
+        {"sum": {"income": 1}},
+        {"above": 1},
+        {"times": ["term"], "missing": ["income"]},
+        {"over": ["term"], "is": {"record": True}},
+        {"equals": {"record": True}},
+        {"answers": {"record": True}},
+    ],
+)
+def test_condition_that_states_nothing_or_something_unknown_is_refused(stated):
+    with pytest.raises(ValidationError):
+        condition(**stated)
+
+
+def test_policy_version_changes_with_every_rule_and_with_referral():
+    rule = PolicyRule.model_validate(
+        {"name": "r", "label": TEXT, "reason": TEXT, "then": "refer", "missing": ["income"]}
+    )
+    changed = rule.model_copy(update={"then": "refuse"})
+    versions = [
+        policy_version([], Referral()),
+        policy_version([rule], Referral()),
+        policy_version([changed], Referral()),
+        policy_version([rule], Referral(band=0.1)),
+        policy_version([rule], Referral(tries=2)),
+    ]
+    assert len(set(versions)) == len(versions)
+    assert policy_version([rule], Referral()) == versions[1]
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(PRODUCTS.glob("*.toml"))])
+def test_shipped_rules_refer_and_are_named(name):
+    product = read_product(name)
+    assert {"affordability", "income_known"} <= {r.name for r in product.policy_rules}
+    assert all(r.then == "refer" and r.reason.en and r.reason.fr for r in product.policy_rules)
+    assert product.referral.band > 0
+    assert product.policy_version.startswith("policy-")
+
+
+def test_credit_that_income_cannot_pay_for_is_referred():
+    """50,000 EUR over 6 months on 1,200 EUR a month."""
+    application = {
+        "loan_amount": 50_000,
+        "loan_term_months": 6,
+        "monthly_income": 1_200,
+        "monthly_expenses": 400,
+    }
+    [rule] = [r for r in read_product("consumer_credit").policy_rules if r.name == "affordability"]
+    assert rule.holds(application)
+    assert not rule.holds({**application, "loan_amount": 4_000})
+
+
+@pytest.mark.parametrize(
+    ("referral", "near"),
+    [
+        (Referral(band=0.0201), [0.48, 0.5, 0.52]),
+        (Referral(), []),
+    ],
+)
+def test_probability_is_near_within_the_band(referral, near):
+    some = [0.4, 0.479, 0.48, 0.5, 0.52, 0.521, 0.6]
+    assert [p for p in some if referral.is_near(p, 0.5)] == near

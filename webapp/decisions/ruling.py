@@ -1,0 +1,150 @@
+"""What is decided: the model's word, unless a policy rule refuses or a person must decide."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from ml.bundle.decide import Verdict
+from ml.product.application import Submission
+from ml.product.conditions import Referral
+from ml.product.definition import Product
+from ml.product.texts import Text
+from webapp.columns import Basis, DecisionValue, decision_value, now
+from webapp.decisions.records import StoredCause, StoredCauses, Words
+from webapp.desk.service import is_referring
+from webapp.ledger.driver import Driver, Reader
+
+UNUSUAL = Text(
+    en="The application is unlike those that the model was trained on",
+    fr="La demande diffère nettement des données d’apprentissage du modèle",
+)
+NEAR_THRESHOLD = Text(
+    en="The probability is close to the threshold", fr="La probabilité est proche du seuil"
+)
+TRIES = Text(
+    en="Several applications with this reference were decided in a short time",
+    fr="Plusieurs demandes de même référence ont été traitées en peu de temps",
+)
+SWITCH = Text(
+    en="Every application is referred to a person at present",
+    fr="Toutes les demandes sont actuellement transmises à une personne",
+)
+# The newest decisions on a reference, up to a number, that were made since a moment.
+EARLIER = (
+    "SELECT ? AS reference, count(*) FROM (SELECT d.created_at FROM decision_contents c "
+    "JOIN decisions d ON d.id = c.decision_id WHERE c.reference = ? "
+    "ORDER BY c.decision_id DESC LIMIT ?) newest WHERE created_at >= ?"
+)
+
+
+class Ruling(NamedTuple):
+    """A decision, on what it is based, by which version of the rules, and its causes."""
+
+    decision: DecisionValue
+    basis: Basis
+    policy: str
+    causes: StoredCauses
+
+    @property
+    def by_policy(self) -> bool:
+        """Whether a policy rule refuses, which is then not explained as the model's refusal."""
+        return self.decision == "refused" and self.basis == "policy"
+
+
+class Circumstances:
+    """What decisions depend on beside the applications and the model, at one moment."""
+
+    def __init__(self, *, referring: bool, tries: Counter[str] | None = None) -> None:
+        self.referring = referring
+        self._tries: Counter[str] = tries or Counter()
+
+    @classmethod
+    def read(
+        cls, reader: Driver | Reader, references: Iterable[str | None], referral: Referral
+    ) -> "Circumstances":
+        """Read the desk's switch, and how often each reference has been decided lately."""
+        some = sorted({reference for reference in references if reference})
+        return cls(referring=is_referring(reader), tries=_earlier(reader, some, referral))
+
+    def count(self, reference: str | None) -> int:
+        """Return how often a reference was decided before, and count it once more."""
+        if not reference:
+            return 0
+        self._tries[reference] += 1
+        return self._tries[reference] - 1
+
+
+def rule_each(
+    product: Product,
+    submissions: Sequence[Submission],
+    verdicts: Sequence[Verdict],
+    circumstances: Circumstances,
+) -> list[Ruling]:
+    """Return what is decided on each application."""
+    return [
+        rule(
+            product,
+            submission,
+            verdict,
+            referring=circumstances.referring,
+            tries=circumstances.count(submission.reference),
+        )
+        for submission, verdict in zip(submissions, verdicts, strict=True)
+    ]
+
+
+def rule(
+    product: Product, submission: Submission, verdict: Verdict, *, referring: bool, tries: int
+) -> Ruling:
+    """Return what is decided: a rule can refuse, and anything that asks for a person refers."""
+    referral = product.referral
+    causes: StoredCauses = [
+        {"cause": "rule", "name": rule.name, "then": rule.then, "text": _both(rule.reason)}
+        for rule in product.policy_rules
+        if rule.holds(submission.application)
+    ]
+    refused = any(cause["then"] == "refuse" for cause in causes)
+    for asks, cause in (
+        (tries >= referral.tries, _referring("tries", TRIES)),
+        (referral.unusual and verdict.novelty > 1, _referring("unusual", UNUSUAL)),
+        (
+            referral.is_near(verdict.probability, verdict.threshold),
+            _referring("near_threshold", NEAR_THRESHOLD),
+        ),
+        (referring, _referring("switch", SWITCH)),
+    ):
+        if asks:
+            causes.append(cause)
+    return _ruling(product.policy_version, verdict, causes, refused=refused, referring=referring)
+
+
+def _ruling(
+    policy: str, verdict: Verdict, causes: StoredCauses, *, refused: bool, referring: bool
+) -> Ruling:
+    if refused and not referring:  # a refusal by a rule needs no person
+        return Ruling("refused", "policy", policy, causes)
+    if not causes:
+        return Ruling(decision_value(verdict.granted), "model", policy, causes)
+    main = causes[0]["cause"]
+    return Ruling("referred", "policy" if main == "rule" else main, policy, causes)
+
+
+def _referring(cause: str, text: Text) -> StoredCause:
+    return {"cause": cause, "name": "", "then": "refer", "text": _both(text)}  # type: ignore[typeddict-item]  # one of the causes
+
+
+def _both(text: Text) -> Words:
+    return {"en": text.en, "fr": text.fr}
+
+
+def _earlier(
+    reader: Driver | Reader, references: Sequence[str], referral: Referral
+) -> Counter[str]:
+    """Return how often each reference has been decided lately, up to the number that matters."""
+    if not references:
+        return Counter()
+    since = reader.moment(now() - timedelta(days=referral.tries_days))
+    statement = " UNION ALL ".join([EARLIER] * len(references))
+    parameters = [value for r in references for value in (r, r, referral.tries, since)]
+    return Counter(dict(reader.fetch(statement, parameters)))
