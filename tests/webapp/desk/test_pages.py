@@ -12,9 +12,7 @@ ADMIN = "INSERT INTO user_roles (user_id, role) SELECT id, 'admin' FROM operator
 @pytest.fixture
 def admin(signed_in, query):
     """The clerk, who is also an administrator."""
-    query(
-        "INSERT INTO user_roles (user_id, role) SELECT id, 'admin' FROM operators WHERE name = 'clerk'"
-    )
+    query(ADMIN.format("clerk"))
     return signed_in
 
 
