@@ -16,7 +16,6 @@ from webapp.decisions.ruling import Circumstances, rule
 from webapp.desk.service import switch
 from webapp.ledger.transaction import unit_of_work
 
-ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 TEXT = {"en": "a", "fr": "b"}
 CAUSES = TypeAdapter(StoredCauses)
 
@@ -49,7 +48,6 @@ def always():
     return {"sum": {"loan_amount": 1}, "above": 0}
 
 
-@ON_ONE
 @pytest.mark.parametrize(
     ("circumstances", "decision", "basis", "causes"),
     [
@@ -150,7 +148,6 @@ def post_api(client, api_key):
     return lambda application: client.post("/api/v1/decisions", json=application, headers=headers)
 
 
-@ON_ONE
 def test_circumstances_count_the_tries_of_a_group():
     circumstances = Circumstances(referring=False, tries=Counter({"A": 1}))
     assert [circumstances.count(r) for r in ("A", "B", "A", None, "A", "B", None)] == [
