@@ -58,6 +58,7 @@ def test_every_route_is_guarded(app, client):
         "applications",
         "challenger",
         "decisions",
+        "desk",
         "letters",
         "models",
         "monitoring",

@@ -68,7 +68,7 @@ def test_upheld_and_overturned(claimed, close, final, query):
 
 
 def test_an_overturned_refusal_by_a_policy_rule_is_recorded_as_such(claimed, close, final):
-    number = claimed(probability=0.9, decision="refused")
+    number = claimed(probability=0.9, decision="refused", basis="policy")
     assert close(number, GRANT) == "overturned_policy"
     assert final(number) == "granted"
 
