@@ -13,7 +13,7 @@ from webapp.extensions import csrf
 from webapp.letters import pages as letters
 from webapp.monitoring import health, pages as monitoring
 from webapp.outcomes import pages as outcomes
-from webapp.reviews import tables as _reviews  # noqa: F401 - a referred decision adds a row
+from webapp.reviews import pages as reviews
 from webapp.serving import pages as serving
 from webapp.uploads import pages as uploads
 
@@ -21,6 +21,7 @@ PAGES = (
     application_pages,
     decisions,
     letters,
+    reviews,
     outcomes,
     uploads,
     monitoring,

@@ -136,6 +136,9 @@ class Config(BaseSettings):
         description="Days after a decision when the outcome of a loan should be known. "
         "Younger loans are not used to test the probabilities.",
     )
+    review_days: Annotated[int, Field(ge=0, le=365)] = Field(
+        default=7, description="Days after which the review of a decision is due."
+    )
     secret_key: Annotated[str, StringConstraints(min_length=MIN_SECRET_LENGTH)] = Field(
         default="",
         description=f"Key that signs sessions, {MIN_SECRET_LENGTH} characters or more; "

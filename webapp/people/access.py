@@ -40,6 +40,17 @@ ACCESS: dict[str, frozenset[Role]] = {
     "letters.index": READERS,
     "letters.show": READERS,
     "letters.sheet": READERS,
+    "reviews.index": REVIEWER,
+    "reviews.take_next": REVIEWER,
+    "reviews.claim": REVIEWER,
+    "reviews.release": REVIEWER,
+    "reviews.wake": REVIEWER,
+    "reviews.assign": REVIEWER,
+    "reviews.snooze": REVIEWER,
+    "reviews.due": REVIEWER,
+    "reviews.close": REVIEWER,
+    "reviews.open_one": READERS,
+    "reviews.note": READERS,
     "outcomes.record": ANALYST,
     "outcomes.show": READERS,
     "outcomes.index": ANALYST,
@@ -55,7 +66,7 @@ ACCESS: dict[str, frozenset[Role]] = {
     "desk.switch": ADMIN,
 }
 # What is opened after a sign-in: the first page here that the role may open.
-FIRST_PAGES = ("applications.new", "monitoring.show", "decisions.index")
+FIRST_PAGES = ("applications.new", "reviews.index", "monitoring.show", "decisions.index")
 
 
 def is_allowed(operator: Operator, endpoint: str) -> bool:

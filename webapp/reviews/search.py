@@ -62,6 +62,13 @@ def find_review(number: int) -> Review:
     return Review(*row)
 
 
+def find_closed(number: int) -> Review | None:
+    """Return a review that is closed, if there is one with this number."""
+    closed = select_reviews().where(_r.id == number, _r.closed_at.is_not(None))
+    row = db.session.execute(closed).first()
+    return None if row is None else Review(*row)
+
+
 def list_reviews(decision_id: int) -> list[Review]:
     """Return the reviews of a decision, the newest first."""
     query = select_reviews().where(_r.decision_id == decision_id).order_by(_r.id.desc())

@@ -134,6 +134,6 @@ def test_first_page_is_what_the_role_needs_first():
     pages = {role: first_page(Operator("user", 1, CLERK, frozenset({role}))) for role in roles}
     assert pages == {
         "clerk": "applications.new",
-        "reviewer": "decisions.index",
+        "reviewer": "reviews.index",
         "analyst": "monitoring.show",
     }

@@ -63,6 +63,7 @@ def test_every_route_is_guarded(app, client):
         "models",
         "monitoring",
         "outcomes",
+        "reviews",
         "security",
         "uploads",
     }

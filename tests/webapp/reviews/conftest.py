@@ -17,7 +17,7 @@ def people(app, query):
     """Two reviewers, who entered no decision."""
     with app.app_context():
         for name in ("anna", "boris"):
-            add_user(name, PASSWORD)
+            add_user(name, PASSWORD, ["reviewer"])
     ids = dict(query("SELECT name, id FROM operators"))
     return {name: Operator("user", ids[name], name) for name in ("anna", "boris", "clerk")}
 

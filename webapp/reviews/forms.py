@@ -1,0 +1,143 @@
+"""The forms with which a review is opened, worked on and closed."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+from flask_babel import lazy_gettext as _
+from flask_wtf import FlaskForm
+from wtforms import DateField, RadioField, SelectField, TextAreaField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
+from wtforms.validators import InputRequired, Length
+
+from ml.product.texts import Text
+from webapp.language import words
+from webapp.reviews.closing import NewClosing
+from webapp.reviews.records import CLOSINGS, CODES, EXPLAINED, MAX_NOTE_LENGTH, Cause, Person
+
+TOO_LONG = _("Shorten this text to at most %(max)d characters.")
+CODE_GROUPS = {
+    "granted": _("To grant"),
+    "refused": _("To refuse"),
+    "lapsed": _("Without a final word"),
+}
+MAX_DAYS = 365  # of a snooze or a due date
+CAUSES = {
+    "staff": _("I would like a reviewer to look at it"),
+    "applicant": _("The applicant asks for it"),
+}
+
+
+def _clean(text: str | None) -> str:
+    """Keep printable characters and line breaks: PostgreSQL stores no NUL."""
+    lines = (text or "").replace("\r\n", "\n").split("\n")
+    return "\n".join(
+        "".join(c for c in line if c.isprintable() or c == "\t") for line in lines
+    ).strip()
+
+
+class OpenForm(FlaskForm):  # type: ignore[misc]
+    """Sends a decision for review, with the applicant's statement or a note."""
+
+    cause = RadioField(
+        _("Why"), choices=[SelectChoice(*c) for c in CAUSES.items()], default="staff"
+    )
+    text = TextAreaField(
+        _("A note for the reviewer, or the applicant’s own statement"),
+        filters=[_clean],
+        validators=[Length(max=MAX_NOTE_LENGTH, message=TOO_LONG)],
+    )
+
+    def read(self) -> Cause | None:
+        """Return the cause, or None after each error was added to its field."""
+        if not self.validate_on_submit():
+            return None
+        if self.cause.data == "applicant" and not self.text.data:
+            self.text.errors = [_("Enter the applicant’s statement.")]
+            return None
+        cause: Cause = self.cause.data
+        return cause
+
+
+class NoteForm(FlaskForm):  # type: ignore[misc]
+    """Adds a note."""
+
+    text = TextAreaField(
+        _("Note"),
+        filters=[_clean],
+        validators=[
+            InputRequired(message=_("Enter a note.")),
+            Length(max=MAX_NOTE_LENGTH, message=TOO_LONG),
+        ],
+    )
+
+
+class DayForm(FlaskForm):  # type: ignore[misc]
+    """A day: until which a review is snoozed, or on which it is due."""
+
+    day = DateField(
+        _("Day"),
+        validators=[InputRequired(message=_("Enter a date."))],
+    )
+
+    def read(self, *, first: date) -> date | None:
+        """Return the day, or None after the error was added to its field."""
+        if not self.validate_on_submit():
+            self.day.errors = [_("Enter a date.")]
+            return None
+        chosen: date | None = self.day.data
+        if chosen is None or not first <= chosen <= first + timedelta(days=MAX_DAYS):
+            self.day.errors = [_("Enter a day in the next 365 days.")]
+            return None
+        return chosen
+
+
+class AssignForm(FlaskForm):  # type: ignore[misc]
+    """Gives a review to another reviewer."""
+
+    to = SelectField(_("Reviewer"), coerce=int, validate_choice=False)
+
+
+class CloseForm(FlaskForm):  # type: ignore[misc]
+    """The final word, with its reason."""
+
+    closing = RadioField(_("Final word"), validate_choice=False)
+    code = SelectField(_("Reason"), validate_choice=False)
+    note = TextAreaField(
+        _("Note"),
+        filters=[_clean],
+        validators=[Length(max=MAX_NOTE_LENGTH, message=TOO_LONG)],
+    )
+
+    def offer(self, closings: Mapping[str, Any]) -> None:
+        """Set the choices of the final word, and the reasons for each."""
+        self.closing.choices = list(closings.items())
+        self.code.choices = {str(CODE_GROUPS[c]): _codes(CODES[c]) for c in CLOSINGS}
+
+    def read(self, *, overturns: str) -> NewClosing | None:
+        """Return how to close the review, or None after each error was added to its field.
+
+        `overturns` is the final word that needs a note.
+        """
+        valid = self.validate_on_submit()
+        closing, code, note = self.closing.data, self.code.data, self.note.data
+        if closing not in CLOSINGS:
+            self.closing.errors = [_("Choose one of the answers.")]
+            return None
+        if code not in CODES[closing]:
+            self.code.errors = [_("Choose a reason for this final word.")]
+            return None
+        if not note and (closing == overturns or code == EXPLAINED):
+            self.note.errors = [_("Say why in a note.")]
+            return None
+        return NewClosing(closing, code, note or "") if valid else None
+
+
+def _codes(texts: Mapping[str, Text]) -> list[tuple[str, str]]:
+    return [(code, words(text)) for code, text in texts.items()]
+
+
+def assign_form(people: Iterable[Person], **more: Any) -> AssignForm:  # noqa: ANN401
+    form = AssignForm(prefix="assign", **more)
+    form.to.choices = [(person.id, person.name) for person in people]
+    return form

@@ -1,0 +1,205 @@
+"""What pages show of reviews: the part of a decision's page, its history, the queue's rows."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from flask import g
+from flask_babel import gettext as _
+
+from ml.product.definition import Product
+from webapp.columns import now
+from webapp.decisions.history import HistoryEvent
+from webapp.decisions.records import Decision
+from webapp.extensions import db, settings
+from webapp.people.access import may
+from webapp.people.operators import Operator
+from webapp.reviews import queue, search
+from webapp.reviews.forms import AssignForm, CloseForm, DayForm, NoteForm, OpenForm, assign_form
+from webapp.reviews.people import list_reviewers, same_person
+from webapp.reviews.queue import Clock, Counts, Waiting
+from webapp.reviews.records import Note, Review, ReviewedDecision, ReviewRefused
+from webapp.reviews.wording import CAUSES, GROUPS, RESULTS, closings_of, reason_text, refusal_text
+from webapp.serving.served import model
+
+
+@dataclass(frozen=True)
+class Forms:
+    """The forms on the page; the one that was sent last holds what was entered."""
+
+    open: OpenForm
+    note: NoteForm
+    snooze: DayForm
+    due: DayForm
+    close: CloseForm
+    assign: AssignForm
+
+
+@dataclass(frozen=True)
+class Part:
+    """What the page of a decision shows of its reviews."""
+
+    decision: ReviewedDecision
+    reviews: list[Review]  # the newest first
+    notes: dict[int, list[Note]]
+    forms: Forms
+    clock: Clock
+    own: bool  # entered by the operator who looks at it
+    reviews_it: bool  # whether the operator may review at all
+    refused: str  # why the last step was refused
+    lost: str  # what was entered and cannot be stored any more
+
+    @property
+    def open(self) -> Review | None:
+        return next((r for r in self.reviews if r.is_open), None)
+
+    @property
+    def closed(self) -> list[Review]:
+        return [r for r in self.reviews if not r.is_open]
+
+    @property
+    def last(self) -> Review | None:
+        """The review that has the final word."""
+        return next((r for r in self.closed if r.final is not None), None)
+
+    @property
+    def mine(self) -> bool:
+        return self.open is not None and self.open.claimed_by_id == g.operator.id
+
+    @property
+    def due(self) -> date | None:
+        return self.open.due(self.clock.days) if self.open else None
+
+    @property
+    def overdue(self) -> bool:
+        return self.due is not None and self.due < self.clock.today
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the queue."""
+
+    waiting: Waiting
+    product: Product | None
+    own: bool
+    age: int  # in days
+
+
+def in_templates() -> dict[str, object]:
+    return {
+        "reviews_of": part_of,
+        "review_counts": counts,
+        "review_causes": CAUSES,
+        "review_results": RESULTS,
+        "review_groups": GROUPS,
+        "review_reason": reason_text,
+    }
+
+
+def clock() -> Clock:
+    config = settings()
+    return Clock(now().astimezone(config.timezone).date(), config.review_days)
+
+
+def counts() -> Counts | None:
+    """Return how many reviews wait, for someone who reviews."""
+    if not may("reviews.index"):
+        return None
+    if "review_counts" not in g:
+        g.review_counts = queue.count_reviews(clock(), reviewer=g.operator.id)
+    found: Counts = g.review_counts
+    return found
+
+
+def part_of(decision: Decision) -> Part:
+    """Return the part of a decision's page; it is found once for a request."""
+    if "review_part" not in g:
+        g.review_part = _part(decision)
+    found: Part = g.review_part
+    return found
+
+
+def events(decision: Decision) -> Iterator[HistoryEvent]:
+    """Tell of the reviews of a decision, for its history."""
+    reviews = search.list_reviews(decision.id)
+    for review in reviews:
+        cause = str(CAUSES[review.cause])
+        yield HistoryEvent(review.opened_at, review.opened_by, str(_("Sent for review")), cause)
+        if review.is_open and review.claimed_at and review.claimed_by:
+            yield HistoryEvent(review.claimed_at, review.claimed_by, str(_("Review claimed")))
+        if review.closed_at and review.closed_by and review.result:
+            what = f"{_('Review closed')}, {RESULTS[review.result]}"
+            yield HistoryEvent(review.closed_at, review.closed_by, what, reason_text(review))
+    for notes in search.list_notes(reviews).values():
+        for note in notes:
+            if note.kind == "note":
+                yield HistoryEvent(note.created_at, note.operator, str(_("Note on the review")))
+
+
+def in_groups(waiting: Iterable[Waiting], *, operator: Operator) -> dict[str, list[Row]]:
+    """Return the rows of the queue by group; the operator's own ones come first."""
+    groups: dict[str, list[Row]] = {name: [] for name in GROUPS}
+    connection, today = db.session.connection(), clock().today
+    own: dict[int, bool] = {}
+    for one in waiting:
+        entered = one.subject.entered_by
+        if entered not in own:
+            own[entered] = same_person(connection, entered, operator.id)
+        mine = one.review.claimed_by_id == operator.id and one.group != "snoozed"
+        age = (today - one.review.opened_at.astimezone(settings().timezone).date()).days
+        row = Row(one, model.product(one.subject.product), own[entered], age)
+        groups["mine" if mine else one.group].append(row)
+    return {name: rows for name, rows in groups.items() if rows}
+
+
+def _part(decision: Decision) -> Part:
+    reviews, at = search.list_reviews(decision.id), clock()
+    connection = db.session.connection()
+    reviewed = search.find_reviewed(connection, decision.id)
+    reviews_it = may("reviews.claim")
+    refused: ReviewRefused | None = g.get("review_refused")
+    return Part(
+        decision=reviewed,
+        reviews=reviews,
+        notes=search.list_notes(reviews),
+        forms=_forms(reviewed, at, reviews_it=reviews_it),
+        clock=at,
+        own=same_person(connection, reviewed.operator_id, g.operator.id),
+        reviews_it=reviews_it,
+        refused=refusal_text(refused) if refused else "",
+        lost=_lost(reviews) if refused else "",
+    )
+
+
+def _forms(decision: ReviewedDecision, at: Clock, *, reviews_it: bool) -> Forms:
+    sent: Any = g.get("review_form")
+
+    def kept(form: Any) -> Any:  # noqa: ANN401 - a form of the same kind
+        same = sent is not None and sent._prefix == form._prefix
+        return sent if same else form
+
+    people = list_reviewers(db.session.connection()) if reviews_it else []
+    close = kept(CloseForm(prefix="close", formdata=None))
+    close.offer(closings_of(decision))
+    tomorrow = at.today + timedelta(days=1)
+    return Forms(
+        open=kept(OpenForm(prefix="open", formdata=None)),
+        note=kept(NoteForm(prefix="note", formdata=None)),
+        snooze=kept(DayForm(prefix="snooze", formdata=None, data={"day": tomorrow})),
+        due=kept(DayForm(prefix="due", formdata=None)),
+        close=close,
+        assign=kept(assign_form(people, formdata=None)),
+    )
+
+
+def _lost(reviews: Iterable[Review]) -> str:
+    """Return the text that was sent with a form that the page no longer has."""
+    sent: Any = g.get("review_form")
+    is_open = next((r for r in reviews if r.is_open), None)
+    mine = is_open is not None and is_open.claimed_by_id == g.operator.id
+    shown = {"open-": is_open is None, "note-": is_open is not None, "close-": mine}
+    if sent is None or shown.get(sent._prefix, True):
+        return ""
+    texts = (getattr(sent, name, None) for name in ("note", "text"))
+    return next((entry.data for entry in texts if entry is not None and entry.data), "")
