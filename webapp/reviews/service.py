@@ -98,9 +98,9 @@ def release(transaction: Connection, number: int, *, reviewer: Operator) -> None
 def assign(transaction: Connection, number: int, *, to: Operator, operator: Operator) -> None:
     """Give a review to another reviewer, or take it over; raises NotFound and ReviewRefused."""
     review = lock_open(transaction, number)
+    check_reviewer(transaction, review, to)
     if not is_reviewer(transaction, to.id):
         raise ReviewRefused("not_a_reviewer", name=to.name)
-    check_reviewer(transaction, review, to)
     if review.claimed_by != to.id:
         give(transaction, number, to=to.id, operator=operator, event="review.assigned")
 

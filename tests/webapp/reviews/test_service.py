@@ -101,6 +101,15 @@ def test_nobody_takes_a_review_of_the_own_decision(opened, do, people, clock, qu
     assert holder(query, number) is None
 
 
+def test_a_review_is_given_only_to_who_reviews(opened, do, people, query):
+    [number] = opened(operator_id=people["boris"].id)
+    arguments = {"to": people["clerk"], "operator": people["anna"]}
+    assert refusal(do, service.assign, number, **arguments) == ("not_a_reviewer", "clerk")
+    query("UPDATE users SET active = (1 = 0)")
+    arguments = {"to": people["anna"], "operator": people["anna"]}
+    assert refusal(do, service.assign, number, **arguments) == ("not_a_reviewer", "anna")
+
+
 def test_next_is_the_most_urgent_free_one_that_is_not_snoozed(opened, do, people, clock):
     anna, boris, today = people["anna"], people["boris"], clock.today
     first, urgent, claimed, snoozed = opened(4)
