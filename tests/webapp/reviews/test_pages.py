@@ -74,7 +74,7 @@ def test_the_next_one_is_claimed_and_closed_from_the_page(anna, opened, query):
     assert (closed.status_code, closed.location) == (303, f"/reviews?closed={number}")
     assert "the model was overturned" in anna.get(closed.location).text
     page = anna.get(f"/decisions/{decision}").text.partition("<main")[2]
-    assert page.index("Granted after review") < page.index("Refused")
+    assert page.index("Granted after a review") < page.index("Refused")
     assert "Payslips seen." in page
     assert "Nothing waits for a review." in anna.get("/reviews").text
     assert step(anna, "/reviews/next").location == "/reviews?none=yes"
