@@ -31,7 +31,10 @@ def error_page(
     status: int, *, explanation: str, request_id: str, retry_seconds: int | None = None
 ) -> str:
     """Write the page of an error; it needs neither the database nor the model."""
+    heading, _stop, rest = explanation.removesuffix(".").partition(". ")
     advice = [str(ADVICE[HTTPStatus(status)])] if status in ADVICE else []
+    if rest:
+        advice = [f"{rest}.", *advice]
     if retry_seconds is not None and retry_seconds > MINUTE:
         minutes = -(-retry_seconds // MINUTE)
         wait = ngettext("Wait for %(num)d minute.", "Wait for %(num)d minutes.", minutes)
@@ -40,7 +43,7 @@ def error_page(
     return render_template(
         "errors/error.html",
         status=status,
-        explanation=explanation,
+        heading=heading,
         advice=advice,
         request_id=request_id,
         again=request.full_path.rstrip("?") if repeatable else None,
@@ -52,7 +55,7 @@ def expired_page(*, request_id: str) -> str:
     return render_template(
         "errors/error.html",
         status=400,
-        explanation=_("This form has expired or was not opened here."),
+        heading=_("This form has expired or was not opened here"),
         advice=[_("Go back, reload the page and send it again. Nothing was stored.")],
         request_id=request_id,
         again=None,
