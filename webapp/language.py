@@ -1,7 +1,7 @@
 """The choice of a page's language, and the template filters that format values in it."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -37,6 +37,8 @@ def init_app(app: Flask) -> None:
         "decimal": decimal,
         "moment": moment,
         "day": day,
+        "month": month,
+        "utc": utc,
         "signed": signed,
         "plain": plain,
         "bounds": bounds,
@@ -96,6 +98,15 @@ def moment(when: datetime) -> str:
 
 def day(when: date) -> str:
     return formats.day(when, current())
+
+
+def month(when: date) -> str:
+    return formats.month(when, current())
+
+
+def utc(when: datetime) -> str:
+    """Format a moment in UTC, in which days and hours are counted."""
+    return formats.moment(when, current(), zone=UTC)
 
 
 def _chosen() -> str | None:

@@ -171,6 +171,22 @@ def long_day(when: date, language: str) -> str:
     return format_date(when, "long", locale=_locale(language))
 
 
+def month(when: date, language: str) -> str:
+    """Format the month of a date.
+
+    Parameters
+    ----------
+    when : date
+    language : str
+        Its two-letter code.
+
+    Returns
+    -------
+    str
+    """
+    return format_date(when, "MMM y", locale=_locale(language))
+
+
 def listed(items: Sequence[str], language: str) -> str:
     """Join items as in a sentence: "a, b and c".
 

@@ -1,15 +1,11 @@
-"""Tests that settings, translations, docs and files agree with the code."""
+"""Tests that settings, docs and files agree with the code."""
 
 import ast
-import io
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
-from babel.messages.pofile import read_po
 
 from ml.product.files import read_product
 from webapp.config import Config, variable
@@ -37,21 +33,6 @@ def test_every_setting_is_documented():
         shown = "" if default == "" else f"`{default}`"
         expected.append(f"| `{variable(name)}` | {shown} | {field.description} |")
     assert re.findall(r"^\| `LOAN_.*$", table, flags=re.M) == expected
-
-
-def test_every_message_is_in_french():
-    messages = Catalog()
-    methods = [("webapp/**.py", "python"), ("templates/**.html", "jinja2")]
-    keywords = {"_": None, "gettext": None, "lazy_gettext": None, "ngettext": (1, 2)}
-    for _, _, message, _, _ in extract_from_dir(ROOT, methods, keywords=keywords):
-        messages.add(message)
-    file = ROOT / "webapp/translations/fr/LC_MESSAGES/messages.po"
-    french = read_po(io.BytesIO(file.read_bytes()), locale="fr")
-    wanted = {message.id for message in messages if message.id}
-    assert len(wanted) > 50
-    translated = {m.id for m in french if m.id and not m.fuzzy and m.string and all(m.string)}
-    assert wanted - translated == set()
-    assert {m.id for m in french if m.id} - wanted == set()
 
 
 def test_api_docs_state_the_product_s_own_bounds():

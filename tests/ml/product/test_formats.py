@@ -1,6 +1,6 @@
 """Tests of ml/product/formats.py."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,6 +9,7 @@ from ml.product.formats import (
     decimal,
     format_integer,
     moment,
+    month,
     parse_amount,
     parse_integer,
     percent,
@@ -187,3 +188,8 @@ def test_parse_integer_reads_what_format_integer_writes(number, language):
 )
 def test_parse_amount(text, amount):
     assert parse_amount(text) == amount
+
+
+def test_month_is_named_in_each_language():
+    assert month(date(2026, 11, 3), "en") == "Nov 2026"
+    assert month(date(2026, 11, 3), "fr") == "nov. 2026"

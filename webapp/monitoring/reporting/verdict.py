@@ -202,7 +202,7 @@ def day_text(day: date) -> Formatted:
 
 
 def month_text(month: date) -> Formatted:
-    return lambda _: f"{month:%Y-%m}"
+    return partial(formats.month, month)
 
 
 def percent(share: float) -> Formatted:
