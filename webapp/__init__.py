@@ -64,7 +64,7 @@ def create_app(config: Config | None = None, *, commands: bool = True) -> Flask:
     model.init_app(app, config, pin=pin)
     store.init_app(app)
     language.init_app(app)
-    security.init_app(app)
+    security.init_app(app, config)
     guard.init_app(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # only now: security replaces app.json
     errors.init_app(app)

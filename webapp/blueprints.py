@@ -13,6 +13,7 @@ from webapp.extensions import csrf
 from webapp.letters import pages as letters
 from webapp.monitoring import health, pages as monitoring
 from webapp.outcomes import pages as outcomes
+from webapp.people import account_pages, key_pages, pages as people
 from webapp.reviews import pages as reviews
 from webapp.serving import pages as serving
 from webapp.uploads import pages as uploads
@@ -28,6 +29,9 @@ PAGES = (
     serving,
     challenger,
     desk,
+    people,
+    key_pages,
+    account_pages,
     language_choice,
 )
 MODULES = (*PAGES, health, api)

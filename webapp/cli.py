@@ -13,7 +13,8 @@ from webapp.extensions import db
 from webapp.letters.commands import letters
 from webapp.monitoring.commands import monitor
 from webapp.outcomes.commands import export, outcomes
-from webapp.people.commands import api_keys, prepare, users
+from webapp.people.commands import prepare, users
+from webapp.people.key_commands import api_keys
 
 
 def init_app(app: Flask) -> None:

@@ -15,6 +15,7 @@ from ml.bundle.manifest import InvalidBundle
 from webapp.failures import (
     DecisionDamaged,
     ErasureRefused,
+    LastAdmin,
     LockNotFree,
     ModelUnavailable,
     NameRefused,
@@ -38,7 +39,7 @@ def as_typed(command: str) -> str:
 
 # Their messages are complete.
 CLEAR = (
-    *(NameRefused, NameTaken, NotFound, NoteRefused, ErasureRefused, SwitchRefused),
+    *(NameRefused, NameTaken, NotFound, NoteRefused, ErasureRefused, SwitchRefused, LastAdmin),
     *(InvalidBundle, ModelUnavailable, BrokenProcessPool, DecisionDamaged),
 )
 UPGRADE_HINT = f" (is it up to date? {as_typed('prepare')})"

@@ -154,6 +154,21 @@ class Config(BaseSettings):
         default=False,
         description="`yes`: the API refuses a POST without the header `Idempotency-Key`.",
     )
+    session_idle_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
+        default=30, description="Minutes without a request after which a person is signed out."
+    )
+    session_hours: Annotated[int, Field(ge=1, le=168)] = Field(
+        default=12, description="Hours after which a person must sign in again."
+    )
+    require_second_factor: YesOrNo = Field(
+        default=False,
+        description="`yes`: nobody may do anything before a second factor is set up.",
+    )
+    proxies: Annotated[int, Field(ge=0, le=9)] = Field(
+        default=0,
+        description="Reverse proxies in front, each of which adds its client to "
+        "`X-Forwarded-For`. Sign-ins are limited by the address that is found there.",
+    )
     https: YesOrNo = Field(
         default=False,
         description="`yes` if browsers use HTTPS: cookies are then sent only over HTTPS.",

@@ -13,6 +13,14 @@ class NameRefused(Exception):
     """Nobody could sign in with this name."""
 
 
+class LastAdmin(Exception):
+    """The last admin who can sign in would lose the role or the account."""
+
+
+class OwnAccount(Exception):
+    """An admin would lose the role or the account by his or her own hand."""
+
+
 class NotFound(Exception):
     """There is no user, API key or decision with that name or number."""
 

@@ -43,7 +43,7 @@ def downgrade() -> None:
         *("challenger_counts", "challenger_scores", "trial_counts", "trial_contents", "trials"),
         *("decision_counts", "protected_attributes", "decision_contents", "decisions"),
         "desk_switches",
-        *("api_keys", "user_roles", "users", "operators"),
+        *("api_keys", "sign_in_attempts", "recovery_codes", "user_roles", "users", "operators"),
     ):
         op.drop_table(table)
 
@@ -102,6 +102,8 @@ def create_people() -> None:
         sa.Column("active", sa.Boolean(), nullable=False),
         text("fs_uniquifier", 64),
         sa.Column("full_name", sa.String(120), nullable=True),
+        sa.Column("totp_secret", sa.String(255), nullable=True),
+        sa.Column("totp_counter", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(["id"], ["operators.id"], name=op.f("fk_users_id_operators")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("fs_uniquifier", name=op.f("uq_users_fs_uniquifier")),
@@ -114,6 +116,22 @@ def create_people() -> None:
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_user_roles_user_id_users")),
         sa.PrimaryKeyConstraint("user_id", "role", name=op.f("pk_user_roles")),
     )
+    op.create_table(
+        "recovery_codes",
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        text("digest", 64),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_recovery_codes_user_id_users")),
+        sa.PrimaryKeyConstraint("user_id", "digest", name=op.f("pk_recovery_codes")),
+    )
+    op.create_table(
+        "sign_in_attempts",
+        sa.Column("id", sa.Integer(), nullable=False),
+        binary("digest"),
+        moment("created_at"),
+        sa.Column("counted", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sign_in_attempts")),
+    )
+    op.create_index(op.f("ix_sign_in_attempts_digest"), "sign_in_attempts", ["digest"])
     op.create_table(
         "api_keys",
         sa.Column("id", sa.Integer(), nullable=False),

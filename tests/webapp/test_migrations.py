@@ -16,6 +16,7 @@ from webapp.people import service as people
 
 TABLES = {
     *("operators", "users", "user_roles", "api_keys"),
+    *("recovery_codes", "sign_in_attempts"),
     *("decisions", "decision_contents", "decision_counts", "idempotency_keys"),
     *("protected_attributes", "fairness_months", "fairness_groups"),
     *("trials", "trial_contents", "trial_counts", "challenger_scores", "challenger_counts"),

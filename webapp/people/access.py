@@ -30,7 +30,17 @@ API = "api."  # the start of endpoints that need an API key
 # The roles that may use each other endpoint. One that is not listed is denied to everybody.
 ACCESS: dict[str, frozenset[Role]] = {
     "security.logout": EVERYBODY,
-    "applications.home": READERS,
+    "account.show": EVERYBODY,
+    "account.password": EVERYBODY,
+    "account.enrol": EVERYBODY,
+    "account.second_factor_off": EVERYBODY,
+    "account.recovery_codes": EVERYBODY,
+    "account.code": EVERYBODY,
+    "people.index": ADMIN,
+    "people.new": ADMIN,
+    "people.show": ADMIN,
+    "keys.index": ADMIN,
+    "applications.home": EVERYBODY,
     "applications.new": CLERK,
     "decisions.index": READERS,
     "decisions.show": READERS,
@@ -66,7 +76,10 @@ ACCESS: dict[str, frozenset[Role]] = {
     "desk.switch": ADMIN,
 }
 # What is opened after a sign-in: the first page here that the role may open.
-FIRST_PAGES = ("applications.new", "reviews.index", "monitoring.show", "decisions.index")
+FIRST_PAGES = (
+    *("applications.new", "reviews.index", "monitoring.show"),
+    *("decisions.index", "people.index"),
+)
 
 
 def is_allowed(operator: Operator, endpoint: str) -> bool:

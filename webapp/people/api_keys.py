@@ -28,7 +28,9 @@ class KeyFacts:
     """The facts of an API key that may be shown."""
 
     name: str
+    id: int
     created_at: datetime
+    created_by: str
     revoked_at: datetime | None
 
 
@@ -47,19 +49,27 @@ def create_api_key(transaction: Connection, name: str, *, created_by: int | None
     return key
 
 
-def revoke_api_key(transaction: Connection, name: str) -> None:
+def revoke_api_key(transaction: Connection, name: str, *, operator_id: int | None = None) -> None:
+    """Revoke a key immediately; without an operator who does so, it is the system."""
     in_use = (_operators.c.name == name) & _keys.c.revoked_at.is_(None)
     key = select(_keys.c.id).join(_operators, _operators.c.id == _keys.c.id).where(in_use)
     number = transaction.scalar(key.where(_operators.c.kind == "api_key"))
     if number is None:
         raise NotFound(f"there is no API key {name} in use")
     transaction.execute(update(_keys).where(_keys.c.id == number).values(revoked_at=now()))
-    record(transaction, "api_key.revoked", f"operator:{number}")
+    record(transaction, "api_key.revoked", f"operator:{number}", operator_id=operator_id)
 
 
 def list_api_keys() -> Sequence[KeyFacts]:
-    query = select(_operators.c.name, _operators.c.created_at, _keys.c.revoked_at)
-    query = query.join_from(_operators, _keys, _operators.c.id == _keys.c.id)
+    creators = _operators.alias()
+    query = (
+        select(
+            *(_operators.c.name, _operators.c.id, _operators.c.created_at),
+            *(creators.c.name, _keys.c.revoked_at),
+        )
+        .join_from(_operators, _keys, _operators.c.id == _keys.c.id)
+        .join(creators, creators.c.id == _keys.c.created_by)
+    )
     rows = db.session.execute(query.order_by(_operators.c.name))
     return [KeyFacts(*row) for row in rows]
 

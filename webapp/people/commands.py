@@ -1,22 +1,20 @@
-"""The `users`, `api-keys` and `prepare` commands."""
-
-import secrets
+"""The `users` and `prepare` commands."""
 
 import click
 from flask.cli import AppGroup, with_appcontext
 from flask_migrate import upgrade
-from flask_security import hash_password
 
-from webapp.commands import as_typed, clear_errors
+from webapp.commands import as_typed, clear_errors, echo_printable
 from webapp.ledger.transaction import unit_of_work
-from webapp.people import api_keys as keys, service
+from webapp.people import second_factor, service
 from webapp.people.access import ROLES
-from webapp.people.tables import Role
+from webapp.people.passwords import new_password
+from webapp.people.persons import list_people
+from webapp.people.tables import MAX_NAME, Role
 
 FIRST_USER = "admin"
 
 users = AppGroup("users", help="Manage the people who sign in.")
-api_keys = AppGroup("api-keys", help="Manage the API keys of other systems.")
 
 
 @click.command()
@@ -25,16 +23,29 @@ def prepare() -> None:
     """Create or update the tables of the database, and create the first user."""
     with clear_errors(hint=""):
         upgrade()
-    password, hashed = _new_password()
+    password, hashed = new_password()
     with clear_errors(hint=""), unit_of_work() as transaction:
         first = service.create_first_user(transaction, FIRST_USER, password_hash=hashed)
     with clear_errors():
         if first:
             click.echo(f"\n  First start: sign in as {FIRST_USER} with the password {password}")
-            click.echo("  It is not shown again.\n")
+            click.echo(
+                f"  It is not shown again. {FIRST_USER} is {', '.join(service.FIRST_ROLES)}.\n"
+            )
         else:
             click.echo(f"\n  Sign in as {FIRST_USER}, or as any other user. A new password:")
             click.echo(f"  {as_typed(f'users set-password {FIRST_USER}')}\n")
+
+
+@users.command("list")
+def list_users() -> None:
+    """List the users with their full names, roles and second factors."""
+    with clear_errors():
+        for person in list_people():
+            factor = "second factor" if person.second_factor else "password only"
+            state = "enabled" if person.active else "disabled"
+            columns = (person.name, person.full_name, ",".join(person.roles), factor, state)
+            echo_printable(" | ".join(columns))
 
 
 @users.command("create")
@@ -51,13 +62,13 @@ def prepare() -> None:
 @click.option("--full-name", help="The person's full name.")
 def create_user(name: str, roles: tuple[Role, ...], full_name: str | None) -> None:
     """Create the user NAME and print a generated password on the last line."""
-    name = _checked(name)
-    password, hashed = _new_password()
+    name = checked(name)
+    password, hashed = new_password()
     with clear_errors(), unit_of_work() as transaction:
         service.create_user(
             transaction, name, password_hash=hashed, roles=roles, full_name=full_name
         )
-    _print(password)
+    print_line(password)
 
 
 @users.command("set-password")
@@ -67,72 +78,61 @@ def set_password(name: str) -> None:
 
     All sessions of the user end.
     """
-    password, hashed = _new_password()
+    password, hashed = new_password()
     with clear_errors(), unit_of_work() as transaction:
-        service.set_password(transaction, name, password_hash=hashed)
-    _print(password)
+        number = service.number_of(transaction, name)
+        service.set_password(transaction, number, password_hash=hashed)
+    print_line(password)
 
 
-@users.command("deactivate")
+@users.command("set-roles")
 @click.argument("name")
-def deactivate_user(name: str) -> None:
+@click.argument("roles", type=click.Choice(ROLES), nargs=-1, required=True)
+def set_roles(name: str, roles: tuple[Role, ...]) -> None:
+    """Give the user NAME these ROLES and no others.
+
+    All sessions of the user end.
+    """
+    with clear_errors(), unit_of_work() as transaction:
+        service.set_roles(transaction, service.number_of(transaction, name), roles)
+
+
+@users.command("disable")
+@click.argument("name")
+def disable_user(name: str) -> None:
     """Stop the user NAME from signing in.
 
     All sessions of the user end.
     """
     with clear_errors(), unit_of_work() as transaction:
-        service.set_active(transaction, name, active=False)
+        number = service.number_of(transaction, name)
+        service.set_active(transaction, number, active=False)
 
 
-@users.command("activate")
+@users.command("enable")
 @click.argument("name")
-def activate_user(name: str) -> None:
+def enable_user(name: str) -> None:
     """Let the user NAME sign in again."""
     with clear_errors(), unit_of_work() as transaction:
-        service.set_active(transaction, name, active=True)
+        number = service.number_of(transaction, name)
+        service.set_active(transaction, number, active=True)
 
 
-@api_keys.command("create")
+@users.command("reset-second-factor")
 @click.argument("name")
-def create_api_key(name: str) -> None:
-    """Create an API key called NAME and print it on the last line, once only."""
-    name = _checked(name)
+def reset_second_factor(name: str) -> None:
+    """Turn off the second factor of the user NAME, who has lost it."""
     with clear_errors(), unit_of_work() as transaction:
-        key = keys.create_api_key(transaction, name)
-    _print(key)
+        second_factor.turn_off(transaction, service.number_of(transaction, name))
 
 
-@api_keys.command("revoke")
-@click.argument("name")
-def revoke_api_key(name: str) -> None:
-    """Revoke the API key called NAME immediately."""
-    with clear_errors(), unit_of_work() as transaction:
-        keys.revoke_api_key(transaction, name)
-
-
-@api_keys.command("list")
-def list_api_keys() -> None:
-    """List the API keys."""
-    with clear_errors():
-        listed = keys.list_api_keys()
-    for key in listed:
-        state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "in use"
-        _print(f"{key.name}\tcreated {key.created_at:%Y-%m-%d}\t{state}")
-
-
-def _print(line: str) -> None:
+def print_line(line: str) -> None:
     with clear_errors():
         click.echo(line)
 
 
-def _new_password() -> tuple[str, str]:
-    """Return a generated password and its hash; slow, so call it outside of transactions."""
-    password = secrets.token_urlsafe(12)
-    return password, hash_password(password)
-
-
-def _checked(name: str) -> str:
+def checked(name: str) -> str:
     name = name.strip()
-    if not 1 <= len(name) <= 64 or not name.isprintable():
-        raise click.ClickException("a name has 1 to 64 printable characters")
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+        raise click.ClickException(f"a name has 1 to {MAX_NAME} printable characters")
     return name

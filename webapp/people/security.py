@@ -5,15 +5,17 @@ from typing import Any
 
 from flask import Flask, Response, abort, current_app, g, redirect, request, url_for
 from flask_security import RoleMixin, SQLAlchemyUserDatastore, current_user
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as BaseResponse
 
 from webapp.config import Config
 from webapp.extensions import csrf, db, security
-from webapp.people import api_keys, sign_in
+from webapp.people import api_keys, sessions, sign_in
 from webapp.people.access import API, PUBLIC, is_allowed, may
 from webapp.people.operators import Operator
 from webapp.people.tables import User
 
+SIGN_OUT = "security.logout"
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
@@ -29,7 +31,7 @@ def settings(config: Config) -> dict[str, Any]:
         "SESSION_COOKIE_SECURE": config.https,
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
-        "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
+        "PERMANENT_SESSION_LIFETIME": timedelta(hours=config.session_hours),
         "SECURITY_JOIN_USER_ROLES": False,  # it knows of none
         "SECURITY_USERNAME_ENABLE": True,
         "SECURITY_USERNAME_MIN_LENGTH": 1,
@@ -57,7 +59,10 @@ def settings(config: Config) -> dict[str, Any]:
     }
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: Flask, config: Config) -> None:
+    if config.proxies:  # only the client's address: schemes and hosts of requests are not used
+        fixed = ProxyFix(app.wsgi_app, x_for=config.proxies, x_proto=0)
+        app.wsgi_app = fixed  # type: ignore[method-assign]
     csrf.init_app(app)
     security.init_app(
         app, SQLAlchemyUserDatastore(db, User, RoleMixin), login_form=sign_in.SignInForm
@@ -68,6 +73,7 @@ def init_app(app: Flask) -> None:
     # Flask-Security knows of no roles. To find them, it would read the user even for files and
     # health checks.
     security.principal.identity_loaders.clear()
+    sessions.init_app(app)
     app.before_request(_require_operator)
     app.after_request(_add_headers)
     app.jinja_env.globals["may"] = may
@@ -83,11 +89,19 @@ def _require_operator() -> BaseResponse | None:
         return None
     if not current_user.is_authenticated:
         return redirect(url_for("security.login", next=_next_page()))
+    step = sessions.next_step(current_user)
+    if step is not None:
+        return _lead_to(step, endpoint)
     roles = frozenset(row.role for row in current_user.role_rows)
     g.operator = Operator("user", current_user.id, current_user.username, roles)
     if not is_allowed(g.operator, endpoint):
         abort(403)
     return None
+
+
+def _lead_to(step: str, endpoint: str) -> BaseResponse | None:
+    """Leave a session only the step of the sign-in that it needs, and the sign-out."""
+    return None if endpoint in (step, SIGN_OUT) else redirect(url_for(step, next=_next_page()))
 
 
 def _next_page() -> str | None:

@@ -5,7 +5,7 @@ from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, abort, g, request
+from flask import Flask, Response, abort, g, request
 from flask_login import user_logged_out
 from flask_security import LoginForm
 from sqlalchemy import select
@@ -13,13 +13,14 @@ from sqlalchemy import select
 from webapp.extensions import db
 from webapp.ledger.audit import record
 from webapp.ledger.transaction import unit_of_work
+from webapp.people import throttle, tries
+from webapp.people.passwords import MAX_PASSWORD
 from webapp.people.service import end_sessions
 from webapp.people.tables import User
 
 log = logging.getLogger(__name__)
 
 SIGN_IN = "security.login"
-MAX_PASSWORD = 1_000  # characters; generated passwords are shorter, and long ones are slow to hash
 MAX_HASHES = 1  # computed at once by one worker; each uses several cores and 64 MiB
 MAX_WAITING = 1  # sign-ins that wait for a hash and keep a thread; the next one is refused at once
 MAX_WAIT = 1.0  # seconds that a sign-in waits for a hash
@@ -33,14 +34,21 @@ class SignInForm(LoginForm):
     remember = None  # type: ignore[assignment]
 
     def validate(self, **kwargs: Any) -> bool:  # noqa: ANN401 - Flask-Security's
+        name = request.form.get("username", "")
+        tried = tries.count(
+            throttle.of_account(name), throttle.of_address(request.remote_addr or "")
+        )
         accepted: bool = super().validate(**kwargs)
-        if not accepted:
-            _record_refused(request.form.get("username", ""))
+        if accepted:
+            g.right = tried
+        else:
+            _record_refused(name)
         return accepted
 
 
 def init_app(app: Flask) -> None:
     app.before_request(_limit)
+    app.after_request(_uncount)
     app.teardown_request(_release)
     user_logged_out.connect(_end_sessions, app)
 
@@ -82,9 +90,18 @@ def _record_refused(username: str) -> None:
         record(transaction, "sign_in.refused", f"operator:{user}" if user else "unknown")
 
 
+def _uncount(response: Response) -> Response:
+    """Forget a right try; only now, when Flask-Security may have stored a better hash."""
+    if "right" in g:
+        tries.uncount(g.right)
+    return response
+
+
 def _end_sessions(app: Flask, *, user: User, **more: object) -> None:
     """End every session of the user, also those with a copied cookie."""
     del app, more
+    if "operator" not in g:
+        return  # a sign-in without its second factor must not end the sessions of the person
     with unit_of_work() as transaction:
         end_sessions(transaction, user.id)
 

@@ -4,13 +4,15 @@ from datetime import datetime
 from typing import Any, Literal
 
 from flask_security import UserMixin
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship, synonym
 
 from webapp.columns import Instant, now
 from webapp.extensions import db
 
 Role = Literal["clerk", "reviewer", "analyst", "admin"]
+
+MAX_NAME, MAX_FULL_NAME = 64, 120  # characters
 
 
 class OperatorRow(db.Model):  # type: ignore[misc, name-defined]
@@ -25,7 +27,7 @@ class OperatorRow(db.Model):  # type: ignore[misc, name-defined]
 
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(String(8))
-    name: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(MAX_NAME))
     created_at: Mapped[datetime] = mapped_column(Instant, default=now)
 
 
@@ -39,7 +41,9 @@ class User(OperatorRow, UserMixin):
     password: Mapped[str] = mapped_column(String(255))
     active: Mapped[bool] = mapped_column(default=True)
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
-    full_name: Mapped[str | None] = mapped_column(String(120))
+    full_name: Mapped[str | None] = mapped_column(String(MAX_FULL_NAME))
+    totp_secret: Mapped[str | None] = mapped_column(String(255))  # encrypted
+    totp_counter: Mapped[int | None]  # of the last code: each is accepted once
     role_rows: Mapped[list["UserRole"]] = relationship(lazy="selectin", viewonly=True)
 
     username: Mapped[str] = synonym("name")  # as Flask-Security calls it
@@ -57,6 +61,27 @@ class UserRole(db.Model):  # type: ignore[misc, name-defined]
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
     role: Mapped[str] = mapped_column(String(8), primary_key=True)
+
+
+class RecoveryCode(db.Model):  # type: ignore[misc, name-defined]
+    """A code that replaces one of the second factor, once."""
+
+    __tablename__ = "recovery_codes"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    # SHA-256; the code itself is not kept.
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
+class SignInAttempt(db.Model):  # type: ignore[misc, name-defined]
+    """A try of a password or a code, kept as long as it counts (webapp/people/throttle.py)."""
+
+    __tablename__ = "sign_in_attempts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary, index=True)  # HMAC of the name or address
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    counted: Mapped[bool]  # not a row that only notes that the audit log has an entry
 
 
 class ApiKey(OperatorRow):

@@ -24,8 +24,11 @@ COMMANDS = [
     ("users",),
     ("users", "create"),
     ("users", "set-password"),
-    ("users", "deactivate"),
-    ("users", "activate"),
+    ("users", "list"),
+    ("users", "set-roles"),
+    ("users", "disable"),
+    ("users", "enable"),
+    ("users", "reset-second-factor"),
     ("api-keys",),
     ("api-keys", "create"),
     ("api-keys", "revoke"),
@@ -109,11 +112,13 @@ def test_name_taken_is_one_line(run):
 def test_name_unknown_is_one_line(run):
     for command in (
         ("api-keys", "revoke", "nothing"),
-        *(("users", verb, "nobody") for verb in ("set-password", "deactivate", "activate")),
+        *(("users", verb, "nobody") for verb in ("set-password", "disable", "enable")),
+        ("users", "reset-second-factor", "nobody"),
+        ("users", "set-roles", "nobody", "clerk"),
     ):
         code, lines, errors = run(*command)
         assert (code, lines, len(errors)) == (1, [], 1)
-        assert command[-1] in errors[0]
+        assert command[2] in errors[0]
 
 
 @ON_ONE
@@ -131,8 +136,8 @@ def test_api_keys_list_and_revoke(run):
     assert run("api-keys", "revoke", "aa")[0] == 0
     code, lines, errors = run("api-keys", "list")
     assert (code, errors) == (0, [])
-    assert re.fullmatch(r"aa\tcreated \d{4}-\d\d-\d\d\trevoked \d{4}-\d\d-\d\d", lines[0])
-    assert re.fullmatch(r"bb\tcreated \d{4}-\d\d-\d\d\tin use", lines[1])
+    assert re.fullmatch(r"aa\tcreated \d{4}-\d\d-\d\d by system\trevoked \d{4}-\d\d-\d\d", lines[0])
+    assert re.fullmatch(r"bb\tcreated \d{4}-\d\d-\d\d by system\tin use", lines[1])
 
 
 @ON_ONE

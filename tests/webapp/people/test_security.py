@@ -54,16 +54,19 @@ def test_every_route_is_guarded(app, client):
                 assert answer.location.partition("?")[0] == "/login"
     assert seen >= PUBLIC
     assert {e.partition(".")[0] for e in seen - PUBLIC} == {
+        "account",
         "api",
         "applications",
         "challenger",
         "decisions",
         "desk",
+        "keys",
         "letters",
         "models",
         "monitoring",
         "outcomes",
         "reviews",
+        "people",
         "security",
         "uploads",
     }
@@ -208,9 +211,9 @@ def test_sign_out_ends_every_session_of_the_user(app, signed_in, sign_in, stolen
 
 def test_session_stays_ended_after_a_reactivation(app, sign_in, stolen):
     run = app.test_cli_runner()
-    assert run.invoke(args=["users", "deactivate", "clerk"]).exit_code == 0
+    assert run.invoke(args=["users", "disable", "clerk"]).exit_code == 0
     assert stolen.get("/decisions").status_code == 302
-    assert run.invoke(args=["users", "activate", "clerk"]).exit_code == 0
+    assert run.invoke(args=["users", "enable", "clerk"]).exit_code == 0
     assert stolen.get("/decisions").status_code == 302
     assert sign_in(app.test_client()).get("/decisions").status_code == 200
 
@@ -220,7 +223,8 @@ def test_new_password_ends_sessions(app, signed_in):
     with app.app_context():
         hashed = hash_password("another long password")
         with unit_of_work() as transaction:
-            people.set_password(transaction, "clerk", password_hash=hashed)
+            number = people.number_of(transaction, "clerk")
+            people.set_password(transaction, number, password_hash=hashed)
     assert signed_in.get("/decisions").status_code == 302
 
 

@@ -44,7 +44,9 @@ def test_create_user_twice(write):
     with pytest.raises(NameTaken, match="clerk"):
         write(people.create_user, "clerk", password_hash="x", roles=["clerk"])
     with pytest.raises(NotFound, match="nobody"):
-        write(people.set_password, "nobody", password_hash="x")
+        write(people.number_of, "nobody")
+    with pytest.raises(NotFound, match="4711"):
+        write(people.set_password, 4711, password_hash="x")
 
 
 def test_user_and_api_key_may_have_one_name(write, query):

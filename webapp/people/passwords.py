@@ -1,0 +1,38 @@
+"""Makes, hashes and checks passwords; slow, so call it outside of transactions."""
+
+import secrets
+from typing import Literal
+
+from flask_security import hash_password
+from flask_security.utils import verify_password
+
+MIN_PASSWORD = 12  # characters
+MAX_PASSWORD = 1_000  # generated passwords are shorter, and long ones are slow to hash
+Fault = Literal["short", "long", "name"]
+
+
+def new_password() -> tuple[str, str]:
+    """Return a generated password and its hash."""
+    password = secrets.token_urlsafe(12)
+    return password, hash_password(password)
+
+
+def hashed(password: str) -> str:
+    made: str = hash_password(password)
+    return made
+
+
+def matches(password: str, stored: str) -> bool:
+    right: bool = verify_password(password, stored)
+    return right
+
+
+def fault_of(password: str, *, username: str) -> Fault | None:
+    """Return what is wrong with a password that somebody chose, if something is."""
+    if len(password) < MIN_PASSWORD:
+        return "short"
+    if len(password) > MAX_PASSWORD:
+        return "long"
+    if password.casefold() in (username.casefold(), username.casefold() * 2):
+        return "name"
+    return None

@@ -1,0 +1,56 @@
+"""When a session ends by itself, and which step of the sign-in it still needs."""
+
+import time
+
+from flask import Flask, request, session
+from flask_login import user_logged_in
+
+from webapp.extensions import settings
+from webapp.people.second_factor import mark_of
+from webapp.people.tables import User
+
+BEGUN, SEEN, PASSED, ENDED = "begun", "seen", "second_factor", "ended"
+WRITTEN_SECONDS = 60  # a page sets the cookie again only if the last moment is older
+CODE, ENROL = "account.code", "account.enrol"  # the pages of the steps
+
+
+def init_app(app: Flask) -> None:
+    app.before_request(_end_if_over)
+    user_logged_in.connect(_begin, app)
+
+
+def pass_second_factor(secret: str) -> None:
+    """Note in this session that its user has proved to have the second factor."""
+    session[PASSED] = mark_of(secret)
+
+
+def keep(uniquifier: str) -> None:
+    """Keep this session, although all sessions of its user have ended."""
+    session["_user_id"] = uniquifier
+
+
+def next_step(user: User) -> str | None:
+    """Return the page that a session needs before any other, if it needs one."""
+    if user.totp_secret is not None:
+        return None if session.get(PASSED) == mark_of(user.totp_secret) else CODE
+    return ENROL if settings().require_second_factor else None
+
+
+def _begin(app: Flask, **more: object) -> None:
+    del app, more
+    session.pop(ENDED, None)
+    session.pop(PASSED, None)
+    session[BEGUN] = session[SEEN] = int(time.time())
+
+
+def _end_if_over() -> None:
+    """End a session that has been idle, or has lasted, for too long."""
+    if request.endpoint in (None, "static") or "_user_id" not in session:
+        return
+    moment = int(time.time())
+    idle, lasted = (moment - int(session.get(name, 0)) for name in (SEEN, BEGUN))
+    if idle > settings().session_idle_minutes * 60 or lasted > settings().session_hours * 3600:
+        session.clear()
+        session[ENDED] = True  # for the sign-in page
+    elif idle > WRITTEN_SECONDS:
+        session[SEEN] = moment
