@@ -87,3 +87,12 @@ def test_commands(app, query):
     assert output.endswith("refer  system  an alert\n")
     assert run("decide", "--reason", " ")[0] == 1
     assert query("SELECT count(*) FROM desk_switches") == [(1,)]
+
+
+@ON_ONE
+def test_every_page_says_that_the_desk_refers(signed_in, turn):
+    banner = '<p class="banner" role="note">Every application is referred to a person.</p>'
+    assert "banner" not in signed_in.get("/applications/new").text
+    turn("refer", "The scores look wrong")
+    assert banner in signed_in.get("/applications/new").text
+    assert banner in signed_in.get("/decisions").text
