@@ -1,5 +1,7 @@
 """Exceptions that entry points turn into answers or error lines."""
 
+from typing import Literal
+
 from click import ClickException
 
 from ml.product.errors import FieldError
@@ -107,8 +109,12 @@ class LetterBroken(Exception):
         self.problem = problem
 
 
-class NoReasons(Exception):
-    """A refusal has no stored reasons, so no letter can state them."""
+class NoLetter(Exception):
+    """No letter can be written: a refusal has no stored reasons, or a review has lapsed."""
+
+    def __init__(self, reason: Literal["no_reasons", "lapsed"]) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class LetterMeanwhile(Exception):

@@ -126,6 +126,8 @@ def test_service_works_with_its_own_role(
     assert recorded.status_code == 200, recorded.text
     data = {"csrf_token": token(signed_in, "/decisions"), "loan_amount": "900"}
     assert signed_in.post(f"/decisions/{number}/trials", data=data).status_code == 303
+    letter = {**data, "kind": "refused", "number": "1", "language": "fr", "recipient": ""}
+    assert signed_in.post(f"/decisions/{number}/letters", data=letter).status_code == 303
     assert "loan_trials_total{" in signed_in.get("/metrics").text
     again = create_app(config.model_copy(update={"challenger": bundle.challengers[0]}))
     for arguments in (

@@ -1,4 +1,4 @@
-"""Says what a letter on a decision is written from: its kind, reasons, sources and the bank."""
+"""Says what a letter on a decision is written from, in its language."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,8 +7,8 @@ from ml.product import formats
 from ml.product.definition import Field, Product
 from webapp.config import Config
 from webapp.decisions.records import Contents, Decision
-from webapp.failures import NoReasons
-from webapp.letters.records import Bank, Draft, Kind, Language, Regime
+from webapp.letters.records import Bank, Draft, Language, Regime
+from webapp.letters.standing import Standing
 
 OVER = {"en": "{amount} over {term}", "fr": "{amount} sur {term}"}
 
@@ -16,6 +16,7 @@ OVER = {"en": "{amount} over {term}", "fr": "{amount} sur {term}"}
 def draft_letter(
     decision: Decision,
     contents: Contents,
+    standing: Standing,
     product: Product | None,
     *,
     language: Language,
@@ -23,13 +24,9 @@ def draft_letter(
     moment: datetime,
     config: Config,
 ) -> Draft:
-    """Return what a letter says of a decision; raises NoReasons for a refusal without any."""
-    kind = kind_of(decision)
-    reasons = _reasons(contents, language) if kind.startswith("refused") else ()
-    if kind.startswith("refused") and not reasons:
-        raise NoReasons(f"decision {decision.id} has no stored reasons")
+    """Return what a letter says of a decision as it stands."""
     return Draft(
-        kind=kind,
+        kind=standing.kind,
         regime=regime_of(product, config),
         language=language,
         day=_day(moment, language, config),
@@ -39,15 +36,10 @@ def draft_letter(
         product=product.label.in_language(language) if product else decision.product,
         loan=_loan(decision, contents, product, language),
         decided_on=_day(decision.created_at, language, config),
-        reasons=reasons,
+        reasons=tuple(reason.in_language(language) for reason in standing.reasons),
         register_fields=_register_fields(contents, product, language),
         bank=bank_of(config),
     )
-
-
-def kind_of(decision: Decision) -> Kind:
-    """Return the kind of letter that a decision calls for now."""
-    return "granted" if decision.granted else "refused"
 
 
 def regime_of(product: Product | None, config: Config) -> Regime:
@@ -71,11 +63,6 @@ def bank_of(config: Config) -> Bank:
 def lines(texts: Iterable[str]) -> tuple[str, ...]:
     """Return lines without those that are empty."""
     return tuple(stripped for text in texts if (stripped := text.strip()))
-
-
-def _reasons(contents: Contents, language: Language) -> tuple[str, ...]:
-    """Return the texts of the stored principal reasons."""
-    return tuple(r["text"][language] for r in contents.reasons or () if r["principal"])
 
 
 def _register_fields(

@@ -7,7 +7,7 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  #
 from wtforms.validators import Length, Regexp, ValidationError
 
 from webapp.letters.drafting import lines
-from webapp.letters.records import Language
+from webapp.letters.records import Kind, Language
 
 LANGUAGES: dict[Language, str] = {"en": "English", "fr": "Français"}
 MAX_NUMBER_DIGITS = 9
@@ -16,15 +16,20 @@ MAX_RECIPIENT_LINES = 6
 
 
 class LetterForm(FlaskForm):  # type: ignore[misc]
-    """The language of a letter and to whom it goes; its number shows which ones were there."""
+    """The language of a letter and to whom it goes; what is hidden shows what the page showed."""
 
-    number = HiddenField(validators=[Regexp(rf"^[0-9]{{1,{MAX_NUMBER_DIGITS}}}$")])
+    kind = HiddenField(id="letter-kind")  # of the letter, as the page showed it
+    number = HiddenField(
+        id="letter-number", validators=[Regexp(rf"^[0-9]{{1,{MAX_NUMBER_DIGITS}}}$")]
+    )
     language = RadioField(
         _("Language of the letter"),
+        id="letter-language",
         choices=[SelectChoice(code, name) for code, name in LANGUAGES.items()],
     )
     recipient = TextAreaField(
         _("Name and address (optional)"),
+        id="letter-recipient",
         validators=[
             Length(max=MAX_RECIPIENT, message=_("Enter at most 300 characters.")),
         ],
@@ -34,15 +39,11 @@ class LetterForm(FlaskForm):  # type: ignore[misc]
         if len(lines((field.data or "").splitlines())) > MAX_RECIPIENT_LINES:
             raise ValidationError(_("Enter at most six lines."))
 
-    def again(self, *, letters: int) -> "LetterForm":
-        """Return the form as it was filled in, for the letter after those that there are now."""
-        filled = {"language": self.language.data, "recipient": self.recipient.data}
-        return LetterForm(formdata=None, data={"number": str(letters + 1), **filled})
 
-
-def new_form(*, letters: int, language: str) -> LetterForm:
-    """Return an empty form for the letter that follows those that there are."""
-    return LetterForm(formdata=None, data={"number": str(letters + 1), "language": language})
+def new_form(*, kind: Kind | None, letters: int, language: str, recipient: str = "") -> LetterForm:
+    """Return a form for a letter of a kind that follows those that there are."""
+    hidden = {"kind": kind or "", "number": str(letters + 1)}
+    return LetterForm(formdata=None, data={**hidden, "language": language, "recipient": recipient})
 
 
 def language_of(form: LetterForm) -> Language:

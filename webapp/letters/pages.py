@@ -28,13 +28,16 @@ from webapp.decisions.records import Contents, Decision
 from webapp.error_pages import error_page
 from webapp.errors import request_id
 from webapp.extensions import settings
-from webapp.failures import LetterBroken, LetterMeanwhile, NoReasons, NotFound
+from webapp.failures import LetterBroken, LetterMeanwhile, NoLetter, NotFound
 from webapp.language import current, day, moment
 from webapp.ledger.transaction import end_reading, unit_of_work
 from webapp.letters import drafting, service, wording
 from webapp.letters.forms import LANGUAGES, LetterForm, language_of, new_form
-from webapp.letters.records import Draft, Letter, Rendered
+from webapp.letters.records import Draft, Kind, Letter, Rendered
 from webapp.letters.sheet import sheet_of
+from webapp.letters.standing import kind_of, standing_of
+from webapp.reviews.records import CODES
+from webapp.reviews.search import list_reviews
 from webapp.serving.served import model
 
 log = logging.getLogger(__name__)
@@ -48,6 +51,15 @@ KINDS = {
     "referred": lazy_gettext("A person will look at it"),
     "granted_review": lazy_gettext("Granted after a review"),
     "refused_review": lazy_gettext("Refused after a review"),
+}
+NO_LETTER = {
+    "no_reasons": lazy_gettext(
+        "No letter can be written here: no reason for this refusal is stored that may be told to "
+        "the applicant. Write to the applicant by hand."
+    ),
+    "lapsed": lazy_gettext(
+        "No letter can be written here: the review of this decision lapsed without a final word."
+    ),
 }
 
 
@@ -67,19 +79,30 @@ class Part:
     """What the page of a decision shows of its letters."""
 
     letters: Sequence[Letter | Damaged]
+    kind: Kind | None  # of the letter that can be made now
     form: LetterForm
-    meanwhile: bool  # whether another letter was made after the form was opened
+    meanwhile: str  # what has changed since the form was opened: "letter", "decision" or nothing
 
 
 @blueprint.app_context_processor
 def _in_templates() -> dict[str, object]:
-    return {"letters_of": _letters_of, "letter_kinds": KINDS, "letter_languages": LANGUAGES}
+    return {
+        "letters_of": _letters_of,
+        "letter_kinds": KINDS,
+        "letter_languages": LANGUAGES,
+        "no_letter": NO_LETTER,
+    }
 
 
 def _letters_of(decision: Decision) -> Part:
     letters = service.list_letters(decision.id)
-    form = g.get("letter_form") or new_form(letters=len(letters), language=current())
-    return Part(letters, form, meanwhile=g.get("letter_meanwhile", False))
+    kind = kind_of(decision, list_reviews(decision.id))
+    form = g.get("letter_form")
+    meanwhile = g.get("letter_meanwhile", "")
+    if form is None or meanwhile:  # the form is for what there is now
+        language, recipient = (form.language.data, form.recipient.data) if form else (current(), "")
+        form = new_form(kind=kind, letters=len(letters), language=language, recipient=recipient)
+    return Part(letters, kind, form, meanwhile)
 
 
 @blueprint.errorhandler(LetterBroken)
@@ -94,13 +117,10 @@ def _broken(error: LetterBroken) -> Response:
     return Response(error_page(409, explanation=explanation, request_id=request_id()), 409)
 
 
-@blueprint.errorhandler(NoReasons)
-def _no_reasons(error: NoReasons) -> Response:
+@blueprint.errorhandler(NoLetter)
+def _no_letter(error: NoLetter) -> Response:
     log.error("no letter: %s", error)
-    explanation = _(
-        "No letter can be written: the reasons of this refusal were not stored. Write to the "
-        "applicant by hand."
-    )
+    explanation = str(NO_LETTER[error.reason])
     return Response(error_page(409, explanation=explanation, request_id=request_id()), 409)
 
 
@@ -117,6 +137,8 @@ def make(number: int) -> BaseResponse | str | tuple[str, int]:
         g.letter_form = form
         return decisions.show(number), 422
     draft, rendered = _write(decision, contents, form)
+    if form.kind.data != draft.kind:
+        return _again(number, form, meanwhile="decision"), 409
     if "preview" in request.form:
         with force_locale(draft.language):
             mark = _("Preview: this letter has not been sent.")
@@ -134,10 +156,7 @@ def make(number: int) -> BaseResponse | str | tuple[str, int]:
                 operator=g.operator,
             )
     except LetterMeanwhile:
-        end_reading()
-        g.letter_meanwhile = True
-        g.letter_form = form.again(letters=len(service.list_letters(number)))
-        return decisions.show(number), 409
+        return _again(number, form, meanwhile="letter"), 409
     log.info("letter %s on decision %s by user %s", made, number, g.operator.id)
     session[MADE] = [number, made]
     return redirect(url_for("letters.show", number=number, which=made), 303)
@@ -169,17 +188,26 @@ def sheet(number: int) -> str:
         decision=decision,
         sheet=sheet_of(decision, contents),
         letters=service.list_letters(decision.id),
+        review_codes=CODES,
         printed_at=now(),
     )
 
 
+def _again(number: int, form: LetterForm, *, meanwhile: str) -> str:
+    """Show the page of the decision with what has changed, and the form as it was filled in."""
+    end_reading()
+    g.letter_form, g.letter_meanwhile = form, meanwhile
+    return decisions.show(number)
+
+
 def _write(decision: Decision, contents: Contents, form: LetterForm) -> tuple[Draft, Rendered]:
-    """Return what a letter is written from, and its text; raises LetterBroken and NoReasons."""
+    """Return what a letter is written from, and its text; raises LetterBroken and NoLetter."""
     config = settings()
     bundle = model.of(decision.model)
     draft = drafting.draft_letter(
         decision,
         contents,
+        standing_of(decision, contents, list_reviews(decision.id)),
         bundle.product if bundle else model.product(decision.product),
         language=language_of(form),
         recipient=form.recipient.data or "",

@@ -13,6 +13,8 @@ from webapp.decisions.writing import FACTS
 from webapp.extensions import db
 from webapp.language import words
 from webapp.ledger.chain import facts_digest, iso
+from webapp.reviews.records import Review
+from webapp.reviews.search import list_reviews
 from webapp.serving.served import model
 
 
@@ -32,7 +34,9 @@ class Sheet:
     product: Product | None
     reference: str | None
     answers: list[tuple[str, str]]  # label and value
+    causes: list[str]  # of a decision that is not the model's alone
     reasons: list[Weight]
+    words: list[Review]  # the reviews that left a final word, the newest first
     erased: bool
     digest: str  # SHA-256 of the facts, as in the audit log
 
@@ -51,6 +55,8 @@ def sheet_of(decision: Decision, contents: Contents | None) -> Sheet:
             for n, v in inputs.items()
         ],
         reasons=[Weight(words(Text(**r["text"])), r["share"], r["principal"]) for r in reasons],
+        causes=[words(Text(**c["text"])) for c in (contents.causes if contents else [])],
+        words=[review for review in list_reviews(decision.id) if review.final is not None],
         erased=contents is None,
         digest=_digest(decision.id),
     )

@@ -26,6 +26,7 @@ def write(signed_in: FlaskClient) -> Callable[..., TestResponse]:
     def send(decision: int, /, **values: Any) -> TestResponse:
         form = {
             "csrf_token": token(signed_in, f"/decisions/{decision}"),
+            "kind": "refused",
             "number": "1",
             "language": "en",
             "recipient": "",

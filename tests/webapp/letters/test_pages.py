@@ -55,11 +55,12 @@ def test_principal_reasons_are_those_that_were_stored(refusal, write, signed_in,
     assert re.findall(r"<li>([^<]*)</li>", letter.partition("</ol>")[0]) == principal
     assert 0 < len(principal) <= 4
     assert not [text for text in others if text in letter]
+    assert "provient d’un fichier de crédit (Incident de crédit enregistré)" in letter
 
 
 def test_granted_letter_has_no_reasons(decide_all, granted, write, signed_in, query):
     [number] = decide_all([granted])
-    write(number)
+    write(number, kind="granted")
     letter = article(signed_in.get(f"/decisions/{number}/letters/1").text)
     assert "your application is accepted" in letter
     assert "<ol" not in letter
@@ -80,6 +81,7 @@ def test_letter_that_another_clerk_made_meanwhile_is_said(
     anna = sign_in(app.test_client(), "anna")
     form = {
         "csrf_token": token(anna, f"/decisions/{refusal}"),
+        "kind": "refused",
         "number": "1",
         "language": "fr",
         "recipient": "B. Durand",
@@ -203,7 +205,7 @@ def test_refusal_without_stored_reasons_has_no_letter(put, refused, write, query
     number = put(refused)
     answer = write(number)
     assert answer.status_code == 409
-    assert "the reasons of this refusal were not stored" in answer.text
+    assert "no reason for this refusal is stored" in answer.text
     assert stored(query) == []
 
 
@@ -218,6 +220,7 @@ def test_broken_template_is_named_to_staff(
         browser = sign_in(other.test_client())
         form = {
             "csrf_token": token(browser, f"/decisions/{refusal}"),
+            "kind": "refused",
             "number": "1",
             "language": "en",
         }
