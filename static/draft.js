@@ -18,6 +18,7 @@ const values = (form) => fields(form)
   .filter((field) => field.type === "radio" ? field.checked : field.value !== "")
   .map((field) => [field.name, field.value]);
 const fill = (form, typed) => {
+  for (const field of fields(form)) field.type === "radio" ? field.checked = false : field.value = "";
   for (const [name, value] of typed) if (form.elements[name]) form.elements[name].value = value;
   form.dispatchEvent(new Event("restored"));
   form.dispatchEvent(new Event("input"));
@@ -27,7 +28,7 @@ const keep = (form, sent) => {
   const typed = values(form);
   const token = form.elements.submission.value;
   if (!typed.length) return sessionStorage.removeItem(PREFIX + token);
-  const draft = { owner: form.dataset.owner, saved: Date.now(), sent, typed };
+  const draft = { owner: form.dataset.owner, saved: Date.now(), sent, typed, corrects: form.elements.corrects.value };
   sessionStorage.setItem(PREFIX + token, JSON.stringify(draft));
   drafts().slice(KEPT).forEach((old) => sessionStorage.removeItem(PREFIX + old.token));
 };
@@ -37,7 +38,8 @@ const offer = () => {
   const note = document.getElementById("draft-kept");
   if (!draft) return;
   note.querySelector("time").textContent = new Date(draft.saved).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
-  note.querySelector("a").href = `?form=${draft.token}`;
+  const { token: form, corrects } = draft;
+  note.querySelector("a").href = `?${new URLSearchParams({ form, ...(corrects && { corrects }) })}`;
   note.hidden = false;
 };
 
@@ -45,7 +47,9 @@ const restore = (form) => {
   const wanted = new URLSearchParams(location.search).get("form");
   const draft = wanted && read(wanted);
   if ("sentBefore" in form.dataset) return keep(form, false); // shown again with what was sent
-  if (!draft) return offer();
+  const { value: corrects } = form.elements.corrects;
+  // A correction begins with the answers of one decision, so its draft belongs to that decision alone.
+  if (!draft || draft.corrects !== corrects) return corrects || offer();
   form.elements.submission.value = wanted;
   fill(form, draft.typed);
   document.getElementById("draft-restored").hidden = false;
@@ -55,7 +59,9 @@ const restore = (form) => {
 const follow = (form) => {
   forget((draft) => draft.owner !== form.dataset.owner);
   restore(form);
-  history.replaceState(null, "", `?form=${encodeURIComponent(form.elements.submission.value)}`);
+  const here = new URLSearchParams(location.search);
+  here.set("form", form.elements.submission.value);
+  history.replaceState(null, "", `?${here}`);
   form.addEventListener("input", () => keep(form, false));
   form.addEventListener("submit", () => keep(form, true));
   document.getElementById("start-over").addEventListener("click", () => sessionStorage.removeItem(PREFIX + form.elements.submission.value));

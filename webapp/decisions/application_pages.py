@@ -21,6 +21,7 @@ from werkzeug.wrappers import Response
 from ml.bundle.manifest import InvalidBundle
 from ml.product.definition import Product
 from webapp.decisions import service
+from webapp.decisions.corrections import origin_of
 from webapp.decisions.entering import shown_figures
 from webapp.decisions.forms import ApplicationForm, application_form
 from webapp.decisions.writing import NewDecision
@@ -45,6 +46,7 @@ def home() -> Response:
 def new() -> Response | tuple[str, int]:
     product = model.bundle.product
     form = application_form(product)
+    origin = origin_of(form, operator=g.operator)
     submission = form.read_submission(model.rules)
     if "csrf_token" in form.errors:
         _refuse_other_sites()
@@ -52,7 +54,8 @@ def new() -> Response | tuple[str, int]:
         return _page(product, form, problem=expired), 400
     if submission is None:
         return _page(product, form), 422 if form.is_submitted() else 200
-    new = service.decide(submission, operator=g.operator, channel="desk")
+    corrects = origin and origin.number
+    new = service.decide(submission, operator=g.operator, channel="desk", corrects=corrects)
     number = _store(new, token=str(form.submission.data or ""))
     return redirect(url_for("decisions.show", number=number), 303)
 
@@ -103,7 +106,7 @@ def _store(new: NewDecision, *, token: str) -> int:
     """Store the decision of a form, or return the one that the same form has led to already."""
     if not token:
         return service.store_decision(new).id
-    sent = to_json([new.contents.inputs, new.contents.reference])
+    sent = to_json([new.contents.inputs, new.contents.reference, new.corrects])
     # The key includes the values: the same form with changed values is a new application.
     digest = key_digest(NEW, f"{token} {sent.decode()}")
     claim = Claim(new.operator.id, digest, body_digest(sent), current())

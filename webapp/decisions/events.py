@@ -8,7 +8,8 @@ from webapp.decisions import search
 from webapp.decisions.damage import Damaged
 from webapp.decisions.history import HistoryEvent
 from webapp.decisions.records import Decision
-from webapp.language import share
+from webapp.decisions.related import list_corrections
+from webapp.language import integer, share
 
 
 def decided(decision: Decision) -> Iterator[HistoryEvent]:
@@ -24,10 +25,17 @@ def decided(decision: Decision) -> Iterator[HistoryEvent]:
 def tried(decision: Decision) -> Iterator[HistoryEvent]:
     for trial in search.list_trials(decision.id):
         if not isinstance(trial, Damaged):
-            result = _("would be granted") if trial.granted else _("would be refused")
+            result = _("the model would grant") if trial.granted else _("the model would refuse")
             what = str(_("What-if tried"))
             more = f"{result} ({share(trial.probability)})"
             yield HistoryEvent(trial.created_at, trial.operator, what, more)
+
+
+def corrected(decision: Decision) -> Iterator[HistoryEvent]:
+    for later in list_corrections(decision.id):
+        if not isinstance(later, Damaged):
+            what = str(_("Corrected by decision %(number)s", number=integer(later.id)))
+            yield HistoryEvent(later.created_at, later.operator, what)
 
 
 def erased(decision: Decision) -> Iterator[HistoryEvent]:

@@ -97,6 +97,7 @@ class ApplicationForm(FlaskForm):  # type: ignore[misc]
 def application_form(product: Product) -> ApplicationForm:
     fields = {f.name: _form_field(f, product) for f in product.inputs}
     fields[REFERENCE] = StringField(_("Reference"), render_kw={"maxlength": 64})
+    fields["corrects"] = HiddenField()  # the number of the decision that it corrects
     form: ApplicationForm = type("ProductForm", (ApplicationForm,), fields)()
     return form
 
@@ -107,11 +108,12 @@ def trial_form(product: Product, application: Application) -> ApplicationForm | 
     if not fields:
         return None
     kind = type("TrialForm", (ApplicationForm,), {f.name: _form_field(f, product) for f in fields})
-    form: ApplicationForm = kind(data={f.name: _typed(application.get(f.name)) for f in fields})
+    form: ApplicationForm = kind(data={f.name: typed(application.get(f.name)) for f in fields})
     return form
 
 
-def _typed(value: Value) -> str:
+def typed(value: Value) -> str:
+    """Return a value as it stands in a form."""
     return format_integer(value, current()) if isinstance(value, int) else value or ""
 
 

@@ -8,20 +8,22 @@ from werkzeug.wrappers import Response
 
 from ml.bundle.reader import Bundle
 from webapp.decisions import events, explanations, history, search, service
+from webapp.decisions.corrections import is_correctable
 from webapp.decisions.factors import Factor, factors_of
 from webapp.decisions.forms import ApplicationForm
 from webapp.decisions.records import Contents, Decision
-from webapp.decisions.related import list_same_reference
+from webapp.decisions.related import list_chain, list_same_reference
 from webapp.decisions.suggesting import suggest
-from webapp.decisions.trying import form_of, tried_of
+from webapp.decisions.trying import form_of, say, tried_of
 from webapp.decisions.values import DECISION_NAMES, rows_of
 from webapp.ledger.transaction import unit_of_work
+from webapp.people.access import may
 from webapp.serving.served import model
 
 log = logging.getLogger(__name__)
 
 blueprint = Blueprint("decisions", __name__)
-for source in (events.decided, events.tried, events.erased):
+for source in (events.decided, events.tried, events.corrected, events.erased):
     history.register(blueprint, source)
 
 
@@ -67,25 +69,32 @@ def _page(
     """Return the page of a decision; `form` is a trial with wrong values."""
     bundle = model.of(decision.model)
     product = bundle.product if bundle else model.product(decision.product)
-    told = history.history_of(decision)
+    chain = list_chain(decision.id, operator=g.operator)
+    facts = {
+        "decision": decision,
+        "product": product,
+        "chain": chain,
+        "history": history.history_of(decision),
+    }
     if contents is None:
-        return render_template(
-            "decisions/erased.html", decision=decision, product=product, history=told
-        )
-    with_reasons = not decision.granted or "explain" in request.args
+        return render_template("decisions/erased.html", **facts)
+    causes = [c for c in contents.causes if not decision.by_policy or c["then"] == "refuse"]
     trials = search.list_trials(decision.id)
     return render_template(
         "decisions/show.html",
-        decision=decision,
+        **facts,
         arrived=_arrived(),
         reference=contents.reference,
-        others=list_same_reference(contents.reference, apart_from=decision.id, operator=g.operator),
-        product=product,
+        correctable=is_correctable(decision) and may("applications.new"),
+        others=list_same_reference(
+            contents.reference, apart_from=[r.decision.id for r in chain], operator=g.operator
+        ),
         rows=rows_of(contents, product),
-        factors=_factors(decision, contents, bundle) if with_reasons else None,
-        suggested=None if decision.granted else suggest(decision, contents, product),
+        causes=[say(cause) for cause in causes],
+        unusual=decision.out_of_range and all(c["cause"] != "unusual" for c in contents.causes),
+        factors=_factors(decision, contents, bundle) if _explains(decision) else None,
+        suggested=suggest(decision, contents, product) if _can_change(decision, contents) else None,
         form=form or (form_of(bundle, contents, trials) if bundle else None),
-        history=told,
         trials=[tried_of(t, contents, bundle) for t in trials],
     )
 
@@ -95,8 +104,24 @@ def _arrived() -> bool:
     return urlsplit(request.referrer or "").path == url_for("applications.new")
 
 
+def _explains(decision: Decision) -> bool:
+    """Return whether to show what the model weighs: if it refuses itself, or on request."""
+    of_model = decision.model_decision == "refused" and not decision.by_policy
+    return of_model or "explain" in request.args
+
+
+def _can_change(decision: Decision, contents: Contents) -> bool:
+    """Return whether another amount or term could be what is missing for a grant."""
+    if not decision.referred:
+        return not decision.granted
+    by_values = {"rule", "near_threshold"} & {c["cause"] for c in contents.causes}
+    return decision.model_decision == "refused" or bool(by_values)
+
+
 def _factors(decision: Decision, contents: Contents, bundle: Bundle | None) -> list[Factor]:
     reasons = explanations.explain(decision, contents) or []
+    if decision.by_policy:  # the model's reasons are not those of the refusal
+        reasons = [{**reason, "principal": False} for reason in reasons]
     if bundle is None:
         return factors_of(reasons, contents.inputs)
     return factors_of(reasons, contents.inputs, bundle.product, bundle.explainer.typical)

@@ -100,6 +100,11 @@ class Decision:
         return self.decision == "referred"
 
     @property
+    def by_policy(self) -> bool:
+        """Whether a policy rule refuses it, so that the model's reasons are not its reasons."""
+        return self.decision == "refused" and self.basis == "policy"
+
+    @property
     def out_of_range(self) -> bool:
         """Whether the application is unlike the data that the model was trained on."""
         return self.novelty > 1

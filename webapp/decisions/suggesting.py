@@ -34,8 +34,9 @@ def suggest(decision: Decision, contents: Contents, product: Product | None) -> 
     changes = explanations.find_changes(decision, contents)
     if changes is None or product is None:
         return None
-    rules = product.policy_rules
-    rule_inputs = dict.fromkeys(name for rule in rules for name in rule.inputs)
+    rules, inputs = product.policy_rules, contents.inputs
+    unchecked = [r for r in rules if r.may_hold(inputs) and None in map(inputs.get, r.inputs)]
+    needed = dict.fromkeys(name for rule in unchecked for name in rule.inputs)
     return Suggested(
         offers=[
             (offer(product, contents.inputs, s.values), s.probability) for s in changes.suggestions
@@ -50,11 +51,9 @@ def suggest(decision: Decision, contents: Contents, product: Product | None) -> 
             with_unit(product.by_name[name], product.by_name[name].step)
             for name in changes.searched
         ),
-        rules=listed(words(rule.label) for rule in rules),
+        rules=listed(words(rule.label) for rule in unchecked or rules),
         lacking=listed(
-            words(product.by_name[name].label)
-            for name in rule_inputs
-            if contents.inputs[name] is None
+            words(product.by_name[name].label) for name in needed if contents.inputs[name] is None
         ),
     )
 

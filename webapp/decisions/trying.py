@@ -1,22 +1,29 @@
 """Trials of other values on the page of a decision: their form, and what came of each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ml.bundle.decide import decide
 from ml.bundle.reader import Bundle
+from ml.product.application import Submission
+from ml.product.texts import Text
+from webapp.columns import DecisionValue
 from webapp.decisions.damage import Damaged
 from webapp.decisions.forms import ApplicationForm, trial_form
-from webapp.decisions.records import Contents, Trial
+from webapp.decisions.records import Contents, StoredCause, Trial
+from webapp.decisions.ruling import rule
 from webapp.decisions.values import with_unit
 from webapp.language import words
 
 
 @dataclass(frozen=True)
 class Tried:
-    """A trial, and the values in which it differs from the application, by their labels."""
+    """A trial: the values in which it differs, by their labels, and what would be decided."""
 
     trial: Trial | Damaged
     changed: list[tuple[str, str]]
+    decision: DecisionValue | None = None
+    causes: list[str] = field(default_factory=list)
 
 
 def form_of(
@@ -29,12 +36,22 @@ def form_of(
 
 
 def tried_of(trial: Trial | Damaged, contents: Contents, bundle: Bundle | None) -> Tried:
-    if isinstance(trial, Damaged) or bundle is None:
+    """Return a trial with what the model and the policy rules of its decision say of it."""
+    if isinstance(trial, Damaged):
         return Tried(trial, [])
+    if bundle is None or trial.inputs is None:
+        return Tried(trial, [], trial.model_decision)
     fields = bundle.product.by_name
     changed = [
         (words(fields[name].label), with_unit(fields[name], value))
-        for name, value in (trial.inputs or {}).items()
+        for name, value in trial.inputs.items()
         if value != contents.inputs.get(name)
     ]
-    return Tried(trial, changed)
+    submission = Submission(trial.inputs)
+    verdict = decide(bundle, trial.inputs)
+    ruling = rule(bundle.product, submission, verdict, referring=False, tries=0)
+    return Tried(trial, changed, ruling.decision, [say(cause) for cause in ruling.causes])
+
+
+def say(cause: StoredCause) -> str:
+    return words(Text(**cause["text"]))

@@ -46,14 +46,14 @@ def full(app, granted, operator, signed_in, decide_all):
 EVENTS = {
     "en": (
         "clerk Decided: granted",
-        "clerk What-if tried · would be granted (",
+        "clerk What-if tried · the model would grant (",
         "clerk Outcome recorded · Good: repaid as agreed",
         "clerk Outcome corrected · Bad: not repaid as agreed",
         "system Contents erased",
     ),
     "fr": (
         "clerk Décision : accordé",
-        "clerk Simulation · serait accordé (",
+        "clerk Simulation · le modèle accorderait (",
         "clerk Issue enregistrée · Bonne : remboursé comme convenu",
         "clerk Issue corrigée · Mauvaise : non remboursé comme convenu",
         "system Contenu effacé",

@@ -154,8 +154,7 @@ SUGGESTED = {
         "rule": "Suggested only where the instalment is covered by income less expenses and the "
         "income is known.",
         "lacking": "Nothing is suggested without an answer to: Monthly income. "
-        "It is needed to check whether the instalment is covered by income less expenses and the "
-        "income is known.",
+        "It is needed to check whether the instalment is covered by income less expenses.",
     },
     "fr": {
         "offer": "Un prêt de {} EUR sur {} mois "

@@ -40,7 +40,7 @@ def test_show_the_newest_decisions_with_the_same_reference(put, refused, granted
     assert note == "Older ones are not shown."
     lines, links, note = shown(numbers[0], "fr")
     assert links[0] == f"/decisions/{last}"
-    assert lines[0].startswith(f"Décision {last} Accordé ")
+    assert lines[0].startswith(f"Décision {last} ✓ Accordé ")
     assert note == "Les plus anciennes ne sont pas affichées."
 
 
@@ -60,7 +60,7 @@ def test_show_others_decisions_to_a_clerk_without_links(app, put, refused, shown
     browser = sign_in(app.test_client(), "teller")
     lines, links, _ = shown(mine[1], browser=browser)
     assert links == [f"/decisions/{mine[0]}"]
-    assert lines[1].startswith("Entered by someone else Refused ")
+    assert lines[1].startswith("Entered by someone else ✕ Refused ")
     assert f" {others} " not in lines[1]
 
 
