@@ -5,6 +5,7 @@ from werkzeug.routing import IntegerConverter, Map
 
 from webapp import language_choice
 from webapp.api import decisions as _decisions, outcomes as _outcomes, requests as api  # noqa: F401 - routes
+from webapp.batch import pages as batches
 from webapp.challenger import pages as challenger
 from webapp.columns import MAX_ID
 from webapp.decisions import application_pages, list_pages as _list, pages as decisions  # noqa: F401 - routes
@@ -24,6 +25,7 @@ PAGES = (
     letters,
     reviews,
     outcomes,
+    batches,
     uploads,
     monitoring,
     serving,

@@ -19,7 +19,8 @@ HOST_PATTERN = re.compile(
     rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?", re.IGNORECASE | re.ASCII
 )
 MAX_FILE_BYTES = 2 * 1024 * 1024  # of outcomes; a row has about 30
-ROUTES_OF_FILES = frozenset({"outcomes.index"})
+MAX_BATCH_BYTES = 5 * 1024 * 1024  # of applications; a row has about 100
+ROUTES_OF_FILES = {"outcomes.index": MAX_FILE_BYTES, "batches.upload": MAX_BATCH_BYTES}
 MAX_HOST_LENGTH = 255
 MAX_DISCARDED_BYTES = 1024 * 1024  # of a body that is refused; nginx in compose allows less
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -73,7 +74,7 @@ def _discard_body() -> None:
 def _check_body() -> None:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         abort(415)
-    limit = MAX_FILE_BYTES if request.endpoint in ROUTES_OF_FILES else MAX_BODY_BYTES
+    limit = ROUTES_OF_FILES.get(request.endpoint or "", MAX_BODY_BYTES)
     request.max_content_length = limit + 1  # Werkzeug silently truncates a chunked body
     try:
         body = request.get_data(cache=True, parse_form_data=False)

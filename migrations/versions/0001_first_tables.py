@@ -21,6 +21,7 @@ def upgrade() -> None:
     create_outcomes()
     create_uploads()
     create_letters()
+    create_batches()
     create_monitoring()
     create_fairness()
     create_ledger()
@@ -36,7 +37,7 @@ def downgrade() -> None:
         *("score_evidence", "field_stability", "field_counts", "watched_hours"),
         *("training_scores", "decision_hours"),
         "store_checks",
-        "refused_files",
+        *("batch_decisions", "batches", "checked_files", "refused_files"),
         *("letter_contents", "letters"),
         *("outcome_counts", "outcomes"),
         *("review_note_contents", "review_notes", "reviews"),
@@ -182,7 +183,7 @@ def create_decisions() -> None:
         sa.Column("novelty", sa.Double(), nullable=False),
         sa.CheckConstraint(f"id > 0 AND id < {MAX_ID}", name=op.f("ck_decisions_id")),
         sa.CheckConstraint(within_moments("created_at"), name=op.f("ck_decisions_created_at")),
-        sa.CheckConstraint("channel IN ('desk', 'api')", name=op.f("ck_decisions_channel")),
+        sa.CheckConstraint("channel IN ('desk', 'api', 'batch')", name=op.f("ck_decisions_channel")),
         sa.CheckConstraint("probability BETWEEN 0 AND 1", name=op.f("ck_decisions_probability")),
         sa.CheckConstraint("threshold BETWEEN 0 AND 1", name=op.f("ck_decisions_threshold")),
         sa.CheckConstraint(
@@ -581,6 +582,69 @@ def create_letters() -> None:
             ["letter_id"], ["letters.id"], name=op.f("fk_letter_contents_letter_id_letters")
         ),
         sa.PrimaryKeyConstraint("letter_id", name=op.f("pk_letter_contents")),
+    )
+
+
+def create_batches() -> None:
+    op.create_table(
+        "checked_files",
+        sa.Column("id", Identifier, nullable=False),
+        moment("created_at"),
+        sa.Column("operator_id", sa.Integer(), nullable=False),
+        binary("submission"),
+        text("name", 120),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("applications", sa.Text(), nullable=True),
+        sa.Column("run", sa.String(32), nullable=True),
+        sa.Column("seen_at", Instant(timezone=True), nullable=True),
+        sa.Column("decided", sa.Integer(), nullable=False),
+        sa.CheckConstraint(f"id > 0 AND id < {MAX_ID}", name=op.f("ck_checked_files_id")),
+        sa.CheckConstraint(within_moments("created_at"), name=op.f("ck_checked_files_created_at")),
+        length("checked_files", "submission", DIGEST_BYTES),
+        sa.ForeignKeyConstraint(
+            ["operator_id"], ["operators.id"], name=op.f("fk_checked_files_operator_id_operators")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_checked_files")),
+        sa.UniqueConstraint(
+            "operator_id", "submission", name=op.f("uq_checked_files_operator_id_submission")
+        ),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "batches",
+        sa.Column("id", Identifier, nullable=False, autoincrement=False),
+        moment("created_at"),
+        sa.Column("operator_id", sa.Integer(), nullable=False),
+        text("product", 64),
+        text("model", 64),
+        *(sa.Column(name, sa.Integer(), nullable=False) for name in ("rows", "granted", "refused", "referred")),
+        sa.CheckConstraint(f"id > 0 AND id < {MAX_ID}", name=op.f("ck_batches_id")),
+        sa.CheckConstraint(within_moments("created_at"), name=op.f("ck_batches_created_at")),
+        sa.CheckConstraint(
+            "granted >= 0 AND refused >= 0 AND referred >= 0", name=op.f("ck_batches_counts")
+        ),
+        sa.CheckConstraint(
+            "rows = granted + refused + referred AND rows > 0", name=op.f("ck_batches_rows")
+        ),
+        sa.ForeignKeyConstraint(
+            ["operator_id"], ["operators.id"], name=op.f("fk_batches_operator_id_operators")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
+    )
+    op.create_table(
+        "batch_decisions",
+        sa.Column("batch_id", Identifier, nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False, autoincrement=False),
+        sa.Column("decision_id", Identifier, nullable=False),
+        sa.CheckConstraint("line > 1", name=op.f("ck_batch_decisions_line")),
+        sa.ForeignKeyConstraint(
+            ["batch_id"], ["batches.id"], name=op.f("fk_batch_decisions_batch_id_batches")
+        ),
+        sa.ForeignKeyConstraint(
+            ["decision_id"], ["decisions.id"], name=op.f("fk_batch_decisions_decision_id_decisions")
+        ),
+        sa.PrimaryKeyConstraint("batch_id", "line", name=op.f("pk_batch_decisions")),
+        sa.UniqueConstraint("decision_id", name=op.f("uq_batch_decisions_decision_id")),
     )
 
 

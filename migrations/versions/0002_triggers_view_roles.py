@@ -17,6 +17,7 @@ FACTS = (
     "letters",
     "desk_switches",
     "idempotency_keys",
+    *("batches", "batch_decisions"),
     *("audit_lanes", "audit_log"),
 )
 # Never changed, erased as a whole.
@@ -39,7 +40,7 @@ RESULTS = (
 # How a review was opened never changes, nor does anything of one that is closed.
 OPENED = ("id", "decision_id", "opened_at", "opened_by", "cause")
 WORK = ("claimed_by", "claimed_at", "snoozed_until", "due_on", "closed_at", "closed_by", "result", "final", "code")
-UPLOADS = ("refused_files",)  # deleted after a day
+UPLOADS = ("refused_files", "checked_files")  # deleted after a day, or erased when they are decided
 COUNTS = ("decision_counts", "trial_counts", "challenger_counts", "outcome_counts")  # changed only by triggers
 CHANGED = "are never changed"
 COUNTED = "are changed only by triggers"
@@ -58,6 +59,8 @@ KEYS = {
     "letter_contents": "letter_id = NEW.letter_id",
     "idempotency_keys": "operator_id = NEW.operator_id AND digest = NEW.digest",
     "desk_switches": "id = NEW.id",
+    "batches": "id = NEW.id",
+    "batch_decisions": "batch_id = NEW.batch_id AND line = NEW.line OR decision_id = NEW.decision_id",
     "audit_lanes": "id = NEW.id",
     "audit_log": "lane = NEW.lane AND number = NEW.number",
 }
@@ -152,6 +155,7 @@ GRANTS = {
         f"UPDATE ({', '.join(WORK)}) ON reviews",
         f"SELECT, INSERT, DELETE ON {', '.join(RESULTS)}",
         f"SELECT, INSERT, DELETE ON {', '.join(UPLOADS)}",
+        "UPDATE (applications, run, seen_at, decided) ON checked_files",
         "SELECT, INSERT ON operators, users, api_keys",
         "SELECT, INSERT, DELETE ON user_roles, recovery_codes, sign_in_attempts",
         "UPDATE (password, active, fs_uniquifier, full_name, totp_secret, totp_counter) ON users",
@@ -161,6 +165,7 @@ GRANTS = {
         "USAGE ON SEQUENCE reviews_id_seq, review_notes_id_seq",
         "USAGE ON SEQUENCE refused_files_id_seq, letters_id_seq",
         "USAGE ON SEQUENCE desk_switches_id_seq",
+        "USAGE ON SEQUENCE checked_files_id_seq",
     ),
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
+from tests.browser.batches import Batches
 from tests.browser.pages import GRANTED, REFUSED, NewApplication, Screen
 from tests.browser.words import Words
 
@@ -19,6 +20,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "decisions.index": ("/decisions", "/decisions?before=1"),
     "decisions.show": ("/decisions/{granted}", "/decisions/{refused}", "/decisions/{tried}"),
     "outcomes.index": ("/outcomes",),
+    "batches.index": ("/batches",),
+    "batches.show": ("/batches/{batch}", "/batches/{checked_file}"),
     "uploads.show": ("/uploads/{refused_file}",),
     "monitoring.show": ("/monitoring",),
     "models.show": ("/model",),
@@ -26,13 +29,14 @@ PAGES: dict[str, tuple[str, ...]] = {
     "security.login": ("/login",),
 }
 # Only their owner may see these.
-OWN = {"uploads.show": "analyst"}
+OWN = {"uploads.show": "analyst", "batches.show": "clerk"}
 # Answers that are no pages of their own: files, and addresses that only lead to a page.
 OTHERS = frozenset(
     {
         "decisions.trials",
         "outcomes.show",
         "outcomes.template",
+        *("batches.template", "batches.reload", "batches.result"),
         "uploads.errors",
         "models.plot",
         "models.download",
@@ -53,6 +57,8 @@ class Stored:
     refused: int
     tried: int
     refused_file: int
+    batch: int
+    checked_file: int
 
     def fill(self, address: str) -> str:
         return address.format(**vars(self))
@@ -72,7 +78,27 @@ def store_examples(pages: Mapping[str, Page], words: Words, url: str, folder: Pa
     analyst.set_input_files("input[type=file]", file)
     Screen(analyst, words).button("Record all").click()
     analyst.wait_for_url("**/uploads/*")
-    return Stored(granted, refused, tried, refused_file=last_number(analyst))
+    return Stored(
+        granted,
+        refused,
+        tried,
+        refused_file=last_number(analyst),
+        batch=upload(clerk, words, url, folder, decide=True),
+        checked_file=upload(clerk, words, url, folder, decide=False),
+    )
+
+
+def upload(page: Page, words: Words, url: str, folder: Path, *, decide: bool) -> int:
+    """Upload a file of applications, decide it if wanted, and return its number."""
+    file = folder / "applications.csv"
+    rows = ({name: values.get(name, "") for name in GRANTED} for values in (GRANTED, REFUSED))
+    lines = [",".join(GRANTED), *(",".join(row.values()) for row in rows)]
+    file.write_text("\n".join(lines))
+    batches = Batches(page, words).open(url)
+    batches.upload(file)
+    if decide:
+        batches.decide(2)
+    return last_number(page)
 
 
 def enter(page: Page, words: Words, url: str, values: Mapping[str, str]) -> int:

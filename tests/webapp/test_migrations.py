@@ -26,7 +26,7 @@ TABLES = {
     *("estimated_months", "estimated_figures", "challenger_evidence"),
     "store_checks",
     *("reviews", "review_notes", "review_note_contents"),
-    "refused_files",
+    *("refused_files", "checked_files", "batches", "batch_decisions"),
     *("letters", "letter_contents"),
     *("outcomes", "outcome_counts", "audit_lanes", "audit_log"),
 }

@@ -232,6 +232,8 @@ def _contents_summary(compared: Compared) -> str:
         parts.append(f"{compared.letters:,} letter{'' if compared.letters == 1 else 's'} too")
     if compared.reviews:
         parts.append(f"{compared.reviews:,} steps of reviews too")
+    if compared.batches:
+        parts.append(f"{compared.batches:,} batch{'' if compared.batches == 1 else 'es'} too")
     parts.append(f"{compared.wrong:,} {'does' if compared.wrong == 1 else 'do'} not")
     if compared.erased:
         parts.append(f"the contents of {compared.erased:,} are erased")

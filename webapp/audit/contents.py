@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from webapp.audit.reading import canonical_moment, moment_sql, subjects_of
+from webapp.batch.service import FACTS as BATCH_FACTS
 from webapp.decisions.writing import FACTS
 from webapp.ledger.chain import Event, commitment_to, facts_digest
 from webapp.ledger.driver import Driver, Row
@@ -17,9 +18,9 @@ from webapp.reviews.service import CLOSED, NOTED, OPENED
 ROWS_PER_FETCH = 1_000
 ROWS = """
 SELECT {facts}, {contents}, c.salt, c.{key} IS NULL
-FROM {kind}s t LEFT JOIN {kind}_contents c ON c.{key} = t.id ORDER BY t.id
+FROM {table} t LEFT JOIN {kind}_contents c ON c.{key} = t.id ORDER BY t.id
 """
-ROWS_WITHOUT_CONTENTS = "SELECT {facts}, NULL, NULL FROM {kind}s t WHERE {which} ORDER BY t.id"
+ROWS_WITHOUT_CONTENTS = "SELECT {facts}, NULL, NULL FROM {table} t WHERE {which} ORDER BY t.id"
 # A fact that the row refers to.
 OF_REVIEW = "(SELECT r.decision_id FROM reviews r WHERE r.id = t.review_id)"
 ENTRIES = """
@@ -38,6 +39,11 @@ class Kind(NamedTuple):
     contents: tuple[str, ...] = ()
     decision: int = 0  # the place of the decision's number among the facts
     which: str = "1 = 1"  # the condition of rows that have an entry, if they have no contents
+    plural: str = ""  # the name of the table, if it is not the name with an s
+
+    @property
+    def table(self) -> str:
+        return self.plural or f"{self.name}s"
 
 
 DECISION = Kind(
@@ -61,7 +67,8 @@ LETTER = Kind("letter", "letter.made", LETTER_FACTS, "letter_id", ("text",), dec
 OPENING = Kind("review", "review.opened", OPENED, decision=2, which="t.cause <> 'referred'")
 CLOSING = Kind("review", "review.closed", CLOSED, decision=2, which="t.closed_at IS NOT NULL")
 NOTE = Kind("review_note", "review.noted", NOTED, "note_id", ("text",), decision=2)
-KINDS = (DECISION, TRIAL, OUTCOME, LETTER, OPENING, CLOSING, NOTE)
+BATCH = Kind("batch", "batch.decided", BATCH_FACTS, plural="batches")
+KINDS = (DECISION, TRIAL, OUTCOME, LETTER, OPENING, CLOSING, NOTE, BATCH)
 MOMENTS = ("created_at", "opened_at", "closed_at")
 
 
@@ -74,6 +81,7 @@ class Compared:
     outcomes: int = 0
     reviews: int = 0  # those that were opened by hand, those that are closed, and notes
     letters: int = 0
+    batches: int = 0
     erased: int = 0  # of decisions, trials, letters and notes
     wrong: int = 0
 
@@ -113,6 +121,7 @@ def compare(connection: Connection, report: Callable[[str], None]) -> Compared:
             compared.outcomes += kind is OUTCOME
             compared.letters += kind is LETTER
             compared.reviews += kind in (OPENING, CLOSING, NOTE)
+            compared.batches += kind is BATCH
     return compared
 
 
@@ -125,9 +134,11 @@ def rows_sql(kind: Kind, *, postgresql: bool) -> str:
     """Return the statement that reads all facts and contents of a kind by number."""
     facts = ", ".join(_fact_sql(name, postgresql=postgresql) for name in kind.facts)
     if not kind.contents:
-        return ROWS_WITHOUT_CONTENTS.format(kind=kind.name, facts=facts, which=kind.which)
+        return ROWS_WITHOUT_CONTENTS.format(table=kind.table, facts=facts, which=kind.which)
     contents = ", ".join(_content_sql(name, postgresql=postgresql) for name in kind.contents)
-    return ROWS.format(kind=kind.name, key=kind.key, facts=facts, contents=contents)
+    return ROWS.format(
+        table=kind.table, kind=kind.name, key=kind.key, facts=facts, contents=contents
+    )
 
 
 def _fact_sql(name: str, *, postgresql: bool) -> str:

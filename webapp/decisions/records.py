@@ -23,7 +23,7 @@ STRICT_KEYS = ConfigDict(strict=True, extra="forbid")
 Share = Annotated[float, Field(ge=0, le=1)]
 Moment = Annotated[datetime, Field(gt=FIRST_MOMENT, lt=LAST_MOMENT)]
 Measure = Annotated[float, Field(gt=-MAX_MEASURE, lt=MAX_MEASURE, allow_inf_nan=False)]
-Channel = Literal["desk", "api"]
+Channel = Literal["desk", "api", "batch"]
 
 
 @with_config(STRICT_KEYS)

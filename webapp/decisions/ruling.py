@@ -30,6 +30,7 @@ SWITCH = Text(
     en="Every application is referred to a person at present",
     fr="Toutes les demandes sont actuellement transmises à une personne",
 )
+REFERENCES_PER_STATEMENT = 100
 # The newest decisions on a reference, up to a number, that were made since a moment.
 EARLIER = (
     "SELECT ? AS reference, count(*) FROM (SELECT d.created_at FROM decision_contents c "
@@ -142,9 +143,11 @@ def _earlier(
     reader: Driver | Reader, references: Sequence[str], referral: Referral
 ) -> Counter[str]:
     """Return how often each reference has been decided lately, up to the number that matters."""
-    if not references:
-        return Counter()
+    earlier: Counter[str] = Counter()
     since = reader.moment(now() - timedelta(days=referral.tries_days))
-    statement = " UNION ALL ".join([EARLIER] * len(references))
-    parameters = [value for r in references for value in (r, r, referral.tries, since)]
-    return Counter(dict(reader.fetch(statement, parameters)))
+    for start in range(0, len(references), REFERENCES_PER_STATEMENT):
+        some = references[start : start + REFERENCES_PER_STATEMENT]
+        statement = " UNION ALL ".join([EARLIER] * len(some))
+        parameters = [value for r in some for value in (r, r, referral.tries, since)]
+        earlier.update(dict(reader.fetch(statement, parameters)))
+    return earlier

@@ -58,7 +58,7 @@ class DecisionRow(Base):
     __table_args__ = (
         CheckConstraint(f"id > 0 AND id < {MAX_ID}", name="id"),
         CheckConstraint(within_moments("created_at"), name="created_at"),
-        CheckConstraint("channel IN ('desk', 'api')", name="channel"),
+        CheckConstraint("channel IN ('desk', 'api', 'batch')", name="channel"),
         CheckConstraint("probability BETWEEN 0 AND 1", name="probability"),
         CheckConstraint("threshold BETWEEN 0 AND 1", name="threshold"),
         CheckConstraint(

@@ -18,6 +18,7 @@ Event = Literal[
     "outcome.recorded",
     "letter.made",
     "outcomes.imported",
+    "batch.decided",
     "training_data.exported",
     "review.opened",
     "review.claimed",

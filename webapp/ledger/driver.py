@@ -14,6 +14,8 @@ from webapp.database import check_file
 
 Row = tuple[Any, ...]
 
+ROWS_PER_STATEMENT = 500  # both databases limit the parameters of one
+
 
 class Driver:
     """The driver of a connection; each parameter of its statements is marked by `?`."""
@@ -37,13 +39,13 @@ class Driver:
             raise _translated(error, self.engine) from error
 
     def insert(self, table: str, columns: tuple[str, ...], rows: Iterable[Row]) -> None:
-        """Insert all rows by one statement, which fails as a whole."""
-        parameters = [value for row in rows for value in row]
-        if not parameters:
-            return
-        statement = _insert(table, columns, len(parameters) // len(columns))
+        """Insert rows by as few statements as possible, each of which fails as a whole."""
+        rows = list(rows)
         try:
-            self._cursor.execute(_marked(statement, self.postgresql), parameters)
+            for start in range(0, len(rows), ROWS_PER_STATEMENT):
+                some = rows[start : start + ROWS_PER_STATEMENT]
+                statement = _marked(_insert(table, columns, len(some)), self.postgresql)
+                self._cursor.execute(statement, [value for row in some for value in row])
         except self._error as error:
             raise _translated(error, self.engine) from error
 

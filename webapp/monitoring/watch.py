@@ -1,4 +1,4 @@
-"""The watch: counts, compares, estimates and checks what is stored; idempotent."""
+"""The watch: counts, compares, estimates and checks what is stored, and deletes old uploads."""
 
 import fcntl
 import logging
@@ -13,6 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from webapp.batch import service as batch
 from webapp.beside import parent_runs
 from webapp.columns import now
 from webapp.extensions import db, settings
@@ -38,6 +39,7 @@ from webapp.monitoring.realised import (
     ripe_before,
     store_periods,
 )
+from webapp.uploads import service as uploads
 
 log = logging.getLogger(__name__)
 
@@ -162,11 +164,19 @@ def _watch(since: datetime | None, *, with_outcomes: bool) -> Watched:
         days += len(compared.evidence)
     months = estimates = 0
     if with_outcomes:
+        _discard_old_files()
         months = _compare_outcomes()
         _compare_challengers()
         _count_groups(before=this_hour)
         estimates = _estimate()
     return Watched(hours, days, months, estimates, list(missing))
+
+
+def _discard_old_files() -> None:
+    """Delete what is kept for a day of files that people have uploaded."""
+    with unit_of_work() as transaction:
+        batch.discard_old(transaction)
+        uploads.discard_old(transaction)
 
 
 def _compare_outcomes() -> int:

@@ -82,10 +82,9 @@ def add_outcomes(
     ]
     lane, _ = take_lane(driver)
     stored, shown = driver.moment(moment), iso(moment)
-    for some in in_blocks(outcomes):
-        facts = [_facts(o, operator.id, shown) for o in some]
-        driver.insert("outcomes", FACTS, [(f[0], stored, *f[2:]) for f in facts])
-        lane.add([_entry(f, operator.id) for f in facts], moment)
+    facts = [_facts(o, operator.id, shown) for o in outcomes]
+    driver.insert("outcomes", FACTS, [(f[0], stored, *f[2:]) for f in facts])
+    lane.add([_entry(f, operator.id) for f in facts], moment)
     return outcomes
 
 

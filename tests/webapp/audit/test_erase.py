@@ -199,6 +199,6 @@ def test_tables_are_vacuumed(log, run, query):
         "SELECT relname, vacuum_count FROM pg_stat_user_tables WHERE vacuum_count > 0 "
         "ORDER BY relname"
     ) == [
-        *(("decision_contents", 1), ("protected_attributes", 1)),
-        *(("review_note_contents", 1), ("trial_contents", 1)),
+        *(("checked_files", 1), ("decision_contents", 1), ("letter_contents", 1)),
+        *(("protected_attributes", 1), ("review_note_contents", 1), ("trial_contents", 1)),
     ]

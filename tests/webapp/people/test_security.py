@@ -57,6 +57,7 @@ def test_every_route_is_guarded(app, client):
         "account",
         "api",
         "applications",
+        "batches",
         "challenger",
         "decisions",
         "desk",

@@ -1,0 +1,1 @@
+"""Batches: files of applications that are checked, and then decided all or none."""

@@ -1,0 +1,110 @@
+"""The thread that decides a checked file while its page shows how far it is."""
+
+import logging
+import secrets
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from threading import Thread
+
+from flask import Flask, current_app
+from sqlalchemy.exc import DBAPIError
+
+from ml.bundle.decide import Verdict
+from ml.bundle.reader import Bundle
+from ml.product.application import Submission
+from webapp.batch import service
+from webapp.batch.records import Row
+from webapp.decisions.deciding import rulings, verdicts_of_many
+from webapp.decisions.ruling import Ruling
+from webapp.decisions.store import store
+from webapp.decisions.writing import NewDecision, contents_of
+from webapp.failures import OutcomeUnknown
+from webapp.ledger.transaction import unit_of_work
+from webapp.metrics import metrics
+from webapp.people.operators import Operator
+from webapp.serving.served import model
+
+log = logging.getLogger(__name__)
+
+MAX_PART = 100  # rows that are decided between two looks at the clock
+QUICK_SECONDS = 0.2  # for a part: the next one may be larger
+NOTE_SECONDS = 0.5  # between two notes of how far it is
+
+
+def start(number: int, *, operator: Operator) -> None:
+    """Begin to decide a file of the operator's, unless that has begun or is done.
+
+    Raises NotFound, and InvalidApplication if the product has changed since the file was checked.
+    """
+    applications = service.applications_of(number, operator=operator)
+    if applications is None:
+        return
+    rows = applications.read(model.rules)
+    run = secrets.token_hex(16)
+    with unit_of_work() as transaction:
+        begun = service.begin(transaction, number, run=run)
+    if begun:
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # a proxy
+        # Not a daemon: a worker that is stopped lets it end, as long as gunicorn waits.
+        Thread(target=_run, args=(app, number, rows, operator, run), name="batch").start()
+
+
+def _run(app: Flask, number: int, rows: Sequence[Row], operator: Operator, run: str) -> None:
+    with app.app_context():
+        try:
+            decisions = _decide(number, rows, operator, run)
+            with metrics.timing_each(metrics.writing, 1), unit_of_work() as transaction:
+                service.store_batch(transaction, number, decisions, operator=operator)
+        except Exception as error:
+            _log(number, error)
+            with suppress(DBAPIError, OutcomeUnknown), unit_of_work() as transaction:
+                service.note_failure(transaction, number, run=run)
+
+
+def _decide(
+    number: int, rows: Sequence[Row], operator: Operator, run: str
+) -> list[tuple[int, NewDecision]]:
+    """Return the decision on each row with its line; what a person must decide is known last."""
+    bundle, submissions = model.bundle, [row.submission for row in rows]
+    verdicts = list(_score(number, bundle, submissions, run))
+    ruled = rulings(bundle, submissions, verdicts, reader=store().reader)
+    return [
+        (row.line, _decision(row.submission, verdict, ruling, operator))
+        for row, verdict, ruling in zip(rows, verdicts, ruled, strict=True)
+    ]
+
+
+def _decision(
+    submission: Submission, verdict: Verdict, ruling: Ruling, operator: Operator
+) -> NewDecision:
+    contents = contents_of(submission, verdict, ruling)
+    return NewDecision(operator, "batch", verdict, ruling, contents)
+
+
+def _score(
+    number: int, bundle: Bundle, submissions: Sequence[Submission], run: str
+) -> Iterator[Verdict]:
+    """Yield the verdict on each application, and note from time to time how many there are.
+
+    The parts are small at first: a champion without arrays may need seconds for a refusal.
+    """
+    noted, size, done = time.monotonic(), 1, 0
+    while done < len(submissions):
+        began = time.monotonic()
+        part = submissions[done : done + size]
+        yield from verdicts_of_many(bundle, [submission.application for submission in part])
+        done += len(part)
+        ended = time.monotonic()
+        size = min(2 * size, MAX_PART) if ended - began < QUICK_SECONDS else max(size // 2, 1)
+        if ended - noted > NOTE_SECONDS:
+            noted = ended
+            with unit_of_work() as transaction:
+                service.note_progress(transaction, number, run=run, decided=done)
+
+
+def _log(number: int, error: Exception) -> None:
+    """Log an error without its message, in which a driver repeats values of the statement."""
+    where = "".join(traceback.format_tb(error.__traceback__))
+    log.error("batch %s was not stored: %s\n%s", number, type(error).__name__, where)
