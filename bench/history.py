@@ -104,7 +104,8 @@ DERIVED = (
     """,
     """
     INSERT INTO outcome_counts
-    SELECT month, (month + age * interval '1 month')::date, product, model, value::int, outcome,
+    SELECT month, (month + age * interval '1 month')::date, product, model, 'granted', value::int,
+           outcome,
            greatest(count / CASE outcome WHEN 'bad' THEN 40 ELSE 10 END, 1)
     FROM (SELECT date_trunc('month', hour, 'UTC')::date AS month, product, model, value,
                  sum(count) AS count

@@ -505,6 +505,7 @@ def create_outcomes() -> None:
         sa.Column("known_month", sa.Date(), nullable=False),
         text("product", 64),
         text("model", 64),
+        text("model_decision", 8),
         sa.Column("score_bin", sa.SmallInteger(), nullable=False, autoincrement=False),
         text("outcome", 4),
         sa.Column("count", sa.BigInteger(), nullable=False),
@@ -512,7 +513,7 @@ def create_outcomes() -> None:
             f"score_bin >= 0 AND score_bin < {SCORE_BINS}", name=op.f("ck_outcome_counts_score_bin")
         ),
         sa.PrimaryKeyConstraint(
-            *("decided_month", "known_month", "product", "model", "score_bin", "outcome"),
+            *("decided_month", "known_month", "product", "model", "model_decision", "score_bin", "outcome"),
             name=op.f("pk_outcome_counts"),
         ),
     )

@@ -281,6 +281,7 @@ def count(postgresql: bool) -> list[str]:
             "known_month": month("o.known_on::timestamp" if postgresql else "o.known_on", postgresql),
             "product": "d.product",
             "model": "d.model",
+            "model_decision": "d.model_decision",
             "score_bin": score_bin("d.probability", postgresql),
             "outcome": "o.outcome",
         },

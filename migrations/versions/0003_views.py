@@ -55,7 +55,7 @@ BY_DAY = {
     "v_outcome_counts": (
         "outcome_counts",
         ("decided_month", "known_month"),
-        ("product", "model", "score_bin", "outcome", "count"),
+        ("product", "model", "model_decision", "score_bin", "outcome", "count"),
     ),
     "v_calibration_evidence": (
         "calibration_evidence",
@@ -100,7 +100,47 @@ ACTIVATIONS = """
 CREATE VIEW v_activations AS SELECT created_at, substr(subject, 7) AS model FROM audit_log
     WHERE event = 'bundle.activated' AND event NOT IN ('decision.made', 'trial.made', 'outcome.recorded')
 """
-VIEWS = ("v_activations", "v_bands", "v_decision_hours", "v_decisions", *SHOWN, *BY_DAY)
+# The review that has the final word on a decision: the last one that left a word.
+HAS_THE_WORD = """{r}.final IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM reviews later
+    WHERE later.decision_id = {r}.decision_id AND later.id > {r}.id AND later.final IS NOT NULL)"""
+FINAL_DECISIONS = f"""
+CREATE VIEW v_final_decisions AS
+    SELECT d.id, d.created_at, d.product, d.model, d.decision, d.model_decision,
+        coalesce(r.final, d.decision) AS final, r.closed_at AS reviewed_at
+    FROM decisions d LEFT JOIN reviews r ON r.decision_id = d.id AND {HAS_THE_WORD.format(r="r")}
+"""
+# Who reviewed is left out: Grafana shows nobody's name.
+REVIEWS = f"""
+CREATE VIEW v_reviews AS
+    SELECT r.id, r.opened_at, r.cause, r.claimed_at, r.closed_at, r.result, r.final, r.code,
+        d.created_at AS decided_at, d.product, d.model, d.decision, d.model_decision, d.probability,
+        CASE WHEN {HAS_THE_WORD.format(r="r")} THEN 1 ELSE 0 END AS has_the_word, o.outcome
+    FROM reviews r JOIN decisions d ON d.id = r.decision_id
+    LEFT JOIN outcomes o ON o.decision_id = r.decision_id AND NOT EXISTS (
+        SELECT 1 FROM outcomes later WHERE later.decision_id = o.decision_id AND later.number > o.number)
+"""
+# The loans for which a model answers: granted, but not by a person against it. Decisions are counted
+# by hour; corrections, and what reviews have changed, are few.
+GRANTED_LOANS = f"""
+CREATE VIEW v_granted_loans AS
+    SELECT hour AS decided_at, product, model, count AS loans FROM v_decision_hours
+    WHERE dimension = 'channel' AND decision = 'granted'
+    UNION ALL
+    SELECT created_at, product, model, 1 FROM decisions
+    WHERE corrects IS NOT NULL AND decision = 'granted'
+    UNION ALL
+    SELECT d.created_at, d.product, d.model, CASE r.final WHEN 'granted' THEN 1 ELSE -1 END
+    FROM reviews r JOIN decisions d ON d.id = r.decision_id
+    WHERE {HAS_THE_WORD.format(r="r")} AND d.model_decision = 'granted' AND r.final <> d.decision
+        AND 'granted' IN (r.final, d.decision)
+"""
+OF_REVIEWS = {
+    "v_final_decisions": FINAL_DECISIONS,
+    "v_reviews": REVIEWS,
+    "v_granted_loans": GRANTED_LOANS,
+}
+VIEWS = (*OF_REVIEWS, "v_activations", "v_bands", "v_decision_hours", "v_decisions", *SHOWN, *BY_DAY)
 GRANT = """
 DO $$
 BEGIN
@@ -124,6 +164,8 @@ def upgrade() -> None:
     op.execute(f"CREATE VIEW v_bands AS {' UNION ALL '.join(bands())}")
     op.execute(ACTIVATIONS)
     op.execute(DECISIONS)
+    for statement in OF_REVIEWS.values():
+        op.execute(statement)
     if postgresql:
         op.execute(GRANT.format(views=", ".join(VIEWS)))
 

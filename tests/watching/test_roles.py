@@ -3,14 +3,22 @@
 import psycopg
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from ml.bundle.decide import decide
 from ml.product.samples import examples
 from ml.training.dataset import as_applications, read_rows
+from tests.fixtures.databases import PASSWORD, add_user
 from tests.fixtures.desk import token
 from webapp import create_app
 from webapp.columns import now
 from webapp.extensions import db
+from webapp.ledger.transaction import unit_of_work
+from webapp.people.operators import Operator
+from webapp.people.tables import OperatorRow
+from webapp.reviews.closing import NewClosing, close_review
+from webapp.reviews.queue import Clock, claim_next
+from webapp.reviews.service import add_note
 
 # What Grafana's role may read: no contents, references, names of operators or states of tests.
 COLUMNS = {
@@ -29,7 +37,15 @@ COLUMNS = {
     ),
     "v_fairness": "month product model field group_name decisions granted outcomes bad",
     "v_field_stability": "day days product model field rows missing unusual stability bound",
-    "v_outcome_counts": "decided_month known_month product model score_bin outcome count",
+    "v_final_decisions": ("id created_at product model decision model_decision final reviewed_at"),
+    "v_reviews": (
+        "id opened_at cause claimed_at closed_at result final code decided_at product model "
+        "decision model_decision probability has_the_word outcome"
+    ),
+    "v_granted_loans": "decided_at product model loans",
+    "v_outcome_counts": (
+        "decided_month known_month product model model_decision score_bin outcome count"
+    ),
     "v_realised_bands": "month product model score_bin outcomes good expected",
     "v_realised_months": "month product model outcomes good expected brier roc_auc",
     "v_estimates": (
@@ -135,6 +151,7 @@ def test_service_works_with_its_own_role(
     known = {"outcome": "good", "date": now().astimezone(config.timezone).date().isoformat()}
     recorded = signed_in.post(f"/api/v1/decisions/{loan}/outcome", json=known, headers=headers)
     assert recorded.status_code == 200, recorded.text
+    review_next(app)
     data = {"csrf_token": token(signed_in, "/decisions"), "loan_amount": "900"}
     assert signed_in.post(f"/decisions/{number}/trials", data=data).status_code == 303
     letter = {**data, "kind": "granted", "number": "1", "language": "fr", "recipient": ""}
@@ -159,6 +176,19 @@ def test_service_works_with_its_own_role(
     assert query_at(database.owner, "SELECT bad_lanes, uncounted FROM store_checks") == [(0, 0)]
     assert signed_in.post("/logout", data=data).status_code == 302
     assert signed_in.get("/decisions").status_code == 302
+
+
+def review_next(app):
+    """Take the next review as the service does, write a note and close it."""
+    with app.app_context():
+        add_user("boris", PASSWORD, ["reviewer"])
+        number = db.session.scalar(select(OperatorRow.id).where(OperatorRow.name == "boris"))
+        reviewer = Operator("user", number, "boris")
+        with unit_of_work() as transaction:
+            review = claim_next(transaction, reviewer=reviewer, clock=Clock(now().date(), 7))
+            add_note(transaction, review, "Called.", operator=reviewer)
+            closing = NewClosing("refused", "documents_missing", "Nothing came.")
+            close_review(transaction, review, closing, reviewer=reviewer)
 
 
 def test_views_hold_nothing_personal_and_no_protected_attribute(app: Flask, database, product):

@@ -120,7 +120,7 @@ def _loans(changed: Changed, ripe: date) -> list[_Loan]:
         .join(_s, _s.decision_id == _d.id)
         .where(_d.created_at >= midnight(period), _d.created_at < midnight(until))
         .where(_d.product == product, _d.model == model, _s.challenger == challenger)
-        .where(that_counts(last=changed.last))
+        .where(_d.model_decision == "granted", that_counts(last=changed.last))
         .order_by(_d.created_at, _d.id)
         .execution_options(yield_per=ROWS_PER_FETCH)
     )

@@ -214,7 +214,8 @@ def _sizes(product: Product, changed: Changed) -> dict[str, dict[str, Sizes]]:
 def _known_outcomes(changed: Changed) -> int:
     c = OutcomeCount
     of_month = (c.product == changed.model.product, c.model == changed.model.version)
-    query = select(func.sum(c.count)).where(*of_month, c.decided_month == changed.month)
+    granted = (c.decided_month == changed.month, c.model_decision == "granted")
+    query = select(func.sum(c.count)).where(*of_month, *granted)
     return int(db.session.scalar(query) or 0)
 
 

@@ -1,4 +1,8 @@
-"""Compares the outcomes of a model's loans with the probabilities that it gave."""
+"""Compares the outcomes of a model's loans with the probabilities that it gave.
+
+Loans that people granted against the model are left out: they are not its loans, and people chose
+them by what the model does not know.
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -162,7 +166,7 @@ def _loans(changed: Changed) -> list[_Loan]:
         .join(_o, _o.decision_id == _d.id)
         .where(_d.created_at >= midnight(period), _d.created_at < midnight(end_of(period)))
         .where(_d.product == model.product, _d.model == model.version)
-        .where(that_counts(last=changed.last))
+        .where(_d.model_decision == "granted", that_counts(last=changed.last))
         .order_by(_d.created_at, _d.id)
         .execution_options(yield_per=ROWS_PER_FETCH)
     )

@@ -14,8 +14,9 @@ from webapp.decisions.tables import DecisionContents
 from webapp.ledger.audit import record
 from webapp.outcomes.files import File, FileRow
 from webapp.outcomes.records import Loan, NewOutcome, check, error, is_known
-from webapp.outcomes.service import add_outcomes, find_loans, in_blocks, lock, today_in
+from webapp.outcomes.service import add_outcomes, find_loans, in_blocks, today_in
 from webapp.people.operators import Operator
+from webapp.reviews.closing import lock_outcomes
 
 
 class Imported(NamedTuple):
@@ -30,7 +31,7 @@ def import_file(
     transaction: Connection, file: File, *, operator: Operator, zone: ZoneInfo
 ) -> Imported:
     """Record the outcomes of a file, unless a row is wrong."""
-    lock(transaction)
+    lock_outcomes(transaction)
     imported, new = _compare(transaction, file, zone=zone)
     if new and not imported.wrong:
         add_outcomes(transaction, new, operator=operator)

@@ -31,6 +31,7 @@ from webapp.outcomes.files import COLUMNS, File, read_file
 from webapp.outcomes.forms import GOOD_OR_BAD, REASONS, OutcomeForm, outcome_form
 from webapp.outcomes.importing import Imported
 from webapp.outcomes.records import Outcome
+from webapp.reviews.counting import net_granted
 from webapp.uploads.service import keep_refused
 
 blueprint = Blueprint("outcomes", __name__)
@@ -149,6 +150,7 @@ def _page(form: FlaskForm, **result: object) -> str:
     for row in service.count_outcomes():
         totals[row.outcome] += row.total
     granted = sum(d.total for d in search.count_decisions() if d.decision == "granted")
+    granted += sum(number for _moment, number in net_granted())
     return render_template(
         "outcomes/index.html",
         form=form,

@@ -51,6 +51,10 @@ MESSAGES = {
         en="This loan was refused. Only a granted loan has an outcome.",
         fr="Ce prêt a été refusé. Seul un prêt accordé a une issue.",
     ),
+    "in_review": Text(
+        en="This loan is not granted yet: a review has to decide.",
+        fr="Ce prêt n’est pas encore accordé : une révision doit en décider.",
+    ),
     "early": Text(
         en="The date is before the decision, which was made on {day}.",
         fr="La date est antérieure à la décision, prise le {day}.",
@@ -100,7 +104,7 @@ class Loan(NamedTuple):
     """What matters here of a decision: its day in the bank's time zone, and the last outcome."""
 
     decided_on: date
-    decision: DecisionValue
+    decision: DecisionValue  # the final word
     last: Outcome | None
 
 
@@ -113,7 +117,7 @@ def is_known(new: NewOutcome, loan: Loan) -> bool:
 def check(new: NewOutcome, loan: Loan, *, today: date) -> list[FieldError]:
     """Return what is wrong with an outcome that is not known yet."""
     if loan.decision != "granted":
-        return [error("outcome", "refused")]
+        return [error("outcome", "in_review" if loan.decision == "referred" else "refused")]
     errors = []
     if new.known_on < loan.decided_on:
         errors.append(error("date", "early", day=loan.decided_on.isoformat()))

@@ -21,6 +21,8 @@ from webapp.outcomes.records import Loan, NewOutcome, Outcome, check, is_known
 from webapp.outcomes.tables import OutcomeCount, OutcomeRow
 from webapp.people.operators import Operator
 from webapp.people.tables import OperatorRow
+from webapp.reviews.closing import lock_outcomes
+from webapp.reviews.search import final_word
 
 T = TypeVar("T")
 
@@ -29,17 +31,7 @@ FACTS = (
 )
 ROWS_PER_STATEMENT = 500
 LATEST = 25  # on the page
-# So that two transactions do not record an outcome of the same loan. SQLite has one writer anyway.
-# A lock of two keys is not that of the migrations, whose function the service's role may not call.
-LOCK = "SELECT pg_advisory_xact_lock(hashtext('loan_desk'), hashtext('outcomes'))"
-
 _o, _d, _operators = OutcomeRow, DecisionRow, OperatorRow.__table__
-
-
-def lock(transaction: Connection) -> None:
-    """Let no other transaction record outcomes until this one ends."""
-    if transaction.dialect.name == "postgresql":
-        transaction.exec_driver_sql(LOCK)
 
 
 def record_outcome(
@@ -54,7 +46,7 @@ def record_outcome(
 
     The claim's key is stored with it. Raises NotFound, and InvalidOutcome if it breaks a rule.
     """
-    lock(transaction)
+    lock_outcomes(transaction)
     outcome = _record(transaction, new, operator=operator, zone=zone)
     if claim is not None:
         write_claim(Driver.of(transaction), claim, outcome_id=outcome.id)
@@ -98,7 +90,8 @@ def find_loans(
         query = _select_outcomes().where(_o.decision_id.in_(some)).order_by(_o.number)
         for row in connection.execute(query):
             last[row.decision_id] = sound(read(Outcome, row), row.decision_id)
-        decided = select(_d.id, readable(_d.created_at), _d.decision).where(_d.id.in_(some))
+        facts = (_d.id, readable(_d.created_at), final_word())
+        decided = select(*facts).where(_d.id.in_(some))
         for number, moment, decision in connection.execute(decided):
             if not isinstance(moment, datetime):
                 raise DecisionDamaged(number, ("created_at",))

@@ -72,6 +72,8 @@ class OutcomeCount(Base):
     known_month: Mapped[date] = mapped_column(Date, primary_key=True)
     product: Mapped[str] = mapped_column(String(64), primary_key=True)
     model: Mapped[str] = mapped_column(String(64), primary_key=True)
+    # "refused": a person granted the loan, which does not show how well the model decides.
+    model_decision: Mapped[str] = mapped_column(String(8), primary_key=True)
     score_bin: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     outcome: Mapped[str] = mapped_column(String(4), primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)

@@ -64,6 +64,11 @@ class Part:
         return next((r for r in self.closed if r.final is not None), None)
 
     @property
+    def final(self) -> str:
+        """The final word: granted, refused, or referred if there is none yet."""
+        return self.decision.final or self.decision.decision
+
+    @property
     def mine(self) -> bool:
         return self.open is not None and self.open.claimed_by_id == g.operator.id
 

@@ -32,7 +32,7 @@ def final_word() -> ColumnElement[str]:
 
 def find_reviewed(connection: Connection, number: int) -> ReviewedDecision:
     """Return what matters to a review of a decision; raises NotFound."""
-    policy = (_d.decision == "refused") & (_d.model_decision == "granted")
+    policy = (_d.decision == "refused") & (_d.basis == "policy")
     facts = (_d.id, _d.operator_id, _d.decision, _d.model_decision, policy, last_word())
     row = connection.execute(select(*facts).where(_d.id == number)).first()
     if row is None:

@@ -143,7 +143,8 @@ def test_outcomes_are_never_changed(loans, record, query, history):
     for statement in (
         "UPDATE outcomes SET outcome = 'bad'",
         "DELETE FROM outcomes",
-        "INSERT INTO outcome_counts VALUES ('2026-01-01', '2026-01-01', 'p', 'm', 1, 'good', 9)",
+        "INSERT INTO outcome_counts "
+        "VALUES ('2026-01-01', '2026-01-01', 'p', 'm', 'granted', 1, 'good', 9)",
         "UPDATE outcome_counts SET count = 9",
     ):
         with pytest.raises(Exception, match=r"are never changed|are changed only by triggers"):

@@ -10,12 +10,13 @@ from sqlalchemy import func, select
 from ml.monitoring.bins import SCORE_BINS
 from ml.monitoring.realised import Realised
 from ml.monitoring.sequential import LOG_ALARM
-from webapp.decisions.tables import DecisionCount
+from webapp.decisions.tables import DecisionCount, DecisionRow
 from webapp.extensions import db
 from webapp.monitoring.days import Model, midnight
 from webapp.monitoring.reporting.verdict import Finding, day_text, finding, percent
 from webapp.monitoring.tables import CalibrationEvidence, RealisedMonth
 from webapp.outcomes.tables import OutcomeCount
+from webapp.reviews.counting import net_granted
 
 MAX_MONTHS = 24
 AGES = (1, 2, 3, 6, 9, 12, 18, 24)  # months after that of the decision
@@ -181,7 +182,7 @@ def _months(model: Model, cost_ratio: float, today: date) -> list[MonthReport]:
 
 
 def _granted(model: Model, first: date) -> Counter[date]:
-    """Return the number of loans that were granted in each month."""
+    """Return the number of loans of each month that were granted, but not against the model."""
     c = DecisionCount  # not what is counted when the hour has ended: outcomes can be earlier
     granted: Counter[date] = Counter()
     hours = (
@@ -192,6 +193,10 @@ def _granted(model: Model, first: date) -> Counter[date]:
     )
     for hour, count in db.session.execute(hours):
         granted[hour.date().replace(day=1)] += int(count)
+    d = DecisionRow
+    own = (d.product == model.product, d.model == model.version, d.model_decision == "granted")
+    for moment, number in net_granted(*own, d.created_at >= midnight(first)):
+        granted[moment.date().replace(day=1)] += number
     return granted
 
 
@@ -202,7 +207,7 @@ def _bad(model: Model, first: date) -> dict[date, dict[int, int]]:
     query = (
         select(c.decided_month, c.known_month, func.sum(c.count))
         .where(c.product == model.product, c.model == model.version, c.outcome == "bad")
-        .where(c.decided_month >= first)
+        .where(c.decided_month >= first, c.model_decision == "granted")
         .group_by(c.decided_month, c.known_month)
     )
     for decided, known, count in db.session.execute(query):
@@ -229,6 +234,7 @@ def _bands(model: Model) -> list[Band]:
     query = (
         select(c.score_bin, c.outcome, func.sum(c.count))
         .where(c.product == model.product, c.model == model.version)
+        .where(c.model_decision == "granted")
         .group_by(c.score_bin, c.outcome)
     )
     counts: dict[int, Counter[str]] = {}
