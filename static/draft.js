@@ -37,7 +37,7 @@ const offer = () => {
   const [draft] = drafts();
   const note = document.getElementById("draft-kept");
   if (!draft) return;
-  note.querySelector("time").textContent = new Date(draft.saved).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
+  note.querySelector("time").textContent = new Date(draft.saved).toLocaleTimeString(document.documentElement.lang === "fr" ? "fr-FR" : "en-GB", { hour: "2-digit", minute: "2-digit" });
   const { token: form, corrects } = draft;
   note.querySelector("a").href = `?${new URLSearchParams({ form, ...(corrects && { corrects }) })}`;
   note.hidden = false;

@@ -15,6 +15,7 @@ from webapp.letters import pages as letters
 from webapp.monitoring import health, pages as monitoring
 from webapp.outcomes import pages as outcomes
 from webapp.people import account_pages, key_pages, pages as people
+from webapp.protected import pages as protected
 from webapp.reviews import pages as reviews
 from webapp.serving import pages as serving
 from webapp.uploads import pages as uploads
@@ -26,6 +27,7 @@ PAGES = (
     reviews,
     outcomes,
     batches,
+    protected,
     uploads,
     monitoring,
     serving,

@@ -84,6 +84,10 @@ class KeyReused(Exception):
     """The idempotency key belongs to another request."""
 
 
+class AlreadyAnswered(Exception):
+    """The voluntary questions of this decision have been answered before."""
+
+
 class NoteRefused(Exception):
     """A signed note, its key or what it says cannot be used; the message says why."""
 

@@ -42,7 +42,8 @@ def downgrade() -> None:
         *("outcome_counts", "outcomes"),
         *("review_note_contents", "review_notes", "reviews"),
         *("challenger_counts", "challenger_scores", "trial_counts", "trial_contents", "trials"),
-        *("decision_counts", "protected_attributes", "decision_contents", "decisions"),
+        *("protected_attributes", "protected_answer_contents", "protected_answers"),
+        *("decision_counts", "decision_contents", "decisions"),
         "desk_switches",
         *("api_keys", "sign_in_attempts", "recovery_codes", "user_roles", "users", "operators"),
     ):
@@ -249,6 +250,32 @@ def create_decisions() -> None:
         ["reference", "decision_id"],
         sqlite_where=has_reference,
         postgresql_where=has_reference,
+    )
+    op.create_table(
+        "protected_answers",
+        sa.Column("id", Identifier, nullable=False, autoincrement=False),
+        moment("created_at"),
+        sa.Column("operator_id", sa.Integer(), nullable=False),
+        sa.CheckConstraint(
+            within_moments("created_at"), name=op.f("ck_protected_answers_created_at")
+        ),
+        sa.ForeignKeyConstraint(["id"], ["decisions.id"], name=op.f("fk_protected_answers_id_decisions")),
+        sa.ForeignKeyConstraint(
+            ["operator_id"], ["operators.id"], name=op.f("fk_protected_answers_operator_id_operators")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_protected_answers")),
+    )
+    op.create_table(
+        "protected_answer_contents",
+        sa.Column("decision_id", Identifier, nullable=False, autoincrement=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        length("protected_answer_contents", "salt", SALT_BYTES),
+        sa.ForeignKeyConstraint(
+            ["decision_id"],
+            ["protected_answers.id"],
+            name=op.f("fk_protected_answer_contents_decision_id_protected_answers"),
+        ),
+        sa.PrimaryKeyConstraint("decision_id", name=op.f("pk_protected_answer_contents")),
     )
     op.create_table(
         "protected_attributes",
@@ -902,7 +929,7 @@ def create_ledger() -> None:
         sa.PrimaryKeyConstraint("lane", "number", name=op.f("pk_audit_log")),
         sqlite_with_rowid=False,
     )
-    few = sa.text("event NOT IN ('decision.made', 'trial.made', 'outcome.recorded')")
+    few = sa.text("event NOT IN ('decision.made', 'trial.made', 'outcome.recorded', 'protected.given')")
     op.create_index(
         "ix_audit_log_events", "audit_log", ["event", "created_at"], sqlite_where=few, postgresql_where=few
     )

@@ -234,6 +234,8 @@ def _contents_summary(compared: Compared) -> str:
         parts.append(f"{compared.reviews:,} steps of reviews too")
     if compared.batches:
         parts.append(f"{compared.batches:,} batch{'' if compared.batches == 1 else 'es'} too")
+    if compared.answers:
+        parts.append(f"{compared.answers:,} voluntary answers too")
     parts.append(f"{compared.wrong:,} {'does' if compared.wrong == 1 else 'do'} not")
     if compared.erased:
         parts.append(f"the contents of {compared.erased:,} are erased")

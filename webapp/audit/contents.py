@@ -13,6 +13,7 @@ from webapp.ledger.chain import Event, commitment_to, facts_digest
 from webapp.ledger.driver import Driver, Row
 from webapp.letters.service import FACTS as LETTER_FACTS
 from webapp.outcomes.service import FACTS as OUTCOME_FACTS
+from webapp.protected.service import FACTS as ANSWER_FACTS
 from webapp.reviews.service import CLOSED, NOTED, OPENED
 
 ROWS_PER_FETCH = 1_000
@@ -23,6 +24,17 @@ FROM {table} t LEFT JOIN {kind}_contents c ON c.{key} = t.id ORDER BY t.id
 ROWS_WITHOUT_CONTENTS = "SELECT {facts}, NULL, NULL FROM {table} t WHERE {which} ORDER BY t.id"
 # A fact that the row refers to.
 OF_REVIEW = "(SELECT r.decision_id FROM reviews r WHERE r.id = t.review_id)"
+# The attributes of an answer as a JSON object, in the order of the fields' names.
+ATTRIBUTES = """(
+    SELECT '{{' || coalesce({joined}, '') || '}}' FROM (
+        SELECT '"' || field || '":"' || value || '"' AS pair, field
+        FROM protected_attributes WHERE decision_id = t.id ORDER BY field
+    ) a
+)"""
+ATTRIBUTES_ON_SQLITE = ATTRIBUTES.format(joined="group_concat(pair, ',')")
+ATTRIBUTES_ON_POSTGRESQL = ATTRIBUTES.format(
+    joined="string_agg(pair, ',' ORDER BY field COLLATE \"C\")"
+)
 ENTRIES = """
 SELECT {id}, lane, number, subject, facts, commitment FROM audit_log
 WHERE event = '{event}' ORDER BY 1, 2, 3
@@ -68,7 +80,9 @@ OPENING = Kind("review", "review.opened", OPENED, decision=2, which="t.cause <> 
 CLOSING = Kind("review", "review.closed", CLOSED, decision=2, which="t.closed_at IS NOT NULL")
 NOTE = Kind("review_note", "review.noted", NOTED, "note_id", ("text",), decision=2)
 BATCH = Kind("batch", "batch.decided", BATCH_FACTS, plural="batches")
-KINDS = (DECISION, TRIAL, OUTCOME, LETTER, OPENING, CLOSING, NOTE, BATCH)
+# The contents are rows of a table of their own; only their salt is in the contents' table.
+ANSWER = Kind("protected_answer", "protected.given", ANSWER_FACTS, "decision_id", ("attributes",))
+KINDS = (DECISION, TRIAL, OUTCOME, LETTER, OPENING, CLOSING, NOTE, BATCH, ANSWER)
 MOMENTS = ("created_at", "opened_at", "closed_at")
 
 
@@ -79,10 +93,11 @@ class Compared:
     decisions: int = 0
     trials: int = 0
     outcomes: int = 0
+    answers: int = 0  # of the protected fields
     reviews: int = 0  # those that were opened by hand, those that are closed, and notes
     letters: int = 0
     batches: int = 0
-    erased: int = 0  # of decisions, trials, letters and notes
+    erased: int = 0  # of decisions, trials, letters, notes and answers
     wrong: int = 0
 
 
@@ -122,6 +137,7 @@ def compare(connection: Connection, report: Callable[[str], None]) -> Compared:
             compared.letters += kind is LETTER
             compared.reviews += kind in (OPENING, CLOSING, NOTE)
             compared.batches += kind is BATCH
+            compared.answers += kind is ANSWER
     return compared
 
 
@@ -154,6 +170,8 @@ def _fact_sql(name: str, *, postgresql: bool) -> str:
 
 def _content_sql(name: str, *, postgresql: bool) -> str:
     """Return the SQL of a content as its entry covers it: as JSON, or a note as its text."""
+    if name == "attributes":
+        return ATTRIBUTES_ON_POSTGRESQL if postgresql else ATTRIBUTES_ON_SQLITE
     if name != "reference":
         return f"c.{name}::text" if postgresql else f"c.{name}"
     quoted = "'\"' || c.reference || '\"'"
@@ -219,7 +237,7 @@ def _differences(kind: Kind, row: _Stored, entry: Row | None, erased: set[int]) 
         wrong.append("its contents are missing, and no entry says that they were erased")
     elif not row.missing and _commitment(row) != commitment:
         wrong.append("its contents are not those of its entry")
-    elif not row.missing and is_erased and kind is DECISION:
+    elif not row.missing and is_erased and kind in (DECISION, ANSWER):
         wrong.append("its contents are there, and an entry says that they were erased")
     return wrong
 

@@ -22,6 +22,7 @@ DELETE = (
     "DELETE FROM letter_contents WHERE letter_id IN (SELECT id FROM letters WHERE decision_id = ?) "
     "RETURNING letter_id",
     "DELETE FROM protected_attributes WHERE decision_id = ? RETURNING decision_id",
+    "DELETE FROM protected_answer_contents WHERE decision_id = ? RETURNING decision_id",
     "DELETE FROM review_note_contents WHERE note_id IN (SELECT n.id FROM review_notes n "
     "JOIN reviews r ON r.id = n.review_id WHERE r.decision_id = ?) RETURNING note_id",
     # The name of the file that the decision came in.
@@ -30,7 +31,7 @@ DELETE = (
 )
 TABLES = (
     "decision_contents, trial_contents, letter_contents, protected_attributes, "
-    "review_note_contents, checked_files"
+    "protected_answer_contents, review_note_contents, checked_files"
 )
 # A trial or letter that is being made now refers to the decision's row, and a note to the review's,
 # so these wait for them.

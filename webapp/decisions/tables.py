@@ -130,20 +130,6 @@ class DecisionContents(Base):
     salt: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-class ProtectedAttribute(Base):
-    """What an applicant said of a protected field. Personal, and erased with the contents.
-
-    No scorer, form or API reads it: only the watch, which keeps figures of large groups.
-    """
-
-    __tablename__ = "protected_attributes"
-    __table_args__ = (CheckConstraint("length(value) BETWEEN 1 AND 64", name="value"),)
-
-    decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"), primary_key=True)
-    field: Mapped[str] = mapped_column(String(64), primary_key=True)
-    value: Mapped[str] = mapped_column(String(64))  # as in a CSV file of the product
-
-
 class DecisionCount(Base):
     """The number of decisions of each kind in each hour, kept exact by a trigger.
 

@@ -22,11 +22,11 @@ from webapp.monitoring.watch import watch
 from webapp.outcomes.records import Loan, NewOutcome
 from webapp.outcomes.service import add_outcomes
 from webapp.people.operators import Operator, add_operator
+from webapp.protected.service import NewAnswer, write_answers
 from webapp.serving.served import model
 
 BY_API = 0.7  # the share of decisions that other systems ask for
 ANSWERS = 0.6  # the share of applicants who say something of the protected fields
-ATTRIBUTES = ("decision_id", "field", "value")
 NAMES = {"api": ("api_key", "demo-branches"), "desk": ("user", "demo-clerk")}
 
 
@@ -89,13 +89,12 @@ def _decide(
             contents = contents_of(submission, verdict, ruling)
             new.append(NewDecision(operators[channel], channel, verdict, ruling, contents))  # type: ignore[arg-type]
         numbered = list(zip(write_decisions(driver, new, moment=moment), rows, strict=True))
-        attributes = [
-            (stored.decision.id, *attribute)
+        answers = [
+            NewAnswer(stored.decision.id, stored.new.operator.id, row.protected)
             for stored, row in numbered
             if random.random() < ANSWERS
-            for attribute in row.protected.items()
         ]
-        driver.insert("protected_attributes", ATTRIBUTES, attributes)
+        write_answers(driver, answers, moment=moment)
         for stored, row in numbered:
             if stored.decision.granted:
                 yield stored.decision.id, row

@@ -28,6 +28,7 @@ Event = Literal[
     "review.due",
     "review.noted",
     "review.closed",
+    "protected.given",
     "contents.erased",
     "bundle.activated",
     "user.created",
@@ -51,7 +52,7 @@ Event = Literal[
 ]
 
 # The SQL of the index of events that have no table of their own; a query that repeats it uses it.
-IS_FEW = "event NOT IN ('decision.made', 'trial.made', 'outcome.recorded')"
+IS_FEW = "event NOT IN ('decision.made', 'trial.made', 'outcome.recorded', 'protected.given')"
 
 
 class NewEntry(NamedTuple):

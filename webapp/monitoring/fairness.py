@@ -7,7 +7,7 @@ replaced only if a whole minimum group of people has come or gone.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, delete, func, insert, select
@@ -16,14 +16,20 @@ from ml.bundle.manifest import InvalidBundle
 from ml.evaluation.protected import group_of, has_groups
 from ml.monitoring.disclosure import large_enough
 from ml.product.definition import Product
-from webapp.decisions.tables import DecisionRow, ProtectedAttribute
+from webapp.decisions.tables import DecisionRow
 from webapp.extensions import db
 from webapp.monitoring.days import Model, midnight
 from webapp.monitoring.fairness_tables import FairnessGroup, FairnessMonth
 from webapp.monitoring.realised import days_with_outcomes, end_of_month
 from webapp.monitoring.tables import WatchedHour
 from webapp.outcomes.tables import OutcomeCount, OutcomeRow, that_counts
+from webapp.protected.service import ANSWER_WITHIN
+from webapp.protected.tables import ProtectedAttribute
 from webapp.serving.served import model as served
+
+# A month is counted when no answer can come any more; one that comes at the last moment is on disk
+# within the hour.
+ANSWERED = ANSWER_WITHIN + timedelta(hours=1)
 
 Key = tuple[str, str]  # of a field and a group
 
@@ -64,12 +70,13 @@ class Counted(NamedTuple):
 def uncounted_months(*, before: datetime, ripe: date) -> list[Changed]:
     """Return the closed months that have other decisions or outcomes than when they were counted.
 
+    A month is closed a day after its end, because applicants can answer for a day.
     The outcomes of a month are counted when all of its loans are ripe, that is, were decided
     before a day: bad ones are often known earlier than good ones. Only the months of models that
     are kept are among them, because only their hours are counted.
     """
     w = WatchedHour
-    first = before.date().replace(day=1)
+    first = (before - ANSWERED).date().replace(day=1)
     decisions: Counter[tuple[Model, date]] = Counter()
     for hour, *of, count in db.session.execute(
         select(w.hour, w.product, w.model, w.decisions).where(w.hour < midnight(first))

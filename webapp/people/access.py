@@ -61,6 +61,7 @@ ACCESS: dict[str, frozenset[Role]] = {
     "reviews.close": REVIEWER,
     "reviews.open_one": READERS,
     "reviews.note": READERS,
+    "protected.answer": CLERK,
     "outcomes.record": ANALYST,
     "outcomes.show": READERS,
     "outcomes.index": ANALYST,

@@ -200,5 +200,6 @@ def test_tables_are_vacuumed(log, run, query):
         "ORDER BY relname"
     ) == [
         *(("checked_files", 1), ("decision_contents", 1), ("letter_contents", 1)),
-        *(("protected_attributes", 1), ("review_note_contents", 1), ("trial_contents", 1)),
+        *(("protected_answer_contents", 1), ("protected_attributes", 1)),
+        *(("review_note_contents", 1), ("trial_contents", 1)),
     ]

@@ -11,8 +11,11 @@ from webapp.columns import FIRST_MOMENT, LAST_MOMENT, MAX_ID, MAX_MEASURE
 from webapp.extensions import db
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-FACTS = ("decisions", "trials", "challenger_scores")
-CONTENTS = ("decision_contents", "trial_contents", "protected_attributes")
+FACTS = ("decisions", "trials", "challenger_scores", "protected_answers")
+CONTENTS = (
+    *("decision_contents", "trial_contents"),
+    *("protected_answer_contents", "protected_attributes"),
+)
 SALT = "0123456789abcdef"
 COUNTS = ("decision_counts", "trial_counts", "challenger_counts")
 NEVER_CHANGED = {
@@ -21,6 +24,8 @@ NEVER_CHANGED = {
     "challenger_scores": ("agrees = NOT agrees",),
     "decision_contents": ("inputs = '{}'",),
     "trial_contents": ("inputs = '{}'",),
+    "protected_answers": ("operator_id = operator_id",),
+    "protected_answer_contents": ("salt = salt",),
     "protected_attributes": ("value = 'single'", "field = 'another'"),
 }
 
@@ -41,6 +46,11 @@ def filled(put, refused, query):
         "INSERT INTO challenger_scores SELECT 'knn', id, created_at, 0.25, 'refused', 1 = 1 "
         f"FROM decisions WHERE id = {number}"
     )
+    query(
+        "INSERT INTO protected_answers SELECT id, created_at, operator_id FROM decisions "
+        f"WHERE id = {number}"
+    )
+    query(f"INSERT INTO protected_answer_contents VALUES ({number}, '{SALT}')")
     query(f"INSERT INTO protected_attributes VALUES ({number}, 'protected_age', '40')")
     return number
 

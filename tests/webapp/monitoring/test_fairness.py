@@ -1,13 +1,21 @@
 """Tests of what the watch makes of protected attributes: figures of large groups, and no others."""
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from webapp.columns import now
-from webapp.monitoring.fairness import Sizes, kept_groups, replaced
+from webapp.ledger.transaction import unit_of_work
+from webapp.monitoring.fairness import (
+    Sizes,
+    count_month,
+    kept_groups,
+    replaced,
+    uncounted_months,
+)
 from webapp.monitoring.watch import watch
+from webapp.protected.service import ANSWER_WITHIN, NewAnswer, give_answer
 
 MINIMUM = 30  # of the product
 MANY = {"total": 500, "outcomes": 500, "smallest": MINIMUM}  # people beside the groups
@@ -95,6 +103,28 @@ def test_month_that_has_not_ended_is_not_counted(people, run, query):
     people("single", granted=60, month=months_ago(0))
     run()
     assert query("SELECT * FROM fairness_months") == query(GROUPS) == []
+
+
+def test_month_is_counted_when_no_answer_can_come_any_more(app, copy, made, query, operator):
+    """A decision of the last second of a month is answered a day later."""
+    following = months_ago(2)
+    last = datetime(following.year, following.month, 1, tzinfo=UTC) - timedelta(seconds=1)
+    [(number,)] = query("SELECT max(id) FROM decisions")
+    copy(made[0], f"{last:%Y-%m-%d %H:%M:%S}.000000", count=40)
+    with app.app_context():
+        watch()  # counts the hours, and the month as if it were long ago
+        query("DELETE FROM fairness_months")
+        answer_ends = last + ANSWER_WITHIN
+        before = answer_ends.replace(minute=0, second=0)
+        assert uncounted_months(before=before, ripe=MONTH) == []
+        for ago in range(40):
+            with unit_of_work() as transaction:
+                answer = NewAnswer(number + 1 + ago, operator.id, {STATUS: "single"})
+                give_answer(transaction, answer)
+        [changed] = uncounted_months(before=answer_ends + timedelta(hours=2), ripe=MONTH)
+        assert (changed.month, changed.decisions) == (MONTH, 40)
+        counted = count_month(changed)
+    assert [group["decisions"] for group in counted.groups] == [40]
 
 
 def test_small_group_cannot_be_computed_by_subtraction(people, run, query):

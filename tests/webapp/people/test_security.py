@@ -68,6 +68,7 @@ def test_every_route_is_guarded(app, client):
         "outcomes",
         "reviews",
         "people",
+        "protected",
         "security",
         "uploads",
     }

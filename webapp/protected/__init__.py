@@ -1,0 +1,1 @@
+"""Voluntary questions about protected fields, asked apart from the application, for fairness."""
