@@ -63,6 +63,8 @@ def enrol() -> Answer:
 
 @blueprint.route("/second-factor/off", methods=["GET", "POST"])
 def second_factor_off() -> Answer:
+    if current_user.totp_secret is None:
+        return redirect(url_for("account.show"))
     form = PresentForm()
     if form.validate_on_submit() and _is_present(form):
         me = current_user.id

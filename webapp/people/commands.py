@@ -29,9 +29,8 @@ def prepare() -> None:
     with clear_errors():
         if first:
             click.echo(f"\n  First start: sign in as {FIRST_USER} with the password {password}")
-            click.echo(
-                f"  It is not shown again. {FIRST_USER} is {', '.join(service.FIRST_ROLES)}.\n"
-            )
+            roles = ", ".join(service.FIRST_ROLES)
+            click.echo(f"  It is not shown again. Roles: {roles}.\n")
         else:
             click.echo(f"\n  Sign in as {FIRST_USER}, or as any other user. A new password:")
             click.echo(f"  {as_typed(f'users set-password {FIRST_USER}')}\n")

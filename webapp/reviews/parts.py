@@ -15,9 +15,10 @@ from webapp.decisions.records import Decision
 from webapp.extensions import db, settings
 from webapp.people.access import may
 from webapp.people.operators import Operator
+from webapp.people.persons import same_person
 from webapp.reviews import queue, search
 from webapp.reviews.forms import AssignForm, CloseForm, DayForm, NoteForm, OpenForm, assign_form
-from webapp.reviews.people import list_reviewers, same_person
+from webapp.reviews.people import list_reviewers
 from webapp.reviews.queue import Clock, Counts, Waiting
 from webapp.reviews.records import Note, Review, ReviewedDecision, ReviewRefused
 from webapp.reviews.wording import CAUSES, GROUPS, RESULTS, closings_of, reason_text, refusal_text

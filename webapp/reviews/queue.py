@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Date, Engine, Select, cast, fu
 from webapp.decisions.tables import DecisionRow
 from webapp.extensions import db
 from webapp.people.operators import Operator
-from webapp.reviews.people import same_person
+from webapp.people.persons import same_person
 from webapp.reviews.records import Review
 from webapp.reviews.search import select_reviews
 from webapp.reviews.service import give
