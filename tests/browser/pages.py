@@ -144,7 +144,7 @@ class DecisionPage(Screen):
 
     @property
     def verdict(self) -> Locator:
-        return self.page.locator(".verdict")
+        return self.page.locator("section[aria-labelledby=verdict]")
 
     def part(self, name: str) -> Locator:
         """Find a part of the page by its heading, such as "Why"."""
@@ -152,6 +152,19 @@ class DecisionPage(Screen):
 
     def next_application(self) -> None:
         self.link("Next application").click()
+
+    def try_values(self, values: Mapping[str, str]) -> Locator:
+        """Try other values of the fields that the applicant can change; return the result."""
+        for field, value in values.items():
+            self.page.get_by_label(self.words.label(field)).fill(value)
+        self.button("Try these values").click()
+        return self.page.get_by_role("status")
+
+    def correct(self, link: str = "Correct") -> NewApplication:
+        """Open the form that corrects this decision."""
+        self.link(link).click()
+        self.page.wait_for_url("**/applications/new?*")
+        return NewApplication(self.page, self.words)
 
 
 class DecisionList(Screen):

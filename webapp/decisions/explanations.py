@@ -18,7 +18,10 @@ def explain(decision: Decision, contents: Contents) -> StoredReasons | None:
         return None
     granted = decision.model_decision == "granted"
     explained = bundle.explainer.explain(contents.inputs, granted=granted)
-    return as_stored(explained.reasons)
+    reasons = as_stored(explained.reasons)
+    if decision.by_policy:  # none of them is a reason of the refusal
+        return [{**reason, "principal": False} for reason in reasons]
+    return reasons
 
 
 def find_changes(decision: Decision, contents: Contents) -> Changes | None:

@@ -120,8 +120,6 @@ def _can_change(decision: Decision, contents: Contents) -> bool:
 
 def _factors(decision: Decision, contents: Contents, bundle: Bundle | None) -> list[Factor]:
     reasons = explanations.explain(decision, contents) or []
-    if decision.by_policy:  # the model's reasons are not those of the refusal
-        reasons = [{**reason, "principal": False} for reason in reasons]
     if bundle is None:
         return factors_of(reasons, contents.inputs)
     return factors_of(reasons, contents.inputs, bundle.product, bundle.explainer.typical)
