@@ -133,7 +133,7 @@ def test_service_that_comes_back_at_another_address_is_reached(serve, proxy):
         names.shutdown()
 
 
-def test_only_a_file_of_outcomes_may_be_large(serve, proxy):
+def test_only_uploaded_files_may_be_large(serve, proxy):
     with serve() as server, proxy(address_of(server), "no") as port:
         body = b"x" * 1_000_000
 
@@ -145,7 +145,8 @@ def test_only_a_file_of_outcomes_may_be_large(serve, proxy):
             except urllib.error.HTTPError as error:
                 return error.code
 
-        assert sent("/outcomes") == 400  # it has no token: Loan Desk has answered
+        # They have no token: Loan Desk has answered.
+        assert [sent("/outcomes"), sent("/batches")] == [400, 400]
         assert [sent("/login"), sent("/outcomes/"), sent("/decisions/1/outcome")] == [413] * 3
 
 

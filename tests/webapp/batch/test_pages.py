@@ -6,7 +6,9 @@ from decimal import Decimal
 import pytest
 
 from tests.fixtures.databases import add_user
+from webapp.desk.service import switch
 from webapp.incoming import MAX_BATCH_BYTES
+from webapp.ledger.transaction import unit_of_work
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 FRENCH = {"Accept-Language": "fr"}
@@ -71,6 +73,27 @@ def test_counts_and_log_are_those_of_the_table(app, write, applications, decide,
     assert query("SELECT applications FROM checked_files") == [(None,)]
     done = app.test_cli_runner().invoke(args=["audit", "verify", "--contents"])
     assert (done.exit_code, "all well" in done.stdout) == (0, True)
+
+
+def test_batch_is_referred_while_the_desk_refers_everything(
+    app, operator, write, applications, decide, signed_in, read_page, result, query
+):
+    with app.app_context(), unit_of_work() as transaction:
+        switch(transaction, referring=True, reason="a fault in the model", operator=operator)
+    count = len(applications)
+    address = decide(write(applications))
+    assert figures(read_page(signed_in.get(address).text)) == [count, 0, 0, count]
+    assert query("SELECT count(*) FROM reviews WHERE closed_at IS NULL") == [(count,)]
+    rows = result(address)[1:]
+    assert {row[3] for row in rows} == {"referred"}
+    assert all("Every application is referred to a person at present" in row for row in rows)
+
+
+def test_lines_with_one_reference_are_tries_of_one_customer(write, granted, decide, query):
+    decide(write([granted] * 5, ["A"] * 5))
+    [(tries,)] = query("SELECT count(*) FROM decisions WHERE decision = 'referred'")
+    assert tries == 2
+    assert query("SELECT DISTINCT basis FROM decisions WHERE decision = 'referred'") == [("tries",)]
 
 
 def test_wrong_lines_are_named_and_nothing_is_stored(
