@@ -1,7 +1,7 @@
 """Figures that help while an application is entered, such as the instalment; no model sees them."""
 
+import math
 from collections.abc import Mapping
-from math import prod
 from typing import NamedTuple
 
 from ml.product.definition import Product
@@ -69,12 +69,8 @@ def compute(quantity: Quantity, numbers: Mapping[str, int | str | None]) -> floa
     float or None
         None if a number is not known, or a divisor is 0.
     """
-    known = {name: numbers.get(name) for name in quantity.inputs}
-    values = {name: number for name, number in known.items() if isinstance(number, int)}
-    if len(values) < len(known) or not all(values[name] for name in quantity.over):
-        return None
-    total = sum(weight * values[name] for name, weight in quantity.sum.items())
-    return total * prod(values[n] for n in quantity.times) / prod(values[n] for n in quantity.over)
+    value = quantity.value({name: numbers.get(name) for name in quantity.inputs})
+    return None if math.isnan(value) else value
 
 
 def _figure(product: Product, quantity: Quantity) -> Figure:

@@ -127,6 +127,9 @@ class NewApplication(Screen):
     def decide(self) -> None:
         self.button("Decide").click()
 
+    def decide_all_the_same(self) -> None:
+        self.button("Decide all the same").click()
+
     def enter(self, values: Mapping[str, str]) -> "DecisionPage":
         """Fill the form in, send it and wait for the decision."""
         self.fill(values)

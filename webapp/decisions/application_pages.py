@@ -52,7 +52,7 @@ def new() -> Response | tuple[str, int]:
         _refuse_other_sites()
         expired = _("This form had expired. Check what you entered and send it again.")
         return _page(product, form, problem=expired), 400
-    if submission is None:
+    if submission is None or form.has_news(submission, product):
         return _page(product, form), 422 if form.is_submitted() else 200
     corrects = origin and origin.number
     new = service.decide(submission, operator=g.operator, channel="desk", corrects=corrects)

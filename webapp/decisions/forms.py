@@ -1,6 +1,7 @@
 """The forms of applications and trials, built from a product and checked by its rules."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from flask_babel import gettext as _
@@ -9,6 +10,7 @@ from wtforms import HiddenField, RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 
 from ml.product.application import Application, Rules, Submission, Value
+from ml.product.conditions import Notice
 from ml.product.definition import REFERENCE, Field, Product
 from ml.product.errors import FieldError, InvalidApplication
 from ml.product.formats import format_integer, parse_amount, parse_integer
@@ -21,7 +23,7 @@ class NumberField(StringField):
     note = ""
 
 
-class ApplicationForm(FlaskForm):  # type: ignore[misc]
+class TypedForm(FlaskForm):  # type: ignore[misc]
     """The parts that every form has, without the fields of a product."""
 
     submission = HiddenField(default=lambda: secrets.token_hex(16))
@@ -32,16 +34,17 @@ class ApplicationForm(FlaskForm):  # type: ignore[misc]
         return [f for f in self if isinstance(f, NumberField) and f.note]
 
     def read(self, rules: Rules, *, base: Application | None = None) -> Application | None:
-        """Return the application alone, as `read_submission` does."""
+        """Return the application alone; None also if an amount was rounded."""
         submission = self.read_submission(rules, base=base)
-        return submission and submission.application
+        return None if submission is None or self.rounded else submission.application
 
     def read_submission(
         self, rules: Rules, *, base: Application | None = None
     ) -> Submission | None:
-        """Return what was sent; None after each error, or a rounded amount, was noted at its field.
+        """Return what was sent, or None after each error was added to its field.
 
-        Fields that the form lacks have the values of the application `base`.
+        A rounded amount has a note at its field. Fields that the form lacks have the values of the
+        application `base`.
         """
         if not self.validate_on_submit():
             return None
@@ -61,7 +64,7 @@ class ApplicationForm(FlaskForm):  # type: ignore[misc]
                     raise
                 self[name].errors = [message]
             return None
-        return None if self.rounded else submission
+        return submission
 
     def _tidy(self, field: Field, *, money: bool) -> None:
         """Round an amount with cents, and write a number as the language does."""
@@ -94,21 +97,40 @@ class ApplicationForm(FlaskForm):  # type: ignore[misc]
         return error.field, _("Choose one of the answers.")
 
 
+class ApplicationForm(TypedForm):
+    """The form of an application, without the fields of a product."""
+
+    corrects = HiddenField()  # the number of the decision that it corrects
+    noted = HiddenField()  # the names of the warnings that it has shown
+    warnings: Sequence[Notice] = ()
+
+    def has_news(self, submission: Submission, product: Product) -> bool:
+        """Return whether there is something to see before it is decided; it is noted on the form.
+
+        Amounts that were rounded are, and warnings that the form has not shown before.
+        """
+        holding = [w for w in product.warnings if w.holds(submission.application)]
+        noted = str(self.noted.data or "").split()
+        self.noted.data = " ".join(w.name for w in holding)
+        new = any(w.name not in noted for w in holding)
+        self.warnings = holding if new or self.rounded else ()
+        return new or bool(self.rounded)
+
+
 def application_form(product: Product) -> ApplicationForm:
     fields = {f.name: _form_field(f, product) for f in product.inputs}
     fields[REFERENCE] = StringField(_("Reference"), render_kw={"maxlength": 64})
-    fields["corrects"] = HiddenField()  # the number of the decision that it corrects
     form: ApplicationForm = type("ProductForm", (ApplicationForm,), fields)()
     return form
 
 
-def trial_form(product: Product, application: Application) -> ApplicationForm | None:
+def trial_form(product: Product, application: Application) -> TypedForm | None:
     """Return a form of the fields that the applicant can change; None if there are none."""
     fields = [f for f in product.inputs if f.changeable]
     if not fields:
         return None
-    kind = type("TrialForm", (ApplicationForm,), {f.name: _form_field(f, product) for f in fields})
-    form: ApplicationForm = kind(data={f.name: typed(application.get(f.name)) for f in fields})
+    kind = type("TrialForm", (TypedForm,), {f.name: _form_field(f, product) for f in fields})
+    form: TypedForm = kind(data={f.name: typed(application.get(f.name)) for f in fields})
     return form
 
 

@@ -10,7 +10,7 @@ from ml.bundle.reader import Bundle
 from webapp.decisions import events, explanations, history, search, service
 from webapp.decisions.corrections import is_correctable
 from webapp.decisions.factors import Factor, factors_of
-from webapp.decisions.forms import ApplicationForm
+from webapp.decisions.forms import TypedForm
 from webapp.decisions.records import Contents, Decision
 from webapp.decisions.related import list_chain, list_same_reference
 from webapp.decisions.suggesting import suggest
@@ -63,9 +63,7 @@ def trials(number: int) -> Response:
     return redirect(url_for("decisions.show", number=number, _anchor="trials"))
 
 
-def _page(
-    decision: Decision, contents: Contents | None, form: ApplicationForm | None = None
-) -> str:
+def _page(decision: Decision, contents: Contents | None, form: TypedForm | None = None) -> str:
     """Return the page of a decision; `form` is a trial with wrong values."""
     bundle = model.of(decision.model)
     product = bundle.product if bundle else model.product(decision.product)

@@ -9,7 +9,7 @@ from ml.product.application import Submission
 from ml.product.texts import Text
 from webapp.columns import DecisionValue
 from webapp.decisions.damage import Damaged
-from webapp.decisions.forms import ApplicationForm, trial_form
+from webapp.decisions.forms import TypedForm, trial_form
 from webapp.decisions.records import Contents, StoredCause, Trial
 from webapp.decisions.ruling import rule
 from webapp.decisions.values import with_unit
@@ -28,7 +28,7 @@ class Tried:
 
 def form_of(
     bundle: Bundle, contents: Contents, trials: Sequence[Trial | Damaged]
-) -> ApplicationForm | None:
+) -> TypedForm | None:
     """Return the form with the values that were tried last, or else with those applied for."""
     last = trials[0] if trials else None
     tried = last.inputs if isinstance(last, Trial) else None

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from ml.product.figures import figures_of
+from ml.product.files import read_product
 from webapp.decisions.entering import shown_figures
 from webapp.decisions.forms import application_form
 
@@ -168,3 +169,51 @@ def test_formulas_are_those_of_the_product(app, product):
     quantities = [figure.quantity for figure in figures_of(product)]
     assert [f["sum"] for f in formulas] == [q.sum for q in quantities]
     assert [tuple(f["over"]) for f in formulas] == [q.over for q in quantities]
+
+
+@ON_ONE
+@pytest.mark.parametrize(
+    ("headers", "button", "warning"),
+    [
+        ({}, "Decide all the same", "Monthly expenses: below 210 EUR"),
+        (FRENCH, "Décider malgré tout", "Charges mensuelles\u00a0: moins de 210 EUR"),
+    ],
+)
+def test_warning_is_shown_once_and_blocks_nothing(
+    signed_in, hidden, typed, query, read_page, headers, button, warning
+):
+    form = {**hidden(signed_in), **typed, "monthly_expenses": "0"}
+    answer = signed_in.post(FORM, data=form, headers=headers)
+    assert answer.status_code == 422
+    page = read_page(answer.text)
+    assert warning.replace("\u00a0", " ") in text(by_id(page, "summary"))
+    assert text(next(b for b in page.iter("button") if "btn-lg" in b.get("class", ""))) == button
+    assert query("SELECT count(*) FROM decisions") == [(0,)]
+    noted = by_id(page, "noted").get("value")
+    assert noted == "low_expenses"
+    again = signed_in.post(FORM, data={**form, "noted": noted}, headers=headers)
+    assert again.status_code == 303
+    assert query("SELECT count(*) FROM decisions") == [(1,)]
+
+
+@ON_ONE
+def test_warning_that_no_longer_holds_is_gone(send, typed, query):
+    assert send(typed, monthly_expenses="209").status_code == 422
+    assert send(typed, monthly_expenses="210").status_code == 303
+    assert query("SELECT count(*) FROM decisions") == [(1,)]
+
+
+@ON_ONE
+def test_rounding_and_warning_are_shown_together(send, typed, read_page):
+    answer = send(typed, monthly_expenses="199.70")
+    summary = text(by_id(read_page(answer.text), "summary"))
+    assert "199.70 was rounded to 200" in summary
+    assert "below 210 EUR" in summary
+    assert send(typed, monthly_expenses="200", noted="low_expenses").status_code == 303
+
+
+def test_warnings_of_the_mortgage():
+    [notice] = read_product("mortgage").warnings
+    housing = {"housing_expense_monthly": 900}
+    assert notice.holds(housing | {"total_obligations_monthly": 899})
+    assert not notice.holds(housing | {"total_obligations_monthly": 900})
