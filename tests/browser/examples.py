@@ -10,6 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 from tests.browser.batches import Batches
+from tests.browser.letters import make_letter
 from tests.browser.pages import GRANTED, REFUSED, NewApplication, Screen
 from tests.browser.words import Words
 
@@ -19,6 +20,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "applications.new": ("/applications/new",),
     "decisions.index": ("/decisions", "/decisions?before=1"),
     "decisions.show": ("/decisions/{granted}", "/decisions/{refused}", "/decisions/{tried}"),
+    "letters.show": ("/decisions/{refused}/letters/1",),
+    "letters.sheet": ("/decisions/{granted}/sheet", "/decisions/{refused}/sheet"),
     "outcomes.index": ("/outcomes",),
     "batches.index": ("/batches",),
     "batches.show": ("/batches/{batch}", "/batches/{checked_file}"),
@@ -34,6 +37,7 @@ OWN = {"uploads.show": "analyst", "batches.show": "clerk"}
 OTHERS = frozenset(
     {
         "decisions.trials",
+        "letters.index",
         "outcomes.show",
         "outcomes.template",
         *("batches.template", "batches.reload", "batches.result"),
@@ -72,6 +76,8 @@ def store_examples(pages: Mapping[str, Page], words: Words, url: str, folder: Pa
     )
     clerk.locator("#trials button").click()
     clerk.wait_for_selector("#trials .trial")
+    clerk.goto(f"{url}/decisions/{refused}")
+    make_letter(clerk, words)
     file = folder / "outcomes.csv"
     file.write_text(BAD_FILE)
     analyst.goto(f"{url}/outcomes")

@@ -2,9 +2,10 @@
 
 import re
 
-from playwright.sync_api import Locator
+from playwright.sync_api import Locator, Page
 
 from tests.browser.pages import DecisionPage, Screen
+from tests.browser.words import Words
 
 
 class LettersPart(Screen):
@@ -26,6 +27,14 @@ class LettersPart(Screen):
 
     def address(self, text: str) -> None:
         self._part.get_by_label(self.words("Name and address (optional)")).fill(text)
+
+
+def make_letter(page: Page, words: Words) -> None:
+    """Make a letter on the decision whose page is open."""
+    part = LettersPart(page, words)
+    part.open_form()
+    part.button("Make the letter").click()
+    page.wait_for_url("**/letters/*")
 
 
 class LetterPage(Screen):

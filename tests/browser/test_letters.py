@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from ml.product.texts import LANGUAGES, Text
-from tests.browser.letters import LetterPage, LettersPart
+from tests.browser.letters import LetterPage, LettersPart, make_letter
 from tests.browser.pages import REFUSED
 from webapp.config import Config
 from webapp.letters.examples import example
@@ -63,10 +63,8 @@ def test_a_refusal_leads_to_a_letter_in_french(desk, page, words):
 def test_every_letter_fits_on_one_page_with_four_long_reasons(desk, page, words):
     """The navigation is not printed, but the stamp of a copy is."""
     desk.sign_in(page, words).enter(REFUSED_BY_MODEL)
-    part, letter = LettersPart(page, words), LetterPage(page, words)
-    part.open_form()
-    part.button("Make the letter").click()
-    page.wait_for_url("**/letters/1")
+    letter = LetterPage(page, words)
+    make_letter(page, words)
     page.reload()
     expect(letter.stamp).to_be_visible()
     pages = {}

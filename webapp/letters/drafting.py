@@ -3,14 +3,16 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from flask_babel import force_locale, gettext as _
+
 from ml.product import formats
-from ml.product.definition import Field, Product
+from ml.product.definition import Product
 from webapp.config import Config
 from webapp.decisions.records import Contents, Decision
+from webapp.decisions.values import with_unit
+from webapp.language import current, integer, words
 from webapp.letters.records import Bank, Draft, Language, Regime
 from webapp.letters.standing import Standing
-
-OVER = {"en": "{amount} over {term}", "fr": "{amount} sur {term}"}
 
 
 def draft_letter(
@@ -25,21 +27,22 @@ def draft_letter(
     config: Config,
 ) -> Draft:
     """Return what a letter says of a decision as it stands."""
-    return Draft(
-        kind=standing.kind,
-        regime=regime_of(product, config),
-        language=language,
-        day=_day(moment, language, config),
-        number=formats.format_integer(decision.id, language),
-        reference=contents.reference or "",
-        recipient=lines(recipient.splitlines()),
-        product=product.label.in_language(language) if product else decision.product,
-        loan=_loan(decision, contents, product, language),
-        decided_on=_day(decision.created_at, language, config),
-        reasons=tuple(reason.in_language(language) for reason in standing.reasons),
-        register_fields=_register_fields(contents, product, language),
-        bank=bank_of(config),
-    )
+    with force_locale(language):
+        return Draft(
+            kind=standing.kind,
+            regime=regime_of(product, config),
+            language=language,
+            day=_day(moment, config),
+            number=integer(decision.id),
+            reference=contents.reference or "",
+            recipient=lines(recipient.splitlines()),
+            product=words(product.label) if product else decision.product,
+            loan=_loan(decision, contents, product),
+            decided_on=_day(decision.created_at, config),
+            reasons=tuple(words(reason) for reason in standing.reasons),
+            register_fields=_register_fields(contents, product),
+            bank=bank_of(config),
+        )
 
 
 def regime_of(product: Product | None, config: Config) -> Regime:
@@ -65,35 +68,27 @@ def lines(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(stripped for text in texts if (stripped := text.strip()))
 
 
-def _register_fields(
-    contents: Contents, product: Product | None, language: Language
-) -> tuple[str, ...]:
-    """Return the labels of the answers that came from a credit register."""
-    given = (
-        [f for f in product.inputs if contents.inputs.get(f.name) is not None] if product else []
+def _register_fields(contents: Contents, product: Product | None) -> tuple[str, ...]:
+    """Return the answers that came from a credit register, such as "Adverse credit record: Yes"."""
+    colon = "\u00a0: " if current() == "fr" else ": "
+    return tuple(
+        f"{words(f.label)}{colon}{with_unit(f, contents.inputs[f.name])}"
+        for f in (product.inputs if product else ())
+        if f.source == "credit_register" and contents.inputs.get(f.name) is not None
     )
-    return tuple(f.label.in_language(language) for f in given if f.source == "credit_register")
 
 
-def _loan(
-    decision: Decision, contents: Contents, product: Product | None, language: Language
-) -> str:
-    amount = formats.format_integer(decision.amount, language)
+def _loan(decision: Decision, contents: Contents, product: Product | None) -> str:
+    amount = integer(decision.amount)
     if product is None:
         return amount
     amount = f"{amount}\u00a0{product.currency}"
     field = product.by_name.get(product.term or "")
-    term = contents.inputs.get(product.term or "")
-    if field is None or not isinstance(term, int):
+    if field is None or contents.inputs.get(field.name) is None:
         return amount
-    return OVER[language].format(amount=amount, term=_with_unit(field, term, language))
+    term = with_unit(field, contents.inputs[field.name])
+    return str(_("%(amount)s over %(term)s", amount=amount, term=term))
 
 
-def _with_unit(field: Field, number: int, language: Language) -> str:
-    unit = field.unit_of(number)
-    written = formats.format_integer(number, language)
-    return f"{written}\u00a0{unit.in_language(language)}" if unit else written
-
-
-def _day(moment: datetime, language: Language, config: Config) -> str:
-    return formats.long_day(moment.astimezone(config.timezone).date(), language)
+def _day(moment: datetime, config: Config) -> str:
+    return formats.long_day(moment.astimezone(config.timezone).date(), current())

@@ -12,7 +12,7 @@ from webapp.letters.records import KINDS, Draft, Kind, Language, Regime
 DAY = date(2026, 11, 27)
 PRODUCT = Text(en="Consumer credit", fr="Crédit à la consommation")
 LOAN = Text(en="9,000\u00a0EUR over 60\u00a0months", fr="9\u202f000\u00a0EUR sur 60\u00a0mois")
-REGISTER_FIELD = Text(en="Adverse credit record", fr="Incident de crédit enregistré")
+FROM_REGISTER = Text(en="Adverse credit record: Yes", fr="Incident de crédit enregistré : Oui")
 REASONS = (
     Text(
         en="Loan amount is high for the purchase price",
@@ -52,7 +52,7 @@ def example(
         loan=LOAN.in_language(language),
         decided_on=day,
         reasons=tuple(r.in_language(language) for r in reasons) if refused else (),
-        register_fields=(REGISTER_FIELD.in_language(language),),
+        register_fields=(FROM_REGISTER.in_language(language),),
         bank=bank_of(config),
     )
 

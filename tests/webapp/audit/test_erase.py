@@ -105,7 +105,7 @@ def test_erased_contents_that_are_put_back_are_found(log, run, query, put, appli
     [(contents,)] = query(f"SELECT count(*) FROM decision_contents WHERE decision_id = {log[0]}")
     assert contents == 1
     run("erase", "--decision", log[0])
-    columns = "inputs, normalised, reasons, reference, salt"
+    columns = "inputs, normalised, reasons, causes, reference, salt"
     query(
         f"INSERT INTO decision_contents (decision_id, {columns}) "
         f"SELECT {log[0]}, {columns} FROM decision_contents WHERE decision_id = {log[1]}"

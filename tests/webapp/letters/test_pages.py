@@ -55,7 +55,7 @@ def test_principal_reasons_are_those_that_were_stored(refusal, write, signed_in,
     assert re.findall(r"<li>([^<]*)</li>", letter.partition("</ol>")[0]) == principal
     assert 0 < len(principal) <= 4
     assert not [text for text in others if text in letter]
-    assert "provient d’un fichier de crédit (Incident de crédit enregistré)" in letter
+    assert "Ce fichier indique «\u00a0Incident de crédit enregistré\u00a0: " in letter
 
 
 def test_granted_letter_has_no_reasons(decide_all, granted, write, signed_in, query):
@@ -159,6 +159,15 @@ def test_erased_letter_keeps_its_facts(refusal, write, signed_in, run, query):
     code, [_, line] = run("audit", "verify", "--contents")
     assert code == 0
     assert line.endswith("match, 1 letter too, 0 do not, the contents of 2 are erased")
+
+
+@ON_SQLITE
+def test_nothing_of_an_erased_letter_remains_in_the_files(refusal, write, run, config):
+    write(refusal, recipient="Amandine Canari")
+    files = [config.instance / f"loan_desk.db{end}" for end in ("", "-wal")]
+    assert any(b"Amandine Canari" in file.read_bytes() for file in files if file.exists())
+    assert run("erase", "--decision", refusal)[0] == 0
+    assert not any(b"Amandine Canari" in file.read_bytes() for file in files if file.exists())
 
 
 def test_changed_letter_is_found(refusal, write, signed_in, run, tamper):
