@@ -12,7 +12,7 @@ from webapp.decisions import application_pages, list_pages as _list, pages as de
 from webapp.desk import pages as desk
 from webapp.extensions import csrf
 from webapp.letters import pages as letters
-from webapp.monitoring import health, pages as monitoring
+from webapp.monitoring import health, override_pages as _overrides, pages as monitoring  # noqa: F401 - routes
 from webapp.outcomes import pages as outcomes
 from webapp.people import account_pages, key_pages, pages as people
 from webapp.protected import pages as protected

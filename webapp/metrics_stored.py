@@ -62,6 +62,13 @@ class OutcomesCounted(NamedTuple):
     total: int
 
 
+class ReviewsCounted(NamedTuple):
+    """How many reviews are open, and how many of them are overdue."""
+
+    open: int
+    overdue: int
+
+
 class MovedField(NamedTuple):
     """How far a field, or the score, has moved from the training rows in a number of days."""
 
@@ -119,6 +126,7 @@ class Counted(NamedTuple):
     trials: list[TrialsCounted]
     scores: list[ScoresCounted]
     outcomes: list[OutcomesCounted]
+    reviews: ReviewsCounted
     watched: Watched | None
     checked: Checked
 
@@ -130,6 +138,7 @@ def families(counted: Counted) -> Iterator[Metric]:
     yield _trials(counted.trials)
     yield from _challengers(counted.scores)
     yield _outcomes(counted.outcomes)
+    yield from _reviews(counted.reviews)
     yield from _watched(counted.watched)
     yield from _checked(counted.checked)
     yield from compared_families(counted.watched.challengers if counted.watched else [])
@@ -165,6 +174,13 @@ def _probabilities(rows: list[DecisionsCounted]) -> Metric:
     for labels, counts in sorted(bins.items()):
         family.add_metric(labels, list(zip(limits, accumulate(counts), strict=True)), None)
     return family
+
+
+def _reviews(counted: ReviewsCounted) -> Iterator[Metric]:
+    yield GaugeMetricFamily("loan_reviews_open", "Open reviews of decisions.", value=counted.open)
+    yield GaugeMetricFamily(
+        "loan_reviews_overdue", "Open reviews whose due date has passed.", value=counted.overdue
+    )
 
 
 def _trials(rows: list[TrialsCounted]) -> Metric:

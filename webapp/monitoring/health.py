@@ -10,11 +10,13 @@ from webapp.decisions.search import count_decisions, count_trials
 from webapp.extensions import Base, db, settings
 from webapp.failures import InvalidSetting, ModelUnavailable
 from webapp.metrics import CONTENT_TYPE, metrics
-from webapp.metrics_stored import Counted
+from webapp.metrics_stored import Counted, ReviewsCounted
 from webapp.monitoring.disk import disk_spaces
 from webapp.monitoring.reporting.checks import checked
 from webapp.monitoring.reporting.report import watched
 from webapp.outcomes.service import count_outcomes
+from webapp.reviews.parts import clock
+from webapp.reviews.queue import count_reviews
 from webapp.secret_files import kept_secret
 from webapp.serving.served import model
 from webapp.slots import held
@@ -61,11 +63,16 @@ def _counted() -> Counted | None:
     try:
         found = watched() if _bundle_verified() else None
         return Counted(
-            *(count_decisions(), count_trials(), count_scores(), count_outcomes(), found),
-            checked(),
+            *(count_decisions(), count_trials(), count_scores(), count_outcomes(), _reviews()),
+            *(found, checked()),
         )
     except DBAPIError:
         return None
+
+
+def _reviews() -> ReviewsCounted:
+    counts = count_reviews(clock())
+    return ReviewsCounted(counts.open, counts.overdue)
 
 
 def _database_answers() -> bool:

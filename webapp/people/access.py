@@ -77,6 +77,7 @@ ACCESS: dict[str, frozenset[Role]] = {
     "uploads.show": CLERK | ANALYST,
     "uploads.errors": CLERK | ANALYST,
     "monitoring.show": ANALYST,
+    "monitoring.show_overrides": REVIEWER | ANALYST,
     "models.show": ANALYST,
     "models.plot": ANALYST,
     "models.download": ANALYST,

@@ -18,6 +18,7 @@ from webapp.monitoring.reporting.drift import Drift, drift, last_day
 from webapp.monitoring.reporting.estimates import Estimates, estimates, newest_estimates
 from webapp.monitoring.reporting.fairness import Fairness, fairness, grant_ratios
 from webapp.monitoring.reporting.outcomes import Outcomes, calibration_of, outcomes, worse_ranking
+from webapp.monitoring.reporting.overrides import Overrides, overrides_of
 from webapp.monitoring.reporting.reasons import Reasons, reasons
 from webapp.monitoring.reporting.verdict import Finding, Step, verdict_of, worst_first
 from webapp.monitoring.reporting.volume import Volume, volume
@@ -40,6 +41,7 @@ class Report:
     challengers: Challengers
     fairness: Fairness
     reasons: Reasons
+    overrides: Overrides
     volume: Volume
 
     @property
@@ -79,6 +81,7 @@ def report(*, days: int) -> Report | None:
         challengers=challengers(in_service),
         fairness=fairness(product, in_service),
         reasons=reasons(product, in_service, first=first, before=first - timedelta(days=days)),
+        overrides=overrides_of(in_service, first=first, today=now().date()),
         volume=volume(in_service, now=now()),
     )
 

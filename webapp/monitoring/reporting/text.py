@@ -12,6 +12,7 @@ from webapp.monitoring.reporting.checks import Checks
 from webapp.monitoring.reporting.drift import Drift, FieldReport
 from webapp.monitoring.reporting.estimates import Estimates, FigureReport
 from webapp.monitoring.reporting.outcomes import WORSE, Outcomes
+from webapp.monitoring.reporting.overrides import overrides_line
 from webapp.monitoring.reporting.report import Report
 from webapp.monitoring.reporting.text_parts import (
     challenger_lines,
@@ -24,9 +25,9 @@ from webapp.monitoring.reporting.verdict import NEXT, VERDICTS
 
 def json_of(found: Report) -> str:
     shown = {
-        **{k: v for k, v in asdict(found).items() if k != "product"},
+        **{k: v for k, v in asdict(found).items() if k not in ("product", "overrides")},
         "product": found.product.name,
-        "overrides": 0,  # nobody can change a decision yet
+        "overrides": found.overrides.summary(),
         "verdict": found.verdict,
         "findings": [finding._asdict() for finding in found.findings],
     }
@@ -50,6 +51,8 @@ def text_of(found: Report) -> str:
         *challenger_lines(found.challengers),
         *fairness_lines(found.fairness),
         *reason_lines(found.reasons),
+        "",
+        overrides_line(found.overrides),
         "",
         *_store_lines(found.checks),
         f"{VERDICTS[found.verdict].en}. {NEXT[found.verdict].en}",

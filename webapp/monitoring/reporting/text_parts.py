@@ -57,8 +57,6 @@ def reason_lines(reasons: Reasons) -> Iterator[str]:
             f"granted; before: {reasons.trials_before:,}, "
             f"{_share(reasons.trials_before_granted, reasons.trials_before)}"
         )
-    yield ""
-    yield "0 overrides: nobody can change a decision yet"
 
 
 def volume_line(volume: Volume) -> str:
