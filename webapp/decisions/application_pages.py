@@ -46,7 +46,7 @@ def home() -> Response:
 def new() -> Response | tuple[str, int]:
     product = model.bundle.product
     form = application_form(product)
-    origin = origin_of(form, operator=g.operator)
+    corrects = origin_of(form, operator=g.operator)
     submission = form.read_submission(model.rules)
     if "csrf_token" in form.errors:
         _refuse_other_sites()
@@ -54,7 +54,6 @@ def new() -> Response | tuple[str, int]:
         return _page(product, form, problem=expired), 400
     if submission is None or form.has_news(submission, product):
         return _page(product, form), 422 if form.is_submitted() else 200
-    corrects = origin and origin.number
     new = service.decide(submission, operator=g.operator, channel="desk", corrects=corrects)
     number = _store(new, token=str(form.submission.data or ""))
     return redirect(url_for("decisions.show", number=number), 303)

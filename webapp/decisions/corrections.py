@@ -8,23 +8,23 @@ from ml.product.application import Application
 from ml.product.definition import REFERENCE
 from webapp.columns import MAX_ID
 from webapp.decisions import search
+from webapp.decisions.explanations import find_changes
 from webapp.decisions.forms import ApplicationForm, typed
-from webapp.decisions.records import Decision, Trial
+from webapp.decisions.records import Contents, Decision, Trial
 from webapp.failures import NotFound
 from webapp.people.operators import Operator
 from webapp.serving.served import model
 
 
 class Origin(NamedTuple):
-    """The decision that an application corrects, and the answers to begin with."""
+    """The decision that an application corrects, with its contents."""
 
-    number: int
-    inputs: Application
-    reference: str | None
+    decision: Decision
+    contents: Contents
 
 
-def origin_of(form: ApplicationForm, *, operator: Operator) -> Origin | None:
-    """Return the decision that a form corrects, if any, and fill in a form that is opened.
+def origin_of(form: ApplicationForm, *, operator: Operator) -> int | None:
+    """Return the number of the decision that a form corrects, if any; fill in a new form from it.
 
     Raises NotFound if the operator cannot correct it.
     """
@@ -34,10 +34,8 @@ def origin_of(form: ApplicationForm, *, operator: Operator) -> Origin | None:
         return None
     origin = _find_origin(_number(text), operator=operator)
     if not sent:
-        trial = request.args.get("trial", "")
-        inputs = _tried(origin.number, _number(trial)) if trial else origin.inputs
-        _fill(form, origin._replace(inputs=inputs))
-    return origin
+        _fill(form, origin, _answers(origin))
+    return origin.decision.id
 
 
 def is_correctable(decision: Decision) -> bool:
@@ -50,25 +48,43 @@ def _find_origin(number: int, *, operator: Operator) -> Origin:
     decision, contents = search.find_decision(number)
     if contents is None or not is_correctable(decision):
         raise NotFound(f"decision {number} cannot be corrected")
-    return Origin(number, contents.inputs, contents.reference)
+    return Origin(decision, contents)
 
 
-def _tried(number: int, trial_id: int) -> Application:
-    for trial in search.list_trials(number):
-        if trial.id == trial_id and isinstance(trial, Trial) and trial.inputs is not None:
+def _answers(origin: Origin) -> Application:
+    """Return the answers to begin with: of the decision, a trial or a suggested loan."""
+    trial, offer = request.args.get("trial", ""), request.args.get("offer", "")
+    if trial:
+        return _of_trial(origin, _number(trial))
+    if offer:
+        return _of_offer(origin, _number(offer))
+    return origin.contents.inputs
+
+
+def _of_trial(origin: Origin, number: int) -> Application:
+    for trial in search.list_trials(origin.decision.id):
+        if trial.id == number and isinstance(trial, Trial) and trial.inputs is not None:
             return trial.inputs
-    raise NotFound(f"decision {number} has no trial {trial_id}")
+    raise NotFound(f"decision {origin.decision.id} has no trial {number}")
+
+
+def _of_offer(origin: Origin, place: int) -> Application:
+    changes = find_changes(*origin)
+    suggestions = changes.suggestions if changes else []
+    if not 0 < place <= len(suggestions):
+        raise NotFound(f"there is no offer {place} for decision {origin.decision.id}")
+    return {**origin.contents.inputs, **suggestions[place - 1].values}
 
 
 def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > len(str(MAX_ID)):
-        raise NotFound("this is not a number of a decision or a trial")
+        raise NotFound("this is not a number of a decision, a trial or an offer")
     return min(int(text), MAX_ID)
 
 
-def _fill(form: ApplicationForm, origin: Origin) -> None:
-    """Write the answers into a form that has not been sent."""
-    form.corrects.data = str(origin.number)
-    form[REFERENCE].data = origin.reference or ""
+def _fill(form: ApplicationForm, origin: Origin, answers: Application) -> None:
+    """Write answers into a form that has not been sent."""
+    form.corrects.data = str(origin.decision.id)
+    form[REFERENCE].data = origin.contents.reference or ""
     for field in model.bundle.product.inputs:
-        form[field.name].data = typed(origin.inputs.get(field.name))
+        form[field.name].data = typed(answers.get(field.name))

@@ -1,12 +1,18 @@
 """Explanations of a decision: its reasons, and the changes that would have granted it."""
 
+import hashlib
 import math
+
+from pydantic_core import to_json
 
 from ml.explaining.counterfactual import Changes, nearest_granted
 from ml.product.conditions import Referral
+from webapp.decisions.kept_changes import KeptChanges
 from webapp.decisions.records import Contents, Decision, StoredReasons
 from webapp.decisions.writing import as_stored
 from webapp.serving.served import model
+
+MAX_KEPT_CHANGES = 256  # in each worker
 
 
 def explain(decision: Decision, contents: Contents) -> StoredReasons | None:
@@ -29,13 +35,21 @@ def find_changes(decision: Decision, contents: Contents) -> Changes | None:
     bundle = model.of(decision.model)
     if bundle is None:
         return None
-    return nearest_granted(
-        bundle.product,
-        bundle.scorer,
-        contents.inputs,
-        threshold=_granted_from(decision, bundle.product.referral),
-        ranges=bundle.ranges,
+    threshold = _granted_from(decision, bundle.product.referral)
+    asked = to_json([bundle.digest, threshold, contents.inputs])
+    return _kept_changes.find(
+        hashlib.sha256(asked).digest(),
+        lambda: nearest_granted(
+            bundle.product,
+            bundle.scorer,
+            contents.inputs,
+            threshold=threshold,
+            ranges=bundle.ranges,
+        ),
     )
+
+
+_kept_changes = KeptChanges(limit=MAX_KEPT_CHANGES)
 
 
 def _granted_from(decision: Decision, referral: Referral) -> float:

@@ -3,9 +3,11 @@
 import pytest
 
 from ml.bundle.decide import decide
+from ml.training.dataset import as_applications
 from tests.fixtures.databases import PASSWORD, add_user
 from webapp.columns import MAX_ID
-from webapp.decisions import service
+from webapp.decisions import search, service
+from webapp.decisions.explanations import find_changes
 from webapp.ledger.transaction import unit_of_work
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -99,12 +101,37 @@ def test_correction_from_a_trial_begins_with_its_values(
             transaction, number, other, decide(bundle, other), operator=operator
         )
     page = read_page(signed_in.get(location).text)
-    [link] = [a for a in page.iter("a") if text_of(a) == "Apply with these values"]
-    assert link.get("href") == f"/applications/new?corrects={number}&trial={trial}"
+    note = next(e for e in page.iter("div") if "trial" in e.get("class", "").split())
+    assert note.find("a").get("href") == f"/applications/new?corrects={number}&trial={trial}"
     _, values = form(number, trial=trial)
     assert stated(values).items() >= typed(other).items()
     for wrong in (trial + 1, "x", MAX_ID + 1):
         answer = signed_in.get(f"/applications/new?corrects={number}&trial={wrong}")
+        assert answer.status_code == 404
+
+
+@ON_ONE
+def test_correction_from_a_suggested_loan_begins_with_its_values(
+    app, origin, bundle, put, signed_in, read_page, form
+):
+    refusals = (a for a in as_applications(origin.rows.fields) if not decide(bundle, a).granted)
+    with app.app_context():
+        for application in refusals:
+            number = put(application, model=bundle.version)
+            changes = find_changes(*search.find_decision(number))
+            if changes.suggestions:
+                break
+    page = read_page(signed_in.get(f"/decisions/{number}").text)
+    links = [a for a in page.iter("a") if text_of(a) == "Apply with these values"]
+    assert [link.get("href") for link in links] == [
+        f"/applications/new?corrects={number}&offer={place}"
+        for place in range(1, len(changes.suggestions) + 1)
+    ]
+    for place, suggestion in enumerate(changes.suggestions, 1):
+        _, values = form(number, offer=place)
+        assert stated(values).items() >= typed({**application, **suggestion.values}).items()
+    for wrong in (0, len(links) + 1, "x"):
+        answer = signed_in.get(f"/applications/new?corrects={number}&offer={wrong}")
         assert answer.status_code == 404
 
 

@@ -150,6 +150,7 @@ SUGGESTED = {
         "loan_term_months": "Term: no other value from {} to {} months can be suggested on its own",
         "found": "All else equal, in steps of 50 EUR and 6 months. "
         "No smaller change can be suggested.",
+        "apply": "Apply with these values",
         "nothing": "A lower amount together with another value cannot be suggested either.",
         "rule": "Suggested only where the instalment is covered by income less expenses and the "
         "income is known.",
@@ -165,6 +166,7 @@ SUGGESTED = {
         "ne peut être proposée seule",
         "found": "Toutes choses égales par ailleurs, par pas de 50 EUR et 6 mois. Aucun changement "
         "moindre ne peut être proposé.",
+        "apply": "Faire une demande avec ces valeurs",
         "nothing": "Un montant inférieur combiné à une autre valeur "
         "ne peut pas être proposé non plus.",
         "rule": "Proposé seulement si la mensualité est couverte par le revenu moins les charges "
@@ -216,7 +218,10 @@ def test_show_what_would_change_the_decision(
             assert text_of(trials.find("./div/p")) == words["lacking"]
             kinds.add("lacking")
             continue
-        assert [text_of(item) for item in trials.findall(".//ul/li")] == lines
+        links = trials.findall(".//ul/li/a")
+        assert len(links) == len(changes.suggestions)
+        shown = [text_of(item) for item in trials.findall(".//ul/li")]
+        assert [line.removesuffix(f" {words['apply']}") for line in shown] == lines
         kind = "found" if changes.suggestions else "nothing"
         assert text_of(trials.find("./div/p")) == f"{words[kind]} {words['rule']}"
         kinds.add((kind, *sorted(alone)))
