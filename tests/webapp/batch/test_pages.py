@@ -75,6 +75,14 @@ def test_counts_and_log_are_those_of_the_table(app, write, applications, decide,
     assert (done.exit_code, "all well" in done.stdout) == (0, True)
 
 
+def test_changed_batch_is_found(app, write, granted, decide, tamper):
+    decide(write([granted]))
+    tamper("rows = 2", 1, table="batches")
+    done = app.test_cli_runner().invoke(args=["audit", "verify", "--contents"])
+    assert done.exit_code == 1
+    assert "batch 1: its facts are not those of its entry" in done.stdout
+
+
 def test_batch_is_referred_while_the_desk_refers_everything(
     app, operator, write, applications, decide, signed_in, read_page, result, query
 ):
