@@ -29,6 +29,13 @@ PAGES: dict[str, tuple[str, ...]] = {
     "monitoring.show": ("/monitoring",),
     "models.show": ("/model",),
     "challenger.show": ("/model/challenger",),
+    "account.show": ("/account",),
+    "account.password": ("/account/password",),
+    "account.enrol": ("/account/second-factor",),
+    "people.index": ("/people",),
+    "people.new": ("/people/new",),
+    "people.show": ("/people/2",),  # the first user
+    "keys.index": ("/keys",),
     "security.login": ("/login",),
 }
 # Only their owner may see these.
@@ -38,6 +45,8 @@ OTHERS = frozenset(
     {
         "decisions.trials",
         "letters.index",
+        # Only with a second factor: test_people_accessible.py looks at them.
+        *("account.code", "account.recovery_codes", "account.second_factor_off"),
         "outcomes.show",
         "outcomes.template",
         *("batches.template", "batches.reload", "batches.result"),

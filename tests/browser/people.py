@@ -28,8 +28,9 @@ class SecondFactorSetup(Screen):
     def key(self) -> str:
         return self.page.get_by_role("listitem").locator("code").inner_text()
 
-    def confirm(self, code: str) -> "RecoveryCodes":
+    def confirm(self, code: str, *, password: str) -> "RecoveryCodes":
         self.page.get_by_label(self.words("Code"), exact=True).fill(code)
+        self.page.get_by_label(self.words("Present password")).fill(password)
         self.button("Turn it on").click()
         return RecoveryCodes(self.page, self.words)
 

@@ -27,7 +27,7 @@ def test_sign_in_with_a_second_factor(desk, page, words):
     setup = account.set_up_second_factor()
     assert setup.picture.evaluate("image => image.naturalWidth") > 100
     phone = Authenticator(setup.key)
-    recovery = setup.confirm(phone.code())
+    recovery = setup.confirm(phone.code(), password=password)
     codes = recovery.codes
     assert len(set(codes)) == 10
     recovery.go_on()

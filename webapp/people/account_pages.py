@@ -11,7 +11,7 @@ from wtforms import Field
 from webapp.extensions import settings
 from webapp.ledger.transaction import unit_of_work
 from webapp.people import passwords, second_factor, service, sessions, throttle, tries
-from webapp.people.forms import FAULTS, CodeForm, PasswordForm, PresentForm
+from webapp.people.forms import FAULTS, CodeForm, EnrolForm, PasswordForm, PresentForm
 from webapp.people.persons import find_person
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
@@ -49,9 +49,11 @@ def enrol() -> Answer:
     """Set up an authenticator app."""
     if current_user.totp_secret is not None:
         return redirect(url_for("account.show"))
-    form = CodeForm()
+    form = EnrolForm()
+    if sessions.next_step(current_user) == sessions.ENROL:
+        del form.present  # the password has just been entered
     secret = second_factor.opened(form.sealed.data or "", current_user.id)
-    if form.validate_on_submit():
+    if form.validate_on_submit() and ("present" not in form or _is_present(form)):
         codes = _turn_on(secret, str(form.code.data)) if secret else None
         if codes:
             return render_template("people/recovery_codes.html", codes=codes)

@@ -115,7 +115,7 @@ class PasswordForm(PresentForm):
 
 
 class CodeForm(FlaskForm):  # type: ignore[misc]
-    """A code of the second factor; the sealed secret only while it is being set up."""
+    """A code of the second factor."""
 
     code = StringField(
         _("Code"),
@@ -127,4 +127,9 @@ class CodeForm(FlaskForm):  # type: ignore[misc]
             "spellcheck": "false",
         },
     )
+
+
+class EnrolForm(CodeForm, PresentForm):
+    """The first code of an app that is being set up, with the secret that the page has shown."""
+
     sealed = HiddenField()

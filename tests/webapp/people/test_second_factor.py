@@ -29,7 +29,7 @@ def enrol(browser):
     key = re.search(r'<code class="fs-6">([A-Z2-7-]+)</code>', page)[1]
     app = Authenticator(key)
     fields = {"csrf_token": hidden(page, "csrf_token"), "sealed": hidden(page, "sealed")}
-    answer = browser.post(ENROL, data={**fields, "code": app.code()})
+    answer = browser.post(ENROL, data={**fields, "code": app.code(), "present": PASSWORD})
     assert answer.status_code == 200, answer.text
     codes = re.findall(r"<li><code>([a-z2-7-]+)</code></li>", answer.text)
     assert len(codes) == len(set(codes)) == 10
@@ -120,7 +120,9 @@ def test_code_of_the_setup_is_not_accepted_again(signed_in, half):
     app = Authenticator(re.search(r'fs-6">([A-Z2-7-]+)<', page)[1])
     code = app.code()
     fields = {"csrf_token": hidden(page, "csrf_token"), "sealed": hidden(page, "sealed")}
-    assert signed_in.post(ENROL, data={**fields, "code": code}).status_code == 200
+    assert (
+        signed_in.post(ENROL, data={**fields, "code": code, "present": PASSWORD}).status_code == 200
+    )
     assert post(half(), CODE, code=code).status_code == 422
 
 
@@ -193,7 +195,7 @@ def test_setup_with_a_wrong_code_keeps_the_key(signed_in, query):
     page = signed_in.get(ENROL).text
     key = re.search(r'fs-6">([A-Z2-7-]+)<', page)[1]
     sealed = hidden(page, "sealed")
-    wrong = post(signed_in, ENROL, sealed=sealed, code="000000")
+    wrong = post(signed_in, ENROL, sealed=sealed, code="000000", present=PASSWORD)
     assert wrong.status_code == 422
     assert key in wrong.text
     assert 'src="data:image/svg+xml' in wrong.text
@@ -203,8 +205,18 @@ def test_setup_with_a_wrong_code_keeps_the_key(signed_in, query):
 @ON_ONE
 def test_setup_with_a_secret_of_ones_own_making_is_refused(signed_in, query):
     for sealed in ("", "x", '{"key":"4AOGGDBBQSYHNTUZ","type":"totp","v":1}'):
-        answer = post(signed_in, ENROL, sealed=sealed, code="000000")
+        answer = post(signed_in, ENROL, sealed=sealed, code="000000", present=PASSWORD)
         assert answer.status_code == 422
+    assert query("SELECT count(totp_secret) FROM users") == [(0,)]
+
+
+def test_setup_needs_the_present_password(signed_in, query):
+    """So that nobody at an open desk adds a phone of their own."""
+    page = signed_in.get(ENROL).text
+    code = Authenticator(re.search(r'fs-6">([A-Z2-7-]+)<', page)[1]).code()
+    for present in ("", "not this one"):
+        fields = {"sealed": hidden(page, "sealed"), "code": code, "present": present}
+        assert post(signed_in, ENROL, **fields).status_code == 422
     assert query("SELECT count(totp_secret) FROM users") == [(0,)]
 
 
@@ -227,6 +239,7 @@ def test_bank_that_requires_it_lets_nobody_do_anything_before(requiring, sign_in
     browser = sign_in(requiring.test_client())
     assert browser.get("/decisions").location == f"{ENROL}?next=/decisions"
     assert browser.get("/account").location.startswith(ENROL)
+    assert "Present password" not in browser.get(ENROL).text
     enrol(browser)
     assert browser.get("/decisions").status_code == 200
 

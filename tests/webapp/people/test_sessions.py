@@ -34,8 +34,8 @@ def test_session_ends_when_idle(app, signed_in, earlier):
     answer = ended.get("/decisions")
     assert (answer.status_code, answer.location) == (302, "/login?next=/decisions")
     page = ended.get(answer.location)
-    assert "You were signed out" in page.text
-    assert "You were signed out" not in ended.get("/login").text
+    assert "Your session has ended." in page.text
+    assert "Your session has ended." not in ended.get("/login").text
     assert signed_in.get("/decisions").status_code == 200
 
 
