@@ -28,7 +28,7 @@ const keep = (form, sent) => {
   const typed = values(form);
   const token = form.elements.submission.value;
   if (!typed.length) return sessionStorage.removeItem(PREFIX + token);
-  const draft = { owner: form.dataset.owner, saved: Date.now(), sent, typed, corrects: form.elements.corrects.value };
+  const draft = { owner: form.elements.owner.value, saved: Date.now(), sent, typed, corrects: form.elements.corrects.value };
   sessionStorage.setItem(PREFIX + token, JSON.stringify(draft));
   drafts().slice(KEPT).forEach((old) => sessionStorage.removeItem(PREFIX + old.token));
 };
@@ -57,7 +57,7 @@ const restore = (form) => {
 };
 
 const follow = (form) => {
-  forget((draft) => draft.owner !== form.dataset.owner);
+  forget((draft) => draft.owner !== form.elements.owner.value);
   restore(form);
   const here = new URLSearchParams(location.search);
   here.set("form", form.elements.submission.value);

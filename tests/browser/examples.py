@@ -12,6 +12,7 @@ from playwright.sync_api import Page
 from tests.browser.batches import Batches
 from tests.browser.letters import make_letter
 from tests.browser.pages import GRANTED, REFUSED, NewApplication, Screen
+from tests.browser.protected_pages import VoluntaryQuestions
 from tests.browser.words import Words
 
 # By endpoint; a name in braces is one of the numbers in `Stored`.
@@ -22,6 +23,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "decisions.show": ("/decisions/{granted}", "/decisions/{refused}", "/decisions/{tried}"),
     "letters.show": ("/decisions/{refused}/letters/1",),
     "letters.sheet": ("/decisions/{granted}/sheet", "/decisions/{refused}/sheet"),
+    "protected.answer": ("/decisions/{granted}/protected", "/decisions/{tried}/protected"),
     "outcomes.index": ("/outcomes",),
     "batches.index": ("/batches",),
     "batches.show": ("/batches/{batch}", "/batches/{checked_file}"),
@@ -39,7 +41,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "security.login": ("/login",),
 }
 # Only their owner may see these.
-OWN = {"uploads.show": "analyst", "batches.show": "clerk"}
+OWN = {"uploads.show": "analyst", "batches.show": "clerk", "protected.answer": "clerk"}
 # Answers that are no pages of their own: files, and addresses that only lead to a page.
 OTHERS = frozenset(
     {
@@ -87,6 +89,8 @@ def store_examples(pages: Mapping[str, Page], words: Words, url: str, folder: Pa
     clerk.wait_for_selector("#trials .trial")
     clerk.goto(f"{url}/decisions/{refused}")
     make_letter(clerk, words)
+    clerk.goto(f"{url}/decisions/{tried}/protected")
+    VoluntaryQuestions(clerk, words).store()
     file = folder / "outcomes.csv"
     file.write_text(BAD_FILE)
     analyst.goto(f"{url}/outcomes")

@@ -43,6 +43,8 @@ def test_clerk_at_the_counter(desk, page, words, locale):
     form.fill({**REFUSED, "loan_amount": said["typed"], "monthly_expenses": "200"})
     expect(instalment).to_have_text(said["instalment"])
     expect(price).to_have_text(said["share"])
+    said_aloud = page.locator("#figures-said")  # to screen readers
+    expect(said_aloud).to_contain_text(said["instalment"])
     form.field("monthly_expenses").press("Enter")
     expect(form.alert).to_be_focused()
     expect(form.alert).to_contain_text(said["note"])

@@ -48,6 +48,9 @@ def new() -> Response | tuple[str, int]:
     form = application_form(product)
     corrects = origin_of(form, operator=g.operator)
     submission = form.read_submission(model.rules)
+    if form.is_submitted() and not _is_own():
+        other = _("Somebody else had opened this form. Nothing of it was stored.")
+        return _page(product, application_form(product, empty=True), problem=other), 400
     if "csrf_token" in form.errors:
         _refuse_other_sites()
         expired = _("This form had expired. Check what you entered and send it again.")
@@ -75,7 +78,8 @@ def show_again(explanation: str) -> str | None:
         return None
     form = application_form(product)
     form.validate()
-    return None if "csrf_token" in form.errors else _page(product, form, problem=explanation)
+    shown = _is_own() and "csrf_token" not in form.errors
+    return _page(product, form, problem=explanation) if shown else None
 
 
 def _page(product: Product, form: ApplicationForm, *, problem: str = "") -> str:
@@ -93,6 +97,11 @@ def _owner() -> str:
     """Return what identifies the user's sessions until a sign-out, and nothing else to anybody."""
     key, who = str(current_app.config["SECRET_KEY"]), str(session.get("_user_id", ""))
     return hmac.digest(key.encode(), f"draft {who}".encode(), "sha256").hex()[:32]
+
+
+def _is_own() -> bool:
+    """Return whether the form that was sent was opened in a session of the same user."""
+    return hmac.compare_digest(request.form.get("owner", "").encode(), _owner().encode())
 
 
 def _refuse_other_sites() -> None:

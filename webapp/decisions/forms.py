@@ -117,10 +117,12 @@ class ApplicationForm(TypedForm):
         return new or bool(self.rounded)
 
 
-def application_form(product: Product) -> ApplicationForm:
+def application_form(product: Product, *, empty: bool = False) -> ApplicationForm:
+    """Return the form of an application, with what was sent unless it is to be empty."""
     fields = {f.name: _form_field(f, product) for f in product.inputs}
     fields[REFERENCE] = StringField(_("Reference"), render_kw={"maxlength": 64})
-    form: ApplicationForm = type("ProductForm", (ApplicationForm,), fields)()
+    kind = type("ProductForm", (ApplicationForm,), fields)
+    form: ApplicationForm = kind(formdata=None) if empty else kind()
     return form
 
 

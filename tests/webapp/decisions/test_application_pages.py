@@ -7,6 +7,7 @@ import pytest
 from markupsafe import escape
 
 from ml.product.formats import format_integer
+from tests.fixtures.databases import PASSWORD, add_user
 
 FORM = "/applications/new"
 COUNT = "SELECT count(*) FROM decisions"
@@ -288,8 +289,28 @@ def test_new_of_another_site_is_not_shown(signed_in, hidden, typed):
 
 
 @ON_ONE
+def test_new_of_another_user_is_neither_stored_nor_shown(
+    app, sign_in, signed_in, hidden, typed, query, read_page
+):
+    """Somebody else has signed in meanwhile, perhaps in another tab."""
+    form = {**hidden(signed_in), **typed, "reference": "theirs"}
+    with app.app_context():
+        add_user("anna", PASSWORD)
+    anna = sign_in(app.test_client(), "anna")
+    for token in (form["csrf_token"], hidden(anna)["csrf_token"]):
+        answer = anna.post(FORM, data={**form, "csrf_token": token})
+        assert answer.status_code == 400
+        assert "Somebody else had opened this form." in answer.text
+        assert "theirs" not in answer.text
+        page = read_page(answer.text)
+        assert shown(page, "loan_amount") == ""
+        assert shown(page, "submission") != form["submission"]
+    assert query(COUNT) == [(0,)]
+
+
+@ON_ONE
 def test_new_without_a_slot_is_shown_with_what_was_typed(
-    app, monkeypatch, signed_in, hidden, typed, product, query, read_page
+    app, monkeypatch, signed_in, hidden, typed, product, query, read_page, caplog
 ):
     monkeypatch.setattr("webapp.slots.PATIENCE", 0.01)
     form = {**hidden(signed_in), **typed, "reference": "2026/17"}
@@ -305,6 +326,7 @@ def test_new_without_a_slot_is_shown_with_what_was_typed(
     stranger = app.test_client().post(FORM, data=form)
     assert stranger.status_code == 503
     assert "2026/17" not in stranger.text
+    assert "2026/17" not in caplog.text
     for _ in taken:
         slots.give_back()
     assert signed_in.post(FORM, data=form).status_code == 303

@@ -217,3 +217,19 @@ def test_warnings_of_the_mortgage():
     housing = {"housing_expense_monthly": 900}
     assert notice.holds(housing | {"total_obligations_monthly": 899})
     assert not notice.holds(housing | {"total_obligations_monthly": 900})
+
+
+@ON_ONE
+@pytest.mark.parametrize(
+    ("term", "expected"),
+    [
+        ("loan_term_months", ["416.67 USD/month", "80.0% "]),
+        (None, ["80.0% "]),
+    ],
+)
+def test_figures_of_a_mortgage_and_without_a_term(app, term, expected):
+    mortgage = read_product("mortgage").model_copy(update={"term": term})
+    data = {"loan_amount": "100,000", "property_price": "125000", "loan_term_months": "240"}
+    with app.test_request_context(FORM, method="POST", data=data):
+        shown = shown_figures(mortgage, application_form(mortgage))
+    assert [f"{figure.value} {figure.unit}" for figure in shown] == expected
