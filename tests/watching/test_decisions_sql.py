@@ -19,6 +19,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = NOW.replace(minute=0, second=0)
 LONG_AGO = HOUR - timedelta(days=60)
 SOON = HOUR + timedelta(hours=1) - timedelta(milliseconds=1)
+DECISIONS = ("granted", "refused", "referred")
 OTHER = "dealer's credit"
 SENT = 40
 SEEDED = 240  # one for every three hours, the newest an hour ago
@@ -60,15 +61,18 @@ def decided(client, api_key, product, database):
         seeded = connection.execute(
             """
             INSERT INTO decisions (created_at, channel, operator_id, product, model, probability,
-                                   threshold, model_decision, decision, amount, novelty)
+                                   threshold, model_decision, decision, basis, policy, amount,
+                                   novelty)
             SELECT %(last)s - n * interval '3 hours', CASE WHEN desk THEN 'desk' ELSE 'api' END,
                    CASE WHEN desk THEN (SELECT min(id) FROM users)
                    ELSE (SELECT min(id) FROM api_keys) END,
                    (ARRAY['consumer_credit', 'mortgage', %(other)s])[1 + n %% 3], 'older',
-                   0.5, CASE decision WHEN 'granted' THEN 0.4 ELSE 0.6 END, decision, decision,
+                   0.5, CASE word WHEN 'granted' THEN 0.4 ELSE 0.6 END, word,
+                   CASE WHEN n %% 7 IN (0, 6) THEN 'referred' ELSE word END,
+                   CASE WHEN n %% 7 IN (0, 6) THEN 'unusual' ELSE 'model' END, 'policy-0',
                    400 * 1.04 ^ n, 0
             FROM (SELECT n, n %% 5 < 3 AS desk,
-                         CASE WHEN n %% 7 < 4 THEN 'granted' ELSE 'refused' END AS decision
+                         CASE WHEN n %% 7 < 4 THEN 'granted' ELSE 'refused' END AS word
                   FROM generate_series(0, %(rows)s - 1) n)
             """,
             {"last": NOW - timedelta(hours=1), "other": OTHER, "rows": SEEDED},
@@ -77,19 +81,19 @@ def decided(client, api_key, product, database):
     return database
 
 
-def count(database, start, end, products, by: str) -> dict[Any, tuple[int, int]]:
-    """Count the granted and refused decisions of each kind in the rows of the table."""
+def count(database, start, end, products, by: str) -> dict[Any, tuple[int, int, int]]:
+    """Count the granted, refused and referred decisions of each kind in the rows of the table."""
     with psycopg.connect(database.desk) as connection:
         rows = connection.execute(
-            "SELECT created_at, product, channel, decision = 'granted' FROM decisions"
+            "SELECT created_at, product, channel, decision FROM decisions"
         ).fetchall()
-    counts: dict[Any, tuple[int, int]] = {}
-    for moment, product, channel, granted in rows:
+    counts: dict[Any, tuple[int, int, int]] = {}
+    for moment, product, channel, decision in rows:
         if not start <= moment <= end or (products is not None and product not in products):
             continue
         kind = {"all": "all", "channel": channel, "hour": moment.timestamp() // 3_600}[by]
-        g, r = counts.get(kind, (0, 0))
-        counts[kind] = (g + granted, r + (not granted))
+        before = counts.get(kind, (0, 0, 0))
+        counts[kind] = tuple(n + (decision == d) for n, d in zip(before, DECISIONS, strict=True))
     return counts
 
 
@@ -111,19 +115,19 @@ def test_panels_equal_the_table_for_time_range_and_products(counted, panels):
         for products in choices:
             chosen = (start, end, products)
             answer = panels.answer(*chosen)
-            granted, refused = count(counted, *chosen, by="all")["all"]
-            totals.add(granted + refused)
+            granted, refused, referred = count(counted, *chosen, by="all")["all"]
+            total = granted + refused + referred
+            totals.add(total)
             assert answer["Granted"] == [{"granted": granted}], chosen
             assert answer["Refused"] == [{"refused": refused}], chosen
-            assert answer["Grant rate"] == [
-                {"grant rate": pytest.approx(granted / (granted + refused))}
-            ]
+            assert answer["Referred"] == [{"referred": referred}], chosen
+            assert answer["Grant rate"] == [{"grant rate": pytest.approx(granted / total)}]
             channels = count(counted, *chosen, by="channel")
             assert {r["channel"]: _split(r) for r in answer["By channel"]} == channels, chosen
             for title in ("By amount band", "By score band"):
                 sums = map(sum, zip(*(_split(row) for row in answer[title]), strict=True))
-                assert tuple(sums) == (granted, refused), (title, chosen)
-            over_time = answer["Granted and refused over time"]
+                assert tuple(sums) == (granted, refused, referred), (title, chosen)
+            over_time = answer["Decisions over time"]
             times = count(counted, *chosen, by="hour")
             assert {float(r["time"]) // 3_600: _split(r) for r in over_time} == times, chosen
     assert max(totals) == SENT + SEEDED
@@ -131,7 +135,7 @@ def test_panels_equal_the_table_for_time_range_and_products(counted, panels):
 
 
 def _split(row):
-    return row["granted"] or 0, row["refused"] or 0
+    return tuple(row[decision] or 0 for decision in DECISIONS)
 
 
 def test_bands_are_in_ascending_order(decided, panels):
