@@ -60,6 +60,7 @@ DERIVED = (
         """
         for dimension, value in (
             ("channel", "channel"),
+            ("basis", "basis"),
             ("amount", "amount_from::text"),
             ("score", "score_bin::text"),
             ("operator", "CASE channel WHEN 'api' THEN 'api_key' ELSE 'user' END"),

@@ -129,6 +129,7 @@ class Counted(NamedTuple):
     reviews: ReviewsCounted
     watched: Watched | None
     checked: Checked
+    referring: bool = False
 
 
 def families(counted: Counted) -> Iterator[Metric]:
@@ -141,6 +142,11 @@ def families(counted: Counted) -> Iterator[Metric]:
     yield from _reviews(counted.reviews)
     yield from _watched(counted.watched)
     yield from _checked(counted.checked)
+    yield GaugeMetricFamily(
+        "loan_desk_referring",
+        "1 while the desk refers every application to a person.",
+        value=float(counted.referring),
+    )
     yield from compared_families(counted.watched.challengers if counted.watched else [])
     yield from ratio_families(counted.watched.grant_ratios if counted.watched else [])
 

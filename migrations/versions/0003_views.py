@@ -92,6 +92,7 @@ NEWER_ON_POSTGRESQL = f"""= ANY (ARRAY(SELECT generate_series(
 """
 COUNTED = {
     "channel": "channel",
+    "basis": "basis",
     "amount": "CAST(amount_from AS VARCHAR(64))",
     "score": "CAST(score_bin AS VARCHAR(64))",
 }

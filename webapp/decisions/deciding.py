@@ -77,13 +77,18 @@ def decide_json(
 
 
 def judge(
-    bundle: Bundle, submissions: Sequence[Submission], *, reader: Driver | Reader
+    bundle: Bundle,
+    submissions: Sequence[Submission],
+    *,
+    reader: Driver | Reader,
+    corrects: int | None = None,
 ) -> list[tuple[Verdict, Ruling]]:
     """Return the model's verdict on each application, and what is decided."""
     if not submissions:
         return []
     found = verdicts(bundle, [submission.application for submission in submissions])
-    return list(zip(found, rulings(bundle, submissions, found, reader=reader), strict=True))
+    ruled = rulings(bundle, submissions, found, reader=reader, corrects=corrects)
+    return list(zip(found, ruled, strict=True))
 
 
 def rulings(
@@ -92,11 +97,12 @@ def rulings(
     verdicts: Sequence[Verdict],
     *,
     reader: Driver | Reader,
+    corrects: int | None = None,
 ) -> list[Ruling]:
     """Return what is decided on each application, as things are at this moment."""
     product = bundle.product
     references = (submission.reference for submission in submissions)
-    circumstances = Circumstances.read(reader, references, product.referral)
+    circumstances = Circumstances.read(reader, references, product.referral, corrects=corrects)
     return rule_each(product, submissions, verdicts, circumstances)
 
 

@@ -37,6 +37,13 @@ EARLIER = (
     "JOIN decisions d ON d.id = c.decision_id WHERE c.reference = ? "
     "ORDER BY c.decision_id DESC LIMIT ?) newest WHERE created_at >= ?"
 )
+# The decision that is corrected, the one that it corrects itself, and so on, up to a number.
+CHAIN = (
+    "WITH RECURSIVE chain(corrects, created_at, place) AS ("
+    "SELECT corrects, created_at, 1 FROM decisions WHERE id = ? UNION ALL "
+    "SELECT d.corrects, d.created_at, c.place + 1 FROM decisions d JOIN chain c "
+    "ON d.id = c.corrects WHERE c.place < ?) SELECT count(*) FROM chain WHERE created_at >= ?"
+)
 
 
 class Ruling(NamedTuple):
@@ -56,24 +63,39 @@ class Ruling(NamedTuple):
 class Circumstances:
     """What decisions depend on beside the applications and the model, at one moment."""
 
-    def __init__(self, *, referring: bool, tries: Counter[str] | None = None) -> None:
+    def __init__(
+        self, *, referring: bool, tries: Counter[str] | None = None, corrected: int = 0
+    ) -> None:
         self.referring = referring
         self._tries: Counter[str] = tries or Counter()
+        self._corrected = corrected
 
     @classmethod
     def read(
-        cls, reader: Driver | Reader, references: Iterable[str | None], referral: Referral
+        cls,
+        reader: Driver | Reader,
+        references: Iterable[str | None],
+        referral: Referral,
+        *,
+        corrects: int | None = None,
     ) -> "Circumstances":
-        """Read the desk's switch, and how often each reference has been decided lately."""
+        """Read the desk's switch, and how often each reference has been decided lately.
+
+        Of a correction, also how many decisions were corrected one after the other before it.
+        """
         some = sorted({reference for reference in references if reference})
-        return cls(referring=is_referring(reader), tries=_earlier(reader, some, referral))
+        return cls(
+            referring=is_referring(reader),
+            tries=_earlier(reader, some, referral),
+            corrected=_corrected(reader, corrects, referral),
+        )
 
     def count(self, reference: str | None) -> int:
-        """Return how often a reference was decided before, and count it once more."""
+        """Return how often an applicant was decided on before, and count the reference again."""
         if not reference:
-            return 0
+            return self._corrected
         self._tries[reference] += 1
-        return self._tries[reference] - 1
+        return max(self._tries[reference] - 1, self._corrected)
 
 
 def rule_each(
@@ -151,3 +173,11 @@ def _earlier(
         parameters = [value for r in some for value in (r, r, referral.tries, since)]
         earlier.update(dict(reader.fetch(statement, parameters)))
     return earlier
+
+
+def _corrected(reader: Driver | Reader, corrects: int | None, referral: Referral) -> int:
+    if corrects is None:
+        return 0
+    since = reader.moment(now() - timedelta(days=referral.tries_days))
+    [(count,)] = reader.fetch(CHAIN, (corrects, referral.tries, since))
+    return int(count)

@@ -35,7 +35,9 @@ def decide(
     corrects: int | None = None,
 ) -> NewDecision:
     """Decide an application with the bundle in service, and return what is to be stored."""
-    [(verdict, ruling)] = judge(model.bundle, [submission], reader=store().reader)
+    [(verdict, ruling)] = judge(
+        model.bundle, [submission], reader=store().reader, corrects=corrects
+    )
     contents = contents_of(submission, verdict, ruling)
     return NewDecision(operator, channel, verdict, ruling, contents, claim=claim, corrects=corrects)
 

@@ -19,6 +19,7 @@ _c, _d, _h = DecisionCount, DecisionRow, DecisionHour
 # How decisions are counted already. The kind of operator and the reasons are not.
 COUNTED = {
     "channel": _c.channel,
+    "basis": _c.basis,
     "amount": cast(_c.amount_from, String),
     "score": cast(_c.score_bin, String),
 }

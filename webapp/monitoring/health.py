@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from webapp.challenger.comparison import count_scores
 from webapp.config import VERSION
 from webapp.decisions.search import count_decisions, count_trials
+from webapp.desk.service import is_referring
 from webapp.extensions import Base, db, settings
 from webapp.failures import InvalidSetting, ModelUnavailable
 from webapp.metrics import CONTENT_TYPE, metrics
@@ -64,7 +65,7 @@ def _counted() -> Counted | None:
         found = watched() if _bundle_verified() else None
         return Counted(
             *(count_decisions(), count_trials(), count_scores(), count_outcomes(), _reviews()),
-            *(found, checked()),
+            *(found, checked(), is_referring()),
         )
     except DBAPIError:
         return None

@@ -118,6 +118,17 @@ def test_many_tries_with_a_reference_are_referred(app, take, granted, operator, 
     assert tries == ["model"] * count + ["tries"] * 2
 
 
+def test_many_corrections_one_after_the_other_are_referred(app, take, granted, operator, product):
+    count, bases, last = product.referral.tries, [], None
+    with app.app_context():
+        for _ in range(count + 2):
+            decision = take(granted, operator=operator, corrects=last)
+            assert decision.corrects == last
+            bases.append(decision.basis)
+            last = decision.id
+    assert bases == ["model"] * count + ["tries"] * 2
+
+
 def test_old_tries_do_not_count(app, take, granted, operator, product, decide_all, copy, query):
     [number] = decide_all([granted])
     copy(number, "2026-01-02 03:04:05", count=9, reference="'A/1'")

@@ -72,7 +72,7 @@ def test_view_shows_each_decision_once_before_and_after(past, run, query):
         "SELECT dimension, sum(count) FROM v_decision_hours GROUP BY dimension ORDER BY dimension"
     )
     before = {name: int(count) for name, count in query(shown)}
-    assert before == dict.fromkeys(("amount", "channel", "score"), 80)
+    assert before == dict.fromkeys(("amount", "basis", "channel", "score"), 80)
     run()
     after = {name: int(count) for name, count in query(shown)}
     assert after.pop("reason") > 0

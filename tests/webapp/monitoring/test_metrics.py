@@ -29,7 +29,10 @@ ROOT = Path(__file__).parents[3]
 REQUESTS = "flask_http_request_total"
 MAX_INVENTED_SERIES = 10  # added by requests that no route accepts
 MAX_SERIES = 500  # after requests to every route by every method, without a sign-in
-COUNTED = "SELECT product, decision, channel, model, count(*) FROM decisions GROUP BY 1, 2, 3, 4"
+COUNTED = (
+    "SELECT product, decision, model_decision, basis, channel, model, count(*) FROM decisions "
+    "GROUP BY 1, 2, 3, 4, 5, 6"
+)
 
 
 def send(server, path, *, method="GET", key=None, body=None):

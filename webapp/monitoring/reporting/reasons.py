@@ -75,13 +75,13 @@ def _between(first: date, end: date | None) -> Within:
 
 
 def _refusals(model: Model, within: Within) -> Counter[str]:
-    """Count the refusals that name each field as a principal reason; all of them under ""."""
+    """Count the model's refusals that name each field as a principal reason; all under ""."""
     h = DecisionHour
     of_model = (h.product == model.product, h.model == model.version)
     query = (
         select(h.dimension, h.value, func.sum(h.count))
         .where(*of_model, h.decision == decision_value(False), within(h.hour))
-        .where(h.dimension.in_(("channel", "reason")))
+        .where((h.dimension == "reason") | ((h.dimension == "basis") & (h.value == "model")))
         .group_by(h.dimension, h.value)
     )
     counts: Counter[str] = Counter()
