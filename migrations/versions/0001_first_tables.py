@@ -712,7 +712,7 @@ def create_monitoring() -> None:
         postgresql_partition_by="LIST (dimension)",
     )
     if op.get_bind().dialect.name == "postgresql":
-        for name in ("channel", "operator", "amount", "score", "reason"):
+        for name in ("channel", "operator", "amount", "score", "basis", "reason"):
             op.execute(
                 f"CREATE TABLE decision_hours_{name} PARTITION OF decision_hours FOR VALUES IN ('{name}')"
             )

@@ -27,11 +27,14 @@ def test_monitor_runs_beside_the_workers(serve, database_url, tmp_path, until, g
         with urllib.request.urlopen(request, timeout=30) as answer:
             assert answer.status == 201
         yesterday = f"{now() - timedelta(days=1):%Y-%m-%d %H:%M:%S}.000000"
-        facts = "operator_id, channel, product, model, probability, threshold, model_decision"
+        facts = (
+            "operator_id, channel, product, model, probability, threshold, model_decision, "
+            "decision, basis, policy, amount, novelty"
+        )
         ask(
             where,
-            f"INSERT INTO decisions (id, created_at, {facts}, decision, amount, novelty) "
-            f"SELECT 99, '{yesterday}', {facts}, decision, amount, novelty FROM decisions",
+            f"INSERT INTO decisions (id, created_at, {facts}) "
+            f"SELECT 99, '{yesterday}', {facts} FROM decisions",
         )
         os.kill(first, signal.SIGKILL)  # a new one looks at all hours at once
         [second] = until(

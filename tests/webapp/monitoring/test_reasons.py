@@ -6,10 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from ml.bundle.decide import decide as judge
 from webapp.columns import now
 from webapp.decisions import service
 from webapp.ledger.transaction import unit_of_work
 from webapp.monitoring.reporting.reasons import MAX_REASONS
+from webapp.serving.served import model
 
 
 @pytest.fixture
@@ -37,7 +39,8 @@ def named(query):
     def count(numbers):
         counts = Counter()
         for (reasons,) in query(
-            f"SELECT reasons FROM decision_contents WHERE decision_id IN {tuple(numbers)}"
+            "SELECT reasons FROM decision_contents JOIN decisions ON id = decision_id "
+            f"WHERE decision = 'refused' AND decision_id IN {tuple(numbers)}"
         ):
             if reasons is not None:
                 all_ = json.loads(reasons) if isinstance(reasons, str) else reasons
@@ -93,7 +96,7 @@ def test_trials_are_counted_with_the_share_that_would_be_granted(
     assert report(app)["trials"] == 0
     with app.app_context(), unit_of_work() as transaction:
         for application in (granted, refused, refused):
-            verdict = service.decide(application)
+            verdict = judge(model.bundle, application)
             service.add_trial(transaction, made[0], application, verdict, operator=operator)
     found = report(app)
     assert (found["trials"], found["trials_granted"], found["trials_before"]) == (3, 1, 0)

@@ -182,7 +182,7 @@ def test_decisions_of_a_model_that_is_not_kept(put, copy, run, past, application
         0,
         "0 hours counted, 0 days compared, outcomes of 0 months, 0 months estimated; not watched, "
         "because these models are not kept: svc_linear-00000000\n"
-        "42 entries of the audit log verified: all well\n",
+        "43 entries of the audit log verified: all well\n",
     )
 
 
