@@ -34,6 +34,7 @@ from webapp.failures import (
     OutcomeUnknown,
 )
 from webapp.form_errors import page_over_form
+from webapp.incoming import ROUTES_OF_FILES
 from webapp.language import words
 from webapp.ledger.transaction import commit_was_attempted
 from webapp.metrics import Missing, metrics
@@ -179,6 +180,9 @@ def _respond(status: int, explanation: str, *, retry: str | None = None) -> Resp
 def _explain(status: int, error: HTTPException) -> str:
     if status >= 500 and commit_was_attempted():
         return str(UNKNOWN)
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and request.endpoint in ROUTES_OF_FILES:
+        size = ROUTES_OF_FILES[request.endpoint] // 1024**2
+        return str(_("The file is too large. It can have up to %(size)s MB.", size=size))
     if status == HTTPStatus.SERVICE_UNAVAILABLE and request.method in ("GET", "HEAD"):
         return str(UNAVAILABLE)
     return str(EXPLANATIONS.get(HTTPStatus(status), error.description))

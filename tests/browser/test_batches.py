@@ -84,9 +84,10 @@ def test_many_applications_in_one_file(open_desk, database_url, page, words, wri
         assert [decisions.count(kind) for kind in ("granted", "refused", "referred")] == counts
 
 
-def test_progress_without_javascript(desk, chromium, role_states, words, written):
+@pytest.mark.parametrize("locale", ["fr-FR"])
+def test_progress_without_javascript(desk, chromium, role_states, locale, words, written):
     context = chromium.new_context(
-        locale="en-GB", storage_state=role_states["clerk"], java_script_enabled=False
+        locale=locale, storage_state=role_states["clerk"], java_script_enabled=False
     )
     page = context.new_page()
     batches = Batches(page, words).open(desk.url)

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from typing import get_args
 
 from flask import Blueprint, Response, abort, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
@@ -13,6 +14,7 @@ from ml.product.formats import decimal
 from webapp.batch import search, service, worker
 from webapp.batch.files import MAX_ROWS, columns_of, read_file
 from webapp.batch.records import Line
+from webapp.columns import DecisionValue
 from webapp.csv_files import InvalidFile, download, file_name
 from webapp.decisions.records import Decision
 from webapp.incoming import MAX_BATCH_BYTES
@@ -126,6 +128,8 @@ def _index(**more: object) -> str:
 def _decided(number: int) -> str:
     batch = search.find_batch(number, owner=_owner())
     decision = request.args.get("decision")
+    if decision is not None and decision not in get_args(DecisionValue):
+        abort(400)
     after = _number("after") or 0
     lines = list(search.list_decided(number, after=after, decision=decision, limit=LINES + 1))
     return render_template(

@@ -18,8 +18,10 @@ def decided(decision: Decision) -> Iterator[HistoryEvent]:
         "refused": _("Decided: refused"),
         "referred": _("Decided: referred to a person"),
     }
-    channel = str(_("API key")) if decision.channel == "api" else ""
-    yield HistoryEvent(decision.created_at, decision.operator, what[decision.decision], channel)
+    channel = {"api": _("API key"), "batch": _("batch")}.get(decision.channel, "")
+    yield HistoryEvent(
+        decision.created_at, decision.operator, what[decision.decision], str(channel)
+    )
 
 
 def tried(decision: Decision) -> Iterator[HistoryEvent]:
