@@ -93,6 +93,12 @@ def _bind(text: str) -> str:
     return text
 
 
+def _folder(text: str) -> str:
+    if not Path(text).is_dir():
+        raise ValueError
+    return text
+
+
 class Config(BaseSettings):
     """The settings. `LOAN_BUNDLE` is the variable of `bundle`, and so on.
 
@@ -211,7 +217,7 @@ class Config(BaseSettings):
         description="Wording of letters: `eu` (Directive 2023/2225) or `us` (Regulation B); "
         "empty: `us` for a product in USD, else `eu`.",
     )
-    letter_templates: str = Field(
+    letter_templates: Annotated[str, AfterValidator(_folder)] = Field(
         default="",
         description="Folder of the bank’s own templates of letters; empty: those of Loan Desk.",
     )

@@ -19,8 +19,13 @@ class LettersPart(Screen):
     def made(self) -> Locator:
         return self._part.get_by_role("listitem")
 
+    @property
+    def _invitation(self) -> re.Pattern[str]:
+        texts = ("Write a letter to the applicant", "Write another letter to the applicant")
+        return re.compile("|".join(re.escape(self.words(text)) for text in texts))
+
     def open_form(self) -> None:
-        self._part.get_by_text(self.words("Write a letter to the applicant")).click()
+        self._part.get_by_text(self._invitation).click()
 
     def choose(self, language: str) -> None:
         self._part.get_by_label(language, exact=True).check()
@@ -29,10 +34,12 @@ class LettersPart(Screen):
         self._part.get_by_label(self.words("Name and address (optional)")).fill(text)
 
 
-def make_letter(page: Page, words: Words) -> None:
-    """Make a letter on the decision whose page is open."""
+def make_letter(page: Page, words: Words, language: str = "") -> None:
+    """Make a letter on the decision whose page is open, by default in the page's language."""
     part = LettersPart(page, words)
     part.open_form()
+    if language:
+        part.choose(language)
     part.button("Make the letter").click()
     page.wait_for_url("**/letters/*")
 

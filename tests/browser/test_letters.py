@@ -1,11 +1,13 @@
 """From a refusal to a letter in French, and every letter printed on one page."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
 from ml.product.texts import LANGUAGES, Text
 from tests.browser.letters import LetterPage, LettersPart, make_letter
-from tests.browser.pages import REFUSED
+from tests.browser.pages import REFUSED, NewApplication, Screen
 from webapp.config import Config
 from webapp.letters.examples import example
 from webapp.letters.records import KINDS, REGIMES
@@ -58,6 +60,47 @@ def test_a_refusal_leads_to_a_letter_in_french(desk, page, words):
     letter.link("Print sheet for the file").click()
     expect(page.locator("article.sheet")).to_be_visible()
     assert letter.pages_in_pdf() <= 2
+
+
+@pytest.fixture
+def person(chromium, role_states):
+    """Open a page of somebody who has one role."""
+    contexts = []
+
+    def come_in(role):
+        contexts.append(chromium.new_context(locale="en-GB", storage_state=role_states[role]))
+        return contexts[-1].new_page()
+
+    yield come_in
+    for context in contexts:
+        context.close()
+
+
+def test_a_referral_leads_to_a_letter_before_and_after_its_review(desk, person, words):
+    clerk, reviewer, analyst = map(person, ("clerk", "reviewer", "analyst"))
+    clerk.goto(f"{desk.url}/applications/new")
+    decision = NewApplication(clerk, words).enter(REFUSED)
+    expect(decision.heading).to_contain_text("Referred")
+    address = clerk.url
+    make_letter(clerk, words, "Français")
+    letter = LetterPage(clerk, words)
+    expect(letter.letter).to_contain_text("Votre demande n’est pas encore tranchée")
+    reviewer.goto(address)
+    review = Screen(reviewer, words)
+    review.button("Claim this review").click()
+    reviewer.get_by_role("group", name="Final word").get_by_label(re.compile("[Gg]rant")).check()
+    reviewer.get_by_label("Reason").select_option(label="Income verified")
+    reviewer.get_by_label("Note, required if you overturn").fill("Pay slips seen.")
+    review.button("Close the review").click()
+    expect(reviewer.get_by_role("status")).to_contain_text("is closed")
+    clerk.goto(address)
+    make_letter(clerk, words, "Français")
+    expect(letter.letter).to_contain_text("après son examen par un collaborateur de la banque")
+    assert letter.pages_in_pdf() == 1
+    analyst.goto(address)
+    part = LettersPart(analyst, words)
+    expect(part.made).to_have_count(2)
+    expect(part.button("Make the letter")).to_have_count(0)
 
 
 def test_every_letter_fits_on_one_page_with_four_long_reasons(desk, page, words):

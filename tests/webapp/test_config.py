@@ -22,6 +22,8 @@ BAD = {
     "LOAN_LANGUAGE": ["de", "english"],
     "LOAN_TIMEZONE": ["Paris", "Europe", "../etc/passwd", "/etc/localtime"],
     "LOAN_LOG_LEVEL": ["loud"],
+    "LOAN_LETTER_REGIME": ["uk", "eu, us"],
+    "LOAN_LETTER_TEMPLATES": ["nowhere/letters"],
     "LOAN_SECRET_KEY": ["short", "x" * 31],
     "LOAN_DATABASE_URL": [
         "mysql://user@host/name",

@@ -8,7 +8,9 @@ import pytest
 
 from tests.fixtures.databases import PASSWORD, add_user
 from tests.fixtures.desk import token
+from tests.webapp.audit.conftest import unprotected
 from tests.webapp.letters.conftest import ON_SQLITE, article
+from webapp.audit.contents import compare
 from webapp.ledger.chain import commitment_to
 
 FRENCH = {"Accept-Language": "fr"}
@@ -181,6 +183,36 @@ def test_changed_letter_is_found(refusal, write, signed_in, run, tamper):
         "<[^>]*>", "", signed_in.get(f"/decisions/{refusal}").text
     )
     assert signed_in.get(f"/decisions/{refusal}/letters/1").status_code == 409
+
+
+def test_changed_texts_and_missing_rows_are_found(app, refusal, write):
+    write(refusal)
+    found = {
+        "UPDATE letter_contents SET text = '\"x\"'": "its contents are not those of its entry",
+        "DELETE FROM letter_contents": "its contents are missing, and no entry says that they were",
+        "UPDATE letters SET id = 9": "there is no such letter",
+    }
+    for statement, problem in found.items():
+        lines = []
+        with unprotected(app) as connection:
+            connection.exec_driver_sql(statement)
+            compare(connection, lines.append)
+        assert problem in lines[0]
+
+
+@ON_SQLITE
+def test_protected_attributes_are_neither_in_letters_nor_on_the_sheet(
+    refusal, write, signed_in, query, product
+):
+    query(f"INSERT INTO protected_attributes VALUES ({refusal}, 'protected_age', '87654')")
+    for number, language in enumerate(("en", "fr"), start=1):
+        write(refusal, number=number, language=language)
+        letter = article(signed_in.get(f"/decisions/{refusal}/letters/{number}").text)
+        sheet = signed_in.get(f"/decisions/{refusal}/sheet", headers={"Accept-Language": language})
+        for shown in (letter, article(sheet.text)):
+            assert "87654" not in shown
+            for field in product.protected:
+                assert f">{field.label.in_language(language)}<" not in shown
 
 
 def test_sheet_shows_the_decision_and_the_digest_of_its_entry(refusal, write, signed_in, query):
