@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
+HEIGHT = 800
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 OPTIONS = {"runOnly": {"type": "tag", "values": TAGS}, "resultTypes": ["violations"]}
 RUN = """async options => (await axe.run(document, options)).violations.map(
@@ -21,6 +22,12 @@ class Inspected:
 
     page: Page
     wrong: list[str] = field(default_factory=list)
+
+    def show(self, width: int, theme: str) -> None:
+        """Show the page in a width and a theme."""
+        self.page.set_viewport_size({"width": width, "height": HEIGHT})
+        self.page.emulate_media(color_scheme=theme)
+        self.page.wait_for_selector(f"html[data-bs-theme={theme}]")
 
     def findings(self) -> list[str]:
         """Return what axe finds in the page as it is shown now."""

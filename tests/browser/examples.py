@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.batches import Batches
 from tests.browser.letters import make_letter
-from tests.browser.pages import GRANTED, REFUSED, NewApplication, Screen
+from tests.browser.pages import GRANTED, REFERRED, REFUSED, DecisionPage, NewApplication, Screen
 from tests.browser.protected_pages import VoluntaryQuestions
 from tests.browser.words import Words
 
@@ -20,26 +20,38 @@ PAGES: dict[str, tuple[str, ...]] = {
     "applications.home": ("/",),
     "applications.new": ("/applications/new",),
     "decisions.index": ("/decisions", "/decisions?before=1"),
-    "decisions.show": ("/decisions/{granted}", "/decisions/{refused}", "/decisions/{tried}"),
-    "letters.show": ("/decisions/{refused}/letters/1",),
-    "letters.sheet": ("/decisions/{granted}/sheet", "/decisions/{refused}/sheet"),
+    "decisions.show": (
+        "/decisions/{granted}",
+        "/decisions/{refused}",
+        "/decisions/{tried}",
+        "/decisions/{referred}",
+        "/decisions/{claimed}",
+        "/decisions/{reviewed}",
+    ),
     "protected.answer": ("/decisions/{granted}/protected", "/decisions/{tried}/protected"),
+    "letters.sheet": ("/decisions/{granted}/sheet", "/decisions/{refused}/sheet"),
+    "letters.show": ("/decisions/{refused}/letters/1",),
+    "reviews.index": ("/reviews",),
     "outcomes.index": ("/outcomes",),
     "batches.index": ("/batches",),
     "batches.show": ("/batches/{batch}", "/batches/{checked_file}"),
     "uploads.show": ("/uploads/{refused_file}",),
     "monitoring.show": ("/monitoring",),
+    "monitoring.show_overrides": ("/monitoring/overrides",),
     "models.show": ("/model",),
     "challenger.show": ("/model/challenger",),
+    "people.index": ("/people",),
+    "people.new": ("/people/new",),
+    "people.show": ("/people/{person}",),
+    "keys.index": ("/keys",),
+    "desk.show": ("/desk",),
     "account.show": ("/account",),
     "account.password": ("/account/password",),
     "account.enrol": ("/account/second-factor",),
-    "people.index": ("/people",),
-    "people.new": ("/people/new",),
-    "people.show": ("/people/2",),  # the first user
-    "keys.index": ("/keys",),
     "security.login": ("/login",),
 }
+# Pages of people who have a second factor; test_people_accessible.py opens them.
+SECOND_FACTOR = frozenset({"account.code", "account.recovery_codes", "account.second_factor_off"})
 # Only their owner may see these.
 OWN = {"uploads.show": "analyst", "batches.show": "clerk", "protected.answer": "clerk"}
 # Answers that are no pages of their own: files, and addresses that only lead to a page.
@@ -47,8 +59,16 @@ OTHERS = frozenset(
     {
         "decisions.trials",
         "letters.index",
-        # Only with a second factor: test_people_accessible.py looks at them.
-        *("account.code", "account.recovery_codes", "account.second_factor_off"),
+        "reviews.assign",
+        "reviews.claim",
+        "reviews.close",
+        "reviews.due",
+        "reviews.note",
+        "reviews.open_one",
+        "reviews.release",
+        "reviews.snooze",
+        "reviews.take_next",
+        "reviews.wake",
         "outcomes.show",
         "outcomes.template",
         *("batches.template", "batches.reload", "batches.result"),
@@ -71,9 +91,13 @@ class Stored:
     granted: int
     refused: int
     tried: int
+    referred: int
+    claimed: int
+    reviewed: int
     refused_file: int
     batch: int
     checked_file: int
+    person: int
 
     def fill(self, address: str) -> str:
         return address.format(**vars(self))
@@ -81,30 +105,58 @@ class Stored:
 
 def store_examples(pages: Mapping[str, Page], words: Words, url: str, folder: Path) -> Stored:
     """Enter what the examples show, on the pages of people who each have one role."""
-    clerk, analyst = pages["clerk"], pages["analyst"]
-    granted, refused, tried = (
-        enter(clerk, words, url, values) for values in (GRANTED, REFUSED, REFUSED)
-    )
+    clerk, reviewer, admin = pages["clerk"], pages["reviewer"], pages["admin"]
+    reviewed, claimed = (enter(clerk, words, url, REFERRED) for _ in range(2))
+    close_one(reviewer, words, url)
+    take_one(reviewer, words, url)
+    tried = enter(clerk, words, url, REFUSED)
     clerk.locator("#trials button").click()
     clerk.wait_for_selector("#trials .trial")
-    clerk.goto(f"{url}/decisions/{refused}")
+    refused = enter(clerk, words, url, REFUSED)
     make_letter(clerk, words)
     clerk.goto(f"{url}/decisions/{tried}/protected")
     VoluntaryQuestions(clerk, words).store()
-    file = folder / "outcomes.csv"
-    file.write_text(BAD_FILE)
-    analyst.goto(f"{url}/outcomes")
-    analyst.set_input_files("input[type=file]", file)
-    Screen(analyst, words).button("Record all").click()
-    analyst.wait_for_url("**/uploads/*")
+    admin.goto(f"{url}/people")
+    admin.get_by_role("main").get_by_role("link", name="only-clerk").click()
+    admin.wait_for_url("**/people/*")
     return Stored(
-        granted,
-        refused,
-        tried,
-        refused_file=last_number(analyst),
+        granted=enter(clerk, words, url, GRANTED),
+        refused=refused,
+        tried=tried,
+        referred=enter(clerk, words, url, REFERRED),
+        claimed=claimed,
+        reviewed=reviewed,
+        refused_file=send_bad_file(pages["analyst"], words, url, folder),
         batch=upload(clerk, words, url, folder, decide=True),
         checked_file=upload(clerk, words, url, folder, decide=False),
+        person=last_number(admin),
     )
+
+
+def take_one(page: Page, words: Words, url: str) -> DecisionPage:
+    page.goto(f"{url}/reviews")
+    Screen(page, words).button("Take the next one").click()
+    page.wait_for_url("**/decisions/*")
+    return DecisionPage(page, words)
+
+
+def close_one(page: Page, words: Words, url: str) -> None:
+    part = take_one(page, words, url).part("Review")
+    part.get_by_role("radio").first.check()
+    part.get_by_label(words("Reason"), exact=True).select_option(index=1)
+    part.get_by_label(words.starting_with("Note")).first.fill("The instalment was checked")
+    part.get_by_role("button", name=words("Close the review")).click()
+    expect(page.get_by_role("status")).to_be_visible()
+
+
+def send_bad_file(page: Page, words: Words, url: str, folder: Path) -> int:
+    file = folder / "outcomes.csv"
+    file.write_text(BAD_FILE)
+    page.goto(f"{url}/outcomes")
+    page.set_input_files("input[type=file]", file)
+    Screen(page, words).button("Record all").click()
+    page.wait_for_url("**/uploads/*")
+    return last_number(page)
 
 
 def upload(page: Page, words: Words, url: str, folder: Path, *, decide: bool) -> int:

@@ -25,6 +25,14 @@ GRANTED = {
     "outstanding_debt": "0",
     "adverse_credit_record": "0",
 }
+# More than the applicant can pay back in six months: a rule of the product refers it.
+REFERRED = {
+    **GRANTED,
+    "loan_amount": "50000",
+    "purchase_price": "50000",
+    "loan_term_months": "6",
+    "monthly_income": "1200",
+}
 REFUSED = {
     "loan_amount": "9000",
     "purchase_price": "9000",

@@ -1,26 +1,28 @@
 """Every page for every role: axe, width, console and requests, in both languages and themes.
 
 Colours do not depend on the language, nor the structure on the theme: so axe looks at a wide and a
-narrow page in each language, and at the other theme of each in the other language.
+narrow page in each language, and at the other theme of each in the other language. A page that
+several roles may open is shown to the first of them in French, and to all in English.
 """
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from flask import Flask
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from werkzeug.exceptions import default_exceptions
 
-from tests.browser.axe import Inspected, inspect
-from tests.browser.examples import OTHERS, OWN, PAGES
+from tests.browser.axe import HEIGHT, Inspected, inspect
+from tests.browser.examples import OTHERS, OWN, PAGES, SECOND_FACTOR
 from webapp.errors import EXPLANATIONS
 from webapp.people.access import ACCESS, API, PUBLIC, ROLES
 
 WIDE, NARROW, SMALLEST = 1280, 360, 320
 ZOOMED = WIDE // 2  # 200 %
-HEIGHT = 800
+
 LOCALES = ("en-GB", "fr-FR")
 THEMES = dict(zip(LOCALES, (("light", "dark"), ("dark", "light")), strict=True))  # wide, narrow
 NOBODY = "nobody"
+ROLES_BEFORE = {role: ROLES[:i] for i, role in enumerate(ROLES)} | {NOBODY: ()}
 
 
 def test_every_page_has_an_example(desk_app):
@@ -29,7 +31,7 @@ def test_every_page_has_an_example(desk_app):
         for rule in desk_app.url_map.iter_rules()
         if "GET" in rule.methods and not rule.endpoint.startswith(API)
     }
-    assert endpoints == PAGES.keys() | OTHERS
+    assert endpoints == PAGES.keys() | OTHERS | SECOND_FACTOR
     assert not PAGES.keys() & OTHERS
 
 
@@ -66,12 +68,31 @@ def open_as(chromium, role_states):
 def test_every_page_of_a_role(desk, stored, open_as, role, locale):
     inspected = open_as(role, locale)
     found = []
-    for address in addresses_of(role):
+    for address in addresses_of(role, again=locale == LOCALES[0]):
         answer = inspected.page.goto(desk.url + stored.fill(address))
         assert answer.status == 200, (role, address)
         found += [f"{address}, {wrong}" for wrong in examine(inspected, locale)]
     assert not found, "\n\n".join(found)
     assert inspected.wrong == []
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_refused_forms(desk, stored, open_as, locale):
+    found = []
+    for role, address, form in (
+        ("clerk", "/applications/new", "#application"),
+        ("admin", "/people/new", "main form"),
+        ("admin", "/desk", "main form"),
+        ("clerk", "/account/password", "main form"),
+        (NOBODY, "/login", "main form"),
+    ):
+        inspected = open_as(role, locale)
+        inspected.page.goto(desk.url + address)
+        inspected.page.locator(form).get_by_role("button").last.click()
+        expect(inspected.page.locator(".wrong, [role=alert]").first).to_be_visible()
+        found += [f"{address}, {wrong}" for wrong in examine(inspected, locale)]
+        assert inspected.wrong == []
+    assert not found, "\n\n".join(found)
 
 
 @pytest.mark.parametrize("locale", LOCALES)
@@ -86,13 +107,20 @@ def test_every_error_page(desk, desk_app, open_as, locale):
     assert inspected.wrong == []
 
 
-def addresses_of(role: str) -> list[str]:
-    """Return the addresses of the pages that a role may open."""
+def addresses_of(role: str, *, again: bool) -> list[str]:
+    """Return the addresses of the pages that a role may open; again: also those of roles before."""
     if role == NOBODY:
         endpoints = PAGES.keys() & PUBLIC
     else:
         endpoints = {e for e in PAGES.keys() & ACCESS.keys() if role in ACCESS[e]}
-    return [a for e in PAGES if e in endpoints and OWN.get(e, role) == role for a in PAGES[e]]
+    before = {e for e in endpoints - OWN.keys() if set(ROLES_BEFORE[role]) & ACCESS.get(e, set())}
+    return [
+        address
+        for endpoint, addresses in PAGES.items()
+        if endpoint in (endpoints if again else endpoints - before)
+        and OWN.get(endpoint, role) == role
+        for address in addresses
+    ]
 
 
 def show_error(page: Page, url: str, app: Flask, status: int, locale: str) -> None:
@@ -107,12 +135,11 @@ def show_error(page: Page, url: str, app: Flask, status: int, locale: str) -> No
 
 def examine(inspected: Inspected, locale: str) -> list[str]:
     """Return what is wrong with the page that is open."""
-    page, found = inspected.page, []
+    found = []
     for width, theme in zip((WIDE, NARROW), THEMES[locale], strict=True):
-        page.set_viewport_size({"width": width, "height": HEIGHT})
-        page.emulate_media(color_scheme=theme)
+        inspected.show(width, theme)
         found += [f"{theme}, {width} px: {wrong}" for wrong in inspected.findings()]
     for width in (ZOOMED, SMALLEST):
-        page.set_viewport_size({"width": width, "height": HEIGHT})
+        inspected.show(width, "light")
         found += [f"wider than {width} px: {wrong}" for wrong in inspected.scrolls_sideways()]
     return found

@@ -30,8 +30,7 @@ def look(inspected, locale):
 
     def examine(name):
         for theme, width in WIDTHS.items():
-            inspected.page.set_viewport_size({"width": width, "height": 800})
-            inspected.page.emulate_media(color_scheme=theme)
+            inspected.show(width, theme)
             found.extend((name, theme, wrong) for wrong in inspected.findings())
             found.extend((name, width, wrong) for wrong in inspected.scrolls_sideways())
 
