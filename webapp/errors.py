@@ -168,7 +168,7 @@ def _respond(status: int, explanation: str, *, retry: str | None = None) -> Resp
     if _wants_json():
         traced = {"request_id": request_id()} if status >= 500 else {}
         return problem(status, detail=explanation, **traced)
-    page = page_over_form(status, explanation) or error_page(
+    page = page_over_form(status, explanation, request_id()) or error_page(
         status,
         explanation=explanation,
         request_id=request_id(),

@@ -6,8 +6,9 @@ from http import HTTPStatus
 from flask import request
 
 PASSING = (HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
-# Returns the page with the explanation, or None if the form cannot be shown.
-FormPage = Callable[[str], str | None]
+# Leads from the explanation and the id of the request to the page, or to None if the form cannot be
+# shown.
+FormPage = Callable[[str, str], str | None]
 _pages: dict[str, FormPage] = {}
 
 
@@ -21,9 +22,9 @@ def over_form(endpoint: str) -> Callable[[FormPage], FormPage]:
     return register
 
 
-def page_over_form(status: int, explanation: str) -> str | None:
+def page_over_form(status: int, explanation: str, request_id: str) -> str | None:
     """Return the page of the form that was sent; None without one, or for an error that stays."""
     page = _pages.get(request.endpoint or "")
     if page is None or request.method != "POST" or status not in PASSING:
         return None
-    return page(explanation)
+    return page(explanation, request_id)

@@ -67,7 +67,7 @@ csrf.exempt(new)
 
 
 @over_form(NEW)
-def show_again(explanation: str) -> str | None:
+def show_again(explanation: str, request_id: str) -> str | None:
     """Return the form with what was typed, if it was sent with the token of its session.
 
     Without the database, nothing else shows who has sent it.
@@ -79,16 +79,21 @@ def show_again(explanation: str) -> str | None:
     form = application_form(product)
     form.validate()
     shown = _is_own() and "csrf_token" not in form.errors
-    return _page(product, form, problem=explanation) if shown else None
+    once = _("Sent again without changes, it is stored only once.")
+    problem = f"{explanation} {once}"
+    return _page(product, form, problem=problem, request_id=request_id) if shown else None
 
 
-def _page(product: Product, form: ApplicationForm, *, problem: str = "") -> str:
+def _page(
+    product: Product, form: ApplicationForm, *, problem: str = "", request_id: str = ""
+) -> str:
     return render_template(
         "decisions/new.html",
         product=product,
         form=form,
         figures=shown_figures(product, form),
         problem=problem,
+        request_id=request_id,
         owner=_owner(),
     )
 
