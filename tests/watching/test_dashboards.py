@@ -18,6 +18,7 @@ UIDS = {
     "Fairness": "loan-fairness",
     "Is the model well?": "loan-model-well",
     "Model": "loan-model",
+    "Reviews": "loan-reviews",
     "Service": "loan-service",
 }
 TITLE = re.compile(r"[A-Z0-9][^.:;]{3,60}")

@@ -57,7 +57,7 @@ def test_every_query_has_rows_for_all_and_for_one(answers, product, bundle):
     # These do not depend on the product, or say 0.
     assert {title.partition(": ")[2] for title in shown} == {
         *("product", "Model put into service", "Last decision", "Granted", "Refused"),
-        "Scores, and those of the training rows",
+        *("Scores, and those of the training rows", "Open reviews", "Free reviews"),
     }
 
 
@@ -89,6 +89,32 @@ def test_panels_of_the_model_tell_the_invented_drift_and_break(answers, invented
     for row in known["Bad loans by months since the decision"]:
         curve = [share for share in row[2:] if share is not None]
         assert curve == sorted(curve)
+
+
+def test_panels_of_reviews_tell_what_people_disagree_on(answers, invented):
+    """Counted here again from the tables."""
+    known = {t.removeprefix("Reviews: "): rows for t, rows in answers().items()}
+    with psycopg.connect(invented.owner) as connection:
+        counted = connection.execute(
+            "SELECT d.model_decision, r.final, count(*) FROM reviews r "
+            "JOIN decisions d ON d.id = r.decision_id WHERE final IS NOT NULL GROUP BY 1, 2"
+        ).fetchall()
+    words = {(said, final): count for said, final, count in counted}
+    against = words["granted", "refused"] + words["refused", "granted"]
+    [[share]] = known["Against the model"]
+    assert share == pytest.approx(against / sum(words.values()))
+    assert [row[1:] for row in known["Final words by what the model said"]] == [
+        (words["granted", "granted"], words["granted", "refused"]),
+        (words["refused", "granted"], words["refused", "refused"]),
+    ]
+    assert sum(row[2] for row in known["Reasons against the model"]) == against
+    loans = {row[0]: row for row in known["Loans that people granted"]}
+    assert loans["against the model"][1] == words["refused", "granted"]
+    for _, _, outcomes, good, low, high, expected in loans.values():
+        assert outcomes
+        assert 0 <= low <= good <= high <= 1
+        assert 0 < expected < 1
+    assert loans["against the model"][6] < loans["as the model says"][6]
 
 
 def test_groups_are_compared_with_the_largest_one(answers, product):

@@ -1,6 +1,7 @@
 """Stores an invented history: decisions, outcomes, scores of a challenger, results of the watch."""
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 
 import numpy as np
@@ -10,10 +11,12 @@ from ml.product.application import Submission
 from webapp.challenger.worker import Challenger
 from webapp.columns import now
 from webapp.decisions.deciding import verdicts
+from webapp.decisions.records import Decision
 from webapp.decisions.ruling import Circumstances, rule_each
 from webapp.decisions.tables import DecisionRow
 from webapp.decisions.writing import NewDecision, contents_of, write_decisions
 from webapp.demo.history import History, Moment, Row, read_rows
+from webapp.demo.reviewing import DAYS, Referred, add_reviewers, close_reviews
 from webapp.extensions import db
 from webapp.ledger.audit import record_activation
 from webapp.ledger.driver import Driver
@@ -27,6 +30,8 @@ from webapp.serving.served import model
 
 BY_API = 0.7  # the share of decisions that other systems ask for
 ANSWERS = 0.6  # the share of applicants who say something of the protected fields
+LATER = timedelta(days=DAYS)
+CLOSING_TIME = time(18)  # in UTC, after the last decision of a day
 NAMES = {"api": ("api_key", "demo-branches"), "desk": ("user", "demo-clerk")}
 
 
@@ -41,17 +46,25 @@ def store_history(history: History, report: Callable[[str], None]) -> None:
     random = np.random.default_rng(history.seed + 1)
     with unit_of_work() as transaction:
         operators = _operators(transaction)
+        reviewers = add_reviewers(transaction)
         record_activation(Driver.of(transaction), bundle.version)
-    outcomes: list[tuple[NewOutcome, Loan]] = []
+    loans: list[tuple[date, int, Row]] = []  # the day of the decision, its number
+    waiting: list[Referred] = []
     moments = history.moments(bundle.product, read_rows(bundle.product))
     for day, of_day in groupby(moments, key=lambda m: m.moment.date()):
         with unit_of_work() as transaction:
-            for number, row in _decide(transaction, of_day, operators, random):
-                good, known = history.outcome(day, good=row.good, random=random)
-                if known <= now().date():
-                    new = NewOutcome(number, "good" if good else "bad", known)
-                    outcomes.append((new, Loan(day, "granted", None)))
+            for decision, row in _decide(transaction, of_day, operators, random):
+                if decision.granted:
+                    loans.append((day, decision.id, row))
+                elif decision.referred:
+                    waiting.append(Referred(decision, row))
+            due = [w for w in waiting if w.decision.created_at.date() + LATER <= day]
+            waiting = waiting[len(due) :]
+            evening = datetime.combine(day, CLOSING_TIME, UTC)
+            granted = close_reviews(transaction, due, reviewers, moment=evening, random=random)
+            loans += [(w.decision.created_at.date(), w.decision.id, w.row) for w in granted]
     report(f"{history.decisions:,} decisions")
+    outcomes = [*_outcomes(history, loans, random)]
     with unit_of_work() as transaction:
         add_outcomes(transaction, outcomes, operator=operators["api"])
     report(f"{len(outcomes):,} outcomes")
@@ -60,6 +73,17 @@ def store_history(history: History, report: Callable[[str], None]) -> None:
         report(f"{scored:,} scores of the challenger {bundle.challengers[0]}")
     watch()
     report("all days compared")
+
+
+def _outcomes(
+    history: History, loans: Iterable[tuple[date, int, Row]], random: np.random.Generator
+) -> Iterator[tuple[NewOutcome, Loan]]:
+    """Yield what has come of loans until today."""
+    for day, number, row in loans:
+        good, known = history.outcome(day, good=row.good, random=random)
+        if known <= now().date():
+            new = NewOutcome(number, "good" if good else "bad", known)
+            yield new, Loan(day, "granted", None)
 
 
 def _operators(transaction: Connection) -> dict[str, Operator]:
@@ -75,8 +99,8 @@ def _decide(
     moments: Iterable[Moment],
     operators: dict[str, Operator],
     random: np.random.Generator,
-) -> Iterator[tuple[int, Row]]:
-    """Decide and write what is asked for; yield the number and the row of each granted loan."""
+) -> Iterator[tuple[Decision, Row]]:
+    """Decide and write what is asked for; yield each decision with its row."""
     driver = Driver.of(transaction)
     for moment, rows in moments:
         new = []
@@ -96,5 +120,4 @@ def _decide(
         ]
         write_answers(driver, answers, moment=moment)
         for stored, row in numbered:
-            if stored.decision.granted:
-                yield stored.decision.id, row
+            yield stored.decision, row

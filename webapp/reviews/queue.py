@@ -7,7 +7,8 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Date, Engine, Select, cast, func, or_, select
 
-from webapp.decisions.tables import DecisionRow
+from webapp.decisions.damage import readable
+from webapp.decisions.tables import DecisionContents, DecisionRow
 from webapp.extensions import db
 from webapp.people.operators import Operator
 from webapp.people.persons import same_person
@@ -40,6 +41,13 @@ class Subject(NamedTuple):
     decision: str
     model_decision: str
     entered_by: int
+    causes: Any  # why it was referred, as stored; None once it is erased
+
+    @property
+    def cause_texts(self) -> list[dict[str, str]]:
+        """The text of each cause by language; none of what somebody has damaged."""
+        stored = self.causes if isinstance(self.causes, list) else []
+        return [one["text"] for one in stored if isinstance(one, dict) and "text" in one]
 
 
 class Waiting(NamedTuple):
@@ -90,7 +98,8 @@ def list_queue(clock: Clock) -> list[Waiting]:
         select_reviews()
         .join(_d, _d.id == _r.decision_id)
         .add_columns(_d.product, _d.model, _d.amount, _d.decision, _d.model_decision)
-        .add_columns(_d.operator_id)
+        .add_columns(_d.operator_id, readable(DecisionContents.causes))
+        .outerjoin(DecisionContents, DecisionContents.decision_id == _d.id)
         .where(_r.closed_at.is_(None))
         .order_by(due, _r.id)
         .limit(SHOWN)

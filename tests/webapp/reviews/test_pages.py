@@ -136,6 +136,22 @@ def test_a_claimed_review_is_said_to_be_anothers(anna, opened, do, people):
     assert "boris has claimed this review meanwhile." in answer.text
 
 
+def test_the_queue_says_why_a_decision_was_referred(anna, put, refused, query):
+    cause = {"cause": "unusual", "name": "", "then": "refer"}
+    text = {"en": "It is unlike the others", "fr": "Elle diffère des autres"}
+    number = put(refused, decision="referred", basis="unusual", causes=[{**cause, "text": text}])
+    query(
+        "INSERT INTO reviews (decision_id, opened_at, opened_by, cause) "
+        f"SELECT id, created_at, operator_id, 'referred' FROM decisions WHERE id = {number}"
+    )
+    page = anna.get("/reviews").text
+    assert "the model would refuse" in page
+    assert "It is unlike the others" in page
+    assert "Elle diffère des autres" in anna.get("/reviews", headers={"Accept-Language": "fr"}).text
+    claimed = step(anna, "/reviews/next")
+    assert "Grant the loan, against the model" in anna.get(claimed.location).text
+
+
 def test_later_and_by_somebody_else(anna, opened, do, people, query, clock):
     [number] = opened()
     path, today = f"/reviews/{number}", clock.today
