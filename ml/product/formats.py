@@ -156,7 +156,7 @@ def day(when: date, language: str) -> str:
 
 
 def long_day(when: date, language: str) -> str:
-    """Format a date as a letter has it, with the month's full name.
+    """Format a date as a letter has it, with the month's full name; French writes "1er" for 1.
 
     Parameters
     ----------
@@ -168,7 +168,8 @@ def long_day(when: date, language: str) -> str:
     -------
     str
     """
-    return format_date(when, "long", locale=_locale(language))
+    written = format_date(when, "long", locale=_locale(language))
+    return written.replace("1 ", "1er ", 1) if language == "fr" and when.day == 1 else written
 
 
 def month(when: date, language: str) -> str:

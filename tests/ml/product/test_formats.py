@@ -8,6 +8,7 @@ import pytest
 from ml.product.formats import (
     decimal,
     format_integer,
+    long_day,
     moment,
     month,
     parse_amount,
@@ -193,3 +194,12 @@ def test_parse_amount(text, amount):
 def test_month_is_named_in_each_language():
     assert month(date(2026, 11, 3), "en") == "Nov 2026"
     assert month(date(2026, 11, 3), "fr") == "nov. 2026"
+
+
+def test_long_day():
+    assert [long_day(date(2026, 11, 27), language) for language in ("en", "fr")] == [
+        "27 November 2026",
+        "27 novembre 2026",
+    ]
+    assert long_day(date(2026, 3, 1), "fr") == "1er mars 2026"
+    assert long_day(date(2026, 3, 21), "fr") == "21 mars 2026"

@@ -1,5 +1,6 @@
 """Tests of letters: made once, shown again as they were sent, and by whom."""
 
+import hashlib
 import html
 import json
 import re
@@ -11,7 +12,9 @@ from tests.fixtures.desk import token
 from tests.webapp.audit.conftest import unprotected
 from tests.webapp.letters.conftest import ON_SQLITE, article
 from webapp.audit.contents import compare
+from webapp.config import Config
 from webapp.ledger.chain import commitment_to
+from webapp.letters.drafting import regime_of
 
 FRENCH = {"Accept-Language": "fr"}
 
@@ -201,41 +204,6 @@ def test_changed_texts_and_missing_rows_are_found(app, refusal, write):
 
 
 @ON_SQLITE
-def test_protected_attributes_are_neither_in_letters_nor_on_the_sheet(
-    refusal, write, signed_in, query, product
-):
-    query(f"INSERT INTO protected_attributes VALUES ({refusal}, 'protected_age', '87654')")
-    for number, language in enumerate(("en", "fr"), start=1):
-        write(refusal, number=number, language=language)
-        letter = article(signed_in.get(f"/decisions/{refusal}/letters/{number}").text)
-        sheet = signed_in.get(f"/decisions/{refusal}/sheet", headers={"Accept-Language": language})
-        for shown in (letter, article(sheet.text)):
-            assert "87654" not in shown
-            for field in product.protected:
-                assert f">{field.label.in_language(language)}<" not in shown
-
-
-def test_sheet_shows_the_decision_and_the_digest_of_its_entry(refusal, write, signed_in, query):
-    write(refusal)
-    [(digest,)] = query("SELECT facts FROM audit_log WHERE event = 'decision.made'")
-    sheet = signed_in.get(f"/decisions/{refusal}/sheet").text
-    assert digest.hex() in sheet
-    assert "Reasons of the model" in sheet
-    assert "Printed by clerk" in sheet
-    assert "Letter 1: Refused by the model" in sheet
-    french = signed_in.get(f"/decisions/{refusal}/sheet", headers=FRENCH).text
-    assert "Motifs du modèle" in french
-
-
-@ON_SQLITE
-def test_sheet_of_an_erased_decision(refusal, signed_in, run):
-    run("erase", "--decision", refusal)
-    sheet = signed_in.get(f"/decisions/{refusal}/sheet")
-    assert sheet.status_code == 200
-    assert "have been erased" in sheet.text
-
-
-@ON_SQLITE
 def test_history_tells_of_letters(refusal, write, signed_in):
     write(refusal, language="fr")
     assert "Letter made" in signed_in.get(f"/decisions/{refusal}").text
@@ -248,6 +216,40 @@ def test_refusal_without_stored_reasons_has_no_letter(put, refused, write, query
     assert answer.status_code == 409
     assert "no reason for this refusal is stored" in answer.text
     assert stored(query) == []
+
+
+@ON_SQLITE
+def test_bank_s_own_template_is_used_and_a_later_change_leaves_old_letters(
+    app, another_app, sign_in, refusal, tmp_path, query
+):
+    template = tmp_path / "bank" / "us" / "fr.html"
+    template.parent.mkdir(parents=True)
+    template.write_text("<article>{{ letter.bank.name }} : {{ letter.reasons|length }}</article>")
+    settings = {"letter_templates": str(tmp_path / "bank"), "letter_regime": "us"}
+    with another_app(**settings, bank_name="Banque & Fils") as other:
+        other.test_client_class = type(app.test_client())
+        browser = sign_in(other.test_client())
+        form = {
+            "csrf_token": token(browser, f"/decisions/{refusal}"),
+            "kind": "refused",
+            "number": "1",
+            "language": "fr",
+        }
+        made = browser.post(f"/decisions/{refusal}/letters", data=form)
+        digest = hashlib.sha256(template.read_bytes()).hexdigest()
+        template.write_text("<article>Autre</article>")
+        letter = article(browser.get(made.location).text)
+    assert re.fullmatch("<article>Banque &amp; Fils : [1-4]</article>", letter)
+    assert query("SELECT regime, template, digest FROM letters") == [("us", "us/fr.html", digest)]
+
+
+@pytest.mark.parametrize(
+    ("currency", "setting", "regime"),
+    [("EUR", "", "eu"), ("USD", "", "us"), ("GBP", "", "eu"), ("USD", "eu", "eu")],
+)
+def test_regime_is_that_of_the_setting_or_of_the_currency(product, currency, setting, regime):
+    config = Config(letter_regime=setting) if setting else Config()
+    assert regime_of(product.model_copy(update={"currency": currency}), config) == regime
 
 
 @ON_SQLITE
