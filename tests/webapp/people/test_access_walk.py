@@ -1,19 +1,28 @@
-"""Tests that walk over every route, with every role, on one's own and on others' decisions."""
+"""Tests that walk over every route, with every role, on what is one's own and what is others'."""
 
 import pytest
 from werkzeug.routing import IntegerConverter
 
 from tests.fixtures.databases import CLERK, PASSWORD, add_user
 from tests.fixtures.desk import token
+from webapp.batch.tables import BatchRow
+from webapp.columns import now
+from webapp.ledger.transaction import add_row, unit_of_work
 from webapp.people.access import ACCESS, API, EVERYBODY, PUBLIC, ROLES, first_page, sees_all
 from webapp.people.operators import Operator
+from webapp.uploads.tables import RefusedFile
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 SIGN_OUT = "security.logout"  # which would end the walk
 # Parts of a path that are not the id of a row.
 PARTS = {"code": "fr", "name": "roc", "language": "en", "theme": "light", "action": "refer"}
-OF_ONE_DECISION = "/decisions/<id:number>"
-# Ids of decisions that no user has.
+# Who sees those of others, by the start of the route: who sees all decisions, or nobody.
+READ_BY_ALL = ("/decisions/<id:number>", "/batches/<id:number>")
+OWNERS_ONLY = "/uploads/<id:number>"
+# They lead to another page, whatever the number is.
+BLIND = {"batches.reload", "batches.discard"}
+SHOWN = {"decisions.show", "batches.show", "uploads.show"}  # a page of what is one's own
+# Ids of decisions, batches and files; no user has such a number.
 OWN, OTHERS = 1_000_001, 1_000_002
 # An empty form may be refused, and a decision may lack what the page is about.
 ANSWERED = {200, 302, 303, 400, 404, 409, 422}
@@ -56,6 +65,36 @@ def enter(app, client, sign_in, query):
     return signed_in_as
 
 
+@pytest.fixture
+def store(app, put, granted):
+    """Store a decision, a batch and a refused file of an operator, all of one number."""
+
+    def add(number, operator_id):
+        put(granted, id=number, operator_id=operator_id)
+        row = {"id": number, "created_at": now(), "operator_id": operator_id}
+        batch = {"product": "p", "model": "m", "rows": 1, "granted": 1, "refused": 0, "referred": 0}
+        file = {"kind": "outcomes", "name": "file.csv", "wrong": '{"errors": [], "lines": []}'}
+        with app.app_context(), unit_of_work() as transaction:
+            add_row(transaction, BatchRow, **row, **batch)
+            add_row(transaction, RefusedFile, **row, **file)
+
+    return add
+
+
+def expected_of(rule, number, roles):
+    """Return the statuses that a route may answer to a person with these roles."""
+    sees = sees_all(Operator("user", 1, "", frozenset(roles)))
+    if not ACCESS[rule.endpoint] & set(roles):
+        return {403}
+    if number == OTHERS and rule.rule.startswith(OWNERS_ONLY):
+        return {404}
+    if number == OTHERS and rule.rule.startswith(READ_BY_ALL) and not sees:
+        return {302, 303} if rule.endpoint in BLIND else {404}
+    if number == OWN and rule.endpoint in SHOWN:
+        return {200}
+    return ANSWERED
+
+
 def test_every_route_is_in_one_list(app):
     endpoints = {rule.endpoint for rule in app.url_map.iter_rules()}
     by_key = {e for e in endpoints if e.startswith(API)}
@@ -66,23 +105,17 @@ def test_every_route_is_in_one_list(app):
 
 @ON_ONE
 @pytest.mark.parametrize("roles", ROLE_SETS, ids="+".join)
-def test_walk_over_routes_and_decisions(app, enter, put, operator, granted, roles):
+def test_walk_over_routes(app, enter, store, operator, roles):
     browser, number = enter(*roles)
-    put(granted, id=OWN, operator_id=number)
-    put(granted, id=OTHERS, operator_id=operator.id)
-    sees = sees_all(Operator("user", number, "", frozenset(roles)))
+    store(OWN, number)
+    store(OTHERS, operator.id)
     unexpected = []
     for rule, method in guarded(app):
-        for decision in (OWN, OTHERS) if rule.arguments else (OWN,):
-            status, location = send(app, browser, rule, method, decision)
-            if not ACCESS[rule.endpoint] & set(roles):
-                expected = status == 403
-            elif rule.rule.startswith(OF_ONE_DECISION) and decision == OTHERS and not sees:
-                expected = status == 404
-            else:
-                expected = status in ANSWERED and not location.startswith("/login")
-            if not expected:
-                unexpected.append((method, rule.rule, decision, status, location))
+        for of in (OWN, OTHERS) if rule.arguments else (OWN,):
+            status, location = send(app, browser, rule, method, of)
+            expected = expected_of(rule, of, roles)
+            if status not in expected or location.startswith("/login"):
+                unexpected.append((method, rule.rule, of, status, location))
     assert unexpected == []
 
 
