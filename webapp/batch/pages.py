@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response as BaseResponse
 
 from ml.explaining.reasons import MAX_PRINCIPAL_REASONS
+from ml.product.definition import REFERENCE
 from ml.product.errors import InvalidApplication
 from ml.product.formats import decimal
 from webapp.batch import search, service, worker
@@ -116,6 +117,7 @@ def _index(**more: object) -> str:
         "batch/index.html",
         submission=secrets.token_hex(16),
         product=model.bundle.product,
+        reference=REFERENCE,
         checked=search.list_checked(owner=g.operator),
         batches=batches[: search.PAGE],
         older=batches[search.PAGE - 1].id if len(batches) > search.PAGE else None,

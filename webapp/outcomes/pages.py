@@ -51,7 +51,7 @@ def _in_templates() -> dict[str, object]:
     return {
         "outcomes_of": _outcomes_of,
         "outcome_names": GOOD_OR_BAD,
-        "corrections": REASONS,
+        "correction_reasons": REASONS,
     }
 
 
