@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from sqlalchemy import Connection, Engine, FromClause, event
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -217,8 +218,16 @@ def _operational_error(reason: str) -> OperationalError:
     return OperationalError("BEGIN", None, error)
 
 
+class _Compiler(SQLiteCompiler):
+    """Writes the hint of a table behind its name: INDEXED BY and an index."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
+        return text
+
+
 def prepare_sqlite(engine: Engine) -> None:
     """Configure every connection of an engine, and how its transactions begin."""
+    engine.dialect.statement_compiler = _Compiler
     version, journal = sqlite_journal()
     file = _SqliteFile(str(engine.url.database), journal=journal)
     _files[engine] = file

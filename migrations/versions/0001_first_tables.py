@@ -5,6 +5,7 @@ from alembic import op
 
 from ml.monitoring.bins import SCORE_BINS
 from webapp.columns import MAX_ID, MAX_MEASURE, Identifier, Instant, now, within_moments
+from webapp.decisions.tables import SEGMENT, Ordered
 from webapp.ledger.tables import DIGEST_BYTES, SALT_BYTES
 
 revision = "0001"
@@ -221,6 +222,11 @@ def create_decisions() -> None:
         sqlite_where=corrects,
         postgresql_where=corrects,
     )
+    op.create_index("ix_decisions_operator_id_created_at", "decisions", ["operator_id", "created_at", "id"])
+    op.create_index("ix_decisions_model_created_at", "decisions", ["model", "created_at", "id"])
+    segment = sa.text(f"(id / {SEGMENT})")
+    for value in ("amount", "probability", "novelty"):
+        op.create_index(f"ix_decisions_segment_{value}", "decisions", [segment, value, "id"])
     op.create_table(
         "decision_contents",
         sa.Column("decision_id", Identifier, nullable=False, autoincrement=False),
@@ -228,7 +234,7 @@ def create_decisions() -> None:
         sa.Column("normalised", sa.JSON(), nullable=False),
         sa.Column("reasons", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("causes", sa.JSON(), nullable=False),
-        sa.Column("reference", sa.String(64), nullable=True),
+        sa.Column("reference", Ordered, nullable=True),
         binary("salt"),
         json_kind("decision_contents", "inputs", "object"),
         json_kind("decision_contents", "normalised", "object"),
