@@ -8,7 +8,12 @@ from webapp.api import decisions as _decisions, outcomes as _outcomes, requests 
 from webapp.batch import pages as batches
 from webapp.challenger import pages as challenger
 from webapp.columns import MAX_ID
-from webapp.decisions import application_pages, list_pages as _list, pages as decisions  # noqa: F401 - routes
+from webapp.decisions import (  # noqa: F401 - routes
+    application_pages,
+    export_pages as _export,
+    list_pages as _list,
+    pages as decisions,
+)
 from webapp.desk import pages as desk
 from webapp.extensions import csrf
 from webapp.letters import pages as letters

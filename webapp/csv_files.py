@@ -16,6 +16,7 @@ DELIMITERS = (",", ";", "\t")
 # https://owasp.org/www-community/attacks/CSV_Injection
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 MAX_NAME_LENGTH = 120
+START = "\ufeff"  # of a file, by which spreadsheets know that it is UTF-8
 
 NOT_TEXT = Text(
     en="The file is not a text file in UTF-8. In a spreadsheet, save it as “CSV UTF-8”.",
@@ -86,15 +87,30 @@ def file_name(given: str) -> str:
 
 def download(rows: Iterable[Sequence[object]], *, name: str) -> Response:
     """Return rows as a file that a spreadsheet in the language of the page opens in columns."""
-    out = io.StringIO()
-    out.write("\ufeff")  # spreadsheets then read UTF-8
-    writer = csv.writer(out, delimiter=";" if current() == "fr" else ",")
-    writer.writerows([_harmless(value) for value in row] for row in rows)
+    return streamed([START + csv_text(rows)], name=name)
+
+
+def streamed(parts: Iterable[str], *, name: str) -> Response:
+    """Return the parts of a CSV text as a file to download; the first one has START before it."""
     headers = {"Content-Disposition": f"attachment; filename={name}"}
-    return Response(out.getvalue(), content_type="text/csv; charset=utf-8", headers=headers)
+    return Response(parts, content_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _harmless(value: object) -> object:
-    """Return a value that no spreadsheet takes for a formula."""
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as a spreadsheet in the language of the page reads them.
+
+    In French, a comma begins the decimals, and a semicolon separates the values.
+    """
+    french = current() == "fr"
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=";" if french else ",")
+    writer.writerows([_cell(value, french=french) for value in row] for row in rows)
+    return out.getvalue()
+
+
+def _cell(value: object, *, french: bool) -> object:
+    """Return a value that no spreadsheet takes for a formula; a number stays one."""
+    if isinstance(value, float) and french:
+        return repr(value).replace(".", ",")
     formula = isinstance(value, str) and value.startswith(FORMULA_STARTS)
     return f"'{value}" if formula else value

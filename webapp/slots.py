@@ -5,11 +5,13 @@ slots: that thread answers requests that need no slot, and refuses the others.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from flask import Flask, abort, current_app, request
+from werkzeug.exceptions import ServiceUnavailable
 
 from webapp.metrics import metrics
 
@@ -58,6 +60,22 @@ def init_app(app: Flask, count: int) -> None:
 def held() -> bool:
     """Return whether this request has a slot, and so may query the database."""
     return bool(request.environ.get(HELD))
+
+
+@contextmanager
+def slot_for_a_part() -> Iterator[None]:
+    """Take a slot for a part of a response that is streamed, whose request has given its own back.
+
+    So a slow client holds no slot while it receives. Raises ServiceUnavailable.
+    """
+    slots: Slots = current_app.extensions["slots"]
+    if not slots.take():
+        metrics.count_unavailable("slot")
+        raise ServiceUnavailable
+    try:
+        yield
+    finally:
+        slots.give_back()
 
 
 def _take() -> None:

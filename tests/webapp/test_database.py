@@ -20,7 +20,6 @@ from tests.fixtures.databases import add_user, disconnect
 from webapp import create_app
 from webapp.config import Config
 from webapp.database import SAFE_WAL, sqlite_module
-from webapp.decisions import listing
 from webapp.extensions import db
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +48,7 @@ def test_sqlite_connection_has_its_settings(app):
 
 
 @ON_SQLITE
-def test_sqlite_writes_begin_immediately(app, operator):
+def test_sqlite_writes_begin_immediately(app, list_page):
     statements = []
     with app.app_context():
 
@@ -64,19 +63,19 @@ def test_sqlite_writes_begin_immediately(app, operator):
         assert "INSERT" in statements
         statements.clear()
         db.session.remove()
-        listing.list_decisions(operator=operator)
+        list_page()
         assert statements[0] == "BEGIN"
 
 
 @ON_SQLITE
-def test_sqlite_reader_does_not_wait_for_a_writer(app, config, granted, operator, take):
+def test_sqlite_reader_does_not_wait_for_a_writer(app, config, granted, operator, take, list_page):
     with app.app_context():
         take(granted, operator=operator)
         db.session.remove()
         file = config.instance / "loan_desk.db"
         with closing(sqlite_module().connect(file, isolation_level=None)) as writer:
             writer.execute("BEGIN IMMEDIATE")
-            assert len(listing.list_decisions(operator=operator).decisions) == 1
+            assert len(list_page().rows) == 1
 
 
 def test_two_starts_on_one_database(app, config, operator, granted, query, take):
@@ -89,14 +88,14 @@ def test_two_starts_on_one_database(app, config, operator, granted, query, take)
     assert query("SELECT count(*) FROM decisions") == [(6,)]
 
 
-def test_many_writers_at_once_all_succeed(app, operator, applications, query, take):
+def test_many_writers_at_once_all_succeed(app, operator, applications, query, take, list_page):
     start = Barrier(THREADS)
 
     def write(i):
         start.wait(30)
         for j in range(EACH):
             with app.app_context():
-                listing.list_decisions(operator=operator)  # reads first, as a request does
+                list_page()  # reads first, as a request does
                 given = applications[(i + j) % len(applications)]
                 take(given, operator=operator)
         return EACH

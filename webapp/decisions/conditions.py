@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, exists, false, select
+from sqlalchemy import ColumnElement, Select, column, exists, false, select, table
 
 from webapp.decisions.filters import Filter
 from webapp.decisions.order import Order
@@ -21,13 +21,15 @@ from webapp.people.tables import OperatorRow
 
 VALUES = ("amount", "probability", "novelty")  # what decisions are ordered by, besides their time
 UNUSUAL = 1  # a novelty above
-MAX_REFERENCED = 1_000  # decisions with a reference whose numbers are looked up first
+MAX_KNOWN = 1_000  # decisions whose numbers another table tells
 # What a reference can begin with; all its characters come before the last one of ASCII.
 BEGINNING = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/#-]{0,63}")
 LAST_CHARACTER = "\x7f"
 
 _d, _c = DecisionRow, DecisionContents
 _operators = OperatorRow.__table__
+# Of the capability above this one.
+_reviews = table("reviews", column("decision_id"), column("closed_at"), column("final"))
 # Of the decisions of some days: all of them, an operator's or a model's.
 TIME_INDEXES = {
     "operator_id": "ix_decisions_operator_id_created_at",
@@ -58,6 +60,7 @@ def parts_of(question: Question) -> Parts:
         "amount": _between(_d.amount, f.amount_from, f.amount_to),
         "probability": _between(_d.probability, f.probability_from, f.probability_to),
         "novelty": _novelty(f.novelty),
+        "reviewed": _reviewed(f.reviewed),
         "other": [] if sees_all(question.operator) else [visible_to(question.operator)],
     }
     if f.decision:
@@ -76,10 +79,10 @@ def all_of(parts: Parts) -> list[ColumnElement[bool]]:
 def short_ways(question: Question, parts: Parts, order: Order) -> Iterator[Way]:
     """Yield the ways that can lead to few decisions, likely ones first."""
     if question.filter.search is not None:
-        query = select(_c.decision_id).where(*_reference_range(question.filter.search))
-        numbers = list(db.session.scalars(query.limit(MAX_REFERENCED + 1)))
-        if len(numbers) <= MAX_REFERENCED:
-            yield Way("", [_d.id.in_(numbers)])
+        referenced = select(_c.decision_id).where(*_reference_range(question.filter.search))
+        yield from _known(referenced)
+    if question.filter.reviewed == "open":
+        yield from _known(select(_reviews.c.decision_id).where(_reviews.c.closed_at.is_(None)))
     if not order.by_time:
         for name in TIME_INDEXES:
             if parts[name]:
@@ -89,10 +92,17 @@ def short_ways(question: Question, parts: Parts, order: Order) -> Iterator[Way]:
             yield way_of_values(name, parts[name], segments())
 
 
-def time_way(parts: Parts, column: str) -> Way:
+def _known(query: Select[Any]) -> Iterator[Way]:
+    """Yield the way to decisions whose numbers a query returns, unless there are many."""
+    numbers = list(db.session.scalars(query.limit(MAX_KNOWN + 1)))
+    if len(numbers) <= MAX_KNOWN:
+        yield Way("", [_d.id.in_(numbers)])
+
+
+def time_way(parts: Parts, name: str) -> Way:
     """Return the way to the decisions of some days, within an operator or a model if so named."""
-    own = [] if column == "created_at" else parts[column]
-    return Way(TIME_INDEXES[column], [*own, *parts["created_at"]])
+    own = [] if name == "created_at" else parts[name]
+    return Way(TIME_INDEXES[name], [*own, *parts["created_at"]])
 
 
 def _operator_id(question: Question) -> int | None:
@@ -118,15 +128,26 @@ def _days(since: date | None, until: date | None, zone: ZoneInfo) -> list[Column
     return after if until is None else [*after, _d.created_at < start(until + timedelta(days=1))]
 
 
-def _between(column: Any, low: float | None, high: float | None) -> list[ColumnElement[bool]]:  # noqa: ANN401 - of numbers
-    above = [] if low is None else [column >= low]
-    return above if high is None else [*above, column <= high]
+def _between(value: Any, low: float | None, high: float | None) -> list[ColumnElement[bool]]:  # noqa: ANN401 - of numbers
+    above = [] if low is None else [value >= low]
+    return above if high is None else [*above, value <= high]
 
 
 def _novelty(chosen: str | None) -> list[ColumnElement[bool]]:
     if chosen is None:
         return []
     return [_d.novelty > UNUSUAL if chosen == "unusual" else _d.novelty <= UNUSUAL]
+
+
+def _reviewed(chosen: str | None) -> list[ColumnElement[bool]]:
+    if chosen is None:
+        return []
+    reviews = exists().where(_reviews.c.decision_id == _d.id)
+    if chosen == "no":
+        return [~reviews]
+    if chosen == "open":
+        return [reviews.where(_reviews.c.closed_at.is_(None))]
+    return [reviews.where(_reviews.c.final.is_not(None))]
 
 
 def _reference(search: str | None) -> list[ColumnElement[bool]]:

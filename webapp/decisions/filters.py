@@ -1,7 +1,8 @@
 """Which decisions a list shows, and in which order, as the parameters of an address say it."""
 
+from collections.abc import Callable
 from datetime import date
-from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -46,7 +47,7 @@ def _refuse(code: str) -> PydanticCustomError:
     return PydanticCustomError(code, "cannot be used")
 
 
-def _day(text: Any) -> Any:  # noqa: ANN401 - of an address
+def _day(text: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -56,14 +57,14 @@ def _day(text: Any) -> Any:  # noqa: ANN401 - of an address
     return day
 
 
-def _integer(text: Any) -> Any:  # noqa: ANN401
+def _integer(text: str) -> int:
     number = parse_integer(text)
     if number is None or number < 0:
         raise _refuse("number")
     return number
 
 
-def _percentage(text: Any) -> Any:  # noqa: ANN401
+def _percentage(text: str) -> float:
     """Return the share that a percentage with or without decimals is."""
     plain = text.removesuffix("%").strip(SPACES).replace(",", ".")
     whole, _, decimals = plain.partition(".")
@@ -75,16 +76,21 @@ def _percentage(text: Any) -> Any:  # noqa: ANN401
     return share
 
 
-def _printable(text: Any) -> Any:  # noqa: ANN401
+def _printable(text: str) -> str:
     if not text.isprintable():
         raise _refuse("text")
     return text
 
 
-Day = Annotated[date, BeforeValidator(_day)]
-Amount = Annotated[int, BeforeValidator(_integer)]
-Share = Annotated[float, BeforeValidator(_percentage)]
-Name = Annotated[str, StringConstraints(max_length=64), BeforeValidator(_printable)]
+def _read(text: Callable[[str], Any]) -> BeforeValidator:
+    """Return what reads a text of an address, and keeps a value that is not one."""
+    return BeforeValidator(lambda given: text(given) if isinstance(given, str) else given)
+
+
+Day = Annotated[date, _read(_day)]
+Amount = Annotated[int, _read(_integer)]
+Share = Annotated[float, _read(_percentage)]
+Name = Annotated[str, StringConstraints(max_length=64), _read(_printable)]
 
 
 class Filter(BaseModel):
@@ -96,6 +102,7 @@ class Filter(BaseModel):
     since: Day | None = Field(default=None, alias="from")
     until: Day | None = Field(default=None, alias="to")  # this day is included
     decision: DecisionValue | None = None
+    reviewed: Literal["yes", "open", "no"] | None = None
     channel: Channel | None = None
     operator: Name | None = None
     mine: Literal["yes"] | None = None
@@ -121,18 +128,6 @@ class Filter(BaseModel):
         return self
 
 
-class Read(NamedTuple):
-    """A filter as it was read, with the texts of the parameters that are on."""
-
-    filter: Filter
-    given: dict[str, str]
-
-    @property
-    def narrowing(self) -> dict[str, str]:
-        """The texts of the parameters that leave decisions out."""
-        return {name: text for name, text in self.given.items() if name != "sort"}
-
-
 def given_in(parameters: dict[str, str]) -> dict[str, str]:
     """Return the parameters of a filter that are not empty, without spaces around their values."""
     known = [ADDRESS_NAMES.get(name, name) for name in Filter.model_fields]
@@ -140,14 +135,13 @@ def given_in(parameters: dict[str, str]) -> dict[str, str]:
     return {name: text for name, text in stripped.items() if text}
 
 
-def read_filter(parameters: dict[str, str]) -> Read:
+def read_filter(parameters: dict[str, str]) -> Filter:
     """Read a filter from the parameters of an address, of which unknown ones do not count.
 
     Raises InvalidFilter.
     """
-    given = given_in(parameters)
     try:
-        return Read(Filter.model_validate(given), given)
+        return Filter.model_validate(given_in(parameters))
     except ValidationError as invalid:
         raise InvalidFilter(dict(map(_located, invalid.errors()))) from None
 

@@ -1,11 +1,13 @@
 """Lists decisions: those that a filter lets through, in an order, a page at a time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 
+from ml.product.formats import parse_integer
+from webapp.columns import MAX_ID
 from webapp.decisions.conditions import (
     Question,
     all_of,
@@ -33,6 +35,10 @@ class Position(NamedTuple):
 
     number: int
     backwards: bool = False
+
+
+# Of a list; no decision has this number.
+START, END = Position(0), Position(0, backwards=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +75,24 @@ def list_decisions(
     There is no page at a decision that the operator must not see.
     """
     order = order_of(question.filter.sort)
+    if position == END:
+        found = _find(question, order.reversed, None, limit=size + 1)
+        return replace(_page_back(found, size), after=None)
     if position is None or not _is_visible(position.number, question.operator):
         return _page(_find(question, order, None, limit=size + 1), size, came_from=None)
     if not position.backwards:
         found = _find(question, order, position.number, limit=size + 1)
         return _page(found, size, came_from=position.number)
     found = _find(question, order.reversed, position.number, limit=size + 1)
-    if found == Found([]):
-        return list_decisions(question, size=size)
     return _page_back(found, size)
+
+
+def find_number(text: str, operator: Operator) -> int | None:
+    """Return the number of a decision that a text is, if there is one that may be seen."""
+    number = parse_integer(text.removeprefix("#"))
+    if number is None or not 0 < number <= MAX_ID or not _is_visible(number, operator):
+        return None
+    return number
 
 
 def list_models() -> list[str]:
@@ -118,7 +133,7 @@ def _find(question: Question, order: Order, after: int | None, *, limit: int) ->
 
 def _page(found: Found, size: int, *, came_from: int | None) -> Page:
     rows = _rows(found.numbers[:size])
-    start = rows[0].id if rows else found.searched_to
+    start = rows[0].id if rows else found.searched_to or END.number
     before = None if came_from is None else start
     if found.searched_to is not None:
         [last] = _rows([found.searched_to])
@@ -128,7 +143,7 @@ def _page(found: Found, size: int, *, came_from: int | None) -> Page:
 
 def _page_back(found: Found, size: int) -> Page:
     rows = _rows(found.numbers[:size][::-1])
-    after = rows[-1].id if rows else found.searched_to
+    after = rows[-1].id if rows else found.searched_to or START.number
     if found.searched_to is not None:
         [last] = _rows([found.searched_to])
         return Page(rows, last.id, after, last)

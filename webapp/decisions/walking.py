@@ -1,4 +1,4 @@
-"""Finds the next decisions of an order that a filter lets through, in a bounded time; ADR 0022."""
+"""Finds the next decisions of an order that a filter lets through, in a bounded time; ADR 0025."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple

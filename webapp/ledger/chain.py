@@ -20,6 +20,8 @@ Event = Literal[
     "outcomes.imported",
     "batch.decided",
     "training_data.exported",
+    "export.started",
+    "export.ended",
     "review.opened",
     "review.claimed",
     "review.released",

@@ -43,6 +43,7 @@ ACCESS: dict[str, frozenset[Role]] = {
     "applications.home": EVERYBODY,
     "applications.new": CLERK,
     "decisions.index": READERS,
+    "decisions.export": ANALYST,
     "decisions.show": READERS,
     "decisions.trial": READERS,
     "decisions.trials": READERS,

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.fixtures.desk import token
-from webapp.decisions import listing
 from webapp.decisions.damage import Damaged
+from webapp.decisions.listing import Position
 
 # Assignments by the damaged column; only SQLite stores values of another type than the column's.
 SALT = "0123456789abcdef"
@@ -66,15 +66,15 @@ def damaged(decide_all, refused, tamper, config):
 
 
 def test_damaged_decision_is_reported_and_the_others_are_shown(
-    app, operator, damaged, decide_all, granted, signed_in, api_key, caplog
+    app, list_page, damaged, decide_all, granted, signed_in, api_key, caplog
 ):
     [intact] = decide_all([granted])
     with app.app_context():
-        page = listing.list_decisions(operator=operator)
-        listed = list(page.decisions)
-        while page.older:
-            page = listing.list_decisions(operator=operator, before=page.older)
-            listed += page.decisions
+        page = list_page()
+        listed = [row.decision for row in page.rows]
+        while page.after:
+            page = list_page(Position(page.after))
+            listed += [row.decision for row in page.rows]
     columns = {d.id: d.columns for d in listed if isinstance(d, Damaged)}
     assert [d.id for d in listed if d.id == intact] == [intact]
     assert len(listed) == len(damaged) + 1

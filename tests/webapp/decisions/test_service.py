@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from ml.monitoring.bins import SCORE_BINS
-from webapp.decisions import listing, search
+from webapp.decisions import search
 from webapp.decisions.store import store
 from webapp.decisions.tables import DecisionRow
 from webapp.failures import KeyClaimed, KeyReused
@@ -182,16 +182,3 @@ def test_counts_equal_the_table_after_threads(app, applications, query, operator
     stored, expected = counted(query)
     assert stored == expected
     assert query("SELECT count(*) FROM decisions") == [(len(applications),)]
-
-
-def test_list_decisions_before_and_after_an_id(app, decide, applications, operator):
-    def listed(**position):
-        page = listing.list_decisions(operator=operator, **position)
-        return [d.id for d in page.decisions]
-
-    with app.app_context():
-        numbers = [decide(a).id for a in applications[:3]]
-        assert listed(before=numbers[1]) == numbers[:1]
-        assert listed(after=numbers[0]) == numbers[:0:-1]
-        assert not listed(before=numbers[0])
-        assert not listed(after=numbers[-1])
