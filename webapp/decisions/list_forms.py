@@ -11,7 +11,7 @@ from webapp.language import day, integer, share
 
 T = TypeVar("T")
 DECISIONS = {"granted": _("Granted"), "refused": _("Refused"), "referred": _("Referred")}
-CHANNELS = {"desk": _("At the desk"), "api": _("By the API")}
+CHANNELS = {"desk": _("At the desk"), "batch": _("In a batch"), "api": _("By the API")}
 REVIEWED = {"yes": _("Reviewed"), "open": _("Review not closed"), "no": _("Never in review")}
 NOVELTIES = {"unusual": _("Unusual applications"), "usual": _("Usual applications")}
 SORT_NAMES = {
