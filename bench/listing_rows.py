@@ -19,13 +19,14 @@ CLERKS, KEYS = 45, 5
 OLDEST = 50  # decisions of a model that was soon given up
 RARE = 3  # decisions of a clerk who has left
 THRESHOLD = 0.75
+REFERRED = 0.03  # of all decisions
 ROWS_PER_STATEMENT = 20_000
 OPERATORS = ("kind", "name", "created_at")
 DECISIONS = (
     *("id", "created_at", "operator_id", "channel", "product", "model", "probability", "threshold"),
-    *("model_decision", "decision", "amount", "novelty"),
+    *("model_decision", "decision", "basis", "policy", "amount", "novelty"),
 )
-CONTENTS = ("decision_id", "inputs", "normalised", "reference", "salt")
+CONTENTS = ("decision_id", "inputs", "normalised", "causes", "reference", "salt")
 NUMBERS = "SELECT name, id FROM operators WHERE name LIKE 'bench-%' ORDER BY id"
 Row = tuple[Any, ...]
 
@@ -49,7 +50,9 @@ def decisions(count: int, numbers: dict[str, int]) -> Iterator[Row]:
         name = "bench-rare" if n in range(count // 3, count // 3 + RARE) else who[n - 1]
         model = "oldest" if n <= OLDEST else "older" if n <= count // 2 else "newer"
         probability = draw.random() ** 0.4
-        decision = "granted" if probability >= THRESHOLD else "refused"
+        made = "granted" if probability >= THRESHOLD else "refused"
+        referred = draw.random() < REFERRED
+        decision, basis = ("referred", "unusual") if referred else (made, "model")
         # As people ask for: mostly round amounts, so that many decisions have the same.
         amount = (
             draw.choice((5_000, 10_000)) if draw.random() < 0.1 else draw.randint(4, 1_600) * 100
@@ -57,13 +60,13 @@ def decisions(count: int, numbers: dict[str, int]) -> Iterator[Row]:
         channel = "api" if name.startswith("bench-key") else "desk"
         yield (
             *(n, end - step * (count - n), numbers[name], channel, "consumer_credit", model),
-            *(probability, THRESHOLD, decision, decision, amount, draw.random() * 1.02),
+            *(probability, THRESHOLD, made, decision, basis, "bench", amount, draw.random() * 1.02),
         )
 
 
 def contents(count: int) -> Iterator[Row]:
     for n in range(1, count + 1):
-        yield n, "{}", "{}", f"{2024 + n % 3}/{n:07}" if n % 10 else None, bytes(SALT_BYTES)
+        yield n, "{}", "{}", "[]", f"{2024 + n % 3}/{n:07}" if n % 10 else None, bytes(SALT_BYTES)
 
 
 def fill(config: Config, count: int) -> None:
