@@ -10,12 +10,19 @@ import threading
 import urllib.error
 import urllib.request
 from contextlib import ExitStack, contextmanager, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from time import monotonic, sleep
+from urllib.parse import urlencode
 
 import pytest
 
+from tests.fixtures.databases import disconnect
+from tests.fixtures.desk import config_from
 from tests.fixtures.machine import need
+from webapp import create_app
+from webapp.ledger.transaction import unit_of_work
+from webapp.people import throttle
 
 PROXY = Path(__file__).parents[2] / "proxy"
 INSTALL = "apt-get install nginx-light"
@@ -148,6 +155,38 @@ def test_only_uploaded_files_may_be_large(serve, proxy):
         # They have no token: Loan Desk has answered.
         assert [sent("/outcomes"), sent("/batches")] == [400, 400]
         assert [sent("/login"), sent("/outcomes/"), sent("/decisions/1/outcome")] == [413] * 3
+
+
+def sign_in_status(port, source):
+    """Try to sign in from an address of this machine, and claim to have another."""
+    client = HTTPConnection("127.0.0.1", port, timeout=30, source_address=(source, 0))
+    claimed = {"X-Forwarded-For": "192.0.2.99"}
+    client.request("GET", "/login", headers=claimed)
+    page = client.getresponse()
+    cookie, text = page.headers["Set-Cookie"].partition(";")[0], page.read().decode()
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', text)[1]
+    form = urlencode({"username": "nobody", "password": "wrong", "csrf_token": token})
+    kind = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie}
+    client.request("POST", "/login", form, headers={**claimed, **kind})
+    status = client.getresponse().status
+    client.close()
+    return status
+
+
+def test_wrong_sign_ins_are_limited_by_the_address_of_the_client(serve, proxy):
+    with (
+        serve(workers=1, LOAN_PROXIES="1") as server,
+        proxy(address_of(server), "no") as port,
+    ):
+        app = create_app(config_from(server.environment))
+        with app.app_context():
+            limit = throttle.of_address("127.0.0.1")
+            for _ in range(throttle.MAX_OF_ADDRESS):
+                with unit_of_work() as transaction:
+                    throttle.count_try(transaction, [limit])
+        disconnect(app)
+        assert sign_in_status(port, "127.0.0.1") == 429
+        assert sign_in_status(port, "127.0.0.2") == 200
 
 
 def test_https_with_a_certificate(serve, proxy, tmp_path):
