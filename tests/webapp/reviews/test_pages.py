@@ -73,8 +73,14 @@ def test_the_next_one_is_claimed_and_closed_from_the_page(anna, opened, query):
     closed = step(anna, f"/reviews/{number}/close", **DONE)
     assert (closed.status_code, closed.location) == (303, f"/reviews?closed={number}")
     assert "the model was overturned" in anna.get(closed.location).text
-    page = anna.get(f"/decisions/{decision}").text.partition("<main")[2]
-    assert page.index("Granted after a review") < page.index("Refused")
+    whole = anna.get(f"/decisions/{decision}").text
+    assert f"<title>Granted · decision {decision} · Loan Desk</title>" in whole
+    page = whole.partition("<main")[2]
+    [heading] = re.findall("<h1.*?</h1>", page, re.S)
+    assert "Granted after a review" in heading
+    assert (
+        page.index("Granted after a review") < page.index("First decision") < page.index("Refused")
+    )
     assert "Payslips seen." in page
     assert "Nothing waits for a review." in anna.get("/reviews").text
     assert step(anna, "/reviews/next").location == "/reviews?none=yes"
