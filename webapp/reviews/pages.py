@@ -16,8 +16,8 @@ from webapp.ledger.transaction import unit_of_work
 from webapp.people.operators import Operator
 from webapp.reviews import closing, parts, queue, search, service
 from webapp.reviews.forms import CloseForm, DayForm, NoteForm, OpenForm, assign_form
-from webapp.reviews.people import list_reviewers
 from webapp.reviews.records import Review, ReviewRefused
+from webapp.reviews.reviewers import list_reviewers
 from webapp.reviews.wording import closings_of
 
 log = logging.getLogger(__name__)
@@ -202,5 +202,6 @@ def _queue() -> str:
         groups=parts.in_groups(waiting, operator=g.operator),
         counts=queue.count_reviews(at, reviewer=g.operator.id),
         closed=closed,
+        shown=queue.SHOWN,
         none="none" in request.args,
     )

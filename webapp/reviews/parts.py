@@ -18,9 +18,9 @@ from webapp.people.operators import Operator
 from webapp.people.persons import same_person
 from webapp.reviews import queue, search
 from webapp.reviews.forms import AssignForm, CloseForm, DayForm, NoteForm, OpenForm, assign_form
-from webapp.reviews.people import list_reviewers
 from webapp.reviews.queue import Clock, Counts, Waiting
 from webapp.reviews.records import Note, Review, ReviewedDecision, ReviewRefused
+from webapp.reviews.reviewers import list_reviewers
 from webapp.reviews.wording import CAUSES, GROUPS, RESULTS, closings_of, reason_text, refusal_text
 from webapp.serving.served import model
 

@@ -19,8 +19,8 @@ from webapp.ledger.transaction import add_row
 from webapp.people.operators import Operator
 from webapp.people.persons import same_person
 from webapp.people.tables import OperatorRow
-from webapp.reviews.people import is_reviewer
 from webapp.reviews.records import Cause, NoteKind, ReviewRefused
+from webapp.reviews.reviewers import is_reviewer
 from webapp.reviews.search import final_word
 from webapp.reviews.tables import ReviewNoteRow, ReviewRow
 
