@@ -11,7 +11,12 @@ ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 FACTS = "its facts are not those of its entry"
 CONTENTS = "its contents are not those of its entry"
 CHANGES = {
-    "UPDATE decisions SET probability = probability / 3 WHERE id = 2": f"decision 2: {FACTS}",
+    "UPDATE decisions SET probability = 1 - (1 - probability) / 3 WHERE id = 2": (
+        f"decision 2: {FACTS}"
+    ),
+    "UPDATE decisions SET policy = 'policy-0' WHERE id = 2": f"decision 2: {FACTS}",
+    "UPDATE decisions SET corrects = 1 WHERE id = 2": f"decision 2: {FACTS}",
+    "UPDATE decision_contents SET causes = '[7]' WHERE decision_id = 2": f"decision 2: {CONTENTS}",
     "UPDATE decisions SET created_at = '2026-01-01 00:00:00.000000' WHERE id = 2": (
         f"decision 2: {FACTS}"
     ),

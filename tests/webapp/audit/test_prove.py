@@ -62,15 +62,16 @@ def test_proof_is_checked_without_the_service(log, proof, check, query):
 def test_tampered_proofs_are_false(proof, check, run):
     whole = json.loads(proof)
     facts = json.loads(whole["facts"])
-    inputs, normalised, reasons, reference = whole["contents"]
+    inputs, normalised, reasons, causes, reference = whole["contents"]
     later = base64.b64decode(whole["later"])
     changes = [
-        {"facts": whole["facts"].replace(str(facts[10]), str(facts[10] + 1))},
+        {"facts": whole["facts"].replace(str(facts[13]), str(facts[13] + 1))},
         {"entry": whole["entry"].replace(whole["entry"][-10:-2], "00000000")},
-        {"contents": [inputs.replace("1", "2", 1), normalised, reasons, reference]},
-        {"contents": [inputs, normalised, "[]", reference]},
-        {"contents": [inputs, normalised, reasons, '"R"']},
-        {"contents": [inputs, normalised, reasons, None]},
+        {"contents": [inputs.replace("1", "2", 1), normalised, reasons, causes, reference]},
+        {"contents": [inputs, normalised, "[7]", causes, reference]},
+        {"contents": [inputs, normalised, reasons, "[7]", reference]},
+        {"contents": [inputs, normalised, reasons, causes, '"R"']},
+        {"contents": [inputs, normalised, reasons, causes, None]},
         {"salt": "00" * 16},
         {"previous": "00" * 32},
         {"later": base64.b64encode(later[32:]).decode()},
@@ -102,7 +103,7 @@ def test_proof_of_an_erased_decision(log, run, check):
 def test_proof_leads_to_the_oldest_checkpoint_that_covers_it(log, run, check, config):
     run("audit", "checkpoint")
     for name in ("a", "b", "c"):
-        run("users", "create", name)
+        run("api-keys", "create", name)
     run("audit", "checkpoint")
     oldest, newest = sorted((config.instance / "checkpoints").iterdir())
     lengths = []

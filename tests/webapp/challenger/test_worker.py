@@ -20,9 +20,9 @@ ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect
 NAME = "svc_rbf"
 FACTS = (
     "channel, operator_id, product, model, probability, threshold, model_decision, decision, "
-    "amount, novelty"
+    "basis, policy, amount, novelty"
 )
-CONTENTS = "inputs, normalised, reasons, salt"
+CONTENTS = "inputs, normalised, reasons, causes, salt"
 COUNTED = (
     "SELECT d.product, d.model, s.challenger, d.model_decision, s.challenger_decision, count(*) "
     "FROM challenger_scores s JOIN decisions d ON d.id = s.decision_id GROUP BY 1, 2, 3, 4, 5"
