@@ -5,6 +5,7 @@ from werkzeug.routing import IntegerConverter, Map
 
 from webapp import language_choice
 from webapp.api import decisions as _decisions, outcomes as _outcomes, requests as api  # noqa: F401 - routes
+from webapp.audit import pages as retention
 from webapp.batch import pages as batches
 from webapp.challenger import pages as challenger
 from webapp.columns import MAX_ID
@@ -38,6 +39,7 @@ PAGES = (
     serving,
     challenger,
     desk,
+    retention,
     people,
     key_pages,
     account_pages,

@@ -145,6 +145,11 @@ class Config(BaseSettings):
     review_days: Annotated[int, Field(ge=0, le=365)] = Field(
         default=7, description="Days after which the review of a decision is due."
     )
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        default=0,
+        description="Days after a decision when its personal contents are to be erased by "
+        "`flask erase --past-retention`; 0: they are kept.",
+    )
     secret_key: Annotated[str, StringConstraints(min_length=MIN_SECRET_LENGTH)] = Field(
         default="",
         description=f"Key that signs sessions, {MIN_SECRET_LENGTH} characters or more; "

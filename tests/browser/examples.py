@@ -19,7 +19,13 @@ from tests.browser.words import Words
 PAGES: dict[str, tuple[str, ...]] = {
     "applications.home": ("/",),
     "applications.new": ("/applications/new",),
-    "decisions.index": ("/decisions", "/decisions?before=1"),
+    "decisions.index": (
+        "/decisions",
+        "/decisions?after=1",
+        "/decisions?decision=granted&amount_from=1&sort=amount_high",
+        "/decisions?from=x&probability_to=x",
+        "/decisions?search=nothing",
+    ),
     "decisions.show": (
         "/decisions/{granted}",
         "/decisions/{refused}",
@@ -45,6 +51,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "people.show": ("/people/{person}",),
     "keys.index": ("/keys",),
     "desk.show": ("/desk",),
+    "retention.show": ("/retention",),
     "account.show": ("/account",),
     "account.password": ("/account/password",),
     "account.enrol": ("/account/second-factor",),

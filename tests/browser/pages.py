@@ -184,3 +184,24 @@ class DecisionList(Screen):
     @property
     def rows(self) -> Locator:
         return self.page.get_by_role("main").get_by_role("row")
+
+    def search(self, text: str) -> None:
+        self.page.get_by_label(self.words("Reference or number")).fill(text)
+        self.button("Show").click()
+
+    def open_part(self, name: str) -> None:
+        """Open a part that is folded, such as the filter."""
+        self.page.get_by_role("main").locator("summary", has_text=self.words(name)).click()
+
+    def narrow(self, label: str, value: str) -> None:
+        """Fill a field of the filter in, and show what it finds."""
+        self.page.get_by_label(self.words(label), exact=True).fill(value)
+        self.button("Show").click()
+
+    def export(self, *, personal: bool) -> str:
+        """Download the list, and return the text of the file."""
+        self.open_part("Export as CSV")
+        self.page.locator("#personal").set_checked(personal)
+        with self.page.expect_download() as started:
+            self.button("Export").click()
+        return started.value.path().read_text(encoding="utf-8-sig")

@@ -25,6 +25,7 @@ from webapp.audit.notes import VerifierKey, read_verifier_key
 from webapp.audit.prove import prove
 from webapp.audit.reading import snapshot
 from webapp.audit.replay_commands import PROCESSES
+from webapp.audit.retention import apply_retention
 from webapp.audit.verify import Verified, follow_ahead, verify
 from webapp.commands import clear_errors, echo_printable, format_decision_count
 from webapp.extensions import db, settings
@@ -154,11 +155,21 @@ def print_proof(number: int, file: Path | None, key: str | None) -> None:
     multiple=True,
     help="The bank's own reference, of all decisions that have it; can be repeated.",
 )
+@click.option(
+    "--past-retention",
+    is_flag=True,
+    help="All decisions that are older than LOAN_RETENTION_DAYS; run it once a day.",
+)
 @with_appcontext
-def erase_contents(numbers: tuple[int, ...], references: tuple[str, ...]) -> None:
-    """Erase the personal contents of decisions and of their trials, for ever."""
-    if not numbers and not references:
-        raise click.UsageError("give --decision or --reference")
+def erase_contents(
+    numbers: tuple[int, ...], references: tuple[str, ...], *, past_retention: bool
+) -> None:
+    """Erase the personal contents of decisions, for ever."""
+    if past_retention == bool(numbers or references):
+        raise click.UsageError("give either --decision and --reference, or --past-retention")
+    if past_retention:
+        _apply_retention(settings().retention_days)
+        return
     with clear_errors():
         with unit_of_work() as transaction:
             found = [n for r in references for n in with_reference(transaction, r)]
@@ -170,6 +181,20 @@ def erase_contents(numbers: tuple[int, ...], references: tuple[str, ...]) -> Non
             raise click.ClickException(
                 f"{problem}: the database's files may still hold what was erased. "
                 "Erase the same decisions again when nothing else reads the database."
+            )
+
+
+def _apply_retention(days: int) -> None:
+    if not days:
+        click.echo("LOAN_RETENTION_DAYS is 0: nothing is erased by its age")
+        return
+    with clear_errors():
+        erased = sum(apply_retention(days))
+        count = format_decision_count(erased)
+        echo_printable(f"older than {days:,} days: the contents of {count} are erased")
+        if erased and (problem := clean(db.engine)):
+            raise click.ClickException(
+                f"{problem}: the database's files may still hold what was erased"
             )
 
 

@@ -32,6 +32,7 @@ Event = Literal[
     "review.closed",
     "protected.given",
     "contents.erased",
+    "retention.applied",
     "bundle.activated",
     "user.created",
     "user.roles_set",

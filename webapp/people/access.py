@@ -85,6 +85,7 @@ ACCESS: dict[str, frozenset[Role]] = {
     "challenger.show": ANALYST,
     "desk.show": ADMIN,
     "desk.switch": ADMIN,
+    "retention.show": ADMIN,
 }
 # What is opened after a sign-in: the first page here that the role may open.
 FIRST_PAGES = (

@@ -66,6 +66,7 @@ def test_every_route_is_guarded(app, client):
         "models",
         "monitoring",
         "outcomes",
+        "retention",
         "reviews",
         "people",
         "protected",

@@ -1,0 +1,22 @@
+"""The page of retention: how long contents are kept, what is older, and when it was erased."""
+
+from flask import Blueprint, render_template
+
+from webapp.audit import retention
+from webapp.commands import as_typed
+from webapp.extensions import settings
+
+blueprint = Blueprint("retention", __name__)
+
+
+@blueprint.get("/retention")
+def show() -> str:
+    days = settings().retention_days
+    return render_template(
+        "audit/retention.html",
+        days=days,
+        past=retention.count_past(days) if days else 0,
+        most=retention.MAX_COUNTED,
+        run=retention.last_run(),
+        command=as_typed("erase --past-retention"),
+    )
