@@ -23,7 +23,6 @@ PAGES: dict[str, tuple[str, ...]] = {
         "/decisions",
         "/decisions?after=1",
         "/decisions?decision=granted&amount_from=1&sort=amount_high",
-        "/decisions?from=x&probability_to=x",
         "/decisions?search=nothing",
     ),
     "decisions.show": (

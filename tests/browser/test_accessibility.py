@@ -81,6 +81,7 @@ def test_refused_forms(desk, stored, open_as, locale):
     found = []
     for role, address, form in (
         ("clerk", "/applications/new", "#application"),
+        ("analyst", "/decisions?amount_from=x", "main form"),
         ("admin", "/people/new", "main form"),
         ("admin", "/desk", "main form"),
         ("clerk", "/account/password", "main form"),
