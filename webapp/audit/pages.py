@@ -3,7 +3,6 @@
 from flask import Blueprint, render_template
 
 from webapp.audit import retention
-from webapp.commands import as_typed
 from webapp.extensions import settings
 
 blueprint = Blueprint("retention", __name__)
@@ -18,5 +17,4 @@ def show() -> str:
         past=retention.count_past(days) if days else 0,
         most=retention.MAX_COUNTED,
         run=retention.last_run(),
-        command=as_typed("erase --past-retention"),
     )

@@ -11,9 +11,10 @@ from sqlalchemy import select
 from ml.product.definition import Product
 from webapp.decisions.conditions import Question
 from webapp.decisions.damage import Damaged, readable
-from webapp.decisions.list_forms import CHANNELS, DECISIONS
+from webapp.decisions.list_forms import CHANNELS
 from webapp.decisions.listing import Listed, Position, list_decisions
 from webapp.decisions.tables import DecisionContents
+from webapp.decisions.values import DECISION_NAMES
 from webapp.extensions import db
 from webapp.language import words
 from webapp.ledger.audit import record
@@ -96,8 +97,8 @@ def _row(listed: Listed, product: Product | None, inputs: object) -> Row:
     facts = [
         decision.id,
         format_datetime(decision.created_at, MOMENT),
-        str(DECISIONS[decision.decision]),
-        str(DECISIONS[decision.model_decision]),
+        str(DECISION_NAMES[decision.decision]),
+        str(DECISION_NAMES[decision.model_decision]),
         decision.product,
         decision.amount,
         decision.probability,

@@ -7,10 +7,10 @@ from typing import NamedTuple, TypeVar
 from flask_babel import gettext, lazy_gettext as _
 
 from webapp.decisions.filters import Filter
+from webapp.decisions.values import DECISION_NAMES
 from webapp.language import day, integer, share
 
 T = TypeVar("T")
-DECISIONS = {"granted": _("Granted"), "refused": _("Refused"), "referred": _("Referred")}
 CHANNELS = {"desk": _("At the desk"), "batch": _("In a batch"), "api": _("By the API")}
 REVIEWED = {"yes": _("Reviewed"), "open": _("Review not closed"), "no": _("Never in review")}
 NOVELTIES = {"unusual": _("Unusual applications"), "usual": _("Usual applications")}
@@ -45,7 +45,7 @@ def chips_of(f: Filter) -> list[Chip]:
     """Return what leaves decisions out, in the order of the form."""
     texts = [
         (f.search, gettext("Reference: %(text)s", text=f.search), ("search",)),
-        (f.decision, DECISIONS.get(f.decision or "", ""), ("decision",)),
+        (f.decision, DECISION_NAMES.get(f.decision or "", ""), ("decision",)),
         (f.reviewed, REVIEWED.get(f.reviewed or "", ""), ("reviewed",)),
         (f.channel, CHANNELS.get(f.channel or "", ""), ("channel",)),
         (f.operator, gettext("Decided by: %(name)s", name=f.operator), ("operator",)),
