@@ -5,14 +5,12 @@ from decimal import Decimal
 
 import pytest
 
-from tests.fixtures.databases import add_user
 from webapp.desk.service import switch
 from webapp.incoming import MAX_BATCH_BYTES
 from webapp.ledger.transaction import unit_of_work
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 FRENCH = {"Accept-Language": "fr"}
-PASSWORD = "correct horse battery"
 
 
 def seen(page):
@@ -178,28 +176,6 @@ def test_two_clicks_decide_once(write, applications, upload, act, until, query, 
     assert upload(write(applications)).location != address
 
 
-def test_file_can_be_discarded(write, applications, upload, act, signed_in, query):
-    address = upload(write(applications)).location
-    assert act(address, "discard").status_code == 303
-    assert query("SELECT count(*) FROM checked_files") == [(0,)]
-    assert signed_in.get(address).status_code == 404
-    assert act(address, "decide").status_code == 404
-    assert upload(write(applications)).location != address
-
-
-def test_file_that_nobody_decides_is_deleted_after_a_day(
-    write, applications, upload, decide, query, signed_in
-):
-    decided = decide(write(applications))
-    old = upload(write(applications)).location
-    query("UPDATE checked_files SET created_at = '2026-01-01 00:00:00.000000'")
-    new = upload(write(applications)).location
-    assert query("SELECT count(*) FROM checked_files") == [(2,)]
-    assert signed_in.get(old).status_code == 404
-    assert signed_in.get(new).status_code == 200
-    assert "june.csv" in signed_in.get(decided).text
-
-
 def test_interrupted_file_is_started_again(
     write, applications, upload, act, signed_in, read_page, until, query
 ):
@@ -220,18 +196,6 @@ def test_running_file_shows_how_far_it_is(write, applications, upload, act, sign
     act(address, "decide")
     act(address, "discard")
     assert query("SELECT run, decided FROM checked_files") == [("x", 7)]
-
-
-@ON_ONE
-def test_watch_deletes_files_after_a_day(app, write, applications, upload, query):
-    upload(write(applications))
-    upload("\n".join([write(applications[:1]).splitlines()[0], "x"]))
-    for table in ("checked_files", "refused_files"):
-        query(f"UPDATE {table} SET created_at = '2026-01-01 00:00:00.000000'")
-    done = app.test_cli_runner().invoke(args=["monitor", "run", "--once"])
-    assert done.exit_code == 0, done.output
-    for table in ("checked_files", "refused_files"):
-        assert query(f"SELECT count(*) FROM {table}") == [(0,)]
 
 
 @ON_ONE
@@ -275,21 +239,6 @@ def test_decision_names_its_batch(write, granted, decide, signed_in, read_page):
     assert f'href="{address}"' in signed_in.get("/decisions/2").text
 
 
-def test_erased_decisions_have_no_reference_and_no_reasons(
-    app, write, refused, granted, decide, result, signed_in, query
-):
-    address = decide(write([refused, granted], ["A", "B"]))
-    done = app.test_cli_runner().invoke(args=["erase", "--reference", "A"])
-    assert done.exit_code == 0, done.output
-    rows = result(address)[1:]
-    assert [row[1] for row in rows] == ["", "B"]
-    assert [row[3] for row in rows] == ["refused", "granted"]
-    assert set(rows[0][5:]) == {""}
-    assert "june.csv" not in signed_in.get("/batches").text
-    assert "The name of the file is erased." in signed_in.get(address).text
-    assert query("SELECT count(*) FROM checked_files") == [(0,)]
-
-
 @ON_ONE
 def test_batches_are_never_changed(write, granted, decide, query):
     decide(write([granted]))
@@ -310,23 +259,3 @@ def test_file_of_another_product_is_not_decided(write, granted, upload, act, que
     answer = act(address, "decide")
     assert (answer.status_code, "Upload the file again." in answer.text) == (409, True)
     assert query("SELECT run FROM checked_files") == [(None,)]
-
-
-@ON_ONE
-def test_who_sees_what(app, write, granted, upload, decide, act, sign_in, signed_in):
-    with app.app_context():
-        add_user("other", PASSWORD, ["clerk"])
-        add_user("reviewer", PASSWORD, ["reviewer"])
-    other, reviewer = (sign_in(app.test_client(), name) for name in ("other", "reviewer"))
-    decided = decide(write([granted]))
-    waiting = upload(write([granted])).location
-    for path in (decided, f"{decided}/result.csv"):
-        assert [b.get(path).status_code for b in (signed_in, reviewer, other)] == [200, 200, 404]
-    assert [b.get(waiting).status_code for b in (signed_in, reviewer, other)] == [200, 404, 404]
-    assert [act(waiting, "decide", browser=b).status_code for b in (reviewer, other)] == [403, 404]
-    act(waiting, "discard", browser=other)
-    assert signed_in.get(waiting).status_code == 200
-    assert ["june.csv" in b.get("/batches").text for b in (reviewer, other)] == [True, False]
-    assert "Upload a file" not in reviewer.get("/batches").text
-    own = decide(write([granted]), browser=other)
-    assert other.get(own).status_code == 200
