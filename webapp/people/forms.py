@@ -21,7 +21,9 @@ ROLE_HELP = {
     "clerk": _("enters applications, and sees the decisions on them"),
     "reviewer": _("reviews decisions, and sees all of them"),
     "analyst": _("searches and exports decisions, records outcomes, watches the model"),
-    "admin": _("manages people and API keys; sees no decisions without another role"),
+    "admin": _(
+        "manages people, keys and the switch of the desk; no decisions without another role"
+    ),
 }
 FAULTS: dict[Fault, Any] = {
     "short": _("A password has at least %(count)s characters.", count=MIN_PASSWORD),
