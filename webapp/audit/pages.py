@@ -4,6 +4,9 @@ from flask import Blueprint, render_template
 
 from webapp.audit import retention
 from webapp.extensions import settings
+from webapp.secret_files import variable
+
+COMMAND = "flask --app webapp erase --past-retention"
 
 blueprint = Blueprint("retention", __name__)
 
@@ -17,4 +20,6 @@ def show() -> str:
         past=retention.count_past(days) if days else 0,
         most=retention.MAX_COUNTED,
         run=retention.last_run(),
+        setting=f"{variable('retention_days')}={days}",
+        command=COMMAND,
     )
