@@ -18,7 +18,7 @@ from playwright.sync_api import (
 
 from ml.product.definition import Product
 from tests.browser.examples import Stored, store_examples
-from tests.browser.pages import REFUSED, NewApplication, Screen, SignIn
+from tests.browser.pages import REFUSED_BY_MODEL, NewApplication, Screen, SignIn
 from tests.browser.words import Words
 from tests.fixtures.databases import disconnect
 from tests.fixtures.desk import config_from
@@ -179,10 +179,10 @@ def stored(
 
 @pytest.fixture
 def refuse(words: Words) -> Callable[[Page], None]:
-    """Enter an application that is refused."""
+    """Enter an application that the model refuses."""
 
     def enter(page: Page) -> None:
-        decision = NewApplication(page, words).enter(REFUSED)
+        decision = NewApplication(page, words).enter(REFUSED_BY_MODEL)
         expect(decision.verdict).to_contain_text(words("Refused"))
 
     return enter

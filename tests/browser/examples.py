@@ -18,7 +18,7 @@ from tests.browser.words import Words
 # By endpoint; a name in braces is one of the numbers in `Stored`.
 PAGES: dict[str, tuple[str, ...]] = {
     "applications.home": ("/",),
-    "applications.new": ("/applications/new",),
+    "applications.new": ("/applications/new", "/applications/new?corrects={refused}"),
     "decisions.index": (
         "/decisions",
         "/decisions?after=1",

@@ -43,6 +43,7 @@ REFUSED = {
     "home_status": "renting",
     "adverse_credit_record": "1",
 }
+REFUSED_BY_MODEL = {**REFUSED, "monthly_income": "700"}  # known, so no rule refers it
 
 
 @dataclass(frozen=True)

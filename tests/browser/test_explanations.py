@@ -15,7 +15,7 @@ SAID = {
         "reason": "There is an adverse credit record",
         "typical": "Adverse credit record: Yes; typical of just-granted applications: No",
         "change": "What would change this decision",
-        "term": "Nothing is suggested without an answer to: Monthly income.",
+        "term": "Term: no other value from 6 to 72 months can be suggested on its own",
         "try": "Try these values",
         "trial": "What-if (not a decision): Loan amount: 3,000 EUR, Term: 24 months → would be",
         "model": "Model",
@@ -30,7 +30,7 @@ SAID = {
         "typical": "Incident de crédit enregistré : Oui ; habituel parmi les demandes accordées "
         "de justesse : Non",
         "change": "Ce qui changerait la décision",
-        "term": "Aucune proposition sans cette réponse : Revenu mensuel.",
+        "term": "Durée : aucune autre valeur de 6 à 72 mois ne peut être proposée seule",
         "try": "Essayer ces valeurs",
         "trial": "Simulation, sans valeur de décision : "
         "Montant du prêt : 3 000 EUR, Durée : 24 mois → serait",

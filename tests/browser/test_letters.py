@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from ml.product.texts import LANGUAGES, Text
 from tests.browser.letters import LetterPage, LettersPart, make_letter
-from tests.browser.pages import REFUSED, NewApplication, Screen
+from tests.browser.pages import REFUSED, REFUSED_BY_MODEL, NewApplication, Screen
 from webapp.config import Config
 from webapp.letters.examples import example
 from webapp.letters.records import KINDS, REGIMES
@@ -29,8 +29,6 @@ LONG = Text(
     fr="Le revenu mensuel qui reste après les charges et les mensualités des autres crédits en "
     "cours est faible par rapport à la mensualité du crédit demandé",
 )
-# The income is known, so no rule refers it.
-REFUSED_BY_MODEL = {**REFUSED, "monthly_income": "700"}
 REPLACE = "text => { document.querySelector('article.letter').outerHTML = text; }"
 
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.pages import REFUSED, DecisionPage
+from tests.browser.pages import REFUSED_BY_MODEL, DecisionPage
 
 TITLES = {
     "en": "Refused · decision {number} · Loan Desk",
@@ -14,7 +14,7 @@ TITLES = {
 @pytest.mark.parametrize("locale", ["en-GB", "fr-FR"])
 def test_a_second_enter_does_not_skip_the_verdict(desk, page, words):
     form = desk.sign_in(page, words)
-    form.fill(REFUSED)
+    form.fill(REFUSED_BY_MODEL)
     page.get_by_label(words.label("loan_amount")).press("Enter")
     page.keyboard.press("Enter")
     page.wait_for_url("**/decisions/*")
@@ -27,7 +27,7 @@ def test_a_second_enter_does_not_skip_the_verdict(desk, page, words):
 
 def test_enter_does_nothing_for_a_second(desk, page, words):
     form = desk.sign_in(page, words)
-    form.fill(REFUSED)
+    form.fill(REFUSED_BY_MODEL)
     page.clock.install()
     page.clock.pause_at(page.evaluate("Date.now() + 1000"))
     form.decide()
@@ -45,7 +45,7 @@ def test_enter_does_nothing_for_a_second(desk, page, words):
 
 
 def test_a_decision_that_is_opened_later_takes_no_focus(desk, page, words):
-    number = desk.sign_in(page, words).enter(REFUSED).number
+    number = desk.sign_in(page, words).enter(REFUSED_BY_MODEL).number
     page.goto(f"{desk.url}/decisions")
     page.goto(f"{desk.url}/decisions/{number}")
     heading = DecisionPage(page, words).heading
