@@ -113,8 +113,8 @@ def store_examples(pages: Mapping[str, Page], words: Words, url: str, folder: Pa
     """Enter what the examples show, on the pages of people who each have one role."""
     clerk, reviewer, admin = pages["clerk"], pages["reviewer"], pages["admin"]
     reviewed, claimed = (enter(clerk, words, url, REFERRED) for _ in range(2))
-    close_one(reviewer, words, url)
-    take_one(reviewer, words, url)
+    grant(claim(reviewer, words, url, reviewed))
+    claim(reviewer, words, url, claimed)
     tried = enter(clerk, words, url, REFUSED)
     clerk.locator("#trials button").click()
     clerk.wait_for_selector("#trials .trial")
@@ -139,20 +139,22 @@ def store_examples(pages: Mapping[str, Page], words: Words, url: str, folder: Pa
     )
 
 
-def take_one(page: Page, words: Words, url: str) -> DecisionPage:
-    page.goto(f"{url}/reviews")
-    Screen(page, words).button("Take the next one").click()
-    page.wait_for_url("**/decisions/*")
-    return DecisionPage(page, words)
+def claim(page: Page, words: Words, url: str, number: int) -> DecisionPage:
+    page.goto(f"{url}/decisions/{number}")
+    decision = DecisionPage(page, words)
+    decision.button("Claim this review").click()
+    expect(decision.button("Close the review")).to_be_visible()
+    return decision
 
 
-def close_one(page: Page, words: Words, url: str) -> None:
-    part = take_one(page, words, url).part("Review")
-    part.get_by_role("radio").first.check()
+def grant(decision: DecisionPage) -> None:
+    """Close a review that has been claimed."""
+    part, words = decision.part("Review"), decision.words
+    part.get_by_role("radio", name=words.starting_with("Grant the loan")).check()
     part.get_by_label(words("Reason"), exact=True).select_option(index=1)
     part.get_by_label(words.starting_with("Note")).first.fill("The instalment was checked")
     part.get_by_role("button", name=words("Close the review")).click()
-    expect(page.get_by_role("status")).to_be_visible()
+    expect(decision.page.get_by_role("status")).to_be_visible()
 
 
 def send_bad_file(page: Page, words: Words, url: str, folder: Path) -> int:
