@@ -118,7 +118,7 @@ def store_examples(pages: Mapping[str, Page], words: Words, url: str, folder: Pa
     tried = enter(clerk, words, url, REFUSED)
     clerk.locator("#trials button").click()
     clerk.wait_for_selector("#trials .trial")
-    refused = enter(clerk, words, url, REFUSED)
+    refused = enter(clerk, words, url, {**REFUSED, "monthly_income": "700"})
     make_letter(clerk, words)
     clerk.goto(f"{url}/decisions/{tried}/protected")
     VoluntaryQuestions(clerk, words).store()

@@ -108,7 +108,7 @@ def discard(number: int) -> BaseResponse:
 @blueprint.get("/batches/<id:number>/result.csv")
 def result(number: int) -> Response:
     search.find_batch(number, owner=_owner())
-    return download(_result(number), name=f"{_('batch')}-{number}.csv")
+    return download(_result(number), name=_("batch") + f"-{number}.csv")
 
 
 def _index(**more: object) -> str:

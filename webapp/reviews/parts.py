@@ -135,7 +135,7 @@ def events(decision: Decision) -> Iterator[HistoryEvent]:
         if review.is_open and review.claimed_at and review.claimed_by:
             yield HistoryEvent(review.claimed_at, review.claimed_by, str(_("Review claimed")))
         if review.closed_at and review.closed_by and review.result:
-            what = f"{_('Review closed')}, {RESULTS[review.result]}"
+            what = str(_("Review closed: %(result)s", result=RESULTS[review.result]))
             yield HistoryEvent(review.closed_at, review.closed_by, what, reason_text(review))
     for notes in search.list_notes(reviews).values():
         for note in notes:

@@ -29,4 +29,4 @@ def errors(number: int) -> Response:
     wrong = find_refused(number, operator=g.operator).wrong
     head = (_("Line"), _("Column"), _("What is wrong"))
     rows = ((row.line, row.error.field, words(row.error.message)) for row in wrong)
-    return download([head, *rows], name=f"{_('errors')}-{number}.csv")
+    return download([head, *rows], name=_("errors") + f"-{number}.csv")
