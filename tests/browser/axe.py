@@ -1,9 +1,12 @@
 """What a browser and axe-core find wrong with a page."""
 
+import re
 from dataclasses import dataclass, field
 
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+
+from tests.browser.words import Words
 
 HEIGHT = 800
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -14,6 +17,18 @@ TOO_WIDE = """() => [...document.querySelectorAll("body *")]
     .filter(e => e.getBoundingClientRect().right > innerWidth + 0.5)
     .filter(e => !e.closest(".table-responsive, .visually-hidden, .visually-hidden-focusable"))
     .map(e => e.outerHTML.slice(0, 90))"""
+# Texts in the language of the page, without names in code.
+SAID = """() => {
+    const own = e => e && !e.closest("code") && e.closest("[lang]") === document.documentElement;
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const said = [];
+    while (walker.nextNode())
+        if (own(walker.currentNode.parentElement)) said.push(walker.currentNode.data);
+    for (const e of document.querySelectorAll("[aria-label], [title], [alt]"))
+        if (own(e)) said.push(e.ariaLabel, e.title, e.alt);
+    return said.filter(Boolean).map(t => t.trim().replace(/\\s+/g, " "));
+}"""
+DECIMAL_POINT = re.compile(r"[0-9]\.[0-9]")
 
 
 @dataclass
@@ -33,6 +48,11 @@ class Inspected:
         """Return what axe finds in the page as it is shown now."""
         found: list[str] = self.page.evaluate(RUN, OPTIONS)
         return found
+
+    def not_in(self, words: Words) -> list[str]:
+        """Return texts of the page that are in English although the page is in French."""
+        said: list[str] = self.page.evaluate(SAID)
+        return [t for t in said if t in words.foreign() or DECIMAL_POINT.search(t)]
 
     def scrolls_sideways(self) -> list[str]:
         """Return what makes the page wider than the screen."""

@@ -65,13 +65,15 @@ def open_as(chromium, role_states):
 
 @pytest.mark.parametrize("locale", LOCALES)
 @pytest.mark.parametrize("role", [*ROLES, NOBODY])
-def test_every_page_of_a_role(desk, stored, open_as, role, locale):
+def test_every_page_of_a_role(desk, stored, open_as, words, role, locale):
     inspected = open_as(role, locale)
     found = []
     for address in addresses_of(role, again=locale == LOCALES[0]):
         answer = inspected.page.goto(desk.url + stored.fill(address))
         assert answer.status == 200, (role, address)
         found += [f"{address}, {wrong}" for wrong in examine(inspected, locale)]
+        if words.language == "fr":
+            found += [f"{address}, not in French: {text}" for text in inspected.not_in(words)]
     assert not found, "\n\n".join(found)
     assert inspected.wrong == []
 

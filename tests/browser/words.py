@@ -20,6 +20,12 @@ def _catalogue(language: str) -> gettext.NullTranslations:
         return gettext.GNUTranslations(compiled)
 
 
+@cache
+def _foreign(language: str) -> frozenset[str]:
+    entries = getattr(_catalogue(language), "_catalog", {}).items()
+    return frozenset(key for key, text in entries if isinstance(key, str) and key not in ("", text))
+
+
 @dataclass(frozen=True)
 class Words:
     """Texts as they stand on the pages in one language."""
@@ -31,6 +37,10 @@ class Words:
         """Return an English text of a template in this language."""
         said = _catalogue(self.language).gettext(text)
         return said % values if values else said
+
+    def foreign(self) -> frozenset[str]:
+        """Return the English texts that are written differently in this language."""
+        return _foreign(self.language)
 
     def starting_with(self, text: str) -> re.Pattern[str]:
         """Match what begins with a text, such as a label before the word "optional"."""
