@@ -66,6 +66,13 @@ def test_error_page_has_its_own_title_a_way_home_and_the_number_of_the_request(c
 
 
 @ON_ONE
+def test_unknown_page_has_the_menu_of_whoever_has_signed_in(app, signed_in):
+    entry = '<li><a href="/decisions">'
+    assert entry in signed_in.get("/nowhere").text
+    assert entry not in app.test_client().get("/nowhere").text
+
+
+@ON_ONE
 def test_page_that_failed_can_be_asked_for_again(signed_in, query):
     query("ALTER TABLE decisions RENAME TO away")
     assert '<a class="btn btn-primary" href="/decisions/1?a=b">' in (

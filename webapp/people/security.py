@@ -83,7 +83,10 @@ def init_app(app: Flask, config: Config) -> None:
 
 def _require_operator() -> BaseResponse | None:
     endpoint = request.endpoint
-    if endpoint is None or endpoint in PUBLIC:
+    if endpoint is None:
+        _find_operator()  # the page of the error has a menu
+        return None
+    if endpoint in PUBLIC:
         return None
     if endpoint.startswith(API):
         g.operator = _operator_of_key()
@@ -93,11 +96,17 @@ def _require_operator() -> BaseResponse | None:
     step = sessions.next_step(current_user)
     if step is not None:
         return _lead_to(step, endpoint)
-    roles = frozenset(row.role for row in current_user.role_rows)
-    g.operator = Operator("user", current_user.id, current_user.username, roles)
+    _find_operator()
     if not is_allowed(g.operator, endpoint):
         abort(403)
     return None
+
+
+def _find_operator() -> None:
+    """Find out who has signed in, if anybody has and has taken every step of it."""
+    if current_user.is_authenticated and sessions.next_step(current_user) is None:
+        roles = frozenset(row.role for row in current_user.role_rows)
+        g.operator = Operator("user", current_user.id, current_user.username, roles)
 
 
 def _lead_to(step: str, endpoint: str) -> BaseResponse | None:
