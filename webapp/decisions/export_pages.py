@@ -47,7 +47,8 @@ def export() -> Response:
         product = model.bundle.product if request.form.get("personal") == "yes" else None
         name = exporting.start_export(question, given=given, product=product)
         response = streamed(
-            stream_with_context(_sent(question, name, product)), name=f"{_('decisions')}-{name}.csv"
+            stream_with_context(_sent(question, name, product)),
+            name=_("decisions") + f"-{name}.csv",
         )
     except BaseException:
         running.release()
