@@ -17,9 +17,10 @@ WORDS = {
     ),
     "fr": (
         "race|racial|raciale|ethnique|ethnie|nationalité|citoyenneté|religion|religieux|religieuse|"
-        "croyance|croyances|politique|politiques|syndicat|syndical|syndicale|santé|maladie|médical|"
-        "médicale|handicap|handicapé|handicapée|enceinte|grossesse|génétique|biométrique|sexe|genre|"
-        "sexuel|sexuelle|couleur de peau|état civil|situation matrimoniale|marié|mariée"
+        "croyance|croyances|opinions? politiques?|syndicat|syndical|syndicale|santé|maladie|"
+        "médical|médicale|handicap|handicapé|handicapée|enceinte|grossesse|génétique|biométrique|"
+        "sexe|identité de genre|sexuel|sexuelle|couleur de peau|état civil|situation matrimoniale|"
+        "marié|mariée"
     ),
 }
 _PATTERNS = {

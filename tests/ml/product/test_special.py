@@ -34,6 +34,8 @@ def test_special_category_is_refused(name, en, fr):
         ("years_in_job", "Time in current job", "Ancienneté"),
         ("account_age", "Age of the account", "Âge du compte"),
         ("essex_branch", "Branch in Essex", "Agence"),
+        ("property_type", "Kind of property", "Genre de bien"),
+        ("rating", "Rating by the bank’s policy", "Note selon la politique de la banque"),
     ],
 )
 def test_other_fields_are_accepted(name, en, fr):
