@@ -5,7 +5,9 @@ from datetime import date, timedelta
 from flask import g, render_template, request
 
 from webapp.columns import now
+from webapp.extensions import settings
 from webapp.monitoring.pages import blueprint
+from webapp.monitoring.realised import ripe_before
 from webapp.monitoring.reporting.overrides import FEW, Overrides, Word, overrides
 from webapp.people.access import may
 from webapp.reviews.records import CODES, Closing
@@ -21,7 +23,8 @@ def show_overrides() -> str:
     first = _day("from") or last - timedelta(days=DAYS - 1)
     if first > last:
         first, last = last, first
-    found = overrides(first=first, before=last + timedelta(days=1))
+    days = settings().observation_days
+    found = overrides(first=first, before=last + timedelta(days=1), ripe=ripe_before(days))
     return render_template(
         "monitoring/overrides.html",
         found=found,
@@ -30,6 +33,7 @@ def show_overrides() -> str:
         causes=found.by(lambda word: word.cause),
         reviewers=[s for s in found.by(_reviewer) if _is_shown(s.name)],
         few=FEW,
+        observation_days=days,
         periods={days: today - timedelta(days=days - 1) for days in PERIODS},
         today=today,
     )

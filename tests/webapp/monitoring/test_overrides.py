@@ -14,7 +14,8 @@ from webapp.reviews import service
 from webapp.reviews.closing import NewClosing, close_review
 
 TODAY = now().date()
-PERIOD = {"first": TODAY, "before": TODAY + timedelta(days=1)}
+TOMORROW = TODAY + timedelta(days=1)
+PERIOD = {"first": TODAY, "before": TOMORROW, "ripe": TOMORROW}
 REFERRED = {"decision": "referred", "basis": "unusual"}
 
 
@@ -80,16 +81,19 @@ def test_what_came_of_the_loans_that_people_granted(app, some, bundle):
     with app.app_context():
         found = overrides(**PERIOD)
     against, agreed = found.loans(against=True), found.loans(against=False)
-    assert against == Loans(2, Share("", 1, 2), 0.25, bundle.threshold)
-    assert agreed == Loans(2, Share("", 1, 1), 0.9, bundle.threshold)
+    assert against == Loans(2, 2, Share("", 1, 2), 0.25, bundle.threshold)
+    assert agreed == Loans(2, 2, Share("", 1, 1), 0.9, bundle.threshold)
     assert against.right == "unknown"
+    with app.app_context():
+        early = overrides(**{**PERIOD, "ripe": TODAY}).loans(against=True)
+    assert (early.granted, early.ripe, early.good.total) == (2, 0, 0)
 
 
 @pytest.mark.parametrize(
     ("good", "known", "right"), [(40, 50, "people"), (10, 50, "model"), (27, 50, "unknown")]
 )
 def test_who_was_right_is_said_only_if_the_interval_says_so(good, known, right):
-    assert Loans(60, Share("", good, known), 0.3, 0.5).right == right
+    assert Loans(60, 55, Share("", good, known), 0.3, 0.5).right == right
 
 
 def test_only_the_last_word_in_the_period_counts(app, reviewed, put, query, operator, some):
@@ -102,7 +106,7 @@ def test_only_the_last_word_in_the_period_counts(app, reviewed, put, query, oper
         close_review(t, again, NewClosing("granted", "confirmed", ""), reviewer=reviewer)
     with app.app_context():
         assert overrides(**PERIOD).against.total == 6
-        earlier = overrides(first=date(2020, 1, 1), before=TODAY)
+        earlier = overrides(first=date(2020, 1, 1), before=TODAY, ripe=TODAY)
         assert (earlier.words, earlier.lapsed) == ([], 0)
         assert overrides_line(earlier) == "no review has been closed with a final word"
         assert overrides(**PERIOD, product="p").words == []
@@ -114,7 +118,7 @@ def test_page_says_how_little_a_few_reviews_say(app, client, sign_in, signed_in,
         "3 of 6 reviews went against the model: 50.0%.",
         "With fewer than 30 reviews, a share says little.",
         "Additional documents seen",
-        "Too few outcomes are known to say who was right.",
+        "2 loans; it is too early to say what came of them.",
         "One refusal by a policy rule was overturned.",
         "boris",
     ):
@@ -126,6 +130,13 @@ def test_page_says_how_little_a_few_reviews_say(app, client, sign_in, signed_in,
     assert "No review was closed with a final word in this period." in empty
     for query in ("from=x&to=9999-12-31", f"from={TODAY}&to=2020-01-01"):
         assert signed_in.get(f"/monitoring/overrides?{query}").status_code == 200
+
+
+def test_page_says_what_came_of_loans_that_are_old_enough(signed_in, reviewed):
+    reviewed("granted", outcome="good", created_at=now() - timedelta(days=400))
+    page = signed_in.get("/monitoring/overrides").text
+    assert "1 loans, of which 1 are at least 365 days old." in page
+    assert "Too few outcomes are known to say who was right." in page
 
 
 def test_report_and_metrics_tell_of_reviews(app, client, signed_in, some, put, refused, operator):

@@ -35,6 +35,7 @@ class Word(NamedTuple):
     by_policy: bool
     probability: float
     threshold: float
+    ripe: bool  # whether the decision is so old that the outcome should be known
     outcome: str | None
 
     @property
@@ -65,13 +66,14 @@ class Share:
 
 @dataclass(frozen=True)
 class Loans:
-    """The loans of some reviews whose outcome is known.
+    """The loans of some reviews, and what came of those that are old enough.
 
-    `expected` is the share of good ones by the model's probabilities, and `threshold` the share
-    from which granting pays.
+    Of younger ones, mostly the bad outcomes are known. `expected` is the share of good ones by the
+    model's probabilities, and `threshold` the share from which granting pays.
     """
 
     granted: int
+    ripe: int
     good: Share
     expected: float
     threshold: float
@@ -121,9 +123,11 @@ class Overrides:
     def loans(self, *, against: bool) -> Loans:
         """Return what came of the loans that people granted, against the model or as it says."""
         granted = [w for w in self.words if w.final == "granted" and w.against is against]
-        known = [w for w in granted if w.outcome is not None]
+        ripe = [w for w in granted if w.ripe]
+        known = [w for w in ripe if w.outcome is not None]
         return Loans(
             len(granted),
+            len(ripe),
             Share("", sum(w.outcome == "good" for w in known), len(known)),
             _mean([w.probability for w in known]),
             _mean([w.threshold for w in known]),
@@ -145,9 +149,12 @@ class Overrides:
 
 
 def overrides(
-    *, first: date, before: date, product: str | None = None, model: str | None = None
+    *, first: date, before: date, ripe: date, product: str | None = None, model: str | None = None
 ) -> Overrides:
-    """Return the words of the reviews that were closed in a period, of all models or of one."""
+    """Return the words of the reviews that were closed in a period, of all models or of one.
+
+    A loan is ripe if it was decided before a day: its outcome should be known by now.
+    """
     within = [_r.closed_at >= midnight(first), _r.closed_at < midnight(before)]
     within += [] if product is None else [_d.product == product]
     within += [] if model is None else [_d.model == model]
@@ -155,7 +162,7 @@ def overrides(
         select(
             *(_r.cause, _r.code, _r.final, _operators.c.name, _d.model_decision),
             (_d.decision == "refused") & (_d.basis == "policy"),
-            *(_d.probability, _d.threshold, _o.outcome),
+            *(_d.probability, _d.threshold, _d.created_at < midnight(ripe), _o.outcome),
         )
         .select_from(_r)
         .join(_d, _d.id == _r.decision_id)
@@ -173,7 +180,7 @@ def overrides(
 def overrides_of(of: Model, *, first: date, today: date) -> Overrides:
     """Return those of a model from a day on."""
     before = today + timedelta(days=1)
-    return overrides(first=first, before=before, product=of.product, model=of.version)
+    return overrides(first=first, before=before, ripe=today, product=of.product, model=of.version)
 
 
 def overrides_line(found: Overrides) -> str:
