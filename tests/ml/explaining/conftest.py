@@ -92,6 +92,7 @@ def products() -> dict[str, Product]:
         "rows": {"leave_out_empty": ["loan_term_months"], "repeated": "leave_out"},
         "policy_rules": [],
         "figures": [],
+        "warnings": [],
     }
     return {
         "consumer_credit": credit,
