@@ -138,7 +138,9 @@ def _place_at(along: Conditions, order: Order, depth: int, *, nth: int) -> Selec
     start = select(cast(0, BigInteger).label("n")).cte("segments", recursive=True)
     last = select(func.max(_d.c.id)).scalar_subquery() // SEGMENT
     every = start.union_all(select(start.c.n + 1).where(start.c.n < last))
-    way = Way(f"ix_decisions_segment_{order.column}", [segment_of() == every.c.n, *along])
+    # A sum has no type in SQLite, as the indexed expression has none: only then is it searched for.
+    in_one = segment_of() == every.c.n + 0
+    way = Way(f"ix_decisions_segment_{order.column}", [in_one, *along])
     in_segment = way.to().order_by(*order.by()).limit(1).offset(depth - 1)
     at_depth = in_segment.correlate(every).scalar_subquery()
     places = select(at_depth.label("id")).select_from(every).subquery("places")

@@ -11,6 +11,7 @@ from webapp.decisions.conditions import Question
 from webapp.decisions.filters import SORTS, Filter
 from webapp.decisions.listing import Position, list_decisions, list_models
 from webapp.decisions.order import order_of
+from webapp.extensions import db
 from webapp.people.operators import Operator
 
 SIZE = 6
@@ -213,3 +214,12 @@ def test_models_in_use(app, put, granted):
         put(granted, model=model)
     with app.app_context():
         assert list_models() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_sqlite_searches_each_segment_by_its_index(app, query):
+    with app.app_context():
+        step = walking._place_at([], order_of("amount_high"), 1, nth=1)
+        statement = step.compile(db.engine, compile_kwargs={"literal_binds": True})
+    plan = [row[3] for row in query(f"EXPLAIN QUERY PLAN {statement}")]
+    assert any(line.startswith("SEARCH decisions USING COVERING INDEX") for line in plan), plan
