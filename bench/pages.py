@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import click
 from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 
+from bench.machine import foreign_cores, processes, usage
 from bench.report import machine, write_section
 from bench.servers import clean_environment, free_port, is_ready
 from ml.product.files import read_product
@@ -34,8 +35,8 @@ NAME = "bench.pages"
 CHROMIUM = "/usr/bin/chromium"
 MAX_COLD_KB, MAX_WARM_KB, MAX_MS = 100, 15, 30
 HEAD = """\
-| page | role | cold | warm | server, median | slowest |
-| --- | --- | ---: | ---: | ---: | ---: |"""
+| page | role | cold | warm | server, median | slowest | CPU a request |
+| --- | --- | ---: | ---: | ---: | ---: | ---: |"""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Weighed:
     cold_kb: float
     warm_kb: float
     took_ms: list[float]
+    cpu_ms: float  # of the service for a request, whatever others do on the machine
 
     @property
     def fits(self) -> bool:
@@ -60,7 +62,8 @@ class Weighed:
         mark = "" if self.fits else " \\*"
         return (
             f"| `{self.address}`{mark} | {self.role} | {self.cold_kb:.0f} kB | "
-            f"{self.warm_kb:.1f} kB | {median(self.took_ms):.1f} ms | {max(self.took_ms):.1f} ms |"
+            f"{self.warm_kb:.1f} kB | {median(self.took_ms):.1f} ms | {max(self.took_ms):.1f} ms | "
+            f"{self.cpu_ms:.0f} ms |"
         )
 
 
@@ -74,14 +77,14 @@ def run_flask(environment: dict[str, str], *arguments: str) -> str:
 
 
 @contextmanager
-def served(environment: dict[str, str], port: int) -> Iterator[str]:
-    """Run the service until the block ends, and yield its address."""
+def served(environment: dict[str, str], port: int) -> Iterator[tuple[str, int]]:
+    """Run the service until the block ends, and yield its address and process id."""
     command = [sys.executable, "-m", "gunicorn"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
     try:
         while not is_ready(port):
             time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", process.pid
     finally:
         process.terminate()
         process.wait()
@@ -93,7 +96,8 @@ def weigh(page: Page, address: str) -> float:
     network = page.context.new_cdp_session(page)
     network.send("Network.enable")
     network.on("Network.loadingFinished", lambda e: received.append(e["encodedDataLength"]))
-    page.goto(address, wait_until="networkidle")
+    page.goto(address)
+    network.send("Network.disable")  # answered after every event before it
     network.detach()
     return sum(received) / 1000
 
@@ -115,8 +119,13 @@ def time_requests(address: str, state: StorageState, rounds: int) -> list[float]
 
 
 def measure(
-    browser: Browser, url: str, states: dict[str, StorageState], stored: Stored, rounds: int
+    browser: Browser,
+    service: tuple[str, int],
+    states: dict[str, StorageState],
+    stored: Stored,
+    rounds: int,
 ) -> Iterator[Weighed]:
+    url, process = service
     for endpoint, addresses in PAGES.items():
         if not ACCESS.get(endpoint):
             continue
@@ -127,11 +136,18 @@ def measure(
             page = context.new_page()
             cold, warm = weigh(page, where), weigh(page, where)
             context.close()
-            yield Weighed(address, role, cold, warm, time_requests(where, states[role], rounds))
+            before = usage([process]).ours
+            took = time_requests(where, states[role], rounds)
+            cpu = (usage([process]).ours - before) / (rounds + 1) * 1000
+            yield Weighed(address, role, cold, warm, took, cpu)
 
 
-def report(weighed: list[Weighed], decisions: int, rounds: int) -> str:
-    facts = [*machine(), f"{decisions:,} decisions", "SQLite", f"{rounds} requests for each page"]
+def children() -> list[int]:
+    """Return the process ids of the service and of the browser."""
+    return [pid for pid, (parent, _) in processes().items() if parent == os.getpid()]
+
+
+def report(weighed: list[Weighed], facts: list[str]) -> str:
     limits = f"required: {MAX_COLD_KB} kB cold, {MAX_WARM_KB} kB warm, {MAX_MS} ms"
     missed = sum(not one.fits for one in weighed)
     result = f"Marked \\* ({missed}): needs more." if missed else "Every page needs less."
@@ -140,17 +156,39 @@ def report(weighed: list[Weighed], decisions: int, rounds: int) -> str:
     )
 
 
+def weigh_all(
+    browser: Browser,
+    service: tuple[str, int],
+    passwords: dict[str, str],
+    folder: Path,
+    rounds: int,
+) -> Iterator[Weighed]:
+    """Enter the examples, and weigh and time every page."""
+    words = Words("en", read_product("consumer_credit"))
+    url, _ = service
+    states = {
+        role: sign_in_once(browser, url, words, f"only-{role}", password)
+        for role, password in passwords.items()
+    }
+    pages = {
+        role: browser.new_context(locale="en-GB", storage_state=state).new_page()
+        for role, state in states.items()
+    }
+    stored = store_examples(pages, words, url, folder)
+    yield from measure(browser, service, states, stored, rounds)
+
+
 @click.command()
 @click.option("--decisions", default=2_000, show_default=True)
 @click.option("--rounds", default=20, show_default=True, help="Requests that are timed.")
 @click.option("--write", is_flag=True, help="Write the table into docs/benchmarks.md.")
 def main(decisions: int, rounds: int, *, write: bool) -> None:
-    port, words = free_port(), Words("en", read_product("consumer_credit"))
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         environment = clean_environment() | {
             "LOAN_INSTANCE": f"{folder}/instance",
             "LOAN_BIND": f"127.0.0.1:{port}",
-            "LOAN_BUNDLE": os.environ.get("LOAN_BUNDLE", "models/consumer_credit"),
+            "LOAN_MONITOR": "no",  # the demo holds its results
         }
         run_flask(environment, "prepare")
         run_flask(environment, "demo", "--decisions", str(decisions), "--days", "90")
@@ -159,23 +197,21 @@ def main(decisions: int, rounds: int, *, write: bool) -> None:
             for role in ROLES
         }
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        with served(environment, port) as url:
-            states = {
-                role: sign_in_once(browser, url, words, f"only-{role}", password)
-                for role, password in passwords.items()
-            }
-            pages = {
-                role: browser.new_context(locale="en-GB", storage_state=state).new_page()
-                for role, state in states.items()
-            }
-            stored = store_examples(pages, words, url, Path(folder))
-            weighed = []
-            for one in measure(browser, url, states, stored, rounds):
+        with served(environment, port) as service:
+            before, weighed = usage(children()), []
+            for one in weigh_all(browser, service, passwords, Path(folder), rounds):
                 click.echo(one.row())
                 weighed.append(one)
+            others = foreign_cores(before, usage(children()))
         browser.close()
     if write:
-        write_section(REPORT, NAME, report(weighed, decisions, rounds))
+        facts = [
+            *machine(),
+            f"{decisions:,} decisions, SQLite",
+            f"{rounds} requests for each page",
+            f"other processes used {others:.1f} cores",
+        ]
+        write_section(REPORT, NAME, report(weighed, facts))
 
 
 if __name__ == "__main__":
