@@ -14,11 +14,14 @@ INTERACTIVE = """() => {
     const keys = [...new Set(shown.map(key))];
     window.reached = () => {
         const e = document.activeElement, box = e.getBoundingClientRect();
-        const style = getComputedStyle(e);
+        const outlined = part => {
+            const style = part && getComputedStyle(part);
+            return style?.outlineStyle === 'solid' && parseFloat(style.outlineWidth) >= 2;
+        };
         return {
             index: keys.indexOf(key(e)),
             what: e.outerHTML.slice(0, 100),
-            marked: style.outlineStyle === 'solid' && parseFloat(style.outlineWidth) >= 2,
+            marked: outlined(e) || outlined(e.closest('tr')),  // a link can stand for its row
             seen: box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
         };
     };
