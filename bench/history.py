@@ -48,6 +48,22 @@ SELECT %(first)s + n * interval '1 hour', %(api)s, 'api', 'given_up', 'oldest', 
        'granted', 'granted', 'model', 'policy-00000000', 1000, 0
 FROM generate_series(1, %(rows)s) AS n
 """
+# A person closes nine of ten reviews within a day, and one of eight against the model.
+REVIEWS = """
+INSERT INTO reviews (decision_id, opened_at, opened_by, cause, claimed_by, claimed_at, closed_at,
+                     closed_by, result, final, code)
+SELECT id, created_at, operator_id, 'referred', closed_by, closed_at, closed_at, closed_by,
+       CASE WHEN closed THEN CASE WHEN against THEN 'overturned_model' ELSE 'upheld' END END,
+       CASE WHEN closed THEN CASE WHEN (model_decision = 'granted') = against THEN 'refused'
+                                  ELSE 'granted' END END,
+       CASE WHEN closed THEN 'income_verified' END
+FROM (
+    SELECT *, CASE WHEN closed THEN created_at + interval '1 day' END AS closed_at,
+           CASE WHEN closed THEN %(clerk)s::int END AS closed_by
+    FROM (SELECT *, id %% 10 > 0 AS closed, id %% 8 = 0 AS against
+          FROM decisions WHERE decision = 'referred') AS referred
+) AS reviewed
+"""
 # The tables of the watch, each made of the counts of whole hours.
 KIND = "hour, product, model"
 DERIVED = (
@@ -100,7 +116,7 @@ DERIVED = (
            CASE WHEN agrees = (decision = 'granted') THEN 'granted' ELSE 'refused' END,
            greatest(sum(count) / CASE WHEN agrees THEN 1 ELSE 20 END, 1)
     FROM decision_hours CROSS JOIN (VALUES (true), (false)) AS both_ (agrees)
-    WHERE dimension = 'channel' GROUP BY {KIND}, decision, agrees
+    WHERE dimension = 'channel' AND decision <> 'referred' GROUP BY {KIND}, decision, agrees
     ORDER BY hour
     """,
     """
@@ -189,6 +205,7 @@ def fill(url: str, decisions: int) -> None:
         for low, high in pairwise(edges):
             connection.execute(DECISIONS, {**given, "low": low, "high": high})
         connection.execute(GIVEN_UP, given)
+        connection.execute(REVIEWS, given)
         # These counts are changed only by triggers, as a rule.
         for table in ("challenger_counts", "outcome_counts"):
             connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+from ml.product.formats import format_integer
 from tests.browser.pages import REFUSED, DecisionPage, Navigation, NewApplication
 
 IN_BOTH = pytest.mark.parametrize("locale", ["en-GB", "fr-FR"])
@@ -38,7 +39,7 @@ def test_a_correction_begins_with_the_values_of_a_what_if(desk, page, words):
     chain.get_by_role("link").click()
     page.wait_for_url(f"**/decisions/{first}")
     expect(chain.get_by_role("listitem").nth(1)).to_contain_text(
-        words("corrects decision %(number)s", number=first)
+        words("corrects decision %(number)s", number=format_integer(first, words.language))
     )
     expect(decision.part("History")).to_contain_text(
         words("Corrected by decision %(number)s", number=second)

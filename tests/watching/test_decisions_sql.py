@@ -184,4 +184,6 @@ def test_every_panel_reads_views_and_filters_by_time_range_product_and_model(das
         if query.title in ("product", "model", "field", "Last decision", "Model put into service"):
             continue
         assert "product IN ($product) AND model IN ($model)" in query.text, query.title
+        if query.title in ("Open reviews", "Free reviews", "Overdue reviews"):  # as they are now
+            continue
         assert "$__timeFilter(" in query.text or "$__timeFrom()" in query.text, query.title

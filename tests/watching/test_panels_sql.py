@@ -57,7 +57,7 @@ def test_every_query_has_rows_for_all_and_for_one(answers, product, bundle):
     # These do not depend on the product, or say 0.
     assert {title.partition(": ")[2] for title in shown} == {
         *("product", "Model put into service", "Last decision", "Granted", "Refused"),
-        *("Scores, and those of the training rows", "Open reviews", "Free reviews"),
+        *("Scores, and those of the training rows", "Open reviews", "Free reviews", "Referred"),
     }
 
 

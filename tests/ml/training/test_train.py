@@ -177,9 +177,12 @@ def test_fit_is_calibrated_on_rows_held_out(product, linear):
     assert model.classes_.tolist() == [0, 1]
 
 
+LOAN_ONLY = {"term", "policy_rules", "figures", "warnings"}  # name fields that are left out
+
+
 def of_fields(product, fields, **more):
     """Return the product with other fields."""
-    definition = product.model_dump(exclude_defaults=True, exclude={"term", "policy_rules"})
+    definition = product.model_dump(exclude_defaults=True, exclude=LOAN_ONLY)
     definition |= {"rows": {"repeated": "keep"}} | more
     plain = [field.model_dump(exclude_defaults=True) for field in fields]
     return Product.model_validate({**definition, "fields": plain})

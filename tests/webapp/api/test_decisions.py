@@ -197,7 +197,8 @@ def test_form_and_api_store_the_same(post, send, query, product):
     several = examples(product, count=8, seed=7)
     for application in several:
         assert post(application).status_code == 201
-        assert send(application).status_code == 303
+        noted = " ".join(w.name for w in product.warnings)
+        assert send(application, noted=noted).status_code == 303
     both = [
         query(
             "SELECT probability, threshold, decision, amount, product, model, inputs, normalised "

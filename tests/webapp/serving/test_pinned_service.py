@@ -121,10 +121,13 @@ def alone(server, number):
             os.kill(other, signal.SIGCONT)
 
 
+ROLES = ("--role", "clerk", "--role", "analyst")
+
+
 def sign_in(server):
     """Return an opener with the session of a new user."""
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
-    password = server.flask("users", "create", "clerk")
+    password = server.flask("users", "create", "clerk", *ROLES)
     token = re.search(
         r'name="csrf_token"[^>]*value="([^"]+)"', read(server, "/login", opener=opener)
     )
