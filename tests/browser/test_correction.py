@@ -42,7 +42,7 @@ def test_a_correction_begins_with_the_values_of_a_what_if(desk, page, words):
         words("corrects decision %(number)s", number=format_integer(first, words.language))
     )
     expect(decision.part("History")).to_contain_text(
-        words("Corrected by decision %(number)s", number=second)
+        words("Corrected by decision %(number)s", number=format_integer(second, words.language))
     )
 
 

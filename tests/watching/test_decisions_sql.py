@@ -18,7 +18,8 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 # Whole hours, because the panels count by the hour.
 HOUR = NOW.replace(minute=0, second=0)
 LONG_AGO = HOUR - timedelta(days=60)
-SOON = HOUR + timedelta(hours=1) - timedelta(milliseconds=1)
+# The end of the next hour: this one may end before the tests do.
+SOON = HOUR + timedelta(hours=2) - timedelta(milliseconds=1)
 DECISIONS = ("granted", "refused", "referred")
 OTHER = "dealer's credit"
 SENT = 40
