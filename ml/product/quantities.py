@@ -39,14 +39,13 @@ class Formula(Stated):
         float
             NaN where an input is missing or a divisor is 0.
         """
-        missing = any(application[name] is None for name in self.inputs)
-        if missing or any(application[name] == 0 for name in self.over):
-            return math.nan
-        total = sum(weight * float(application[n] or 0) for n, weight in self.sum.items())
+        total = 0.0
+        for name, weight in self.sum.items():
+            total += weight * _number(application[name])
         for name in self.times:
-            total *= float(application[name] or 0)
+            total *= _number(application[name])
         for name in self.over:
-            total /= float(application[name] or 0)
+            total /= _number(application[name]) or math.nan
         return total
 
 
@@ -70,3 +69,7 @@ class Ratio(Quantity):
         if self.minimum >= self.maximum:
             raise ValueError("the minimum must be below the maximum")
         return self
+
+
+def _number(value: int | str | None) -> float:
+    return value if isinstance(value, int) else math.nan

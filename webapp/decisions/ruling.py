@@ -46,6 +46,19 @@ CHAIN = (
 )
 
 
+def _both(text: Text) -> Words:
+    return {"en": text.en, "fr": text.fr}
+
+
+# What asks for a person beside the rules, in the order of their weight.
+REFERRING: tuple[StoredCause, ...] = (
+    {"cause": "tries", "name": "", "then": "refer", "text": _both(TRIES)},
+    {"cause": "unusual", "name": "", "then": "refer", "text": _both(UNUSUAL)},
+    {"cause": "near_threshold", "name": "", "then": "refer", "text": _both(NEAR_THRESHOLD)},
+    {"cause": "switch", "name": "", "then": "refer", "text": _both(SWITCH)},
+)
+
+
 class Ruling(NamedTuple):
     """A decision, on what it is based, by which version of the rules, and its causes."""
 
@@ -128,17 +141,9 @@ def rule(
         if rule.holds(submission.application)
     ]
     refused = any(cause["then"] == "refuse" for cause in causes)
-    for asks, cause in (
-        (tries >= referral.tries, _referring("tries", TRIES)),
-        (referral.unusual and verdict.novelty > 1, _referring("unusual", UNUSUAL)),
-        (
-            referral.is_near(verdict.probability, verdict.threshold),
-            _referring("near_threshold", NEAR_THRESHOLD),
-        ),
-        (referring, _referring("switch", SWITCH)),
-    ):
-        if asks:
-            causes.append(cause)
+    near = referral.is_near(verdict.probability, verdict.threshold)
+    asked = (tries >= referral.tries, referral.unusual and verdict.novelty > 1, near, referring)
+    causes += [cause for asks, cause in zip(asked, REFERRING, strict=True) if asks]
     return _ruling(product.policy_version, verdict, causes, refused=refused, referring=referring)
 
 
@@ -151,14 +156,6 @@ def _ruling(
         return Ruling(decision_value(verdict.granted), "model", policy, causes)
     main = causes[0]["cause"]
     return Ruling("referred", "policy" if main == "rule" else main, policy, causes)
-
-
-def _referring(cause: str, text: Text) -> StoredCause:
-    return {"cause": cause, "name": "", "then": "refer", "text": _both(text)}  # type: ignore[typeddict-item]  # one of the causes
-
-
-def _both(text: Text) -> Words:
-    return {"en": text.en, "fr": text.fr}
 
 
 def _earlier(
