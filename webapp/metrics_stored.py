@@ -14,6 +14,7 @@ from prometheus_client.core import (
 
 from ml.monitoring.bins import SCORE_BINS
 from webapp.metrics_compared import Compared, GrantRatio, compared_families, ratio_families
+from webapp.metrics_reviews import ReviewsCounted, review_families
 
 DECISION = ("product", "decision", "model_decision", "basis", "correction")
 WHICH = ("value", "low", "high", "training")  # of an estimate
@@ -60,13 +61,6 @@ class OutcomesCounted(NamedTuple):
     model: str
     outcome: str
     total: int
-
-
-class ReviewsCounted(NamedTuple):
-    """How many reviews are open, and how many of them are overdue."""
-
-    open: int
-    overdue: int
 
 
 class MovedField(NamedTuple):
@@ -129,7 +123,7 @@ class Counted(NamedTuple):
     reviews: ReviewsCounted
     watched: Watched | None
     checked: Checked
-    referring: bool = False
+    referring: bool
 
 
 def families(counted: Counted) -> Iterator[Metric]:
@@ -139,14 +133,9 @@ def families(counted: Counted) -> Iterator[Metric]:
     yield _trials(counted.trials)
     yield from _challengers(counted.scores)
     yield _outcomes(counted.outcomes)
-    yield from _reviews(counted.reviews)
+    yield from review_families(counted.reviews, referring=counted.referring)
     yield from _watched(counted.watched)
     yield from _checked(counted.checked)
-    yield GaugeMetricFamily(
-        "loan_desk_referring",
-        "1 while the desk refers every application to a person.",
-        value=float(counted.referring),
-    )
     yield from compared_families(counted.watched.challengers if counted.watched else [])
     yield from ratio_families(counted.watched.grant_ratios if counted.watched else [])
 
@@ -180,13 +169,6 @@ def _probabilities(rows: list[DecisionsCounted]) -> Metric:
     for labels, counts in sorted(bins.items()):
         family.add_metric(labels, list(zip(limits, accumulate(counts), strict=True)), None)
     return family
-
-
-def _reviews(counted: ReviewsCounted) -> Iterator[Metric]:
-    yield GaugeMetricFamily("loan_reviews_open", "Open reviews of decisions.", value=counted.open)
-    yield GaugeMetricFamily(
-        "loan_reviews_overdue", "Open reviews whose due date has passed.", value=counted.overdue
-    )
 
 
 def _trials(rows: list[TrialsCounted]) -> Metric:

@@ -11,7 +11,8 @@ from webapp.desk.service import is_referring
 from webapp.extensions import Base, db, settings
 from webapp.failures import InvalidSetting, ModelUnavailable
 from webapp.metrics import CONTENT_TYPE, metrics
-from webapp.metrics_stored import Counted, ReviewsCounted
+from webapp.metrics_reviews import ReviewsCounted
+from webapp.metrics_stored import Counted
 from webapp.monitoring.disk import disk_spaces
 from webapp.monitoring.reporting.checks import checked
 from webapp.monitoring.reporting.report import watched
