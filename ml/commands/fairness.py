@@ -12,8 +12,8 @@ from ml.card.fairness_table import as_text
 from ml.commands.options import bundle_option, left_out_lines, print_json
 from ml.evaluation.fairness import assess
 from ml.evaluation.fairness_reports import FairnessReport
-from ml.product.definition import Fairness
 from ml.product.errors import InvalidData
+from ml.product.tolerances import Fairness
 from ml.training.dataset import read_rows
 
 

@@ -16,8 +16,9 @@ from ml.evaluation.groups import area, holm, miscalibration
 from ml.evaluation.intervals import CONFIDENCE_LEVEL, difference, ratio, wilson
 from ml.evaluation.protected import groups_of
 from ml.evaluation.reports import Estimate
-from ml.product.definition import Fairness, Field, Product
+from ml.product.definition import Field, Product
 from ml.product.texts import Text
+from ml.product.tolerances import Fairness
 
 
 class _Group(NamedTuple):

@@ -4,8 +4,8 @@ from typing import Literal
 
 from ml.bundle.facts import Fact
 from ml.evaluation.reports import Count, Estimate
-from ml.product.definition import Fairness
 from ml.product.texts import Text
+from ml.product.tolerances import Fairness
 
 Finding = Literal["grant_ratio", "equal_opportunity_difference", "calibration"]
 

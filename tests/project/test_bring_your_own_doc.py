@@ -12,16 +12,15 @@ from ml.product.conditions import PolicyRule, Referral
 from ml.product.definition import (
     MAX_PAIRS,
     Choice,
-    Fairness,
     Field,
     Group,
     Product,
-    RowFlaws,
 )
 from ml.product.files import parse_product
 from ml.product.quantities import Ratio
 from ml.product.samples import examples
 from ml.product.texts import PLAIN, Text, Wording
+from ml.product.tolerances import Fairness, RowFlaws
 from ml.training.reference import BACKGROUND_ROWS, MAX_NOVELTY_ROWS
 from ml.training.train import FOLDS
 

@@ -11,7 +11,7 @@ import yaml
 
 from ml.monitoring.sequential import LOG_ALARM
 from ml.monitoring.stability import LARGE
-from ml.product.definition import Fairness
+from ml.product.tolerances import Fairness
 from tests.fixtures.machine import need
 from webapp.monitoring.reporting.estimates import MUCH_WORSE
 from webapp.monitoring.reporting.outcomes import WORSE

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ml.evaluation.fairness import assess
 from ml.evaluation.fairness_reports import FairnessReport
-from ml.product.definition import Fairness
+from ml.product.tolerances import Fairness
 
 EVEN = (40, 10, 10, 40)  # good granted, good refused, bad granted, bad refused
 

@@ -10,7 +10,7 @@ from fairlearn.metrics import demographic_parity_ratio, equal_opportunity_differ
 from ml.card.fairness_table import FIGURES, as_text
 from ml.evaluation.fairness import assess
 from ml.evaluation.fairness_reports import Ratio
-from ml.product.definition import Fairness
+from ml.product.tolerances import Fairness
 from tests.ml.evaluation.counts import EVEN, groups_of, rows
 
 

@@ -6,7 +6,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
 
 from ml.evaluation.fairness import assess
-from ml.product.definition import Fairness
+from ml.product.tolerances import Fairness
 from ml.training.candidates import candidates
 from ml.training.columns import columns_of
 from ml.training.dataset import read_rows

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from ml.evaluation.fairness import assess
 from ml.evaluation.groups import FEWEST_OF_EACH, area, holm, miscalibration
-from ml.product.definition import Fairness
+from ml.product.tolerances import Fairness
 from tests.ml.evaluation.counts import EVEN, rows
 
 
