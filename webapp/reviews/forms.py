@@ -1,5 +1,7 @@
 """The forms with which a review is opened, worked on and closed."""
 
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any
@@ -8,7 +10,7 @@ from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from wtforms import DateField, RadioField, SelectField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, InputRequired, Length
 
 from ml.product.texts import Text
 from webapp.language import words
@@ -29,11 +31,16 @@ CAUSES = {
 
 
 def _clean(text: str | None) -> str:
-    """Keep printable characters and line breaks: PostgreSQL stores no NUL."""
-    lines = (text or "").replace("\r\n", "\n").split("\n")
-    return "\n".join(
-        "".join(c for c in line if c.isprintable() or c == "\t") for line in lines
-    ).strip()
+    """Keep what was written, but for control characters and lone surrogates.
+
+    PostgreSQL stores neither. Spaces of every kind stay, and what joins letters of some scripts.
+    """
+    lines = re.sub("\r\n?", "\n", text or "")
+    return "".join(c for c in lines if c in "\n\t" or _is_text(c)).strip()
+
+
+def _is_text(character: str) -> bool:
+    return unicodedata.category(character) not in ("Cc", "Cs", "Cn")
 
 
 class OpenForm(FlaskForm):  # type: ignore[misc]
@@ -66,7 +73,7 @@ class NoteForm(FlaskForm):  # type: ignore[misc]
         _("Note"),
         filters=[_clean],
         validators=[
-            InputRequired(message=_("Enter a note.")),
+            DataRequired(message=_("Enter a note.")),
             Length(max=MAX_NOTE_LENGTH, message=TOO_LONG),
         ],
     )

@@ -15,8 +15,9 @@ from webapp.failures import NotFound
 from webapp.ledger.transaction import unit_of_work
 from webapp.people.operators import Operator
 from webapp.reviews import closing, parts, queue, search, service
+from webapp.reviews.closing import NewClosing
 from webapp.reviews.forms import CloseForm, DayForm, NoteForm, OpenForm, assign_form
-from webapp.reviews.records import Review, ReviewRefused
+from webapp.reviews.records import Cause, Review, ReviewRefused
 from webapp.reviews.reviewers import list_reviewers
 from webapp.reviews.wording import closings_of
 
@@ -35,11 +36,11 @@ def index() -> str:
 
 @blueprint.route("/reviews/next", methods=["GET", "POST"])
 def take_next() -> Answer:
-    """Claim the most urgent free review; a reload after that sends a GET."""
+    """Claim the most urgent free review, once for a double click; a reload sends a GET."""
     if request.method == "GET":
         return redirect(url_for("reviews.index"))
     with unit_of_work() as transaction:
-        number = queue.claim_next(transaction, reviewer=g.operator, clock=parts.clock())
+        number = queue.take_next(transaction, reviewer=g.operator, clock=parts.clock())
     if number is None:
         return redirect(url_for("reviews.index", none="yes"), 303)
     return _to_review(number)
@@ -55,12 +56,14 @@ def open_one(number: int) -> Answer:
     if cause is None:
         return _again(number, form)
 
-    def opens(transaction: Connection) -> object:
-        return service.open_review(
-            transaction, number, cause=cause, operator=g.operator, text=form.text.data or ""
-        )
-
-    return _step(number, opens, form)
+    text = form.text.data or ""
+    try:
+        with unit_of_work() as transaction:
+            service.open_review(transaction, number, cause=cause, operator=g.operator, text=text)
+    except ReviewRefused as refused:
+        if refused.reason != "open" or not _is_open_so(number, cause, text):
+            return _again(number, form, refused)
+    return _to_decision(number)
 
 
 @blueprint.route("/decisions/<id:number>/reviews/notes", methods=["GET", "POST"])
@@ -140,9 +143,25 @@ def close(number: int) -> Answer:
         with unit_of_work() as transaction:
             result = closing.close_review(transaction, number, new, reviewer=g.operator)
     except ReviewRefused as refused:
-        return _again(review.decision_id, form, refused)
-    log.info("review %s of decision %s: %s", number, review.decision_id, result)
+        if not _is_closed_so(search.find_review(number), new):
+            return _again(review.decision_id, form, refused)
+    else:
+        log.info("review %s of decision %s: %s", number, review.decision_id, result)
     return redirect(url_for("reviews.index", closed=number), 303)
+
+
+def _is_closed_so(review: Review, new: NewClosing) -> bool:
+    """Return whether the operator has closed a review so, by the same form sent before."""
+    said = (review.closed_by, review.final or "lapsed", review.code)
+    return said == (g.operator.name, new.closing, new.code)
+
+
+def _is_open_so(number: int, cause: Cause, text: str) -> bool:
+    """Return whether the operator has opened the review so, by the same form sent before."""
+    review, *_ = search.list_reviews(number)
+    texts = [note.text for note in search.list_notes([review])[review.id]]
+    said = (review.opened_by, review.cause) == (g.operator.name, cause)
+    return said and (not text or text in texts)
 
 
 def _simple(number: int, act: Callable[[Connection], object]) -> Answer:

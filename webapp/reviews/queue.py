@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Date, Engine, Select, cast, func, or_, select
 
+from webapp.columns import now
 from webapp.decisions.damage import readable
 from webapp.decisions.tables import DecisionContents, DecisionRow
 from webapp.extensions import db
@@ -21,6 +22,9 @@ Group = Literal["overdue", "soon", "later", "snoozed"]
 GROUPS: tuple[Group, ...] = ("overdue", "soon", "later", "snoozed")
 SOON_DAYS = 2  # today and so many days more
 SHOWN = 200  # reviews on the page
+DOUBLE_CLICK = timedelta(seconds=2)
+# So that the second click of one reviewer sees what the first one has claimed.
+LOCK = "SELECT pg_advisory_xact_lock(hashtext('loan_desk next review'), CAST(%s AS integer))"
 
 _r, _d = ReviewRow, DecisionRow
 
@@ -67,6 +71,16 @@ class Counts:
     mine: int
     overdue: int
     open: int
+
+
+def take_next(transaction: Connection, *, reviewer: Operator, clock: Clock) -> int | None:
+    """Claim the next review as `claim_next` does, but only one for a double click."""
+    if transaction.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
+        transaction.exec_driver_sql(LOCK, (reviewer.id,))
+    just_now = (_r.claimed_by == reviewer.id, _r.claimed_at > now() - DOUBLE_CLICK)
+    query = select(_r.id).where(_r.closed_at.is_(None), *just_now).order_by(_r.claimed_at.desc())
+    number: int | None = transaction.scalar(query.limit(1))
+    return number or claim_next(transaction, reviewer=reviewer, clock=clock)
 
 
 def claim_next(transaction: Connection, *, reviewer: Operator, clock: Clock) -> int | None:

@@ -22,9 +22,10 @@ from webapp.people.tables import OperatorRow
 from webapp.reviews.records import Cause, NoteKind, ReviewRefused
 from webapp.reviews.reviewers import is_reviewer
 from webapp.reviews.search import final_word
-from webapp.reviews.tables import ReviewNoteRow, ReviewRow
+from webapp.reviews.tables import ReviewNoteContents, ReviewNoteRow, ReviewRow
 
 _r, _d, _c, _operators = ReviewRow, DecisionRow, DecisionContents, OperatorRow.__table__
+_n, _t = ReviewNoteRow, ReviewNoteContents
 TEXT = ("note_id", "text", "salt")
 # The facts that entries of the audit log cover.
 OPENED = ("id", "opened_at", "decision_id", "opened_by", "cause")
@@ -124,10 +125,11 @@ def set_due(transaction: Connection, number: int, *, due_on: date, reviewer: Ope
 
 
 def add_note(transaction: Connection, number: int, text: str, *, operator: Operator) -> None:
-    """Add a note to an open review; raises NotFound and ReviewRefused."""
+    """Add a note to an open review, once if it is sent twice; raises NotFound and ReviewRefused."""
     review = lock_open(transaction, number)
     check_contents(transaction, review.decision_id)
-    add_text(transaction, number, "note", text, operator=operator, moment=now())
+    if _last_note(transaction, number) != (operator.id, "note", text):
+        add_text(transaction, number, "note", text, operator=operator, moment=now())
 
 
 def lock_open(transaction: Connection, number: int) -> Locked:
@@ -210,6 +212,14 @@ def add_text(
         facts=facts_digest([note, iso(moment), decision, number, operator.id, kind]),
         commitment=commitment_to([text], salt),
     )
+
+
+def _last_note(transaction: Connection, number: int) -> tuple[int, str, str] | None:
+    """Return by whom the last note on a review is, its kind and its text."""
+    query = select(_n.operator_id, _n.kind, _t.text).join(_t, _t.note_id == _n.id)
+    last = query.where(_n.review_id == number).order_by(_n.id.desc()).limit(1)
+    row = transaction.execute(last).first()
+    return None if row is None else (row.operator_id, row.kind, row.text)
 
 
 def _change(transaction: Connection, number: int, **values: Any) -> None:  # noqa: ANN401

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.fixtures.databases import add_user
+from tests.fixtures.desk import token
 from webapp.columns import now
 from webapp.ledger.transaction import unit_of_work
 from webapp.people.operators import Operator
@@ -54,3 +55,29 @@ def opened(put, refused, do, people):
 @pytest.fixture
 def clock():
     return Clock(now().date(), 7)
+
+
+@pytest.fixture
+def anna(app, client, people, sign_in):
+    """A client that is signed in as the reviewer anna."""
+    return sign_in(app.test_client(), "anna")
+
+
+@pytest.fixture
+def boris(app, client, people, sign_in):
+    """A client that is signed in as the reviewer boris."""
+    return sign_in(app.test_client(), "boris")
+
+
+def step(browser, path, **data):
+    """Send a form; its token is found on the queue's page or on that of a new application."""
+    page = "/reviews" if browser.get("/reviews").status_code == 200 else "/applications/new"
+    found = token(browser, page)
+    prefix = next((name.partition("-")[0] for name in data), "")
+    names = ("csrf_token", f"{prefix}-csrf_token")
+    return browser.post(path, data={**dict.fromkeys(names, found), **data})
+
+
+def decision_of(query, number):
+    """Return the number of the decision of a review."""
+    return query(f"SELECT decision_id FROM reviews WHERE id = {number}")[0][0]

@@ -6,37 +6,12 @@ from datetime import timedelta
 import pytest
 
 from tests.fixtures.databases import add_user
-from tests.fixtures.desk import token
+from tests.webapp.reviews.conftest import PASSWORD, decision_of, step
 from webapp.audit.erase import erase
 from webapp.reviews import service
 
-PASSWORD = "correct horse battery"
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 DONE = {"close-closing": "granted", "close-code": "documents_seen", "close-note": "Payslips seen."}
-
-
-@pytest.fixture
-def anna(app, client, people, sign_in):
-    """A client that is signed in as the reviewer anna."""
-    return sign_in(app.test_client(), "anna")
-
-
-@pytest.fixture
-def boris(app, client, people, sign_in):
-    return sign_in(app.test_client(), "boris")
-
-
-def step(browser, path, **data):
-    """Send a form; its token is found on the queue's page or on that of a new application."""
-    page = "/reviews" if browser.get("/reviews").status_code == 200 else "/applications/new"
-    found = token(browser, page)
-    prefix = next((name.partition("-")[0] for name in data), "")
-    names = ("csrf_token", f"{prefix}-csrf_token")
-    return browser.post(path, data={**dict.fromkeys(names, found), **data})
-
-
-def decision_of(query, number):
-    return query(f"SELECT decision_id FROM reviews WHERE id = {number}")[0][0]
 
 
 def test_a_clerk_sends_a_decision_for_review_with_the_applicants_statement(
