@@ -9,9 +9,9 @@ from webapp.ledger.audit import record
 from webapp.ledger.chain import facts_digest, iso
 from webapp.ledger.driver import Driver
 from webapp.people.operators import Operator
-from webapp.reviews.records import Closing, Result, ReviewRefused
+from webapp.reviews.records import Closing, Result, ReviewedDecision, ReviewRefused
 from webapp.reviews.search import find_reviewed
-from webapp.reviews.service import add_text, check_contents, check_reviewer, lock_claimed
+from webapp.reviews.service import add_text, check_reviewer, lock_claimed
 from webapp.reviews.tables import ReviewRow
 
 # So that no outcome is recorded while it is decided whether the loan is granted. SQLite has one
@@ -43,13 +43,12 @@ def close_review(
 
     Raises NotFound, and ReviewRefused if anything has changed that speaks against it: the review is
     closed or another's, the reviewer is the person who entered the decision, the decision's
-    contents are erased, or the loan has an outcome and would be refused.
+    contents are erased, it has been corrected, or the loan has an outcome and would be refused.
     """
     review = lock_claimed(transaction, number, reviewer=reviewer)
     check_reviewer(transaction, review, reviewer)
-    if new.code != "erased":
-        check_contents(transaction, review.decision_id)
     decision = find_reviewed(transaction, review.decision_id)
+    _check(decision, new)
     result = decision.result(new.closing)
     if new.closing == "refused" and decision.word == "granted":
         _check_no_outcome(transaction, decision.id)
@@ -70,6 +69,18 @@ def close_review(
         facts=facts_digest(facts),
     )
     return result
+
+
+def _check(decision: ReviewedDecision, new: NewClosing) -> None:
+    """Raise ReviewRefused if the state of a decision speaks against a closing."""
+    if new.closing != "lapsed" and decision.corrected_by is not None:
+        raise ReviewRefused("corrected", name=str(decision.corrected_by))
+    if new.closing != "lapsed" and decision.erased:
+        raise ReviewRefused("erased")
+    if decision.erased and new.note:
+        raise ReviewRefused("no_note")
+    if new.code == "erased" and not decision.erased:
+        raise ReviewRefused("not_erased")
 
 
 def _check_no_outcome(transaction: Connection, decision_id: int) -> None:

@@ -15,7 +15,16 @@ from wtforms.validators import DataRequired, InputRequired, Length
 from ml.product.texts import Text
 from webapp.language import words
 from webapp.reviews.closing import NewClosing
-from webapp.reviews.records import CLOSINGS, CODES, EXPLAINED, MAX_NOTE_LENGTH, Cause, Person
+from webapp.reviews.records import (
+    CLOSINGS,
+    CODES,
+    EXPLAINED,
+    MAX_NOTE_LENGTH,
+    Cause,
+    Person,
+    ReviewedDecision,
+)
+from webapp.reviews.wording import closings_of, codes_of
 
 TOO_LONG = _("Shorten this text to at most %(max)d characters.")
 CODE_GROUPS = {
@@ -116,15 +125,18 @@ class CloseForm(FlaskForm):  # type: ignore[misc]
         validators=[Length(max=MAX_NOTE_LENGTH, message=TOO_LONG)],
     )
 
-    def offer(self, closings: Mapping[str, Any]) -> None:
+    def offer(self, decision: ReviewedDecision) -> None:
         """Set the choices of the final word, and the reasons for each."""
-        self.closing.choices = list(closings.items())
-        self.code.choices = {str(CODE_GROUPS[c]): _codes(CODES[c]) for c in CLOSINGS}
+        self.closing.choices = list(closings_of(decision).items())
+        self.code.choices = {
+            str(CODE_GROUPS[closing]): _codes(codes)
+            for closing, codes in codes_of(decision).items()
+        }
 
-    def read(self, *, overturns: str) -> NewClosing | None:
+    def read(self, decision: ReviewedDecision) -> NewClosing | None:
         """Return how to close the review, or None after each error was added to its field.
 
-        `overturns` is the final word that needs a note.
+        A choice that is not offered any more is returned: closing says why it is refused.
         """
         valid = self.validate_on_submit()
         closing, code, note = self.closing.data, self.code.data, self.note.data
@@ -134,7 +146,8 @@ class CloseForm(FlaskForm):  # type: ignore[misc]
         if code not in CODES[closing]:
             self.code.errors = [_("Choose a reason for this final word.")]
             return None
-        if not note and (closing == overturns or code == EXPLAINED):
+        overturns = closing not in ("lapsed", decision.word)
+        if not note and (overturns or code == EXPLAINED):
             self.note.errors = [_("Say why in a note.")]
             return None
         return NewClosing(closing, code, note or "") if valid else None

@@ -19,7 +19,6 @@ from webapp.reviews.closing import NewClosing
 from webapp.reviews.forms import CloseForm, DayForm, NoteForm, OpenForm, assign_form
 from webapp.reviews.records import Cause, Review, ReviewRefused
 from webapp.reviews.reviewers import list_reviewers
-from webapp.reviews.wording import closings_of
 
 log = logging.getLogger(__name__)
 
@@ -135,8 +134,8 @@ def close(number: int) -> Answer:
         return _to_decision(review.decision_id)
     form = CloseForm(prefix="close")
     decision = search.find_reviewed(db.session.connection(), review.decision_id)
-    form.offer(closings_of(decision))
-    new = form.read(overturns="granted" if decision.word == "refused" else "refused")
+    form.offer(decision)
+    new = form.read(decision)
     if new is None:
         return _again(review.decision_id, form)
     try:

@@ -21,7 +21,14 @@ from webapp.reviews.forms import AssignForm, CloseForm, DayForm, NoteForm, OpenF
 from webapp.reviews.queue import Clock, Counts, Waiting
 from webapp.reviews.records import Note, Review, ReviewedDecision, ReviewRefused
 from webapp.reviews.reviewers import list_reviewers
-from webapp.reviews.wording import CAUSES, GROUPS, RESULTS, closings_of, reason_text, refusal_text
+from webapp.reviews.wording import (
+    CAUSES,
+    GROUPS,
+    RESULTS,
+    likely_closing,
+    reason_text,
+    refusal_text,
+)
 from webapp.serving.served import model
 
 
@@ -65,9 +72,10 @@ class Part:
         return next((r for r in self.closed if r.final is not None), None)
 
     @property
-    def final(self) -> str:
-        """The final word: granted, refused, or referred if there is none yet."""
-        return self.decision.final or self.decision.decision
+    def lapsed(self) -> Review | None:
+        """The review that left a referred decision without a final word."""
+        ended = self.decision.decision == "referred" and not (self.last or self.open)
+        return self.closed[0] if ended and self.closed else None
 
     @property
     def mine(self) -> bool:
@@ -174,7 +182,7 @@ def _part(decision: Decision) -> Part:
         own=same_person(connection, reviewed.operator_id, g.operator.id),
         reviews_it=reviews_it,
         refused=refusal_text(refused) if refused else "",
-        lost=_lost(reviews) if refused else "",
+        lost=_lost(reviews, reviewed) if refused else "",
     )
 
 
@@ -186,8 +194,8 @@ def _forms(decision: ReviewedDecision, at: Clock, *, reviews_it: bool) -> Forms:
         return sent if same else form
 
     people = list_reviewers(db.session.connection()) if reviews_it else []
-    close = kept(CloseForm(prefix="close", formdata=None))
-    close.offer(closings_of(decision))
+    close = kept(CloseForm(prefix="close", formdata=None, data=likely_closing(decision)))
+    close.offer(decision)
     tomorrow = at.today + timedelta(days=1)
     return Forms(
         open=kept(OpenForm(prefix="open", formdata=None)),
@@ -199,12 +207,16 @@ def _forms(decision: ReviewedDecision, at: Clock, *, reviews_it: bool) -> Forms:
     )
 
 
-def _lost(reviews: Iterable[Review]) -> str:
+def _lost(reviews: Iterable[Review], decision: ReviewedDecision) -> str:
     """Return the text that was sent with a form that the page no longer has."""
     sent: Any = g.get("review_form")
     is_open = next((r for r in reviews if r.is_open), None)
     mine = is_open is not None and is_open.claimed_by_id == g.operator.id
-    shown = {"open-": is_open is None, "note-": is_open is not None, "close-": mine}
+    shown = {
+        "open-": is_open is None and decision.can_have_a_word,
+        "note-": is_open is not None and not decision.erased,
+        "close-": mine and not decision.erased,
+    }
     if sent is None or shown.get(sent._prefix, True):
         return ""
     texts = (getattr(sent, name, None) for name in ("note", "text"))

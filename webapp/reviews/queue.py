@@ -14,7 +14,7 @@ from webapp.extensions import db
 from webapp.people.operators import Operator
 from webapp.people.persons import same_person
 from webapp.reviews.records import Review
-from webapp.reviews.search import select_reviews
+from webapp.reviews.search import corrected_by, select_reviews
 from webapp.reviews.service import give
 from webapp.reviews.tables import ReviewRow
 
@@ -45,6 +45,7 @@ class Subject(NamedTuple):
     decision: str
     model_decision: str
     entered_by: int
+    corrected_by: int | None
     causes: Any  # why it was referred, as stored; None once it is erased
 
     @property
@@ -112,7 +113,7 @@ def list_queue(clock: Clock) -> list[Waiting]:
         select_reviews()
         .join(_d, _d.id == _r.decision_id)
         .add_columns(_d.product, _d.model, _d.amount, _d.decision, _d.model_decision)
-        .add_columns(_d.operator_id, readable(DecisionContents.causes))
+        .add_columns(_d.operator_id, corrected_by(), readable(DecisionContents.causes))
         .outerjoin(DecisionContents, DecisionContents.decision_id == _d.id)
         .where(_r.closed_at.is_(None))
         .order_by(due, _r.id)

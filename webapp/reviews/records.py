@@ -71,15 +71,27 @@ class ReviewedDecision(NamedTuple):
     operator_id: int  # who entered it
     decision: str
     model_decision: DecisionValue
-    by_policy: bool  # refused by a policy rule
+    by_policy: bool  # a policy rule refuses it, also if everything is referred at present
     final: DecisionValue | None  # of the last review that was closed, if there is one
+    corrected_by: int | None  # the last decision that corrects it, if there is one
+    erased: bool
+
+    @property
+    def can_have_a_word(self) -> bool:
+        """Whether a review can close with a final word on it."""
+        return not self.erased and self.corrected_by is None
 
     @property
     def word(self) -> DecisionValue:
-        """What an open review upholds or overturns: of a referred decision, the model's word."""
+        """What an open review upholds or overturns.
+
+        Of a referred decision, the refusal of a policy rule, or else the model's word.
+        """
         if self.final is not None:
             return self.final
-        return self.model_decision if self.decision == "referred" else self.decision  # type: ignore[return-value]
+        if self.decision != "referred":
+            return self.decision  # type: ignore[return-value]
+        return "refused" if self.by_policy else self.model_decision
 
     @property
     def whose(self) -> Word:
@@ -96,12 +108,13 @@ class ReviewedDecision(NamedTuple):
 
 
 Reason = Literal[
-    "open", "erased", "closed", "claimed", "not_yours", "own", "known", "not_a_reviewer"
+    *("open", "closed", "claimed", "not_yours", "own", "not_a_reviewer"),
+    *("erased", "not_erased", "no_note", "corrected", "known"),
 ]
 
 
 class ReviewRefused(Exception):
-    """A step in a review that is not possible; says why, and who else is at it."""
+    """A step in a review that is not possible; says why, and who or what stands in the way."""
 
     def __init__(self, reason: Reason, *, name: str = "") -> None:
         super().__init__(reason)

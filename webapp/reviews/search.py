@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, func, select
 from sqlalchemy.orm import aliased
 
-from webapp.decisions.tables import DecisionRow
+from webapp.decisions.damage import readable
+from webapp.decisions.tables import DecisionContents, DecisionRow
 from webapp.extensions import db
 from webapp.failures import NotFound
 from webapp.people.tables import OperatorRow
@@ -15,7 +16,8 @@ from webapp.reviews.tables import ReviewNoteContents, ReviewNoteRow, ReviewRow
 
 _operators = OperatorRow.__table__
 _opener, _holder, _closer = (_operators.alias(name) for name in ("opener", "holder", "closer"))
-_r, _n, _t, _d = ReviewRow, ReviewNoteRow, ReviewNoteContents, DecisionRow
+_r, _n, _t = ReviewRow, ReviewNoteRow, ReviewNoteContents
+_d, _c = DecisionRow, DecisionContents
 
 
 def last_word() -> ScalarSelect[Any]:
@@ -30,14 +32,39 @@ def final_word() -> ColumnElement[str]:
     return func.coalesce(last_word(), _d.decision)
 
 
+def corrected_by() -> ScalarSelect[Any]:
+    """Return the column of the number of the last decision that corrects a decision."""
+    later = aliased(_d)
+    return select(func.max(later.id)).where(later.corrects == _d.id).correlate(_d).scalar_subquery()
+
+
 def find_reviewed(connection: Connection, number: int) -> ReviewedDecision:
     """Return what matters to a review of a decision; raises NotFound."""
-    policy = (_d.decision == "refused") & (_d.basis == "policy")
-    facts = (_d.id, _d.operator_id, _d.decision, _d.model_decision, policy, last_word())
-    row = connection.execute(select(*facts).where(_d.id == number)).first()
+    refused = (_d.decision == "refused") & (_d.basis == "policy")
+    query = (
+        select(_d.operator_id, _d.decision, _d.model_decision, refused.label("refused"))
+        .add_columns(last_word().label("final"), corrected_by().label("corrected_by"))
+        .add_columns(_c.decision_id, readable(_c.causes))
+        .outerjoin(_c, _c.decision_id == _d.id)
+    )
+    row = connection.execute(query.where(_d.id == number)).first()
     if row is None:
         raise NotFound(f"there is no decision {number}")
-    return ReviewedDecision(*row)
+    return ReviewedDecision(
+        id=number,
+        operator_id=row.operator_id,
+        decision=row.decision,
+        model_decision=row.model_decision,
+        by_policy=row.refused or _has_refusing_rule(row.causes),
+        final=row.final,
+        corrected_by=row.corrected_by,
+        erased=row.decision_id is None,
+    )
+
+
+def _has_refusing_rule(causes: object) -> bool:
+    stored = causes if isinstance(causes, list) else []
+    return any(isinstance(cause, dict) and cause.get("then") == "refuse" for cause in stored)
 
 
 def select_reviews() -> Select[Any]:

@@ -21,7 +21,7 @@ from webapp.people.persons import same_person
 from webapp.people.tables import OperatorRow
 from webapp.reviews.records import Cause, NoteKind, ReviewRefused
 from webapp.reviews.reviewers import is_reviewer
-from webapp.reviews.search import final_word
+from webapp.reviews.search import final_word, find_reviewed
 from webapp.reviews.tables import ReviewNoteContents, ReviewNoteRow, ReviewRow
 
 _r, _d, _c, _operators = ReviewRow, DecisionRow, DecisionContents, OperatorRow.__table__
@@ -62,7 +62,7 @@ def open_review(
     """Open a review of a decision, and return its number.
 
     The text is the applicant's statement, or a note for the reviewer. Raises ReviewRefused if one
-    is open or the decision's contents are erased.
+    is open, or the decision's contents are erased, or it has been corrected.
     """
     moment = now()
     values = {"decision_id": decision_id, "opened_at": moment, "opened_by": operator.id}
@@ -71,6 +71,9 @@ def open_review(
     except IntegrityError as error:
         raise ReviewRefused("open") from error
     check_contents(transaction, decision_id)  # only now: an erasure waits for this transaction
+    correction = find_reviewed(transaction, decision_id).corrected_by
+    if correction is not None:
+        raise ReviewRefused("corrected", name=str(correction))
     facts = facts_digest([number, iso(moment), decision_id, operator.id, cause])
     _record(transaction, "review.opened", number, operator, moment=moment, facts=facts)
     if text:
