@@ -210,7 +210,7 @@ def _to_review(number: int) -> Response:
 
 def _queue() -> str:
     at = parts.clock()
-    waiting = queue.list_queue(at)
+    waiting = queue.list_queue(at, reviewer=g.operator.id)
     number = request.args.get("closed", "")
     closed: Review | None = None
     if number.isascii() and number.isdigit() and len(number) < len(str(2**63)):

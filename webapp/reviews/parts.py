@@ -19,7 +19,7 @@ from webapp.people.persons import same_person
 from webapp.reviews import queue, search
 from webapp.reviews.forms import AssignForm, CloseForm, DayForm, NoteForm, OpenForm, assign_form
 from webapp.reviews.queue import Clock, Counts, Waiting
-from webapp.reviews.records import Note, Review, ReviewedDecision, ReviewRefused
+from webapp.reviews.records import Note, Person, Review, ReviewedDecision, ReviewRefused
 from webapp.reviews.reviewers import list_reviewers
 from webapp.reviews.wording import (
     CAUSES,
@@ -53,6 +53,7 @@ class Part:
     notes: dict[int, list[Note]]
     forms: Forms
     clock: Clock
+    free: bool  # an open review, which nobody has, or somebody who no longer reviews
     own: bool  # entered by the operator who looks at it
     reviews_it: bool  # whether the operator may review at all
     refused: str  # why the last step was refused
@@ -97,6 +98,7 @@ class Row:
     waiting: Waiting
     product: Product | None
     own: bool
+    free: bool
     age: int  # in days
 
 
@@ -155,6 +157,7 @@ def in_groups(waiting: Iterable[Waiting], *, operator: Operator) -> dict[str, li
     """Return the rows of the queue by group; the operator's own ones come first."""
     groups: dict[str, list[Row]] = {name: [] for name in GROUPS}
     connection, today = db.session.connection(), clock().today
+    reviewers = {person.id for person in list_reviewers(connection)}
     own: dict[int, bool] = {}
     for one in waiting:
         entered = one.subject.entered_by
@@ -162,7 +165,8 @@ def in_groups(waiting: Iterable[Waiting], *, operator: Operator) -> dict[str, li
             own[entered] = same_person(connection, entered, operator.id)
         mine = one.review.claimed_by_id == operator.id and one.group != "snoozed"
         age = (today - one.review.opened_at.astimezone(settings().timezone).date()).days
-        row = Row(one, model.product(one.subject.product), own[entered], age)
+        free = one.review.claimed_by_id not in reviewers
+        row = Row(one, model.product(one.subject.product), own[entered], free, age)
         groups["mine" if mine else one.group].append(row)
     return {name: rows for name, rows in groups.items() if rows}
 
@@ -170,6 +174,8 @@ def in_groups(waiting: Iterable[Waiting], *, operator: Operator) -> dict[str, li
 def _part(decision: Decision) -> Part:
     reviews, at = search.list_reviews(decision.id), clock()
     connection = db.session.connection()
+    people = list_reviewers(connection)
+    reviewers = {person.id for person in people}
     reviewed = search.find_reviewed(connection, decision.id)
     reviews_it = may("reviews.claim")
     refused: ReviewRefused | None = g.get("review_refused")
@@ -177,8 +183,9 @@ def _part(decision: Decision) -> Part:
         decision=reviewed,
         reviews=reviews,
         notes=search.list_notes(reviews),
-        forms=_forms(reviewed, at, reviews_it=reviews_it),
+        forms=_forms(reviewed, at, people if reviews_it else []),
         clock=at,
+        free=any(r.is_open and r.claimed_by_id not in reviewers for r in reviews),
         own=same_person(connection, reviewed.operator_id, g.operator.id),
         reviews_it=reviews_it,
         refused=refusal_text(refused) if refused else "",
@@ -186,14 +193,13 @@ def _part(decision: Decision) -> Part:
     )
 
 
-def _forms(decision: ReviewedDecision, at: Clock, *, reviews_it: bool) -> Forms:
+def _forms(decision: ReviewedDecision, at: Clock, people: Iterable[Person]) -> Forms:
     sent: Any = g.get("review_form")
 
     def kept(form: Any) -> Any:  # noqa: ANN401 - a form of the same kind
         same = sent is not None and sent._prefix == form._prefix
         return sent if same else form
 
-    people = list_reviewers(db.session.connection()) if reviews_it else []
     close = kept(CloseForm(prefix="close", formdata=None, data=likely_closing(decision)))
     close.offer(decision)
     tomorrow = at.today + timedelta(days=1)

@@ -5,7 +5,18 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Date, Engine, Select, cast, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Date,
+    Engine,
+    Select,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+)
 
 from webapp.columns import now
 from webapp.decisions.damage import readable
@@ -14,6 +25,7 @@ from webapp.extensions import db
 from webapp.people.operators import Operator
 from webapp.people.persons import same_person
 from webapp.reviews.records import Review
+from webapp.reviews.reviewers import without_reviewer
 from webapp.reviews.search import corrected_by, select_reviews
 from webapp.reviews.service import give
 from webapp.reviews.tables import ReviewRow
@@ -94,7 +106,7 @@ def claim_next(transaction: Connection, *, reviewer: Operator, clock: Clock) -> 
     free = (
         select(_r.id)
         .join(_d, _d.id == _r.decision_id)
-        .where(_r.closed_at.is_(None), _r.claimed_by.is_(None), _awake(clock))
+        .where(_r.closed_at.is_(None), without_reviewer(), _awake(clock))
         .where(_d.operator_id.not_in(own))
         .order_by(due_date(transaction.engine, clock.days), _r.id)
         .limit(1)
@@ -106,9 +118,10 @@ def claim_next(transaction: Connection, *, reviewer: Operator, clock: Clock) -> 
     return number
 
 
-def list_queue(clock: Clock) -> list[Waiting]:
-    """Return open reviews, the most urgent first."""
-    due = due_date(db.engine, clock.days)
+def list_queue(clock: Clock, *, reviewer: int) -> list[Waiting]:
+    """Return open reviews: the reviewer's own, then the most urgent ones, then snoozed ones."""
+    due, awake = due_date(db.engine, clock.days), _awake(clock)
+    rank = case((awake & (_r.claimed_by == reviewer), 0), (awake, 1), else_=2)
     query = (
         select_reviews()
         .join(_d, _d.id == _r.decision_id)
@@ -116,7 +129,7 @@ def list_queue(clock: Clock) -> list[Waiting]:
         .add_columns(_d.operator_id, corrected_by(), readable(DecisionContents.causes))
         .outerjoin(DecisionContents, DecisionContents.decision_id == _d.id)
         .where(_r.closed_at.is_(None))
-        .order_by(due, _r.id)
+        .order_by(rank, due, _r.id)
         .limit(SHOWN)
     )
     return list(_with_groups(query, clock))
@@ -126,7 +139,7 @@ def count_reviews(clock: Clock, *, reviewer: int = 0) -> Counts:
     """Return how many open reviews there are, and how many of them are a reviewer's."""
     awake = _awake(clock)
     kinds = (
-        _r.claimed_by.is_(None) & awake,
+        without_reviewer() & awake,
         (_r.claimed_by == reviewer) & awake,
         due_date(db.engine, clock.days) < clock.today,
     )

@@ -138,7 +138,8 @@ def add_note(transaction: Connection, number: int, text: str, *, operator: Opera
 def lock_open(transaction: Connection, number: int) -> Locked:
     """Return an open review, which no other transaction changes until this one ends.
 
-    An erasure of the decision waits too. Raises NotFound and ReviewRefused.
+    An erasure of the decision waits too. One whose holder no longer reviews is free. Raises
+    NotFound and ReviewRefused.
     """
     columns = (_r.decision_id, _r.claimed_by, _r.closed_by)
     row = transaction.execute(select(*columns).where(_r.id == number).with_for_update()).first()
@@ -147,7 +148,8 @@ def lock_open(transaction: Connection, number: int) -> Locked:
     decision_id, claimed_by, closed_by = row
     if closed_by is not None:
         raise ReviewRefused("closed", name=_name(transaction, closed_by))
-    return Locked(decision_id, claimed_by)
+    is_held = claimed_by is not None and is_reviewer(transaction, claimed_by)
+    return Locked(decision_id, claimed_by if is_held else None)
 
 
 def lock_claimed(transaction: Connection, number: int, *, reviewer: Operator) -> Locked:
@@ -160,11 +162,12 @@ def lock_claimed(transaction: Connection, number: int, *, reviewer: Operator) ->
 
 
 def lock_workable(transaction: Connection, number: int, *, reviewer: Operator) -> Locked:
-    """Return an open review that no other reviewer has claimed."""
+    """Return an open review of somebody else's decision that no other reviewer has claimed."""
     review = lock_open(transaction, number)
     holder = review.claimed_by
     if holder is not None and holder != reviewer.id:
         raise ReviewRefused("claimed", name=_name(transaction, holder))
+    check_reviewer(transaction, review, reviewer)
     return review
 
 

@@ -42,6 +42,7 @@ def reviewed(app, put, refused, query, operator):
             )
         return number
 
+    make.anna = Operator("user", ids["anna"], "anna")
     return make
 
 
@@ -77,6 +78,16 @@ def test_words_by_direction_reason_cause_and_reviewer(app, some):
     )
 
 
+def test_a_refusal_by_a_rule_is_overturned_also_while_everything_is_referred(app, reviewed):
+    rule = {"cause": "rule", "name": "r", "then": "refuse", "text": {"en": "No", "fr": "Non"}}
+    columns = {"decision": "referred", "basis": "policy", "causes": [rule], "probability": 0.9}
+    reviewed("granted", **columns)
+    reviewed("refused", **columns)
+    with app.app_context():
+        found = overrides(**PERIOD)
+    assert (found.policy, found.against.count) == (1, 1)
+
+
 def test_what_came_of_the_loans_that_people_granted(app, some, bundle):
     with app.app_context():
         found = overrides(**PERIOD)
@@ -100,10 +111,9 @@ def test_only_the_last_word_in_the_period_counts(app, reviewed, put, query, oper
     [(number,)] = query("SELECT min(decision_id) FROM reviews")
     with app.app_context(), unit_of_work() as t:
         again = service.open_review(t, number, cause="staff", operator=operator)
-        [(anna,)] = query("SELECT id FROM operators WHERE name = 'anna'")
-        reviewer = Operator("user", anna, "anna")
-        service.claim(t, again, reviewer=reviewer)
-        close_review(t, again, NewClosing("granted", "confirmed", ""), reviewer=reviewer)
+        service.claim(t, again, reviewer=reviewed.anna)
+        new = NewClosing("granted", "confirmed", "")
+        close_review(t, again, new, reviewer=reviewed.anna)
     with app.app_context():
         assert overrides(**PERIOD).against.total == 6
         earlier = overrides(first=date(2020, 1, 1), before=TODAY, ripe=TODAY)
@@ -139,11 +149,13 @@ def test_page_says_what_came_of_loans_that_are_old_enough(signed_in, reviewed):
     assert "Too few outcomes are known to say who was right." in page
 
 
-def test_report_and_metrics_tell_of_reviews(app, client, signed_in, some, put, refused, operator):
+def test_report_and_metrics_tell_of_reviews(
+    app, client, signed_in, some, reviewed, put, refused, operator
+):
     numbers = [put(refused), put(refused)]
     with app.app_context(), unit_of_work() as t:
         first, _ = (service.open_review(t, n, cause="staff", operator=operator) for n in numbers)
-        service.set_due(t, first, due_on=TODAY - timedelta(days=2), reviewer=operator)
+        service.set_due(t, first, due_on=TODAY - timedelta(days=2), reviewer=reviewed.anna)
     metrics = client.get("/metrics").text
     assert "loan_reviews_open 2.0" in metrics
     assert "loan_reviews_overdue 1.0" in metrics

@@ -108,6 +108,7 @@ def test_it_is_closed_only_by_who_has_it_and_only_once(claimed, close, do, peopl
 
 def test_who_entered_the_decision_cannot_close_it_even_if_it_was_given(claimed, do, people, query):
     number = claimed()
+    query(f"INSERT INTO user_roles (user_id, role) VALUES ({people['clerk'].id}, 'reviewer')")
     query(f"UPDATE reviews SET claimed_by = {people['clerk'].id}")
     assert refusal(do, close_review, number, GRANT, reviewer=people["clerk"]) == ("own", "clerk")
 

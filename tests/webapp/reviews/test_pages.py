@@ -156,6 +156,25 @@ def test_later_and_by_somebody_else(anna, opened, do, people, query, clock):
     assert step(anna, f"{path}/assign", **{"assign-to": "x"}).status_code == 303  # nobody
 
 
+def test_a_review_of_who_no_longer_reviews_is_claimed_from_the_page(
+    anna, opened, do, people, query
+):
+    [number] = opened()
+    do(service.claim, number, reviewer=people["boris"])
+    path = f"/decisions/{decision_of(query, number)}"
+    assert ">Claim<" not in anna.get("/reviews").text
+    assert "Claim this review" not in anna.get(path).text
+    query(f"UPDATE users SET active = (1 = 0) WHERE id = {people['boris'].id}")
+    for text, button in (
+        (anna.get("/reviews").text, ">Claim<"),
+        (anna.get(path).text, "Claim this"),
+    ):
+        assert "no longer reviews" in text
+        assert button in text
+    assert step(anna, f"/reviews/{number}/claim").status_code == 303
+    assert "no longer reviews" not in anna.get("/reviews").text
+
+
 def test_notes_are_kept_with_the_review(signed_in, anna, opened, query):
     [number] = opened()
     decision = decision_of(query, number)

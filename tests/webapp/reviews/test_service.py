@@ -150,6 +150,47 @@ def test_only_a_free_review_or_the_own_one_is_snoozed_or_moved(opened, do, peopl
         do(act, number, reviewer=people["anna"], **more)
 
 
+def test_a_review_of_who_no_longer_reviews_is_free(app, opened, do, people, clock, query):
+    disabled, changed, kept = opened(3)
+    boris, anna = people["boris"], people["anna"]
+    for number in (disabled, changed, kept):
+        do(service.claim, number, reviewer=boris)
+    assert do(queue.claim_next, reviewer=anna, clock=clock) is None
+    query(f"UPDATE users SET active = (1 = 0) WHERE id = {boris.id}")
+    with app.app_context():
+        assert queue.count_reviews(clock).free == 3
+    do(service.snooze, disabled, until=clock.today, reviewer=anna)
+    assert do(queue.claim_next, reviewer=anna, clock=clock) == disabled
+    query(f"UPDATE users SET active = (1 = 1) WHERE id = {boris.id}")
+    query(f"DELETE FROM user_roles WHERE user_id = {boris.id}")
+    do(service.claim, changed, reviewer=anna)
+    assert refusal(do, service.release, kept, reviewer=boris) == ("not_yours", "")
+    query(f"INSERT INTO user_roles (user_id, role) VALUES ({boris.id}, 'reviewer')")
+    do(service.release, kept, reviewer=boris)
+    assert [holder(query, number) for number in (disabled, changed)] == ["anna", "anna"]
+
+
+def test_nobody_hides_a_review_of_the_own_decision(opened, do, people, clock, query):
+    [number] = opened(operator_id=people["anna"].id)
+    for act, more in (
+        (service.snooze, {"until": clock.today}),
+        (service.set_due, {"due_on": clock.today}),
+    ):
+        assert refusal(do, act, number, reviewer=people["anna"], **more) == ("own", "anna")
+
+
+def test_the_own_reviews_are_on_a_queue_that_is_too_long_to_show(
+    app, opened, do, people, clock, monkeypatch
+):
+    monkeypatch.setattr(queue, "SHOWN", 2)
+    numbers = opened(4)
+    do(service.snooze, numbers[0], until=clock.today + timedelta(days=1), reviewer=people["anna"])
+    do(service.claim, numbers[3], reviewer=people["anna"])
+    with app.app_context():
+        listed = queue.list_queue(clock, reviewer=people["anna"].id)
+    assert [one.review.id for one in listed] == [numbers[3], numbers[1]]
+
+
 def test_the_queue_is_grouped_by_the_day_on_which_each_is_due(app, opened, do, people, clock):
     overdue, soon, later, snoozed = opened(4)
     today, anna = clock.today, people["anna"]
@@ -158,13 +199,13 @@ def test_the_queue_is_grouped_by_the_day_on_which_each_is_due(app, opened, do, p
     do(service.snooze, snoozed, until=today + timedelta(days=3), reviewer=anna)
     do(service.claim, later, reviewer=anna)
     with app.app_context():
-        listed = queue.list_queue(clock)
+        listed = queue.list_queue(clock, reviewer=anna.id)
         counts = queue.count_reviews(clock, reviewer=anna.id)
     assert [(one.review.id, one.group) for one in listed] == [
+        (later, "later"),  # anna's own
         (overdue, "overdue"),
         (soon, "soon"),
-        (later, "later"),
         (snoozed, "snoozed"),
     ]
-    assert [one.due for one in listed[2:]] == [today + timedelta(days=7)] * 2
+    assert [listed[place].due for place in (0, 3)] == [today + timedelta(days=7)] * 2
     assert counts == queue.Counts(free=2, mine=1, overdue=1, open=4)

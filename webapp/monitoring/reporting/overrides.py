@@ -7,7 +7,8 @@ from datetime import date, timedelta
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, exists, func, select
+from sqlalchemy.orm import aliased
 
 from ml.evaluation.intervals import wilson
 from webapp.decisions.tables import DecisionRow
@@ -32,7 +33,7 @@ class Word(NamedTuple):
     final: str
     reviewer: str
     model_decision: str
-    by_policy: bool
+    against_policy: bool  # a review has overturned the refusal by a policy rule
     probability: float
     threshold: float
     ripe: bool  # whether the decision is so old that the outcome should be known
@@ -108,7 +109,7 @@ class Overrides:
     @property
     def policy(self) -> int:
         """The refusals by a policy rule that were overturned."""
-        return sum(word.by_policy and word.final == "granted" for word in self.words)
+        return sum(word.against_policy and word.final == "granted" for word in self.words)
 
     def by(self, key: Callable[[Word], str]) -> list[Share]:
         """Return the share that went against the model by cause or by reviewer."""
@@ -158,10 +159,13 @@ def overrides(
     within = [_r.closed_at >= midnight(first), _r.closed_at < midnight(before)]
     within += [] if product is None else [_d.product == product]
     within += [] if model is None else [_d.model == model]
+    any_review = aliased(_r)
+    of_policy = exists().where(
+        any_review.decision_id == _d.id, any_review.result == "overturned_policy"
+    )
     query = (
         select(
-            *(_r.cause, _r.code, _r.final, _operators.c.name, _d.model_decision),
-            (_d.decision == "refused") & (_d.basis == "policy"),
+            *(_r.cause, _r.code, _r.final, _operators.c.name, _d.model_decision, of_policy),
             *(_d.probability, _d.threshold, _d.created_at < midnight(ripe), _o.outcome),
         )
         .select_from(_r)
