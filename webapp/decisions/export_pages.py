@@ -7,7 +7,7 @@ from threading import BoundedSemaphore
 from flask import Response, abort, current_app, g, request, stream_with_context
 from flask.blueprints import BlueprintSetupState
 from flask_babel import gettext as _
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import ServiceUnavailable
 
 from ml.product.definition import Product
@@ -17,6 +17,7 @@ from webapp.decisions.conditions import Question
 from webapp.decisions.filters import InvalidFilter, given_in, read_filter
 from webapp.decisions.pages import blueprint
 from webapp.extensions import settings
+from webapp.failures import OutcomeUnknown
 from webapp.ledger.transaction import end_reading
 from webapp.serving.served import model
 
@@ -69,12 +70,30 @@ def _sent(question: Question, name: str, product: Product | None) -> Iterator[st
             yield csv_text(chunk)
             rows += len(chunk)
         end = "complete"
-    except (DBAPIError, ServiceUnavailable) as error:
+    except (SQLAlchemyError, ServiceUnavailable) as error:
         end = "unavailable"
         log.error("export %s: %s", name, type(error).__name__)
         raise  # the connection ends before the file does, which browsers notice
     finally:
+        _note_end(question, name, rows=rows, end=end)
+
+
+def _note_end(question: Question, name: str, *, rows: int, end: exporting.End) -> None:
+    """Add the entry of the end, if the database can be written to.
+
+    Raising here would leave the place of this export taken for good: Werkzeug would not call what
+    gives it back.
+    """
+    try:
         exporting.end_export(question, name, rows=rows, end=end)
+    except (SQLAlchemyError, ServiceUnavailable, OutcomeUnknown) as error:
+        log.error(
+            "export %s ended after %s rows (%s), without an entry in the audit log: %s",
+            name,
+            rows,
+            end,
+            type(error).__name__,
+        )
 
 
 def _limit_time_of_each_part() -> None:
