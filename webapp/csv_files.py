@@ -13,8 +13,8 @@ from webapp.language import current
 
 DELIMITERS = (",", ";", "\t")
 # A spreadsheet takes a text that begins with one of these for a formula, which can send data away:
-# https://owasp.org/www-community/attacks/CSV_Injection
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# https://owasp.org/www-community/attacks/CSV_Injection. The last ones are wide forms of the first.
+FORMULA_STARTS = (*"=+-@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 MAX_NAME_LENGTH = 120
 START = "\ufeff"  # of a file, by which spreadsheets know that it is UTF-8
 
@@ -45,7 +45,11 @@ class WrongRow(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The rows of a file below its first line, which names the columns; empty rows are left out."""
+    """The rows of a file below its first line, which names the columns.
+
+    Empty rows are left out, and empty values without a column at the end of lines, which
+    spreadsheets write where something was deleted.
+    """
 
     columns: list[str]
     rows: list[tuple[int, list[str]]]  # the line as a spreadsheet counts, and the values
@@ -71,7 +75,15 @@ def read_csv(data: bytes) -> Table:
                 rows.append((line, stripped))
     except csv.Error:
         raise InvalidFile(filled(NOT_CSV, line=str(lines.line_num))) from None
-    return Table(columns, rows)
+    return _without_empty_ends(columns, rows)
+
+
+def _without_empty_ends(columns: list[str], rows: list[tuple[int, list[str]]]) -> Table:
+    count = len(columns)
+    while count and not columns[count - 1]:
+        count -= 1
+    cut = [(line, values if any(values[count:]) else values[:count]) for line, values in rows]
+    return Table(columns[:count], cut)
 
 
 def filled(text: Text, **details: str) -> Text:

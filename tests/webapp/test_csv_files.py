@@ -27,6 +27,18 @@ def test_lines_are_counted_as_a_spreadsheet_counts_them():
     assert table.rows == [(2, ["1\n2", "x"]), (3, ["3", "y"])]
 
 
+@pytest.mark.parametrize(
+    "data", [b"a,b,,\n1,2,,\n3,4\n", b"a,b\n1,2,,,\n3,4,\n", b"a,b,\n1,2\n3,4\n"]
+)
+def test_empty_ends_of_lines_are_left_out(data):
+    assert read_csv(data) == Table(["a", "b"], [(2, ["1", "2"]), (3, ["3", "4"])])
+
+
+def test_ends_of_lines_with_a_value_are_kept():
+    table = read_csv(b"a,b,,\n1,2,,\n3,4,,x\n")
+    assert table == Table(["a", "b"], [(2, ["1", "2"]), (3, ["3", "4", "", "x"])])
+
+
 @pytest.mark.parametrize("data", [b"\xff\xfea\0", b"a,b\n1,\0\n", "é".encode("latin-1")])
 def test_what_is_not_text_is_refused(data):
     with pytest.raises(InvalidFile, match="not a text file in UTF-8"):
@@ -49,15 +61,15 @@ def test_empty_files_have_no_columns_and_no_rows(data):
     ("language", "delimiter", "number"), [("en", ",", "2.5"), ("fr", ";", "2,5")]
 )
 def test_what_is_downloaded_has_no_formula(app, language, delimiter, number):
-    rows = [("=1+1", "+1", "-1", "@x", "\tx", "\rx", -1, 2.5, None, 'a"b', "safe")]
+    texts = ("=1+1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "\uff1d1", "\uff201")
+    rows = [(*texts, -1, 2.5, None, 'a"b', "safe")]
     with app.test_request_context(headers={"Accept-Language": language}):
         answer = download(rows, name="rows.csv")
     assert answer.headers["Content-Disposition"] == "attachment; filename=rows.csv"
     assert answer.data.startswith(b"\xef\xbb\xbf")
     text = answer.data.decode("utf-8-sig")
     [row] = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    assert row[:6] == ["'=1+1", "'+1", "'-1", "'@x", "'\tx", "'\rx"]
-    assert row[6:] == ["-1", number, "", 'a"b', "safe"]
+    assert row == [*(f"'{text}" for text in texts), "-1", number, "", 'a"b', "safe"]
 
 
 @pytest.mark.parametrize(
