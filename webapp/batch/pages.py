@@ -17,9 +17,10 @@ from webapp.batch.files import MAX_ROWS, columns_of, read_file
 from webapp.batch.records import Line
 from webapp.columns import DecisionValue
 from webapp.csv_files import InvalidFile, download, file_name
+from webapp.decisions.damage import Damaged
 from webapp.decisions.records import Decision
 from webapp.incoming import MAX_BATCH_BYTES
-from webapp.language import current
+from webapp.language import current, words
 from webapp.ledger.transaction import unit_of_work
 from webapp.people.access import sees_all
 from webapp.people.operators import Operator
@@ -138,7 +139,7 @@ def _decided(number: int) -> str:
         "batch/show.html",
         batch=batch,
         lines=lines[:LINES],
-        more=lines[LINES - 1].line if len(lines) > LINES else None,
+        more=lines[LINES - 1][0] if len(lines) > LINES else None,
         after=after,
         chosen=decision,
     )
@@ -154,15 +155,19 @@ def _result(number: int) -> Iterator[tuple[object, ...]]:
     """Yield the rows of a result in the order of the file, with the names of the columns first."""
     names = {"granted": _("granted"), "refused": _("refused"), "referred": _("referred")}
     language = current()
-    head = (_("Line"), _("Reference"), _("No."), _("Decision"), _("Probability"))
+    head = (_("Line"), _("Reference"), _("No."), _("Decision"), _("Final word"), _("Probability"))
     places = range(1, MAX_PRINCIPAL_REASONS + 1)
     yield (*head, *(_("Reason %(number)s", number=place) for place in places))
-    for row in search.list_decided(number, after=0, decision=None):
-        reasons = row.texts(language)[:MAX_PRINCIPAL_REASONS]
+    for line, row in search.list_decided(number, after=0, decision=None):
+        if isinstance(row, Damaged):
+            yield line, "", row.id, _("Damaged row"), *row.columns
+            continue
+        reasons = [words(text) for text in row.texts[:MAX_PRINCIPAL_REASONS]]
         probability = decimal(row.probability, language, places=PLACES)
-        named = names.get(row.decision, row.decision)
+        final = "" if row.final == "referred" else names[row.final]
         lacking = [""] * (MAX_PRINCIPAL_REASONS - len(reasons))
-        yield (row.line, row.reference, row.id, named, probability, *reasons, *lacking)
+        facts = (line, row.reference, row.id, names[row.decision], final, probability)
+        yield (*facts, *reasons, *lacking)
 
 
 def _number(name: str) -> int | None:

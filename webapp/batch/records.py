@@ -7,9 +7,10 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, Field
 from pydantic.dataclasses import dataclass
 
-from ml.product.application import Rules, Submission
-from webapp.columns import now
-from webapp.decisions.records import STRICT, Moment
+from ml.product.application import Reference, Rules, Submission
+from ml.product.texts import Text
+from webapp.columns import DecisionValue, now
+from webapp.decisions.records import STRICT, Moment, Share, StoredCauses, StoredReasons
 
 # A thread that has not been heard of for so long has ended with its process. It writes how far it
 # is after each part, and the slowest part is one refusal of the slowest champion.
@@ -82,6 +83,31 @@ class Batch:
     refused: Count
     referred: Count
     name: str | None  # of the file, until it is erased
+
+
+@dataclass(config=STRICT, frozen=True, slots=True)
+class Decided:
+    """The decision on a line of a file and the final word on it, with what is not erased."""
+
+    id: int
+    decision: DecisionValue
+    final: DecisionValue  # referred, if there is none yet
+    probability: Share
+    reference: Reference | None
+    reasons: StoredReasons | None
+    causes: StoredCauses | None
+
+    @property
+    def texts(self) -> list[Text]:
+        """Why it was refused or referred; of a refusal, only what led to it."""
+        if self.decision == "granted":
+            return []
+        if self.decision == "refused" and self.reasons is not None:
+            return [Text(**r["text"]) for r in self.reasons if r["principal"]]
+        causes = self.causes or []
+        if self.decision == "refused":
+            causes = [cause for cause in causes if cause["then"] == "refuse"]
+        return [Text(**cause["text"]) for cause in causes]
 
 
 class Line(NamedTuple):

@@ -1,11 +1,11 @@
 """Queries of batches: one, a page of them, and the decisions of their lines."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select
 
-from webapp.batch.records import Batch, Checked, Line
+from webapp.batch.records import Batch, Checked, Decided, Line
 from webapp.batch.tables import BatchDecision, BatchRow, CheckedFile
 from webapp.decisions.damage import Damaged, read, readable
 from webapp.decisions.tables import DecisionContents, DecisionRow
@@ -13,32 +13,13 @@ from webapp.extensions import db
 from webapp.failures import NotFound
 from webapp.people.operators import Operator
 from webapp.people.tables import OperatorRow
+from webapp.reviews.search import final_word
 
 PAGE = 25
 ROWS_PER_FETCH = 1_000
 
 _b, _c, _l, _d = BatchRow, CheckedFile, BatchDecision, DecisionRow
 _operators = OperatorRow.__table__
-
-
-class Decided(NamedTuple):
-    """The decision on a line of a file, with what is not erased of it."""
-
-    line: int
-    id: int
-    decision: str
-    probability: float
-    reference: str | None
-    reasons: list[dict[str, Any]] | None
-    causes: list[dict[str, Any]] | None
-
-    def texts(self, language: str) -> list[str]:
-        """Return why it was refused or referred, the principal reasons of a refusal only."""
-        if self.decision == "granted":
-            return []
-        if self.decision == "refused" and self.reasons is not None:
-            return [r["text"][language] for r in self.reasons if r["principal"]]
-        return [cause["text"][language] for cause in self.causes or ()]
 
 
 def find_batch(number: int, *, owner: Operator | None) -> Batch | Damaged:
@@ -71,11 +52,11 @@ def list_checked(*, owner: Operator) -> list[Checked | Damaged]:
 
 def list_decided(
     number: int, *, after: int, decision: str | None, limit: int | None = None
-) -> Iterator[Decided]:
-    """Yield the decisions of a batch in the order of its file, from a line on."""
+) -> Iterator[tuple[int, Decided | Damaged]]:
+    """Yield the lines of a batch's file with their decisions, from a line on."""
     c = DecisionContents
     query = (
-        select(_l.line, _d.id, _d.decision, _d.probability)
+        select(_l.line, _d.id, _d.decision, final_word().label("final"), _d.probability)
         .add_columns(readable(c.reference), readable(c.reasons), readable(c.causes))
         .join(_d, _d.id == _l.decision_id)
         .outerjoin(c, c.decision_id == _l.decision_id)
@@ -87,7 +68,7 @@ def list_decided(
         query = query.where(_d.decision == decision)
     options = {"yield_per": ROWS_PER_FETCH}
     for row in db.session.execute(query, execution_options=options):
-        yield Decided(*row)
+        yield row.line, read(Decided, row)
 
 
 def line_of(decision_id: int) -> Line | None:

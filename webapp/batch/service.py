@@ -109,8 +109,9 @@ def store_batch(
 ) -> None:
     """Store the decisions of a file, each with its line, and erase the file's applications.
 
-    A batch is stored once: its key refuses a second time.
+    Raises NotFound if it has been discarded or decided meanwhile, so a batch is stored once.
     """
+    _erase_applications(transaction, number, decided=len(decisions))
     driver = Driver.of(transaction)
     new = [decision for _, decision in decisions]
     verdict = new[0].verdict
@@ -131,9 +132,14 @@ def store_batch(
         moment=moment,
         facts=facts_digest(facts),
     )
+
+
+def _erase_applications(transaction: Connection, number: int, *, decided: int) -> None:
     _overwrite_deleted(transaction)
-    erased = update(_c).where(_c.id == number).values(applications=None, decided=len(stored))
-    transaction.execute(erased)
+    waiting = (_c.id == number, _c.applications.is_not(None))
+    erased = update(_c).where(*waiting).values(applications=None, decided=decided)
+    if transaction.execute(erased).rowcount != 1:
+        raise NotFound(f"there is no file {number} to be decided")
 
 
 def _is_idle() -> ColumnElement[bool]:

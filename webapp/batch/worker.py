@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from threading import Thread
+from typing import NamedTuple
 
 from flask import Flask, current_app
 from sqlalchemy.exc import DBAPIError
@@ -33,6 +34,16 @@ QUICK_SECONDS = 0.2  # for a part: the next one may be larger
 NOTE_SECONDS = 0.5  # between two notes of how far it is
 
 
+class Work(NamedTuple):
+    """What a thread decides, and with which bundle."""
+
+    number: int
+    rows: Sequence[Row]
+    bundle: Bundle
+    operator: Operator
+    run: str
+
+
 def start(number: int, *, operator: Operator) -> None:
     """Begin to decide a file of the operator's, unless that has begun or is done.
 
@@ -41,38 +52,39 @@ def start(number: int, *, operator: Operator) -> None:
     applications = service.applications_of(number, operator=operator)
     if applications is None:
         return
-    rows = applications.read(model.rules)
+    usable = model.usable  # a reload meanwhile must not change by which rules it was checked
+    rows = applications.read(usable.rules)
     run = secrets.token_hex(16)
     with unit_of_work() as transaction:
         begun = service.begin(transaction, number, run=run)
     if begun:
         app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # a proxy
         # Not a daemon: a worker that is stopped lets it end, as long as gunicorn waits.
-        Thread(target=_run, args=(app, number, rows, operator, run), name="batch").start()
+        work = Work(number, rows, usable.bundle, operator, run)
+        Thread(target=_run, args=(app, work), name="batch").start()
 
 
-def _run(app: Flask, number: int, rows: Sequence[Row], operator: Operator, run: str) -> None:
+def _run(app: Flask, work: Work) -> None:
+    number, operator = work.number, work.operator
     with app.app_context():
         try:
-            decisions = _decide(number, rows, operator, run)
+            decisions = _decide(work)
             with metrics.timing_each(metrics.writing, 1), unit_of_work() as transaction:
                 service.store_batch(transaction, number, decisions, operator=operator)
         except Exception as error:
             _log(number, error)
             with suppress(DBAPIError, OutcomeUnknown), unit_of_work() as transaction:
-                service.note_failure(transaction, number, run=run)
+                service.note_failure(transaction, number, run=work.run)
 
 
-def _decide(
-    number: int, rows: Sequence[Row], operator: Operator, run: str
-) -> list[tuple[int, NewDecision]]:
+def _decide(work: Work) -> list[tuple[int, NewDecision]]:
     """Return the decision on each row with its line; what a person must decide is known last."""
-    bundle, submissions = model.bundle, [row.submission for row in rows]
-    verdicts = list(_score(number, bundle, submissions, run))
-    ruled = rulings(bundle, submissions, verdicts, reader=store().reader)
+    submissions = [row.submission for row in work.rows]
+    verdicts = list(_score(work, submissions))
+    ruled = rulings(work.bundle, submissions, verdicts, reader=store().reader)
     return [
-        (row.line, _decision(row.submission, verdict, ruling, operator))
-        for row, verdict, ruling in zip(rows, verdicts, ruled, strict=True)
+        (row.line, _decision(row.submission, verdict, ruling, work.operator))
+        for row, verdict, ruling in zip(work.rows, verdicts, ruled, strict=True)
     ]
 
 
@@ -83,9 +95,7 @@ def _decision(
     return NewDecision(operator, "batch", verdict, ruling, contents)
 
 
-def _score(
-    number: int, bundle: Bundle, submissions: Sequence[Submission], run: str
-) -> Iterator[Verdict]:
+def _score(work: Work, submissions: Sequence[Submission]) -> Iterator[Verdict]:
     """Yield the verdict on each application, and note from time to time how many there are.
 
     The parts are small at first: a champion without arrays may need seconds for a refusal.
@@ -94,14 +104,14 @@ def _score(
     while done < len(submissions):
         began = time.monotonic()
         part = submissions[done : done + size]
-        yield from verdicts_of_many(bundle, [submission.application for submission in part])
+        yield from verdicts_of_many(work.bundle, [submission.application for submission in part])
         done += len(part)
         ended = time.monotonic()
         size = min(2 * size, MAX_PART) if ended - began < QUICK_SECONDS else max(size // 2, 1)
         if ended - noted > NOTE_SECONDS:
             noted = ended
             with unit_of_work() as transaction:
-                service.note_progress(transaction, number, run=run, decided=done)
+                service.note_progress(transaction, work.number, run=work.run, decided=done)
 
 
 def _log(number: int, error: Exception) -> None:

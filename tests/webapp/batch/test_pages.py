@@ -46,13 +46,15 @@ def test_file_is_checked_and_then_decided(
     page = read_page(signed_in.get("/batches/1").text)
     assert figures(page) == [len(applications), *counts]
     head, *rows = result("/batches/1")
-    assert head[:5] == ["Line", "Reference", "No.", "Decision", "Probability"]
+    names = ["Line", "Reference", "No.", "Decision", "Final word", "Probability"]
+    assert head[: len(names)] == names
     for (number, decision, _, _, probability, line, reference), row in zip(
         decided, rows, strict=True
     ):
-        assert row[:4] == [str(line), reference, str(number), decision]
-        assert abs(Decimal(row[4]) - Decimal(probability)) <= Decimal("0.00005")
-        assert bool(row[5]) == (decision != "granted")
+        final = "" if decision == "referred" else decision
+        assert row[:5] == [str(line), reference, str(number), decision, final]
+        assert abs(Decimal(row[5]) - Decimal(probability)) <= Decimal("0.00005")
+        assert bool(row[6]) == (decision != "granted")
     assert {len(row) for row in rows} == {len(head)}
 
 
@@ -202,11 +204,12 @@ def test_running_file_shows_how_far_it_is(write, applications, upload, act, sign
 def test_result_in_french(write, applications, decide, result, read_page, signed_in):
     address = decide(write(applications))
     head, *rows = result(address, "fr")
-    assert head[:5] == ["Ligne", "Référence", "N°", "Décision", "Probabilité"]
+    names = ["Ligne", "Référence", "N°", "Décision", "Décision finale", "Probabilité"]
+    assert head[: len(names)] == names
     assert {row[3] for row in rows} <= {"accordé", "refusé", "transmis"}
-    assert all(re.fullmatch(r"0,\d{4}", row[4]) for row in rows)
-    english = [row[5:] for row in result(address)[1:]]
-    assert english != [row[5:] for row in rows]
+    assert all(re.fullmatch(r"0,\d{4}", row[5]) for row in rows)
+    english = [row[6:] for row in result(address)[1:]]
+    assert english != [row[6:] for row in rows]
 
 
 @ON_ONE

@@ -51,7 +51,7 @@ def test_erased_decisions_have_no_reference_and_no_reasons(
     rows = result(address)[1:]
     assert [row[1] for row in rows] == ["", "B"]
     assert [row[3] for row in rows] == ["refused", "granted"]
-    assert set(rows[0][5:]) == {""}
+    assert set(rows[0][6:]) == {""}
     assert "june.csv" not in signed_in.get("/batches").text
     assert "The name of the file is erased." in signed_in.get(address).text
     assert query("SELECT count(*) FROM checked_files") == [(0,)]

@@ -11,10 +11,12 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.fixtures.locks import Hold
+from webapp.batch import service, worker
+from webapp.serving.served import model
 
 MANY = 10_000
 TABLES = ("decisions", "decision_contents", "batches", "batch_decisions")
-LONG_AGO = "UPDATE checked_files SET seen_at = '2026-01-01 00:00:00.000000'"
+LONG_AGO = "2026-01-01 00:00:00.000000"
 
 
 class Clerk:
@@ -82,7 +84,9 @@ def test_killed_in_the_middle_nothing_is_stored(
                 os.kill(number, signal.SIGKILL)
             until(lambda: len(server.process.children()) == 2)
         assert stored() == [0, 0, 0, 0]
-        query_at(database_url or config.instance, LONG_AGO)
+        query_at(
+            database_url or config.instance, f"UPDATE checked_files SET seen_at = '{LONG_AGO}'"
+        )
         assert "Deciding was interrupted. Nothing was stored." in clerk.read(address)
         clerk.decide(address)
         until(lambda: stored() == [MANY, MANY, 1, MANY])
@@ -111,6 +115,21 @@ def test_other_decisions_are_made_meanwhile(upload, act, many, post, granted, qu
         made += 1
     assert made > 1
     assert query("SELECT count(*) FROM decisions") == [(MANY // 2 + made,)]
+
+
+def test_discarded_file_is_not_stored_by_a_thread_that_was_taken_for_dead(
+    app, operator, write, applications, upload, act, query, caplog
+):
+    address = upload(write(applications)).location
+    with app.app_context():
+        applications = service.applications_of(1, operator=operator)
+        rows, bundle = applications.read(model.rules), model.bundle
+    query(f"UPDATE checked_files SET run = 'x', seen_at = '{LONG_AGO}'")
+    assert act(address, "discard").status_code == 303
+    worker._run(app, worker.Work(1, rows, bundle, operator, "x"))
+    assert query("SELECT count(*) FROM decisions") == [(0,)]
+    assert query("SELECT count(*) FROM batches") == [(0,)]
+    assert "batch 1 was not stored: NotFound" in caplog.text
 
 
 def test_failure_is_shown_and_logged_without_values(
