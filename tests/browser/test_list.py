@@ -28,7 +28,7 @@ def test_analyst_finds_and_exports(desk, page, words, locale):
     head, *rows = csv.reader(io.StringIO(text), delimiter=";" if words.language == "fr" else ",")
     assert head[0] == words("Decision number")
     [row] = [row for row in rows if row[0] == str(number)]
-    assert row[5] == "2345"
+    assert row[6] == "2345"
     assert reference in row
     # The whole row leads to the decision, also by the keyboard.
     cell = page.locator("tbody tr", has_text=reference).locator("td").nth(4)

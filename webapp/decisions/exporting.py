@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from flask_babel import format_datetime, gettext as _
-from sqlalchemy import select
+from sqlalchemy import column, select, table
 
 from ml.product.definition import Product
 from webapp.decisions.conditions import Question
@@ -29,6 +29,8 @@ ID_BYTES = 6
 MOMENT = "yyyy-MM-dd HH:mm:ss"  # which spreadsheets in every language take for a moment
 End = Literal["complete", "interrupted", "unavailable"]
 Row = list[object]
+# Of the capability above this one.
+_reviews = table("reviews", column("id"), column("decision_id"), column("final"))
 
 
 def start_export(question: Question, *, given: dict[str, str], product: Product | None) -> str:
@@ -58,8 +60,15 @@ def end_export(question: Question, name: str, *, rows: int, end: End) -> None:
 def headings(product: Product | None) -> Row:
     """Return the names of the columns, with those of a product's fields if it is given."""
     names = [
-        *(_("Decision number"), _("Decided"), _("Decision"), _("Model’s decision")),
-        *(_("Product"), _("Amount"), _("Probability"), _("Threshold"), _("Novelty")),
+        *(_("Decision number"), _("Decided"), _("Decision"), _("Final word")),
+        *(
+            _("Model’s decision"),
+            _("Product"),
+            _("Amount"),
+            _("Probability"),
+            _("Threshold"),
+            _("Novelty"),
+        ),
         *(_("Channel"), _("Decided by"), _("Model")),
     ]
     personal = [_("Reference"), *(words(f.label) for f in product.inputs)] if product else []
@@ -75,13 +84,21 @@ def chunks(question: Question, product: Product | None) -> Iterator[list[Row]]:
     while True:
         with slot_for_a_part():
             page = list_decisions(question, position=position, size=ROWS_PER_CHUNK)
-            inputs = _inputs([row.id for row in page.rows]) if product else {}
+            numbers = [row.id for row in page.rows]
+            finals, inputs = _finals(numbers), _inputs(numbers) if product else {}
             end_reading()
         if page.rows:
-            yield [_row(row, product, inputs.get(row.id)) for row in page.rows]
+            yield [_row(r, finals.get(r.id), product, inputs.get(r.id)) for r in page.rows]
         if page.after is None:
             return
         position = Position(page.after)
+
+
+def _finals(numbers: Sequence[int]) -> dict[int, str]:
+    """Return the final word of each decision on which a review has left one."""
+    r = _reviews.c
+    query = select(r.decision_id, r.final).where(r.decision_id.in_(numbers), r.final.is_not(None))
+    return {row.decision_id: row.final for row in db.session.execute(query.order_by(r.id))}
 
 
 def _inputs(numbers: Sequence[int]) -> dict[int, Any]:
@@ -90,14 +107,16 @@ def _inputs(numbers: Sequence[int]) -> dict[int, Any]:
     return {row.decision_id: row.inputs for row in db.session.execute(query)}
 
 
-def _row(listed: Listed, product: Product | None, inputs: object) -> Row:
+def _row(listed: Listed, reviewed: str | None, product: Product | None, inputs: object) -> Row:
     decision = listed.decision
     if isinstance(decision, Damaged):
         return [decision.id, _("Damaged row"), *decision.columns]
+    final = reviewed or decision.decision
     facts = [
         decision.id,
         format_datetime(decision.created_at, MOMENT),
         str(DECISION_NAMES[decision.decision]),
+        "" if final == "referred" else str(DECISION_NAMES[final]),
         str(DECISION_NAMES[decision.model_decision]),
         decision.product,
         decision.amount,

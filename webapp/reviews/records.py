@@ -73,8 +73,8 @@ class ReviewedDecision(NamedTuple):
     model_decision: DecisionValue
     by_policy: bool  # a policy rule refuses it, also if everything is referred at present
     final: DecisionValue | None  # of the last review that was closed, if there is one
-    corrected_by: int | None  # the last decision that corrects it, if there is one
-    erased: bool
+    corrected_by: int | None = None  # the last decision that corrects it, if there is one
+    erased: bool = False
 
     @property
     def can_have_a_word(self) -> bool:
@@ -107,10 +107,9 @@ class ReviewedDecision(NamedTuple):
         return "upheld" if closing == self.word else f"overturned_{self.whose}"  # type: ignore[return-value]
 
 
-Reason = Literal[
-    *("open", "closed", "claimed", "not_yours", "own", "not_a_reviewer"),
-    *("erased", "not_erased", "no_note", "corrected", "known"),
-]
+OfPeople = Literal["open", "closed", "claimed", "not_yours", "own", "not_a_reviewer"]
+OfDecision = Literal["erased", "not_erased", "no_note", "corrected", "known"]
+Reason = OfPeople | OfDecision
 
 
 class ReviewRefused(Exception):

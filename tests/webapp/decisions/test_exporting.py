@@ -48,14 +48,13 @@ def test_export_has_every_row_of_the_list(export, put, granted, query, monkeypat
     assert answer.content_type == "text/csv; charset=utf-8"
     assert answer.data.startswith(b"\xef\xbb\xbf")
     head, *rows = rows_of(answer)
-    assert head[:6] == [
-        *("Decision number", "Decided", "Decision", "Model’s decision", "Product", "Amount")
-    ]
+    names = ("Decision number", "Decided", "Decision", "Final word", "Model’s decision", "Product")
+    assert head[:7] == [*names, "Amount"]
     assert [int(row[0]) for row in rows] == sorted(
         (n for i, n in enumerate(numbers) if i % 5), key=lambda n: (-((n - numbers[0]) % 5), -n)
     )
     assert {row[1] for row in rows} == {"2026-03-01 12:30:05"}  # in Paris
-    assert {row[6] for row in rows} == {"0.125"}
+    assert {row[7] for row in rows} == {"0.125"}
     assert "LN" not in answer.text
     [(event, subject), (ended, end)] = query(ENTRIES)
     name = answer.headers["Content-Disposition"].removesuffix(".csv").rpartition("-")[2]
@@ -74,13 +73,36 @@ def test_export_in_french_with_personal_data(export, put, granted, product, quer
     put(granted, probability=0.5, reference="LN/1")
     put(granted, product="another", reference="LN/2")
     head, other, first = rows_of(export("fr", personal="yes"), delimiter=";")
-    assert head[12:] == ["Référence", *(f.label.fr for f in product.inputs)]
-    assert first[6] == "0,5"
-    assert first[12] == "LN/1"
+    assert head[13:] == ["Référence", *(f.label.fr for f in product.inputs)]
+    assert first[7] == "0,5"
+    assert first[13] == "LN/1"
     texts = ["" if granted[f.name] is None else str(granted[f.name]) for f in product.inputs]
-    assert first[13:] == texts
-    assert (other[12], set(other[13:])) == ("LN/2", {""})
+    assert first[14:] == texts
+    assert (other[13], set(other[14:])) == ("LN/2", {""})
     assert query(ENTRIES)[0][1].endswith(":personal")
+
+
+def test_export_has_the_final_word(export, put, granted, query):
+    def close(number, final):
+        result, word = ("'upheld'", f"'{final}'") if final else ("'lapsed'", "NULL")
+        query(
+            "INSERT INTO reviews (decision_id, opened_at, opened_by, cause, closed_at, closed_by, "
+            "result, final, code) SELECT id, created_at, operator_id, 'staff', created_at, "
+            f"operator_id, {result}, {word}, 'other' FROM decisions WHERE id = {number}"
+        )
+
+    referred = {"decision": "referred", "basis": "unusual"}
+    columns = ({"probability": 0.9}, {}, referred, referred)
+    numbers = [put(granted, **some) for some in columns]
+    for place, final in ((1, "granted"), (1, "refused"), (1, None), (2, "refused"), (3, None)):
+        close(numbers[place], final)
+    rows = rows_of(export(sort="oldest"))[1:]
+    assert [row[2:4] for row in rows] == [
+        ["Granted", "Granted"],
+        ["Refused", "Refused"],
+        ["Referred", "Refused"],
+        ["Referred", ""],
+    ]
 
 
 @ON_ONE
@@ -91,8 +113,8 @@ def test_no_cell_is_a_formula(app, export, put, granted, operator, tamper, query
         query(f"UPDATE operators SET name = '{name}' WHERE id = {operator.id}")
         tamper(f"reference = '{name}'", number)
         [_, row] = rows_of(export(personal="yes"))
-        assert row[10] == f"'{name}"
-        assert row[12] == f"'{name}"
+        assert row[11] == f"'{name}"
+        assert row[13] == f"'{name}"
     tamper("novelty = -1", number)
     [_, row] = rows_of(export())
     assert row[:3] == [str(number), "Damaged row", "novelty"]
