@@ -49,6 +49,12 @@ def test_accounts_of_one_full_name_are_one_person(add, same):
     assert not same("eva", "anna")
 
 
+def test_account_without_a_full_name_is_known_by_its_user_name(add, same):
+    add(**{"anna.dion": None, "second": "Dión  Anna", "third": None})
+    assert same("anna.dion", "second")
+    assert not same("anna.dion", "third")
+
+
 def test_api_key_belongs_to_the_person_who_created_it(app, add, same):
     anna, _, _ = add(anna="Anna Dion", al="anna dion", bob="Bob")
     with app.app_context(), unit_of_work() as transaction:
@@ -66,4 +72,5 @@ def test_api_key_belongs_to_the_person_who_created_it(app, add, same):
 def test_words_of_a_name():
     assert words_of(" José  O'Neil-Smith ") == ("jose", "neil", "o", "smith")
     assert words_of("Straße") == words_of("STRASSE")
+    assert words_of("Łukasz Øst Đuro ŧ") == words_of("lukasz ost duro t")
     assert words_of(" - ") == ()
