@@ -17,7 +17,8 @@ from webapp.ledger.transaction import unit_of_work
 from webapp.people.operators import Operator
 from webapp.people.tables import OperatorRow
 from webapp.reviews.closing import NewClosing, close_review
-from webapp.reviews.queue import Clock, claim_next
+from webapp.reviews.parts import clock
+from webapp.reviews.queue import take_next
 from webapp.reviews.service import add_note
 
 # What Grafana's role may read: no contents, references, names of operators or states of tests.
@@ -185,7 +186,7 @@ def review_next(app):
         number = db.session.scalar(select(OperatorRow.id).where(OperatorRow.name == "boris"))
         reviewer = Operator("user", number, "boris")
         with unit_of_work() as transaction:
-            review = claim_next(transaction, reviewer=reviewer, clock=Clock(now().date(), 7))
+            review = take_next(transaction, reviewer=reviewer, clock=clock())
             add_note(transaction, review, "Called.", operator=reviewer)
             closing = NewClosing("refused", "documents_missing", "Nothing came.")
             close_review(transaction, review, closing, reviewer=reviewer)

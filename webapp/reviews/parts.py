@@ -18,8 +18,8 @@ from webapp.people.operators import Operator
 from webapp.people.persons import same_person
 from webapp.reviews import queue, search
 from webapp.reviews.forms import AssignForm, CloseForm, DayForm, NoteForm, OpenForm, assign_form
-from webapp.reviews.queue import Clock, Counts, Waiting
-from webapp.reviews.records import Note, Person, Review, ReviewedDecision, ReviewRefused
+from webapp.reviews.queue import Counts, Waiting
+from webapp.reviews.records import Clock, Note, Person, Review, ReviewedDecision, ReviewRefused
 from webapp.reviews.reviewers import list_reviewers
 from webapp.reviews.wording import (
     CAUSES,
@@ -84,7 +84,7 @@ class Part:
 
     @property
     def due(self) -> date | None:
-        return self.open.due(self.clock.days) if self.open else None
+        return self.open.due(self.clock) if self.open else None
 
     @property
     def overdue(self) -> bool:
@@ -115,7 +115,8 @@ def in_templates() -> dict[str, object]:
 
 def clock() -> Clock:
     config = settings()
-    return Clock(now().astimezone(config.timezone).date(), config.review_days)
+    zone = config.timezone
+    return Clock(now().astimezone(zone).date(), config.review_days, zone)
 
 
 def counts() -> Counts | None:
@@ -156,7 +157,7 @@ def events(decision: Decision) -> Iterator[HistoryEvent]:
 def in_groups(waiting: Iterable[Waiting], *, operator: Operator) -> dict[str, list[Row]]:
     """Return the rows of the queue by group; the operator's own ones come first."""
     groups: dict[str, list[Row]] = {name: [] for name in GROUPS}
-    connection, today = db.session.connection(), clock().today
+    connection, at = db.session.connection(), clock()
     reviewers = {person.id for person in list_reviewers(connection)}
     own: dict[int, bool] = {}
     for one in waiting:
@@ -164,7 +165,7 @@ def in_groups(waiting: Iterable[Waiting], *, operator: Operator) -> dict[str, li
         if entered not in own:
             own[entered] = same_person(connection, entered, operator.id)
         mine = one.review.claimed_by_id == operator.id and one.group != "snoozed"
-        age = (today - one.review.opened_at.astimezone(settings().timezone).date()).days
+        age = (at.today - one.review.opened_on(at)).days
         free = one.review.claimed_by_id not in reviewers
         row = Row(one, model.product(one.subject.product), own[entered], free, age)
         groups["mine" if mine else one.group].append(row)

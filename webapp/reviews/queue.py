@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
@@ -24,7 +24,7 @@ from webapp.decisions.tables import DecisionContents, DecisionRow
 from webapp.extensions import db
 from webapp.people.operators import Operator
 from webapp.people.persons import same_person
-from webapp.reviews.records import Review
+from webapp.reviews.records import Clock, Review
 from webapp.reviews.reviewers import without_reviewer
 from webapp.reviews.search import corrected_by, select_reviews
 from webapp.reviews.service import give
@@ -39,13 +39,6 @@ DOUBLE_CLICK = timedelta(seconds=2)
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('loan_desk next review'), CAST(%s AS integer))"
 
 _r, _d = ReviewRow, DecisionRow
-
-
-class Clock(NamedTuple):
-    """The bank's day, and the number of days in which a review is to be closed."""
-
-    today: date
-    days: int
 
 
 class Subject(NamedTuple):
@@ -108,7 +101,7 @@ def claim_next(transaction: Connection, *, reviewer: Operator, clock: Clock) -> 
         .join(_d, _d.id == _r.decision_id)
         .where(_r.closed_at.is_(None), without_reviewer(), _awake(clock))
         .where(_d.operator_id.not_in(own))
-        .order_by(due_date(transaction.engine, clock.days), _r.id)
+        .order_by(_due_date(transaction.engine, clock), _r.id)
         .limit(1)
         .with_for_update(of=_r, skip_locked=True)
     )
@@ -120,7 +113,7 @@ def claim_next(transaction: Connection, *, reviewer: Operator, clock: Clock) -> 
 
 def list_queue(clock: Clock, *, reviewer: int) -> list[Waiting]:
     """Return open reviews: the reviewer's own, then the most urgent ones, then snoozed ones."""
-    due, awake = due_date(db.engine, clock.days), _awake(clock)
+    due, awake = _due_date(db.engine, clock), _awake(clock)
     rank = case((awake & (_r.claimed_by == reviewer), 0), (awake, 1), else_=2)
     query = (
         select_reviews()
@@ -138,10 +131,11 @@ def list_queue(clock: Clock, *, reviewer: int) -> list[Waiting]:
 def count_reviews(clock: Clock, *, reviewer: int = 0) -> Counts:
     """Return how many open reviews there are, and how many of them are a reviewer's."""
     awake = _awake(clock)
+    by_itself = _r.due_on.is_(None) & (_r.opened_at < clock.overdue_before)
     kinds = (
         without_reviewer() & awake,
         (_r.claimed_by == reviewer) & awake,
-        due_date(db.engine, clock.days) < clock.today,
+        or_(_r.due_on < clock.today, by_itself),
     )
     columns = (func.count().filter(kind) for kind in kinds)
     query = select(*columns, func.count()).where(_r.closed_at.is_(None))
@@ -149,22 +143,28 @@ def count_reviews(clock: Clock, *, reviewer: int = 0) -> Counts:
     return Counts(free, mine, overdue, total)
 
 
-def due_date(engine: Engine, days: int) -> ColumnElement[date]:
-    """Return the column of the day on which a review is due; `Review.due` is the same."""
-    if engine.dialect.name == "postgresql":
-        opened = cast(func.timezone("UTC", _r.opened_at), Date) + days
-    else:
-        opened = func.date(_r.opened_at, f"+{days} days", type_=Date)
-    return func.coalesce(_r.due_on, opened, type_=Date)
-
-
 def group_of(review: Review, clock: Clock) -> Group:
     if review.is_snoozed(clock.today):
         return "snoozed"
-    due = review.due(clock.days)
+    due = review.due(clock)
     if due < clock.today:
         return "overdue"
     return "soon" if due <= clock.today + timedelta(days=SOON_DAYS) else "later"
+
+
+def _due_date(engine: Engine, clock: Clock) -> ColumnElement[date]:
+    """Return the column of the day on which a review is due, to order by.
+
+    It is `Review.due`, but for an hour around midnight where SQLite takes the present offset for
+    one of the other half of the year.
+    """
+    if engine.dialect.name == "postgresql":
+        opened = cast(func.timezone(clock.zone.key, _r.opened_at), Date) + clock.days
+    else:
+        offset = datetime.combine(clock.today, time.min, clock.zone).utcoffset() or timedelta()
+        seconds = f"{offset.total_seconds():+.0f} seconds"
+        opened = func.date(_r.opened_at, seconds, f"+{clock.days} days", type_=Date)
+    return func.coalesce(_r.due_on, opened, type_=Date)
 
 
 def _awake(clock: Clock) -> ColumnElement[bool]:
@@ -181,5 +181,5 @@ def _with_groups(query: Select[Any], clock: Clock) -> Iterator[Waiting]:
     columns = len(Review._fields)
     for row in db.session.execute(query):
         review = Review(*row[:columns])
-        due, group = review.due(clock.days), group_of(review, clock)
+        due, group = review.due(clock), group_of(review, clock)
         yield Waiting(review, Subject(*row[columns:]), due, group)

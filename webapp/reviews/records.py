@@ -1,7 +1,8 @@
 """Reviews and notes as immutable records, and the reasons with which a review is closed."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Literal, NamedTuple, get_args
+from zoneinfo import ZoneInfo
 
 from ml.product.texts import Text
 from webapp.columns import DecisionValue, ModelDecision
@@ -137,6 +138,19 @@ class Person(NamedTuple):
     name: str
 
 
+class Clock(NamedTuple):
+    """The bank's day and time zone, and the number of days in which a review is to be closed."""
+
+    today: date
+    days: int
+    zone: ZoneInfo
+
+    @property
+    def overdue_before(self) -> datetime:
+        """The moment before which a review was opened that is overdue, unless its day was set."""
+        return datetime.combine(self.today - timedelta(days=self.days), time.min, self.zone)
+
+
 class Review(NamedTuple):
     """A review as it is stored, with the names of its operators."""
 
@@ -160,9 +174,12 @@ class Review(NamedTuple):
     def is_open(self) -> bool:
         return self.closed_at is None
 
-    def due(self, days: int) -> date:
+    def opened_on(self, clock: Clock) -> date:
+        return self.opened_at.astimezone(clock.zone).date()
+
+    def due(self, clock: Clock) -> date:
         """Return the day on which it is due, by default so many days after it was opened."""
-        return self.due_on or self.opened_at.astimezone(UTC).date() + timedelta(days=days)
+        return self.due_on or self.opened_on(clock) + timedelta(days=clock.days)
 
     def is_snoozed(self, today: date) -> bool:
         return self.snoozed_until is not None and self.snoozed_until > today

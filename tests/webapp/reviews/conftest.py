@@ -1,5 +1,7 @@
 """Fixtures of reviews: decisions, reviewers, and steps in transactions of their own."""
 
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from tests.fixtures.databases import add_user
@@ -8,7 +10,7 @@ from webapp.columns import now
 from webapp.ledger.transaction import unit_of_work
 from webapp.people.operators import Operator
 from webapp.reviews import service
-from webapp.reviews.queue import Clock
+from webapp.reviews.records import Clock
 
 PASSWORD = "correct horse battery"
 
@@ -54,7 +56,7 @@ def opened(put, refused, do, people):
 
 @pytest.fixture
 def clock():
-    return Clock(now().date(), 7)
+    return Clock(now().date(), 7, ZoneInfo("UTC"))
 
 
 @pytest.fixture
