@@ -9,7 +9,6 @@ from sqlalchemy.exc import IntegrityError
 
 from webapp.columns import now
 from webapp.decisions.tables import DecisionContents, DecisionRow
-from webapp.extensions import db
 from webapp.failures import NotFound
 from webapp.ledger.audit import record
 from webapp.ledger.chain import Event, commitment_to, facts_digest, iso
@@ -21,7 +20,7 @@ from webapp.people.persons import same_person
 from webapp.people.tables import OperatorRow
 from webapp.reviews.records import Cause, NoteKind, ReviewRefused
 from webapp.reviews.reviewers import is_reviewer
-from webapp.reviews.search import final_word, find_reviewed
+from webapp.reviews.search import find_reviewed
 from webapp.reviews.tables import ReviewNoteContents, ReviewNoteRow, ReviewRow
 
 _r, _d, _c, _operators = ReviewRow, DecisionRow, DecisionContents, OperatorRow.__table__
@@ -38,17 +37,6 @@ class Locked(NamedTuple):
 
     decision_id: int
     claimed_by: int | None
-
-
-def final_decision(number: int) -> str:
-    """Return the final word on a decision: granted, refused, or referred if there is none yet.
-
-    Raises NotFound.
-    """
-    word = db.session.scalar(select(final_word()).where(_d.id == number))
-    if word is None:
-        raise NotFound(f"there is no decision {number}")
-    return word
 
 
 def open_review(

@@ -145,7 +145,7 @@ def test_page_says_how_little_a_few_reviews_say(app, client, sign_in, signed_in,
 def test_page_says_what_came_of_loans_that_are_old_enough(signed_in, reviewed):
     reviewed("granted", outcome="good", created_at=now() - timedelta(days=400))
     page = signed_in.get("/monitoring/overrides").text
-    assert "1 loans, of which 1 are at least 365 days old." in page
+    assert "Loans: 1. At least 365 days old: 1. Of these, with a known outcome: 1. Good: 1" in page
     assert "Too few outcomes are known to say who was right." in page
 
 
