@@ -626,6 +626,7 @@ def create_batches() -> None:
         moment("created_at"),
         sa.Column("operator_id", sa.Integer(), nullable=False),
         binary("submission"),
+        binary("digest"),
         text("name", 120),
         sa.Column("rows", sa.Integer(), nullable=False),
         sa.Column("applications", sa.Text(), nullable=True),
@@ -635,6 +636,7 @@ def create_batches() -> None:
         sa.CheckConstraint(f"id > 0 AND id < {MAX_ID}", name=op.f("ck_checked_files_id")),
         sa.CheckConstraint(within_moments("created_at"), name=op.f("ck_checked_files_created_at")),
         length("checked_files", "submission", DIGEST_BYTES),
+        length("checked_files", "digest", DIGEST_BYTES),
         sa.ForeignKeyConstraint(
             ["operator_id"], ["operators.id"], name=op.f("fk_checked_files_operator_id_operators")
         ),

@@ -79,7 +79,8 @@ def template() -> Response:
 def show(number: int) -> str | tuple[str, int]:
     checked = search.find_checked(number, owner=g.operator)
     if checked is not None:
-        return render_template("batch/checked.html", checked=checked)
+        same = search.find_same_file(number)
+        return render_template("batch/checked.html", checked=checked, same=same)
     return _decided(number)
 
 

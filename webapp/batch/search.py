@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.orm import aliased
 
 from webapp.batch.records import Batch, Checked, Decided, Line
 from webapp.batch.tables import BatchDecision, BatchRow, CheckedFile
@@ -48,6 +49,15 @@ def list_checked(*, owner: Operator) -> list[Checked | Damaged]:
     """Return the files of an operator that wait to be decided, newest first."""
     query = _checked(owner).order_by(_c.id.desc()).limit(PAGE)
     return [read(Checked, row) for row in db.session.execute(query)]
+
+
+def find_same_file(number: int) -> Batch | Damaged | None:
+    """Return the last batch that was decided from the same file, byte for byte, if there is one."""
+    waiting = aliased(_c)
+    digest = select(waiting.digest).where(waiting.id == number).scalar_subquery()
+    query = _batches(None).where(_c.digest == digest).order_by(_b.id.desc()).limit(1)
+    row = db.session.execute(query).first()
+    return None if row is None else read(Batch, row)
 
 
 def list_decided(

@@ -35,7 +35,8 @@ def keep_once(
 ) -> int:
     """Keep a file until it is decided; return its number, also if the form is sent twice."""
     # With the file, because the same form can be sent again with a corrected one.
-    submission = hashlib.sha256(token.encode() + hashlib.sha256(data).digest()).digest()
+    digest = hashlib.sha256(data).digest()
+    submission = hashlib.sha256(token.encode() + digest).digest()
     try:
         with unit_of_work() as transaction:
             discard_old(transaction)
@@ -45,6 +46,7 @@ def keep_once(
                 created_at=now(),
                 operator_id=operator.id,
                 submission=submission,
+                digest=digest,
                 name=name,
                 rows=len(rows),
                 applications=Applications.of(rows).model_dump_json(),

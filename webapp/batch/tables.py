@@ -22,6 +22,7 @@ class CheckedFile(Base):
         CheckConstraint(f"id > 0 AND id < {MAX_ID}", name="id"),
         CheckConstraint(within_moments("created_at"), name="created_at"),
         CheckConstraint(f"length(submission) = {DIGEST_BYTES}", name="submission"),
+        CheckConstraint(f"length(digest) = {DIGEST_BYTES}", name="digest"),
         UniqueConstraint("operator_id", "submission"),
         {"sqlite_autoincrement": True},  # so that no id is used for two batches
     )
@@ -30,6 +31,7 @@ class CheckedFile(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
     operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id"))
     submission: Mapped[bytes] = mapped_column(LargeBinary)  # of the form's token and the file
+    digest: Mapped[bytes] = mapped_column(LargeBinary)  # of the file
     name: Mapped[str] = mapped_column(String(120))
     rows: Mapped[int]
     applications: Mapped[str | None] = mapped_column(Text)  # JSON of `files.Applications`

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests.fixtures.databases import PASSWORD, add_user
 from webapp.desk.service import switch
 from webapp.incoming import MAX_BATCH_BYTES
 from webapp.ledger.transaction import unit_of_work
@@ -164,6 +165,27 @@ def test_same_form_is_kept_once(write, applications, upload, query):
     assert first.location == again.location
     assert len({first.location, other.location, corrected.location}) == 3
     assert query("SELECT count(*) FROM checked_files") == [(3,)]
+
+
+def test_same_file_again_is_said_to_be_decided_before(
+    app, write, granted, decide, upload, act, sign_in, read_page, signed_in, query
+):
+    def page_of(text, browser=signed_in):
+        return seen(read_page(browser.get(upload(text, browser=browser).location).text))
+
+    text, warning = write([granted]), "The same file has been decided before: batch"
+    assert warning not in page_of(text)
+    decided = decide(text)
+    number = decided.rpartition("/")[2]
+    assert f"{warning} {number} (clerk, " in page_of(text)
+    assert warning not in page_of(write([granted], ["A"]))
+    with app.app_context():
+        add_user("other", PASSWORD, ["clerk"])
+    assert f"{warning} {number} (clerk, " in page_of(text, sign_in(app.test_client(), "other"))
+    [(decision,)] = query("SELECT id FROM decisions")
+    done = app.test_cli_runner().invoke(args=["erase", "--decision", str(decision)])
+    assert done.exit_code == 0, done.output
+    assert warning not in page_of(text)
 
 
 def test_two_clicks_decide_once(write, applications, upload, act, until, query, signed_in):
