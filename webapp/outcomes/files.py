@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from ml.product.errors import FieldError
+from ml.product.formats import parse_integer
 from ml.product.texts import Text
 from webapp.columns import MAX_ID
 from webapp.csv_files import InvalidFile, WrongRow, read_csv
@@ -15,7 +16,6 @@ from webapp.outcomes.records import CORRECTIONS, OUTCOMES, NewOutcome, error
 KEYS = ("id", "reference")
 COLUMNS = (*KEYS, "outcome", "date", "reason")
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-ID = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
 class FileRow(NamedTuple):
@@ -87,16 +87,17 @@ def _read_row(
         wrong.append(WrongRow(line, error("id", "values", count=str(len(columns)))))
         return
     texts = dict(zip(columns, values, strict=True))
-    number, reference = (texts.get(name, "") for name in KEYS)
+    written, reference = (texts.get(name, "") for name in KEYS)
+    number = parse_integer(written)  # pages show it with separated thousands
     outcome = read_outcome(texts, 0)
     errors = outcome if isinstance(outcome, list) else []
-    if bool(number) == bool(reference):
+    if bool(written) == bool(reference):
         errors.insert(0, error("id", "key"))
-    elif number and not (ID.fullmatch(number) and 0 < int(number) <= MAX_ID):
+    elif written and not 0 < (number or 0) <= MAX_ID:
         errors.insert(0, error("id", "id"))
     wrong += [WrongRow(line, e) for e in errors]
     if not errors and isinstance(outcome, NewOutcome):
-        rows.append(FileRow(line, int(number) if number else None, reference or None, outcome))
+        rows.append(FileRow(line, number, reference or None, outcome))
 
 
 def _date(text: str) -> date | None:

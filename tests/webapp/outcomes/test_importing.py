@@ -123,6 +123,12 @@ def test_every_wrong_row_is_named_and_nothing_is_stored(
     assert rows() == before
 
 
+@pytest.mark.parametrize("written", ["1234", "1 234", "1\u202f234", '"1,234"'])
+def test_number_of_a_decision_is_read_as_pages_show_it(written):
+    file = read_file(f"id,outcome,date\n{written},good,2026-01-01\n".encode())
+    assert ([row.id for row in file.rows], file.wrong) == ([1234], [])
+
+
 @ON_ONE
 @pytest.mark.parametrize("delimiter", [",", ";"])
 @pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
