@@ -8,7 +8,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
-from wtforms import DateField, RadioField, SelectField, TextAreaField
+from wtforms import BooleanField, DateField, RadioField, SelectField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import DataRequired, InputRequired, Length
 
@@ -21,6 +21,7 @@ from webapp.reviews.records import (
     EXPLAINED,
     MAX_NOTE_LENGTH,
     Cause,
+    NoteKind,
     Person,
     ReviewedDecision,
 )
@@ -76,7 +77,7 @@ class OpenForm(FlaskForm):  # type: ignore[misc]
 
 
 class NoteForm(FlaskForm):  # type: ignore[misc]
-    """Adds a note."""
+    """Adds a note, or what the applicant has said."""
 
     text = TextAreaField(
         _("Note"),
@@ -86,6 +87,11 @@ class NoteForm(FlaskForm):  # type: ignore[misc]
             Length(max=MAX_NOTE_LENGTH, message=TOO_LONG),
         ],
     )
+    statement = BooleanField(_("This is the applicant’s own statement"))
+
+    @property
+    def kind(self) -> NoteKind:
+        return "statement" if self.statement.data else "note"
 
 
 class DayForm(FlaskForm):  # type: ignore[misc]

@@ -76,8 +76,8 @@ def note(number: int) -> Answer:
     form = NoteForm(prefix="note")
     if not form.validate_on_submit():
         return _again(number, form)
-    text = form.text.data or ""
-    return _step(number, lambda t: service.add_note(t, review.id, text, operator=g.operator), form)
+    kept = {"text": form.text.data or "", "kind": form.kind, "operator": g.operator}
+    return _step(number, lambda t: service.add_note(t, review.id, **kept), form)
 
 
 @blueprint.route("/reviews/<id:number>/claim", methods=["GET", "POST"])

@@ -24,6 +24,7 @@ from webapp.reviews.reviewers import list_reviewers
 from webapp.reviews.wording import (
     CAUSES,
     GROUPS,
+    NOTES,
     RESULTS,
     likely_closing,
     reason_text,
@@ -150,8 +151,8 @@ def events(decision: Decision) -> Iterator[HistoryEvent]:
             yield HistoryEvent(review.closed_at, review.closed_by, what, reason_text(review))
     for notes in search.list_notes(reviews).values():
         for note in notes:
-            if note.kind == "note":
-                yield HistoryEvent(note.created_at, note.operator, str(_("Note on the review")))
+            if note.kind != "closing":
+                yield HistoryEvent(note.created_at, note.operator, str(NOTES[note.kind]))
 
 
 def in_groups(waiting: Iterable[Waiting], *, operator: Operator) -> dict[str, list[Row]]:

@@ -115,12 +115,19 @@ def set_due(transaction: Connection, number: int, *, due_on: date, reviewer: Ope
     _record(transaction, "review.due", number, reviewer, facts=_on(number, due_on))
 
 
-def add_note(transaction: Connection, number: int, text: str, *, operator: Operator) -> None:
+def add_note(
+    transaction: Connection,
+    number: int,
+    text: str,
+    *,
+    operator: Operator,
+    kind: NoteKind = "note",
+) -> None:
     """Add a note to an open review, once if it is sent twice; raises NotFound and ReviewRefused."""
     review = lock_open(transaction, number)
     check_contents(transaction, review.decision_id)
-    if _last_note(transaction, number) != (operator.id, "note", text):
-        add_text(transaction, number, "note", text, operator=operator, moment=now())
+    if _last_note(transaction, number) != (operator.id, kind, text):
+        add_text(transaction, number, kind, text, operator=operator, moment=now())
 
 
 def lock_open(transaction: Connection, number: int) -> Locked:

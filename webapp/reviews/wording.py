@@ -11,6 +11,7 @@ from webapp.reviews.records import (
     CLOSINGS,
     CODES,
     Closing,
+    NoteKind,
     Review,
     ReviewedDecision,
     ReviewRefused,
@@ -21,6 +22,10 @@ CAUSES = {
     "referred": lazy_gettext("referred when it was decided"),
     "staff": lazy_gettext("sent by staff"),
     "applicant": lazy_gettext("the applicant asked for it"),
+}
+NOTES: dict[NoteKind, Any] = {
+    "note": lazy_gettext("Note on the review"),
+    "statement": lazy_gettext("Statement of the applicant"),
 }
 RESULTS = {
     "upheld": lazy_gettext("upheld"),
@@ -37,7 +42,9 @@ GROUPS: dict[Group | str, Any] = {
     "snoozed": lazy_gettext("Snoozed"),
 }
 REFUSALS = {
-    "open": lazy_gettext("This decision is in review already."),
+    "open": lazy_gettext(
+        "This decision is in review already. Add what you have to say to the review as a note."
+    ),
     "erased": lazy_gettext(
         "The applicant’s data have been erased meanwhile. The review can only be closed without a "
         "final word."

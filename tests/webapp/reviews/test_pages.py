@@ -185,6 +185,18 @@ def test_notes_are_kept_with_the_review(signed_in, anna, opened, query):
     assert signed_in.get(path).location == f"/decisions/{decision}#review"
 
 
+def test_applicant_is_heard_also_in_a_review_that_is_open_already(signed_in, opened, query):
+    """As that of a referred decision is from the start."""
+    [number] = opened()
+    decision = decision_of(query, number)
+    said = {"note-text": "I have a new job.", "note-statement": "y"}
+    step(signed_in, f"/decisions/{decision}/reviews/notes", **said)
+    assert query("SELECT kind FROM review_notes") == [("statement",)]
+    page = signed_in.get(f"/decisions/{decision}").text
+    assert "The applicant’s own statement · clerk" in page
+    assert "Statement of the applicant" in page.partition('id="history"')[2]
+
+
 def test_who_entered_the_decision_sees_that_somebody_else_must_review(
     app, client, people, sign_in, put, refused, do, query
 ):
