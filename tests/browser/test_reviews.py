@@ -100,3 +100,20 @@ def test_two_reviewers_at_once(open_desk, enter, words, database_url):
         queues["boris"].open()
         expect(queues["boris"].next).to_have_count(0)
         expect(queues["boris"].rows.filter(has_text="anna")).to_have_count(2)
+
+
+def test_a_double_click_takes_one_and_closes_it(open_desk, enter, words):
+    with open_desk() as desk:
+        clerk, anna = enter(desk, "carla", "clerk"), enter(desk, "anna", "reviewer")
+        for _ in range(2):
+            NewApplication(clerk, words).enter(REFERRED)
+            Navigation(clerk, words).go_to("New application")
+        queue, review = Queue(anna, words), ReviewPart(anna, words)
+        queue.open()
+        queue.next.dblclick()
+        anna.wait_for_url("**/decisions/*")
+        review.choose("Grant the loan, as the model says", "income_verified")
+        review.part.get_by_role("button", name="Close the review").dblclick()
+        expect(anna.get_by_role("status")).to_contain_text("upheld")
+        expect(queue.rows).to_have_count(1)
+        expect(queue.rows.filter(has_text="yours")).to_have_count(0)
