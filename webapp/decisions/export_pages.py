@@ -70,7 +70,7 @@ def _sent(question: Question, name: str, product: Product | None) -> Iterator[st
             yield csv_text(chunk)
             rows += len(chunk)
         end = "complete"
-    except (SQLAlchemyError, ServiceUnavailable) as error:
+    except Exception as error:
         end = "unavailable"
         log.error("export %s: %s", name, type(error).__name__)
         raise  # the connection ends before the file does, which browsers notice
