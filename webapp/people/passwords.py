@@ -6,6 +6,8 @@ from typing import Literal
 from flask_security import hash_password
 from flask_security.utils import verify_password
 
+from webapp.extensions import security
+
 MIN_PASSWORD = 12  # characters
 MAX_PASSWORD = 1_000  # generated passwords are shorter, and long ones are slow to hash
 Fault = Literal["short", "long", "name"]
@@ -18,12 +20,12 @@ def new_password() -> tuple[str, str]:
 
 
 def hashed(password: str) -> str:
-    made: str = hash_password(password)
+    made: str = hash_password(_normalized(password))
     return made
 
 
 def matches(password: str, stored: str) -> bool:
-    right: bool = verify_password(password, stored)
+    right: bool = verify_password(_normalized(password), stored)
     return right
 
 
@@ -36,3 +38,9 @@ def fault_of(password: str, *, username: str) -> Fault | None:
     if password.casefold() in (username.casefold(), username.casefold() * 2):
         return "name"
     return None
+
+
+def _normalized(password: str) -> str:
+    """Return a password as the sign-in form compares it: keyboards encode an é in two ways."""
+    normalized: str = security.password_util.normalize(password)
+    return normalized

@@ -1,5 +1,7 @@
 """Tests of the pages of one's own account."""
 
+import unicodedata
+
 import pytest
 
 from tests.fixtures.databases import CLERK, PASSWORD
@@ -32,6 +34,16 @@ def test_password_changed_ends_the_other_sessions(app, signed_in, sign_in, chang
     [(mine,)] = query("SELECT id FROM users")
     entries = "SELECT operator_id, subject FROM audit_log WHERE event = 'user.password_set'"
     assert query(entries) == [(mine, f"operator:{mine}")]
+
+
+@ON_ONE
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+def test_password_with_accents_is_accepted_from_every_keyboard(app, sign_in, change, typed):
+    chosen = "mot de passe créé à Liège"
+    same = unicodedata.normalize(typed, chosen)
+    assert change(new=chosen, again=chosen).status_code == 303
+    assert sign_in(app.test_client(), CLERK, same).get("/decisions").status_code == 200
+    assert change(present=same).status_code == 303
 
 
 @ON_ONE
