@@ -151,7 +151,7 @@ def create_people() -> None:
 def create_desk() -> None:
     op.create_table(
         "desk_switches",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False, autoincrement=False),
         moment("created_at"),
         sa.Column("operator_id", sa.Integer(), nullable=False),
         sa.Column("referring", sa.Boolean(), nullable=False),

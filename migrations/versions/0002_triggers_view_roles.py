@@ -168,7 +168,6 @@ GRANTS = {
         "USAGE ON SEQUENCE operators_id_seq, sign_in_attempts_id_seq, decisions_id_seq, trials_id_seq",
         "USAGE ON SEQUENCE reviews_id_seq, review_notes_id_seq",
         "USAGE ON SEQUENCE refused_files_id_seq, letters_id_seq",
-        "USAGE ON SEQUENCE desk_switches_id_seq",
         "USAGE ON SEQUENCE checked_files_id_seq",
     ),
 }

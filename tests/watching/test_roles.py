@@ -162,6 +162,12 @@ def test_service_works_with_its_own_role(
     for arguments in (
         ["users", "create", "anna"],
         ["users", "set-password", "anna"],
+        ["users", "set-roles", "anna", "analyst", "reviewer"],
+        ["users", "reset-second-factor", "anna"],
+        ["users", "disable", "anna"],
+        ["users", "enable", "anna"],
+        ["desk", "refer", "--reason", "an alert"],
+        ["desk", "decide", "--reason", "a false alarm"],
         ["api-keys", "create", "another"],
         ["api-keys", "revoke", "another"],
         ["challenger", "run", "--once"],

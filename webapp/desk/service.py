@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select
+from sqlalchemy.exc import IntegrityError
 
 from webapp.columns import now
 from webapp.desk.tables import MAX_REASON, DeskSwitch
@@ -55,13 +56,17 @@ def switch(transaction: Connection, *, referring: bool, reason: str, operator: O
     reason = " ".join(reason.split())
     if not 1 <= len(reason) <= MAX_REASON or not reason.isprintable():
         raise SwitchRefused(f"state a reason of 1 to {MAX_REASON} printable characters")
-    if transaction.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
-        transaction.exec_driver_sql("LOCK TABLE desk_switches IN SHARE ROW EXCLUSIVE MODE")
-    if is_referring(Driver.of(transaction)) == referring:
-        raise SwitchRefused(f"the desk {'refers everything' if referring else 'decides'} already")
-    moment = now()
+    latest = select(DeskSwitch.id, DeskSwitch.referring).order_by(DeskSwitch.id.desc()).limit(1)
+    last, refers = transaction.execute(latest).first() or (0, False)
+    already = f"the desk {'refers everything' if referring else 'decides'} already"
+    if refers == referring:
+        raise SwitchRefused(already)
+    number, moment = last + 1, now()
     facts = {"created_at": moment, "operator_id": operator.id, "referring": referring}
-    number = add_row(transaction, DeskSwitch, **facts, reason=reason)
+    try:
+        add_row(transaction, DeskSwitch, id=number, **facts, reason=reason)
+    except IntegrityError:  # another transaction has added the row of this number meanwhile
+        raise SwitchRefused(already) from None
     event: Event = "desk.referring" if referring else "desk.deciding"
     digest = facts_digest([number, iso(moment), operator.id, referring, reason])
     subject = f"switch:{number}"

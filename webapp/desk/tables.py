@@ -20,7 +20,8 @@ class DeskSwitch(Base):
         CheckConstraint(f"length(reason) BETWEEN 1 AND {MAX_REASON}", name="reason"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    # One more than the last: two changes at once cannot both follow it.
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     created_at: Mapped[datetime] = mapped_column(Instant)
     operator_id: Mapped[int] = mapped_column(ForeignKey("operators.id"))
     referring: Mapped[bool]
