@@ -95,6 +95,20 @@ def test_every_message_is_in_french():
     assert {m.id for m in french if m.id} - wanted == set()
 
 
+def test_every_message_is_where_babel_looks_for_it():
+    """It knows the names of the functions, and no other name that a module gives them."""
+    names = {
+        (file.name, name.name, name.asname)
+        for file in PAGES
+        for line in ast.walk(ast.parse(file.read_text()))
+        if isinstance(line, ast.ImportFrom) and line.module == "flask_babel"
+        for name in line.names
+        if "gettext" in name.name
+    }
+    assert len(names) > 10
+    assert {n for n in names if n[2] not in (None, "_") or n[1:] == ("ngettext", "_")} == set()
+
+
 def test_wording_of_letters_is_in_every_language():
     folders = {file.parent for file in ALL if file.stem in LANGUAGES}
     assert folders

@@ -41,7 +41,8 @@ def switch(action: str) -> Response | tuple[str, int]:
                 operator=g.operator,
             )
     except SwitchRefused:
-        form.reason.errors = [_("Somebody else has switched the desk meanwhile.")]
+        form = SwitchForm(formdata=None)  # without the reason, which is not one for the other way
+        form.reason.errors = [_("The desk had been switched already, so nothing was changed.")]
         return _page(form), 409
     return redirect(url_for("desk.show"), 303)
 

@@ -48,11 +48,25 @@ def test_switch_without_a_usable_reason_changes_nothing(turn, query, reason):
     assert query("SELECT count(*) FROM desk_switches") == [(0,)]
 
 
+@ON_ONE
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_switch_says_what_is_wrong_in_the_reader_s_language(admin, turn, language):
+    admin.set_cookie("language", language)
+    expected = {"en": "State the reason.", "fr": "Indiquez le motif."}
+    assert expected[language] in turn("refer", "").text
+
+
+def test_reason_is_kept_without_invisible_characters(turn, query):
+    assert turn("refer", "pasted\u200b text\n\0and a line").status_code == 303
+    assert query("SELECT reason FROM desk_switches") == [("pasted text and a line",)]
+
+
 def test_switch_that_somebody_else_has_made_is_refused(turn, query):
     assert turn("refer").status_code == 303
     answer = turn("refer")
     assert answer.status_code == 409
-    assert "Somebody else has switched the desk meanwhile." in answer.text
+    assert "The desk had been switched already" in answer.text
+    assert answer.text.count("The model is doubted") == 1  # in the list, not in the form
     assert query("SELECT count(*) FROM desk_switches") == [(1,)]
 
 
