@@ -34,7 +34,7 @@ from webapp.failures import (
     OutcomeUnknown,
 )
 from webapp.form_errors import page_over_form
-from webapp.incoming import ROUTES_OF_FILES
+from webapp.incoming import ROUTES_OF_FILES, is_api
 from webapp.language import words
 from webapp.ledger.transaction import commit_was_attempted
 from webapp.metrics import Missing, metrics
@@ -134,10 +134,6 @@ def _add_request_id(response: Response) -> Response:
     return response
 
 
-def _wants_json() -> bool:
-    return request.path.startswith("/api/")
-
-
 def _answer(error: HTTPException) -> BaseResponse:
     status = error.code or 500
     if status < 400:
@@ -165,7 +161,7 @@ def _headers(status: int, error: HTTPException) -> Headers:
 
 def _respond(status: int, explanation: str, *, retry: str | None = None) -> Response:
     """Answer with a problem in the API, else with a page."""
-    if _wants_json():
+    if is_api():
         traced = {"request_id": request_id()} if status >= 500 else {}
         return problem(status, detail=explanation, **traced)
     page = page_over_form(status, explanation, request_id()) or error_page(
@@ -243,7 +239,7 @@ def _key_reused(_error: KeyReused) -> Response:
 
 def _in_flight(_error: InFlight) -> Response:
     explanation = _("The same request has not been answered yet. Send it again in a moment.")
-    if _wants_json():
+    if is_api():
         kind, title = f"{PROBLEMS}request-in-flight", _("Request in flight")
         response = problem(409, detail=explanation, type=kind, title=title)
     else:
@@ -264,7 +260,7 @@ def _damaged(error: DecisionDamaged) -> Response:
         number=error.number,
         columns=", ".join(error.columns),
     )
-    if _wants_json():
+    if is_api():
         title = _("Damaged decision")
         return problem(
             409, detail=explanation, type=DAMAGED, title=title, columns=list(error.columns)

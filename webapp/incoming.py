@@ -23,6 +23,7 @@ MAX_BATCH_BYTES = 5 * 1024 * 1024  # of applications; a row has about 100
 ROUTES_OF_FILES = {"outcomes.index": MAX_FILE_BYTES, "batches.upload": MAX_BATCH_BYTES}
 MAX_HOST_LENGTH = 255
 MAX_DISCARDED_BYTES = 1024 * 1024  # of a body that is refused; nginx in compose allows less
+API = "/api/"  # the start of paths for other systems
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -71,8 +72,21 @@ def _discard_body() -> None:
         request.environ["wsgi.input"].read(MAX_DISCARDED_BYTES)
 
 
+def is_api() -> bool:
+    """Return whether another system makes this request, and not a browser."""
+    return request.path.startswith(API)
+
+
+def _posts_no_form() -> bool:
+    """Return whether a page gets anything but a form: Flask-WTF would read one from JSON too."""
+    posted = request.method == "POST" and request.endpoint is not None
+    return posted and not is_api() and request.mimetype not in ("", *FORM_TYPES)
+
+
 def _check_body() -> None:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        abort(415)
+    if _posts_no_form():
         abort(415)
     limit = ROUTES_OF_FILES.get(request.endpoint or "", MAX_BODY_BYTES)
     request.max_content_length = limit + 1  # Werkzeug silently truncates a chunked body

@@ -8,6 +8,7 @@ from time import sleep
 
 import pytest
 
+from tests.fixtures.desk import token
 from webapp.errors import MAX_ERRORS
 from webapp.incoming import MAX_BODY_BYTES
 
@@ -68,6 +69,16 @@ def test_thousands_of_unknown_fields_are_answered_briefly(client, api_key, grant
     assert len(answer.json["errors"]) == MAX_ERRORS
     assert answer.json["errors"][0]["field"] == "loan_amount"
     assert len(answer.data) < 20_000
+
+
+@ON_ONE
+@pytest.mark.parametrize("body", ['"x"', "[1]", "5", "null", '{"present": 5, "reason": 5}'])
+def test_pages_read_forms_only(signed_in, body):
+    headers = {"X-CSRFToken": token(signed_in, "/account/password")}
+    for path in ("/account/password", "/applications/new", "/logout"):
+        answer = signed_in.post(path, data=body, headers=headers, content_type="application/json")
+        assert answer.status_code == 415
+    assert signed_in.get("/account").status_code == 200
 
 
 @pytest.fixture(scope="module")

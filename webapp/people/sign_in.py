@@ -54,14 +54,12 @@ def init_app(app: Flask) -> None:
 
 
 def _limit() -> None:
-    """Refuse a sign-in that is not a valid form, or one too many at the same time."""
+    """Refuse a sign-in whose form no browser sends, or one too many at the same time."""
     if request.endpoint != SIGN_IN:
         return
     _refuse_unreadable_next()
     if request.method != "POST":
         return
-    if request.mimetype != "application/x-www-form-urlencoded":
-        abort(415)
     if len(request.form.get("password", "")) > MAX_PASSWORD:
         abort(400)
     if not _admitted.acquire(blocking=False):

@@ -170,6 +170,9 @@ def test_key_made_and_revoked(app, send, number, query, entries, admin):
     with app.app_context():
         assert api_keys.operator_of_key(key) is None
     assert send("/keys", revoke="core-banking").status_code == 404
+    assert send("/keys", revoke="core\0banking").status_code == 404
+    assert "The key core-banking is revoked." in admin.get("/keys?revoked=core-banking").text
+    assert "is revoked." not in admin.get("/keys?revoked=another").text
     assert [event for event, _ in entries(number("boss"))] == [
         "api_key.created",
         "api_key.revoked",
