@@ -7,6 +7,7 @@ tries at once, in any number of processes, cannot be more than the limit.
 import hmac
 import ipaddress
 import math
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -24,6 +25,8 @@ WINDOW = timedelta(minutes=5)
 MAX_OF_ACCOUNT = 10
 MAX_OF_ADDRESS = 50  # many people of one branch may share an address
 IPV6_NETWORK = 64  # bits of an address that its owner cannot choose
+# Some proxies write the client's port into X-Forwarded-For.
+WITH_PORT = re.compile(r"\[(.+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 _tries = SignInAttempt.__table__
 
 
@@ -54,14 +57,7 @@ def of_codes(user_id: int) -> Limit:
 
 
 def of_address(address: str) -> Limit:
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:  # a Unix socket has none
-        network = address
-    else:
-        bits = IPV6_NETWORK if ip.version == 6 else ip.max_prefixlen
-        network = str(ipaddress.ip_network((ip, bits), strict=False))
-    return Limit(_digest("address", network), MAX_OF_ADDRESS, "address")
+    return Limit(_digest("address", _network(address)), MAX_OF_ADDRESS, "address")
 
 
 def count_try(transaction: Connection, limits: Sequence[Limit]) -> Try:
@@ -103,6 +99,20 @@ def _wait(transaction: Connection, limit: Limit, moment: datetime) -> int:
 def _add(transaction: Connection, limit: Limit, moment: datetime, *, counted: bool) -> int:
     row = {"digest": limit.digest, "created_at": moment, "counted": counted}
     return add_row(transaction, SignInAttempt, **row)
+
+
+def _network(address: str) -> str:
+    """Return the addresses of one owner: one of IPv4, or a network of IPv6."""
+    port = WITH_PORT.fullmatch(address)
+    try:
+        ip = ipaddress.ip_address(port[1] or port[2] if port else address)
+    except ValueError:  # a Unix socket has none
+        return address
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped is not None:  # as a socket of both versions writes an IPv4 address
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.ip_network((ip, IPV6_NETWORK), strict=False))
 
 
 def _digest(kind: str, text: str) -> bytes:

@@ -172,6 +172,21 @@ def test_addresses_of_one_ipv6_network_are_one(limit_of):
 
 
 @ON_ONE
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1:50123", "192.0.2.1"),
+        ("[2001:db8::1]:50123", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+    ],
+)
+def test_address_is_one_however_it_is_written(limit_of, written, address):
+    assert limit_of("address", written) == limit_of("address", address)
+    assert limit_of("address", "::ffff:192.0.2.2") != limit_of("address", "::ffff:192.0.2.1")
+
+
+@ON_ONE
 def test_address_is_the_clients_behind_a_proxy(another_app, attempt):
     with another_app(proxies=1) as behind:
         for i in range(MAX_OF_ADDRESS):
