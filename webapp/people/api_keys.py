@@ -74,6 +74,13 @@ def list_api_keys() -> Sequence[KeyFacts]:
     return [KeyFacts(*row) for row in rows]
 
 
+def keys_in_use(creator: int) -> Sequence[str]:
+    """Return the names of the keys that a person has created and nobody has revoked."""
+    names = select(_operators.c.name).join(_keys, _keys.c.id == _operators.c.id)
+    mine = (_keys.c.created_by == creator, _keys.c.revoked_at.is_(None))
+    return db.session.scalars(names.where(*mine).order_by(_operators.c.name)).all()
+
+
 def operator_of_key(key: str) -> Operator | None:
     """Return the operator of an API key, or None if the key is unknown or revoked."""
     return operators_of(Driver.of(db.session.connection()), [key]).get(key)

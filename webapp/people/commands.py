@@ -6,11 +6,11 @@ from flask_migrate import upgrade
 
 from webapp.commands import as_typed, clear_errors, echo_printable
 from webapp.ledger.transaction import unit_of_work
-from webapp.people import second_factor, service
+from webapp.people import api_keys, second_factor, service
 from webapp.people.access import ROLES
 from webapp.people.passwords import new_password
 from webapp.people.persons import list_people
-from webapp.people.tables import MAX_NAME, Role
+from webapp.people.tables import MAX_FULL_NAME, MAX_NAME, Role
 
 FIRST_USER = "admin"
 
@@ -62,6 +62,8 @@ def list_users() -> None:
 def create_user(name: str, roles: tuple[Role, ...], full_name: str | None) -> None:
     """Create the user NAME and print a generated password on the last line."""
     name = checked(name)
+    if full_name is not None:
+        full_name = checked(full_name, what="a full name", longest=MAX_FULL_NAME)
     password, hashed = new_password()
     with clear_errors(), unit_of_work() as transaction:
         service.create_user(
@@ -101,11 +103,14 @@ def set_roles(name: str, roles: tuple[Role, ...]) -> None:
 def disable_user(name: str) -> None:
     """Stop the user NAME from signing in.
 
-    All sessions of the user end.
+    All sessions of the user end. API keys that the user made stay in use, and are printed.
     """
     with clear_errors(), unit_of_work() as transaction:
         number = service.number_of(transaction, name)
         service.set_active(transaction, number, active=False)
+    with clear_errors():
+        for key in api_keys.keys_in_use(number):
+            echo_printable(f"still in use: the API key {key}")
 
 
 @users.command("enable")
@@ -130,8 +135,8 @@ def print_line(line: str) -> None:
         click.echo(line)
 
 
-def checked(name: str) -> str:
+def checked(name: str, *, what: str = "a name", longest: int = MAX_NAME) -> str:
     name = name.strip()
-    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
-        raise click.ClickException(f"a name has 1 to {MAX_NAME} printable characters")
+    if not 1 <= len(name) <= longest or not name.isprintable():
+        raise click.ClickException(f"{what} has 1 to {longest} printable characters")
     return name

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from webapp.failures import LastAdmin, NameRefused, NameTaken, OwnAccount
 from webapp.ledger.transaction import unit_of_work
-from webapp.people import passwords, second_factor, service
+from webapp.people import api_keys, passwords, second_factor, service
 from webapp.people.forms import ROLE_HELP, ROLE_NAMES, PersonForm, RolesForm
 from webapp.people.persons import Person, find_person, list_people
 
@@ -136,6 +136,7 @@ def _page(person: Person, form: RolesForm, *, refused: str = "") -> str:
         refused=refused,
         done=request.args.get("done"),
         own=person.id == g.operator.id,
+        keys=api_keys.keys_in_use(person.id),
     )
 
 

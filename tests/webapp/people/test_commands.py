@@ -129,6 +129,15 @@ def test_invalid_name_is_one_line(run):
             assert (code, lines, len(errors)) == (1, [], 1), name
 
 
+@ON_ONE
+def test_invalid_full_name_is_one_line(run, query):
+    for name in ("", " ", "x" * 121, "a\nb", "a\u202eb"):
+        code, lines, errors = run("users", "create", "anna", "--full-name", name)
+        assert (code, lines, len(errors)) == (1, [], 1), name
+        assert "a full name has 1 to 120 printable characters" in errors[0]
+    assert query("SELECT count(*) FROM users") == [(1,)]
+
+
 def test_api_keys_list_and_revoke(run):
     assert run("api-keys", "list") == (0, [], [])
     for name in ("bb", "aa"):

@@ -180,6 +180,23 @@ def test_key_made_and_revoked(app, send, number, query, entries, admin):
 
 
 @ON_ONE
+def test_keys_of_a_person_who_leaves_are_named(app, send, number, sign_in):
+    with app.app_context():
+        add_user("second", PASSWORD, ["admin"])
+    for name in ("core-banking", "broker", "gone"):
+        send("/keys", name=name)
+    send("/keys", revoke="gone")
+    disabled = app.test_cli_runner().invoke(args=["users", "disable", "boss"])
+    assert disabled.stdout.splitlines() == [
+        "still in use: the API key broker",
+        "still in use: the API key core-banking",
+    ]
+    second = sign_in(app.test_client(), "second")
+    assert "in use: broker, core-banking." in second.get(f"/people/{number('boss')}").text
+    assert "in use:" not in second.get(f"/people/{number(CLERK)}").text
+
+
+@ON_ONE
 def test_users_list(app, admin):
     done = app.test_cli_runner().invoke(args=["users", "list"])
     assert done.stdout.splitlines() == [
