@@ -1,8 +1,9 @@
 """The pages of one's own account: the password, the second factor, and the code of a sign-in."""
 
+import logging
 import re
 
-from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_security import current_user
 from werkzeug.wrappers import Response
@@ -13,6 +14,8 @@ from webapp.ledger.transaction import unit_of_work
 from webapp.people import passwords, second_factor, service, sessions, throttle, tries
 from webapp.people.forms import FAULTS, CodeForm, EnrolForm, PasswordForm, PresentForm
 from webapp.people.persons import find_person
+
+log = logging.getLogger(__name__)
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 Answer = str | Response | tuple[str, int]
@@ -124,7 +127,7 @@ def _is_code(typed: str) -> bool:
     if right:
         tries.uncount(tried)
     else:
-        current_app.logger.warning("refused a second factor: user %s", current_user.id)
+        log.warning("refused a code from %s: user %s", request.remote_addr, current_user.id)
     return right
 
 

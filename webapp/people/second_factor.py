@@ -102,17 +102,14 @@ def count_recovery_codes(user_id: int) -> int:
 
 
 def accept(transaction: Connection, user_id: int, *, secret: str, code: str) -> bool:
-    """Return whether a code is right, and use it up; a wrong one is added to the audit log."""
+    """Return whether a code is right, and use it up."""
     event: Event = "second_factor.refused"
     if _accept_app(transaction, user_id, secret=secret, code=code):
-        return True
-    used = transaction.execute(
-        delete(_codes).where(_codes.c.user_id == user_id, _codes.c.digest == _digest(code))
-    )
-    if used.rowcount:
+        event = "second_factor.accepted"
+    elif _accept_recovery(transaction, user_id, code):
         event = "second_factor.recovery_used"
     record(transaction, event, f"operator:{user_id}", operator_id=user_id)
-    return bool(used.rowcount)
+    return event != "second_factor.refused"
 
 
 def mark_of(secret: str) -> str:
@@ -127,6 +124,13 @@ def _accept_app(transaction: Connection, user_id: int, *, secret: str, code: str
     # Of several requests with one code, the database lets only one change the counter.
     newer = (_users.c.id == user_id) & (_users.c.totp_counter < counter)
     used = transaction.execute(update(_users).where(newer).values(totp_counter=counter))
+    return bool(used.rowcount)
+
+
+def _accept_recovery(transaction: Connection, user_id: int, code: str) -> bool:
+    # Of several requests with one code, the database lets only one delete it.
+    of_code = (_codes.c.user_id == user_id) & (_codes.c.digest == _digest(code))
+    used = transaction.execute(delete(_codes).where(of_code))
     return bool(used.rowcount)
 
 

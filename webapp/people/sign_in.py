@@ -1,4 +1,4 @@
-"""Limits and log lines of sign-ins, and a sign-out that ends every session of the user."""
+"""Limits and records of sign-ins, and a sign-out that ends every session of the user."""
 
 import logging
 from threading import BoundedSemaphore
@@ -40,7 +40,7 @@ class SignInForm(LoginForm):
         )
         accepted: bool = super().validate(**kwargs)
         if accepted:
-            g.right = tried
+            g.accepted = self.user.id, tried  # type: ignore[union-attr]  # there is one
         else:
             _record_refused(name)
         return accepted
@@ -48,7 +48,7 @@ class SignInForm(LoginForm):
 
 def init_app(app: Flask) -> None:
     app.before_request(_limit)
-    app.after_request(_uncount)
+    app.after_request(_record_accepted)
     app.teardown_request(_release)
     user_logged_out.connect(_end_sessions, app)
 
@@ -83,15 +83,20 @@ def _record_refused(username: str) -> None:
     """Log a refused sign-in, and add it to the audit log; the name itself may be a password."""
     known = select(User.id).where(User.username == username)
     user = None if "\0" in username else db.session.scalar(known)  # PostgreSQL refuses a NUL
-    log.warning("refused a sign-in: %s", f"user {user}" if user else "no such user")
+    who = f"user {user}" if user else "no such user"
+    log.warning("refused a sign-in from %s: %s", request.remote_addr, who)
     with unit_of_work() as transaction:
         record(transaction, "sign_in.refused", f"operator:{user}" if user else "unknown")
 
 
-def _uncount(response: Response) -> Response:
-    """Forget a right try; only now, when Flask-Security may have stored a better hash."""
-    if "right" in g:
-        tries.uncount(g.right)
+def _record_accepted(response: Response) -> Response:
+    """Record a right password, and forget its try; only now may its hash have been renewed."""
+    if "accepted" in g:
+        user, tried = g.accepted
+        log.info("accepted a sign-in from %s: user %s", request.remote_addr, user)
+        with unit_of_work() as transaction:
+            throttle.uncount(transaction, tried)
+            record(transaction, "sign_in.accepted", f"operator:{user}", operator_id=user)
     return response
 
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from flask import abort, make_response, render_template
+from flask import abort, make_response, render_template, request
 
 from webapp.ledger.transaction import unit_of_work
 from webapp.people.throttle import Limit, Try, count_try, uncount as uncount_try
@@ -15,7 +15,8 @@ def count(*limits: Limit) -> Try:
     with unit_of_work() as transaction:
         tried = count_try(transaction, limits)
     if tried.wait:
-        log.warning("refused a try: too many wrong ones, the next in %s seconds", tried.wait)
+        message = "refused a try from %s: too many wrong ones, the next in %s seconds"
+        log.warning(message, request.remote_addr, tried.wait)
         # The same for names that exist and names that do not.
         page = render_template("people/throttled.html", minutes=-(-tried.wait // 60))
         abort(make_response(page, 429, {"Retry-After": str(tried.wait)}))

@@ -36,11 +36,11 @@ def number(query):
 
 @pytest.fixture
 def entries(query):
-    """The events that an operator caused, with their subjects."""
+    """The events that an operator caused after the sign-in, with their subjects."""
 
     def listed(operator_id):
-        statement = f"SELECT event, subject FROM audit_log WHERE operator_id = {operator_id}"
-        return query(f"{statement} ORDER BY number")
+        caused = f"operator_id = {operator_id} AND event <> 'sign_in.accepted'"
+        return query(f"SELECT event, subject FROM audit_log WHERE {caused} ORDER BY number")
 
     return listed
 

@@ -71,7 +71,7 @@ def test_code_is_asked_for_after_the_password(enrolled, half, events):
     right = post(browser, answer.location, code=app.code())
     assert (right.status_code, right.location) == (303, "/decisions?before=9")
     assert browser.get("/decisions").status_code == 200
-    assert events() == ["on", "recovery_codes", "refused"]
+    assert events() == ["on", "recovery_codes", "refused", "accepted"]
 
 
 @ON_ONE

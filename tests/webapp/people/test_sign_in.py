@@ -59,8 +59,8 @@ def test_refused_sign_in_is_logged_without_what_was_typed(sign_in, caplog, query
     sign_in(username="nobody-of-ours")
     [(clerk,)] = query("SELECT id FROM users")
     assert [r.getMessage() for r in caplog.records] == [
-        f"refused a sign-in: user {clerk}",
-        "refused a sign-in: no such user",
+        f"refused a sign-in from 127.0.0.1: user {clerk}",
+        "refused a sign-in from 127.0.0.1: no such user",
     ]
     assert query("SELECT subject FROM audit_log WHERE event = 'sign_in.refused'") == [
         (f"operator:{clerk}",),
@@ -68,9 +68,15 @@ def test_refused_sign_in_is_logged_without_what_was_typed(sign_in, caplog, query
     ]
 
 
-def test_good_sign_in_is_not_logged_as_refused(sign_in, caplog):
+def test_accepted_sign_in_is_logged(sign_in, caplog, query):
+    caplog.set_level(logging.INFO, logger="webapp")
     assert sign_in().status_code == 302
-    assert "refused" not in caplog.text
+    [(clerk,)] = query("SELECT id FROM users")
+    assert [r.getMessage() for r in caplog.records] == [
+        f"accepted a sign-in from 127.0.0.1: user {clerk}"
+    ]
+    entries = "SELECT event, operator_id, subject FROM audit_log WHERE event LIKE 'sign_in%'"
+    assert query(entries) == [("sign_in.accepted", clerk, f"operator:{clerk}")]
 
 
 def test_too_many_sign_ins_at_once_are_answered_429(sign_in, monkeypatch):
