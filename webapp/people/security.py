@@ -92,6 +92,7 @@ def _require_operator() -> BaseResponse | None:
         g.operator = _operator_of_key()
         return None
     if not current_user.is_authenticated:
+        sessions.end()  # a sign-out elsewhere, a new password or other roles may have ended it
         return redirect(url_for("security.login", next=_next_page()))
     step = sessions.next_step(current_user)
     if step is not None:

@@ -29,6 +29,13 @@ def keep(uniquifier: str) -> None:
     session["_user_id"] = uniquifier
 
 
+def end() -> None:
+    """End this session, if somebody had signed in, so that the sign-in page says so."""
+    if "_user_id" in session:
+        session.clear()
+        session[ENDED] = True
+
+
 def next_step(user: User) -> str | None:
     """Return the page that a session needs before any other, if it needs one."""
     if user.totp_secret is not None:
@@ -50,7 +57,6 @@ def _end_if_over() -> None:
     moment = int(time.time())
     idle, lasted = (moment - int(session.get(name, 0)) for name in (SEEN, BEGUN))
     if idle > settings().session_idle_minutes * 60 or lasted > settings().session_hours * 3600:
-        session.clear()
-        session[ENDED] = True  # for the sign-in page
+        end()
     elif idle > WRITTEN_SECONDS:
         session[SEEN] = moment

@@ -99,7 +99,9 @@ def test_session_ends_at_once(app, signed_in, sign_in, command):
     assert signed_in.get("/decisions").status_code == 200
     done = app.test_cli_runner().invoke(args=command)
     assert done.exit_code == 0, done.output
-    assert signed_in.get("/decisions").status_code == 302
+    ended = signed_in.get("/decisions")
+    assert ended.status_code == 302
+    assert "Your session has ended." in signed_in.get(ended.location).text
     assert anna.get("/decisions").status_code == 200
 
 
