@@ -22,6 +22,7 @@ from webapp.extensions import db
 from webapp.failures import NotFound
 from webapp.ledger.audit import record
 from webapp.ledger.chain import Event
+from webapp.people import throttle
 from webapp.people.service import end_sessions
 from webapp.people.tables import RecoveryCode, User
 
@@ -79,6 +80,7 @@ def turn_off(transaction: Connection, user_id: int, *, operator_id: int | None =
     """
     _set(transaction, user_id, totp_secret=None, totp_counter=None)
     transaction.execute(delete(_codes).where(_codes.c.user_id == user_id))
+    throttle.forget(transaction, throttle.of_codes(user_id))  # else no other could be set up soon
     record(transaction, "second_factor.off", f"operator:{user_id}", operator_id=operator_id)
     if user_id != operator_id:
         end_sessions(transaction, user_id)

@@ -22,6 +22,8 @@ from webapp.ledger.transaction import add_row
 from webapp.people.tables import SignInAttempt
 
 WINDOW = timedelta(minutes=5)
+# Whoever has a password may try codes for weeks, each of which is right in 3 of a million cases.
+WINDOW_OF_CODES = timedelta(hours=1)
 MAX_OF_ACCOUNT = 10
 MAX_OF_ADDRESS = 50  # many people of one branch may share an address
 IPV6_NETWORK = 64  # bits of an address that its owner cannot choose
@@ -36,6 +38,7 @@ class Limit(NamedTuple):
     digest: bytes  # names and addresses are not stored: a name may be a password
     maximum: int
     subject: str  # in the audit log
+    window: timedelta = WINDOW
 
 
 class Try(NamedTuple):
@@ -53,7 +56,8 @@ def of_account(name: str) -> Limit:
 
 def of_codes(user_id: int) -> Limit:
     """Return the limit of a user's codes of the second factor."""
-    return Limit(_digest("codes", str(user_id)), MAX_OF_ACCOUNT, f"operator:{user_id}")
+    digest, subject = _digest("codes", str(user_id)), f"operator:{user_id}"
+    return Limit(digest, MAX_OF_ACCOUNT, subject, WINDOW_OF_CODES)
 
 
 def of_address(address: str) -> Limit:
@@ -65,7 +69,7 @@ def count_try(transaction: Connection, limits: Sequence[Limit]) -> Try:
     if transaction.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
         transaction.exec_driver_sql("LOCK TABLE sign_in_attempts IN SHARE ROW EXCLUSIVE MODE")
     moment = now()
-    transaction.execute(delete(_tries).where(_tries.c.created_at <= moment - WINDOW))
+    transaction.execute(delete(_tries).where(_tries.c.created_at <= moment - WINDOW_OF_CODES))
     for limit in limits:
         wait = _wait(transaction, limit, moment)
         if wait:
@@ -78,11 +82,16 @@ def uncount(transaction: Connection, tried: Try) -> None:
     transaction.execute(delete(_tries).where(_tries.c.id.in_(tried.counted)))
 
 
+def forget(transaction: Connection, limit: Limit) -> None:
+    """Forget all tries that count towards a limit."""
+    transaction.execute(delete(_tries).where(_tries.c.digest == limit.digest))
+
+
 def _wait(transaction: Connection, limit: Limit, moment: datetime) -> int:
     """Return the seconds until a limit allows another try."""
     rows = transaction.execute(
         select(_tries.c.created_at, _tries.c.counted)
-        .where(_tries.c.digest == limit.digest)
+        .where(_tries.c.digest == limit.digest, _tries.c.created_at > moment - limit.window)
         .order_by(_tries.c.created_at)
     ).all()
     counted = [row.created_at for row in rows if row.counted]
@@ -91,7 +100,7 @@ def _wait(transaction: Connection, limit: Limit, moment: datetime) -> int:
     if len(counted) == len(rows):  # one entry a window: a flood must not fill the audit log
         _add(transaction, limit, moment, counted=False)
         record(transaction, "sign_in.throttled", limit.subject)
-    free = counted[-limit.maximum] + WINDOW
+    free = counted[-limit.maximum] + limit.window
     wait: int = max(1, math.ceil((free - moment).total_seconds()))
     return wait
 

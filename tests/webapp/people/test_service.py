@@ -5,7 +5,7 @@ from threading import Barrier
 
 import pytest
 
-from webapp.failures import NameTaken, NotFound
+from webapp.failures import LastAdmin, NameTaken, NotFound
 from webapp.ledger.transaction import unit_of_work
 from webapp.people import api_keys, service as people
 
@@ -38,6 +38,26 @@ def test_create_first_user_only_once(write, query_at, config):
         made = list(pool.map(work, range(THREADS)))
     assert sum(made) == 1
     assert len(query_at(where, "SELECT id FROM users")) == 1
+
+
+def test_two_admins_who_disable_each_other_at_once_leave_one(write, query):
+    two = [write(people.create_user, name, password_hash="x", roles=["admin"]) for name in "ab"]
+    start = Barrier(2)
+
+    def disable(me):
+        [other] = {*two} - {me}
+        start.wait(60)
+        try:
+            write(people.set_active, other, active=False, operator_id=me)
+        except LastAdmin:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(disable, two)) == [False, True]
+    assert query(
+        "SELECT count(*) FROM users JOIN user_roles ON user_id = id WHERE role = 'admin' AND active"
+    ) == [(1,)]
 
 
 def test_create_user_twice(write):
