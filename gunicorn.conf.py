@@ -28,10 +28,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from ml.bundle.manifest import InvalidBundle
 from webapp.beside import ProcessesBeside
-from webapp.config import MAX_PORT
 from webapp.database import sqlite_journal
 from webapp.failures import InvalidSetting
 from webapp.serving.pin import Pin, pin_at_reload, pin_at_start, read_settings
+from webapp.setting_types import MAX_PORT
 
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 OWN = "loan-desk-metrics-"  # prefix of a metrics folder that a start made for itself

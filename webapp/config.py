@@ -10,15 +10,7 @@ from zoneinfo import ZoneInfo
 
 from dotenv import find_dotenv
 from flask.helpers import get_load_dotenv
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    PositiveInt,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, PositiveInt, StringConstraints, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -26,8 +18,6 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from webapp.failures import InvalidSetting
 from webapp.secret_files import (
@@ -39,8 +29,8 @@ from webapp.secret_files import (
     read_secret_files,
     variable,
 )
+from webapp.setting_types import Address, DatabaseUrl, Folder, YesOrNo, lower
 
-MAX_PORT = 65535
 ROOT = Path(__file__).parent.parent
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
@@ -53,50 +43,6 @@ _INJECTED = re.compile(
     r"|LOAN_(\w+_)?(PORT=(tcp|udp|sctp)://|NAME=/).*",
     re.DOTALL,
 )
-
-
-def _yes_or_no(value: object) -> object:
-    if value not in ("yes", "no", True, False):
-        raise ValueError
-    return value in ("yes", True)
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-YesOrNo = Annotated[bool, BeforeValidator(_yes_or_no), BeforeValidator(_lower)]
-
-
-def _database_url(text: str) -> str:
-    from psycopg import ProgrammingError  # noqa: PLC0415 - not needed for SQLite
-    from psycopg.conninfo import make_conninfo  # noqa: PLC0415
-
-    scheme, colon, address = text.partition("://")
-    if not colon or scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
-        raise ValueError
-    try:
-        url = make_url(f"postgresql+psycopg://{address}")
-        _, options = url.get_dialect()().create_connect_args(url)
-        make_conninfo(**options)  # raises for options that libpq does not know
-    except (ArgumentError, ProgrammingError) as error:
-        raise ValueError from error
-    if url.port is not None and not 1 <= url.port <= MAX_PORT:
-        raise ValueError
-    return text
-
-
-def _bind(text: str) -> str:
-    _, colon, port = text.rpartition(":")
-    if not colon or not 0 <= int(port) <= MAX_PORT:
-        raise ValueError
-    return text
-
-
-def _folder(text: str) -> str:
-    if not Path(text).is_dir():
-        raise ValueError
-    return text
 
 
 class Config(BaseSettings):
@@ -119,7 +65,7 @@ class Config(BaseSettings):
         default=Path("instance"),
         description="Folder for the service's files, such as the SQLite database and the secret.",
     )
-    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+    database_url: DatabaseUrl = Field(
         default="",
         description="PostgreSQL as `postgresql://user:password@host/name`; "
         "empty: SQLite in the instance folder.",
@@ -184,7 +130,7 @@ class Config(BaseSettings):
         default=False,
         description="`yes` if browsers use HTTPS: cookies are then sent only over HTTPS.",
     )
-    language: Annotated[Literal["en", "fr"], BeforeValidator(_lower)] = Field(
+    language: Annotated[Literal["en", "fr"], lower] = Field(
         default="en", description="`en` or `fr`, if the browser asks for neither."
     )
     timezone: ZoneInfo = Field(
@@ -217,26 +163,24 @@ class Config(BaseSettings):
         description="Federal agency of the notice in Regulation B, with its address; only for "
         "letters of the regime `us`.",
     )
-    letter_regime: Annotated[Literal["", "eu", "us"], BeforeValidator(_lower)] = Field(
+    letter_regime: Annotated[Literal["", "eu", "us"], lower] = Field(
         default="",
         description="Wording of letters: `eu` (Directive 2023/2225) or `us` (Regulation B); "
         "empty: `us` for a product in USD, else `eu`.",
     )
-    letter_templates: Annotated[str, AfterValidator(_folder)] = Field(
+    letter_templates: Folder = Field(
         default="",
         description="Folder of the bank’s own templates of letters; empty: those of Loan Desk.",
     )
-    bind: Annotated[str, AfterValidator(_bind)] = Field(
-        default="127.0.0.1:5000", description="Address and port to serve on."
-    )
+    bind: Address = Field(default="127.0.0.1:5000", description="Address and port to serve on.")
     workers: PositiveInt = Field(default=2, description="Processes that answer requests.")
     threads: PositiveInt = Field(
         default=8,
         description="Requests that each process works on at once, apart from those to decide on "
         "connections that are kept.",
     )
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
-        Field(default="info", description="`debug`, `info`, `warning` or `error`.")
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], lower] = Field(
+        default="info", description="`debug`, `info`, `warning` or `error`."
     )
 
     @classmethod
