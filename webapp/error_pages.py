@@ -16,9 +16,6 @@ ADVICE = {
         "decisions that he or she entered."
     ),
     HTTPStatus.METHOD_NOT_ALLOWED: lazy_gettext("Open the page from the menu."),
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: lazy_gettext(
-        "Divide the file into smaller ones, and send one after the other."
-    ),
     HTTPStatus.INTERNAL_SERVER_ERROR: lazy_gettext(
         "Try again. If it happens again, tell the people who run Loan Desk, and give them the "
         "number of this request."

@@ -1,12 +1,11 @@
-"""Error handlers, which answer with a page or, in the API, with problem+json (RFC 9457)."""
+"""Error handlers, which answer with a page or, in the API, with a problem."""
 
 import logging
 import random
 import traceback
 from http import HTTPStatus
-from typing import Any
 
-from flask import Flask, Response, current_app, g, jsonify, request
+from flask import Flask, Response, current_app, g, request
 from flask_babel import gettext as _, lazy_gettext
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -20,14 +19,11 @@ from werkzeug.exceptions import (
 from werkzeug.wrappers import Response as BaseResponse
 
 from ml.bundle.manifest import InvalidBundle
-from ml.product.errors import FieldError, InvalidApplication, MalformedApplication
+from webapp import problems
 from webapp.error_pages import error_page, expired_page
 from webapp.failures import (
     DecisionDamaged,
     InFlight,
-    InvalidKey,
-    InvalidOutcome,
-    KeyReused,
     ModelUnavailable,
     NotFound,
     NotStored,
@@ -35,19 +31,14 @@ from webapp.failures import (
 )
 from webapp.form_errors import page_over_form
 from webapp.incoming import ROUTES_OF_FILES, is_api
-from webapp.language import words
 from webapp.ledger.transaction import commit_was_attempted
 from webapp.metrics import Missing, metrics
+from webapp.problems import problem
 
 log = logging.getLogger(__name__)
 
 REQUEST_ID = "X-Request-ID"
-PROBLEMS = "urn:loan-desk:problem:"
-INVALID = f"{PROBLEMS}invalid-application"
-DAMAGED = f"{PROBLEMS}damaged-decision"
-PROBLEM = "application/problem+json"
 RETRY_SECONDS = "5"
-MAX_ERRORS = 100  # listed in one answer, the product's own fields first
 
 EXPLANATIONS = {
     HTTPStatus.BAD_REQUEST: lazy_gettext("The request could not be read."),
@@ -84,33 +75,16 @@ def init_app(app: Flask) -> None:
     app.log_exception = lambda exc_info: _log_unexpected(exc_info[1])  # type: ignore[method-assign]
     app.register_error_handler(HTTPException, _answer)
     app.register_error_handler(CSRFError, _expired)
-    app.register_error_handler(InvalidApplication, _invalid)
-    app.register_error_handler(InvalidOutcome, _invalid_outcome)
-    app.register_error_handler(MalformedApplication, _malformed)
+    problems.init_app(app)
     app.register_error_handler(NotFound, _not_found)
     app.register_error_handler(DecisionDamaged, _damaged)
     app.register_error_handler(ModelUnavailable, _unavailable)
     app.register_error_handler(OperationalError, _unavailable)
     app.register_error_handler(OutcomeUnknown, _unavailable)
     app.register_error_handler(NotStored, _unavailable)
-    app.register_error_handler(InvalidKey, _invalid_key)
-    app.register_error_handler(KeyReused, _key_reused)
     app.register_error_handler(InFlight, _in_flight)
     app.register_error_handler(InvalidBundle, _unavailable)  # a file of it changed on disk
     app.register_error_handler(Exception, _unexpected)
-
-
-def problem(status: int, *, detail: str, **more: Any) -> Response:  # noqa: ANN401 - extension members
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-    }
-    response = jsonify({**body, **more})
-    response.status_code = status
-    response.content_type = PROBLEM
-    return response
 
 
 def new_request_id() -> str:
@@ -178,7 +152,13 @@ def _explain(status: int, error: HTTPException) -> str:
         return str(UNKNOWN)
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and request.endpoint in ROUTES_OF_FILES:
         size = ROUTES_OF_FILES[request.endpoint] // 1024**2
-        return str(_("The file is too large. It can have up to %(size)s MB.", size=size))
+        return str(
+            _(
+                "The file is too large. It can have up to %(size)s MB. Divide it into smaller "
+                "ones, and send one after the other.",
+                size=size,
+            )
+        )
     if status == HTTPStatus.SERVICE_UNAVAILABLE and request.method in ("GET", "HEAD"):
         return str(UNAVAILABLE)
     return str(EXPLANATIONS.get(HTTPStatus(status), error.description))
@@ -189,59 +169,11 @@ def _expired(error: CSRFError) -> Response:
     return Response(expired_page(request_id=request_id()), 400)
 
 
-def _invalid(error: InvalidApplication) -> Response:
-    return _invalid_fields(error.errors, kind=INVALID, title=_("Invalid application"))
-
-
-def _invalid_outcome(error: InvalidOutcome) -> Response:
-    kind = f"{PROBLEMS}invalid-outcome"
-    return _invalid_fields(error.errors, kind=kind, title=_("Invalid outcome"))
-
-
-def _invalid_fields(errors: list[FieldError], *, kind: str, title: str) -> Response:
-    listed = [
-        {"field": e.field, "code": e.code, "detail": words(e.message), "pointer": _pointer(e.field)}
-        for e in errors[:MAX_ERRORS]
-    ]
-    detail = _("Some fields are invalid.")
-    return problem(422, detail=detail, type=kind, title=title, errors=listed)
-
-
-def _pointer(field: str) -> str:
-    return "/" + field.replace("~", "~0").replace("/", "~1")
-
-
-def _malformed(error: MalformedApplication) -> Response:
-    log.info("refused a body: %s", error)
-    return problem(400, detail=_("The body is not a JSON object in UTF-8."))
-
-
-def _invalid_key(_error: InvalidKey) -> Response:
-    return problem(
-        400,
-        detail=_(
-            "Send the header Idempotency-Key with 1 to 255 letters, digits and the characters "
-            "- _ . : ~ + / =, such as a UUID."
-        ),
-        type=f"{PROBLEMS}invalid-idempotency-key",
-        title=_("Invalid idempotency key"),
-    )
-
-
-def _key_reused(_error: KeyReused) -> Response:
-    return problem(
-        422,
-        detail=_("This Idempotency-Key was sent before with another body. Use a new key."),
-        type=f"{PROBLEMS}idempotency-key-reused",
-        title=_("Idempotency key reused"),
-    )
-
-
 def _in_flight(_error: InFlight) -> Response:
     explanation = _("The same request has not been answered yet. Send it again in a moment.")
     if is_api():
-        kind, title = f"{PROBLEMS}request-in-flight", _("Request in flight")
-        response = problem(409, detail=explanation, type=kind, title=title)
+        title = _("Request in flight")
+        response = problem(409, detail=explanation, kind="request-in-flight", title=title)
     else:
         response = _respond(409, explanation)
     response.headers["Retry-After"] = RETRY_SECONDS
@@ -261,10 +193,8 @@ def _damaged(error: DecisionDamaged) -> Response:
         columns=", ".join(error.columns),
     )
     if is_api():
-        title = _("Damaged decision")
-        return problem(
-            409, detail=explanation, type=DAMAGED, title=title, columns=list(error.columns)
-        )
+        more = {"title": _("Damaged decision"), "columns": list(error.columns)}
+        return problem(409, detail=explanation, kind="damaged-decision", **more)
     return _respond(409, explanation)
 
 

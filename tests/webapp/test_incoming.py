@@ -9,8 +9,8 @@ from time import sleep
 import pytest
 
 from tests.fixtures.desk import token
-from webapp.errors import MAX_ERRORS
 from webapp.incoming import MAX_BODY_BYTES
+from webapp.problems import MAX_ERRORS
 
 DECISIONS = "/api/v1/decisions"
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

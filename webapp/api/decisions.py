@@ -14,9 +14,9 @@ from webapp.decisions.deciding import decide_json
 from webapp.decisions.records import Contents, Decision
 from webapp.decisions.store import store
 from webapp.decisions.writing import NewContents
-from webapp.errors import problem
 from webapp.language import current
 from webapp.ledger.idempotency import Used
+from webapp.problems import problem
 from webapp.serving.served import model
 
 
