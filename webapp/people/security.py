@@ -51,7 +51,6 @@ def settings(config: Config) -> dict[str, Any]:
         "SECURITY_POST_LOGOUT_VIEW": "security.login",
         "SECURITY_LOGOUT_METHODS": ["POST"],
         "SECURITY_SEND_REGISTER_EMAIL": False,
-        "SECURITY_FLASH_MESSAGES": True,
         "SECURITY_CLI_USERS_NAME": False,  # replaced by webapp/people/commands.py
         "SECURITY_CLI_ROLES_NAME": False,
         "SECURITY_FRESHNESS": timedelta(-1),  # no page asks for the password again

@@ -15,7 +15,14 @@ from webapp.uploads.tables import RefusedFile
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 SIGN_OUT = "security.logout"  # which would end the walk
 # Parts of a path that are not the id of a row.
-PARTS = {"code": "fr", "name": "roc", "language": "en", "theme": "light", "action": "refer"}
+PARTS = {
+    "code": "fr",
+    "name": "roc",
+    "language": "en",
+    "theme": "light",
+    "action": "refer",
+    "version": "1",
+}
 # Who sees those of others, by the start of the route: who sees all decisions, or nobody.
 READ_BY_ALL = ("/decisions/<id:number>", "/batches/<id:number>")
 OWNERS_ONLY = "/uploads/<id:number>"
@@ -26,6 +33,7 @@ SHOWN = {"decisions.show", "batches.show", "uploads.show"}  # a page of what is 
 OWN, OTHERS = 1_000_001, 1_000_002
 # An empty form may be refused, and a decision may lack what the page is about.
 ANSWERED = {200, 302, 303, 400, 404, 409, 422}
+CACHED = {"models.plot": "private, no-cache"}  # nothing personal; any other page is not stored
 ROLE_SETS = [(role,) for role in ROLES] + [("clerk", "admin"), ("clerk", "reviewer"), ROLES]
 
 
@@ -38,7 +46,7 @@ def guarded(app):
 
 
 def send(app, browser, rule, method, number):
-    """Send an empty form with a valid token, or a GET; return the status and the location."""
+    """Send an empty form with a valid token, or a GET."""
     values = {
         name: number if isinstance(c, IntegerConverter) else PARTS[name]
         for name, c in rule._converters.items()
@@ -48,7 +56,7 @@ def send(app, browser, rule, method, number):
     data = {} if method == "GET" else {"csrf_token": token(browser, "/nowhere")}
     answer = browser.open(path, method=method, data=data)
     answer.close()
-    return answer.status_code, answer.location or ""
+    return answer
 
 
 @pytest.fixture
@@ -112,10 +120,14 @@ def test_walk_over_routes(app, enter, store, operator, roles):
     unexpected = []
     for rule, method in guarded(app):
         for of in (OWN, OTHERS) if rule.arguments else (OWN,):
-            status, location = send(app, browser, rule, method, of)
+            answer = send(app, browser, rule, method, of)
+            status, location = answer.status_code, answer.location or ""
             expected = expected_of(rule, of, roles)
             if status not in expected or location.startswith("/login"):
                 unexpected.append((method, rule.rule, of, status, location))
+            cached = CACHED.get(rule.endpoint, "no-store") if status == 200 else "no-store"
+            if answer.headers["Cache-Control"] != cached:
+                unexpected.append((method, rule.rule, of, answer.headers["Cache-Control"]))
     assert unexpected == []
 
 
@@ -123,10 +135,21 @@ def test_walk_over_routes(app, enter, store, operator, roles):
 def test_walk_without_a_session(app, client):
     unexpected = []
     for rule, method in guarded(app):
-        status, location = send(app, client, rule, method, OWN)
-        if status != 302 or location.partition("?")[0] != "/login":
-            unexpected.append((method, rule.rule, status, location))
+        answer = send(app, client, rule, method, OWN)
+        if answer.status_code != 302 or answer.location.partition("?")[0] != "/login":
+            unexpected.append((method, rule.rule, answer.status_code, answer.location))
     assert unexpected == []
+
+
+@ON_ONE
+def test_walk_over_the_api_with_a_session_and_no_key(app, signed_in):
+    statuses = {
+        (rule.rule, method): send(app, signed_in, rule, method, OWN).status_code
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+        if rule.endpoint.startswith(API)
+    }
+    assert set(statuses.values()) == {401}
 
 
 @ON_ONE
