@@ -102,6 +102,7 @@ def create_people() -> None:
         "users",
         sa.Column("id", sa.Integer(), nullable=False),
         text("password", 255),
+        sa.Column("password_is_temporary", sa.Boolean(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
         text("fs_uniquifier", 64),
         sa.Column("full_name", sa.String(120), nullable=True),

@@ -35,6 +35,16 @@ class SecondFactorSetup(Screen):
         return RecoveryCodes(self.page, self.words)
 
 
+class OwnPassword(Screen):
+    """Where a person replaces a password that an administrator has set."""
+
+    def choose(self, password: str) -> None:
+        expect(self.heading).to_have_text(self.words("Choose your password"))
+        for label in ("New password", "New password again"):
+            self.page.get_by_label(self.words(label), exact=True).fill(password)
+        self.button("Go on").click()
+
+
 class RecoveryCodes(Screen):
     """The codes that are shown once."""
 

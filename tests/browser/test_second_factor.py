@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.pages import Navigation, NewApplication, SignIn
-from tests.browser.people import Account, People, SignInCode
+from tests.browser.people import Account, OwnPassword, People, SignInCode
 from tests.fixtures.authenticator import Authenticator
 
 ACCENTS = {"en": "Ida Wren", "fr": "Zoé Lefèvre"}
@@ -16,11 +16,13 @@ def test_sign_in_with_a_second_factor(desk, page, words):
     bar, people = Navigation(page, words), People(page, words)
     desk.sign_in(page, words)
     bar.go_to("People")
-    password = people.add(name, full_name=ACCENTS[words.language], role="Clerk")
+    temporary = people.add(name, full_name=ACCENTS[words.language], role="Clerk")
     expect(people.heading).to_have_text(name)
     bar.sign_out()
 
-    SignIn(page, words).enter(name, password)
+    SignIn(page, words).enter(name, temporary)
+    password = "several words of my own"
+    OwnPassword(page, words).choose(password)
     account, form = Account(page, words), NewApplication(page, words)
     expect(form.button("Decide")).to_be_visible()
     account.open()

@@ -37,14 +37,18 @@ def show() -> str:
 @blueprint.route("/password", methods=["GET", "POST"])
 def password() -> Answer:
     form = PasswordForm()
-    if form.validate_on_submit() and _is_chosen_well(form) and _is_present(form):
+    first = sessions.next_step(current_user) == sessions.PASSWORD
+    if first:
+        del form.present  # it has just been entered
+    if form.validate_on_submit() and (first or _is_present(form)) and _is_chosen_well(form):
         hashed = passwords.hashed(str(form.new.data))
         me = current_user.id
         with unit_of_work() as transaction:
             new = service.set_password(transaction, me, password_hash=hashed, operator_id=me)
         sessions.keep(new)
-        return redirect(url_for("account.show", done="password"), 303)
-    return _form("people/own_password.html", form, shortest=passwords.MIN_PASSWORD)
+        return redirect(_next() if first else url_for("account.show", done="password"), 303)
+    shortest = passwords.MIN_PASSWORD
+    return _form("people/own_password.html", form, first=first, shortest=shortest)
 
 
 @blueprint.route("/second-factor", methods=["GET", "POST"])
@@ -95,17 +99,21 @@ def recovery_codes() -> Answer:
 @blueprint.route("/code", methods=["GET", "POST"])
 def code() -> Answer:
     """Ask for the second factor, after the password."""
-    there = request.args.get("next", "")
-    there = there if LOCAL.fullmatch(there) else url_for("applications.home")
     if sessions.next_step(current_user) != sessions.CODE:
-        return redirect(there)
+        return redirect(_next())
     form = CodeForm()
     if form.validate_on_submit():
         if _is_code(str(form.code.data)):
             sessions.pass_second_factor(current_user.totp_secret)
-            return redirect(there, 303)
+            return redirect(_next(), 303)
         form.code.errors = [_("This code is wrong, or was used before.")]
     return _form("people/code.html", form)
+
+
+def _next() -> str:
+    """Return the page that the sign-in leads to."""
+    there = request.args.get("next", "")
+    return there if LOCAL.fullmatch(there) else url_for("applications.home")
 
 
 def _turn_on(secret: str, typed: str) -> list[str] | None:
@@ -144,7 +152,9 @@ def _is_present(form: PresentForm) -> bool:
 
 def _is_chosen_well(form: PasswordForm) -> bool:
     new: Field = form.new
-    fault = passwords.fault_of(new.data, username=current_user.username)
+    fault = passwords.fault_of(
+        new.data, username=current_user.username, present=current_user.password
+    )
     if fault:
         new.errors = [FAULTS[fault]]
     return fault is None

@@ -29,6 +29,7 @@ FAULTS: dict[Fault, Any] = {
     "short": _("A password has at least %(count)s characters.", count=MIN_PASSWORD),
     "long": _("This password is too long."),
     "name": _("The user name is not a password."),
+    "same": _("This is the present password."),
 }
 NEEDED = InputRequired(_("This is needed."))
 

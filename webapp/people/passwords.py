@@ -10,7 +10,7 @@ from webapp.extensions import security
 
 MIN_PASSWORD = 12  # characters
 MAX_PASSWORD = 1_000  # generated passwords are shorter, and long ones are slow to hash
-Fault = Literal["short", "long", "name"]
+Fault = Literal["short", "long", "name", "same"]
 
 
 def new_password() -> tuple[str, str]:
@@ -29,15 +29,15 @@ def matches(password: str, stored: str) -> bool:
     return right
 
 
-def fault_of(password: str, *, username: str) -> Fault | None:
-    """Return what is wrong with a password that somebody chose, if something is."""
+def fault_of(password: str, *, username: str, present: str) -> Fault | None:
+    """Return what is wrong with a chosen password, if something is; the present one is a hash."""
     if len(password) < MIN_PASSWORD:
         return "short"
     if len(password) > MAX_PASSWORD:
         return "long"
     if password.casefold() in (username.casefold(), username.casefold() * 2):
         return "name"
-    return None
+    return "same" if matches(password, present) else None
 
 
 def _normalized(password: str) -> str:

@@ -29,7 +29,8 @@ def create_user(
     """Create a user and return its number; without an operator who does so, it is the system."""
     name = _as_signed_in(username)
     number = add_operator(transaction, "user", name)
-    row = {"password": password_hash, "active": True, "full_name": full_name, **_new_sessions()}
+    password = _password(password_hash, number, operator_id=operator_id)
+    row = {**password, "active": True, "full_name": full_name, **_new_sessions()}
     transaction.execute(insert(_users).values(id=number, **row))
     record(transaction, "user.created", f"operator:{number}", operator_id=operator_id)
     _add_roles(transaction, number, roles, operator_id=operator_id)
@@ -61,7 +62,8 @@ def set_password(
 ) -> str:
     """Set a user's password, end every session of the user, and return what new ones hold."""
     sessions = _new_sessions()
-    _change(transaction, number, password=password_hash, **sessions)
+    password = _password(password_hash, number, operator_id=operator_id)
+    _change(transaction, number, **password, **sessions)
     record(transaction, "user.password_set", f"operator:{number}", operator_id=operator_id)
     return sessions["fs_uniquifier"]
 
@@ -141,6 +143,11 @@ def _keep_an_admin(transaction: Connection, number: int, *, operator_id: int | N
     admins = admins.where(_roles.c.role == "admin", _users.c.active)
     if transaction.scalar(admins.where(_users.c.id == number)) == transaction.scalar(admins) == 1:
         raise LastAdmin("this is the last admin who can sign in: make another one first")
+
+
+def _password(hashed: str, number: int, *, operator_id: int | None) -> dict[str, Any]:
+    """Return the columns of a password, which is temporary if an admin knows it."""
+    return {"password": hashed, "password_is_temporary": operator_id not in (None, number)}
 
 
 def _new_sessions() -> dict[str, str]:

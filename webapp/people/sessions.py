@@ -11,7 +11,8 @@ from webapp.people.tables import User
 
 BEGUN, SEEN, PASSED, ENDED = "begun", "seen", "second_factor", "ended"
 WRITTEN_SECONDS = 60  # a page sets the cookie again only if the last moment is older
-CODE, ENROL = "account.code", "account.enrol"  # the pages of the steps
+# The pages of the steps.
+CODE, PASSWORD, ENROL = "account.code", "account.password", "account.enrol"
 
 
 def init_app(app: Flask) -> None:
@@ -38,9 +39,12 @@ def end() -> None:
 
 def next_step(user: User) -> str | None:
     """Return the page that a session needs before any other, if it needs one."""
-    if user.totp_secret is not None:
-        return None if session.get(PASSED) == mark_of(user.totp_secret) else CODE
-    return ENROL if settings().require_second_factor else None
+    secret = user.totp_secret
+    if secret is not None and session.get(PASSED) != mark_of(secret):
+        return CODE
+    if user.password_is_temporary:
+        return PASSWORD
+    return ENROL if secret is None and settings().require_second_factor else None
 
 
 def _begin(app: Flask, **more: object) -> None:

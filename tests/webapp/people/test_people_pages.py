@@ -8,6 +8,7 @@ from tests.fixtures.databases import CLERK, PASSWORD, add_user
 from tests.fixtures.desk import token
 from webapp.people import api_keys
 
+CHOSEN = "a password of my own"
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -45,6 +46,15 @@ def entries(query):
     return listed
 
 
+def choose_password(browser, there):
+    """Choose a password after the sign-in with one that an admin has set."""
+    step = browser.get(there).location
+    assert step == f"/account/password?next={there}"
+    assert "Choose your password" in browser.get(step).text
+    form = {"csrf_token": token(browser, step), "new": CHOSEN, "again": CHOSEN}
+    return browser.post(step, data=form)
+
+
 def secret_of(page):
     return re.search(r'<code id="secret"[^>]*>([^<]+)</code>', page)[1]
 
@@ -53,6 +63,7 @@ def test_person_added_signs_in_with_the_password_shown(app, send, sign_in, numbe
     made = send("/people/new", username="anna", full_name="Anna Dion", clerk="y", reviewer="y")
     assert made.status_code == 200
     browser = sign_in(app.test_client(), "anna", secret_of(made.text))
+    assert choose_password(browser, "/account").location == "/account"
     assert "Clerk, Reviewer" in browser.get("/account").text
     anna = number("anna")
     assert entries(number("boss")) == [
@@ -112,9 +123,16 @@ def test_roles_and_name_changed(app, send, signed_in, number, sign_in, entries, 
 
 @ON_ONE
 def test_password_set_by_an_admin(app, send, signed_in, number, sign_in):
-    shown = send(f"/people/{number(CLERK)}", action="password")
+    password = secret_of(send(f"/people/{number(CLERK)}", action="password").text)
     assert signed_in.get("/decisions").status_code == 302
-    sign_in(app.test_client(), CLERK, secret_of(shown.text))
+    browser = sign_in(app.test_client(), CLERK, password)
+    form = {"csrf_token": token(browser, "/account/password"), "new": password, "again": password}
+    assert "This is the present password." in browser.post("/account/password", data=form).text
+    assert browser.post("/desk/refer", data=form).location.startswith("/account/password")
+    assert choose_password(browser, "/decisions").location == "/decisions"
+    assert browser.get("/decisions").status_code == 200
+    again = sign_in(app.test_client(), CLERK, CHOSEN)
+    assert again.get("/decisions").status_code == 200
 
 
 @ON_ONE
