@@ -76,7 +76,7 @@ def test_pages_with_a_secret_and_a_refusal(desk, inspected, look, words):
     page.get_by_label(words("User name")).fill(f"new-{words.language}")
     page.get_by_role("checkbox", name=words("Analyst"), exact=True).check()
     page.keyboard.press("Enter")
-    page.locator("#secret").wait_for()
+    temporary = page.locator("#secret").inner_text()
     look("a password")
     page.goto(f"{desk.url}/keys")
     page.get_by_label(words("Name of the other system")).fill(f"system-{words.language}")
@@ -85,6 +85,11 @@ def test_pages_with_a_secret_and_a_refusal(desk, inspected, look, words):
     look("a key")
     page.goto(f"{desk.url}/keys")
     look("keys")
+    page.context.clear_cookies()
+    page.goto(desk.url)
+    SignIn(page, words).enter(f"new-{words.language}", temporary)
+    page.get_by_role("heading", name=words("Choose your password")).wait_for()
+    look("the first password of one's own")
 
 
 def test_page_of_too_many_tries(desk, inspected, look, words):

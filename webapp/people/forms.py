@@ -22,7 +22,8 @@ ROLE_HELP = {
     "reviewer": _("reviews decisions, and sees all of them"),
     "analyst": _("searches and exports decisions, records outcomes, watches the model"),
     "admin": _(
-        "manages people, keys and the switch of the desk; no decisions without another role"
+        "manages people, API keys and the switch of the desk; sees no decisions without another "
+        "role"
     ),
 }
 FAULTS: dict[Fault, Any] = {
