@@ -53,8 +53,8 @@ class Identifier(IntegerConverter):
 
     regex = "[0-9]+"  # Werkzeug's own accepts the digits of every script
 
-    def __init__(self, url_map: Map) -> None:
-        super().__init__(url_map, max=MAX_ID)
+    def __init__(self, url_map: Map, last: int = MAX_ID) -> None:
+        super().__init__(url_map, max=last)
 
 
 def init_app(app: Flask) -> None:

@@ -11,6 +11,7 @@ from webapp.ledger.transaction import unit_of_work
 from webapp.people import api_keys, passwords, second_factor, service
 from webapp.people.forms import ROLE_HELP, ROLE_NAMES, PersonForm, RolesForm
 from webapp.people.persons import Person, find_person, list_people
+from webapp.people.tables import MAX_OPERATOR_ID
 
 blueprint = Blueprint("people", __name__, url_prefix="/people")
 Answer = str | Response | tuple[str, int]
@@ -50,7 +51,7 @@ def new() -> Answer:
     return render_template("people/new.html", form=form), 422 if form.is_submitted() else 200
 
 
-@blueprint.route("/<id:number>", methods=["GET", "POST"])
+@blueprint.route(f"/<id(last={MAX_OPERATOR_ID}):number>", methods=["GET", "POST"])
 def show(number: int) -> Answer:
     person = find_person(number)
     if request.method == "GET":

@@ -12,6 +12,7 @@ from webapp.extensions import db
 
 Role = Literal["clerk", "reviewer", "analyst", "admin"]
 
+MAX_OPERATOR_ID = 2**31 - 1
 MAX_NAME, MAX_FULL_NAME = 64, 120  # characters
 
 
