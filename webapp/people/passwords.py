@@ -1,31 +1,60 @@
 """Makes, hashes and checks passwords; slow, so call it outside of transactions."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore
 from typing import Literal
 
 from flask_security import hash_password
 from flask_security.utils import verify_password
+from werkzeug.exceptions import TooManyRequests
 
 from webapp.extensions import security
 
 MIN_PASSWORD = 12  # characters
 MAX_PASSWORD = 1_000  # generated passwords are shorter, and long ones are slow to hash
+MAX_HASHES = 1  # computed at once by one worker; each uses several cores and 64 MiB
+MAX_WAITING = 1  # requests that wait for a hash and keep a thread; the next one is refused at once
+MAX_WAIT = 1.0  # seconds that a request waits for a hash
+_hashing = BoundedSemaphore(MAX_HASHES)
+_admitted = BoundedSemaphore(MAX_HASHES + MAX_WAITING)
 Fault = Literal["short", "long", "name", "same"]
 
 
+@contextmanager
+def hashing() -> Iterator[None]:
+    """Wait until this process may compute a hash; raises TooManyRequests."""
+    if not _admitted.acquire(blocking=False):
+        raise TooManyRequests
+    try:
+        if not _hashing.acquire(timeout=MAX_WAIT):
+            raise TooManyRequests
+        try:
+            yield
+        finally:
+            _hashing.release()
+    finally:
+        _admitted.release()
+
+
 def new_password() -> tuple[str, str]:
-    """Return a generated password and its hash."""
+    """Return a generated password and its hash; raises TooManyRequests."""
     password = secrets.token_urlsafe(12)
-    return password, hash_password(password)
+    return password, hashed(password)
 
 
 def hashed(password: str) -> str:
-    made: str = hash_password(_normalized(password))
+    """Return the hash of a password; raises TooManyRequests."""
+    with hashing():
+        made: str = hash_password(_normalized(password))
     return made
 
 
 def matches(password: str, stored: str) -> bool:
-    right: bool = verify_password(_normalized(password), stored)
+    """Return whether a password has this hash; raises TooManyRequests."""
+    with hashing():
+        right: bool = verify_password(_normalized(password), stored)
     return right
 
 

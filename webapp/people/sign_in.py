@@ -1,7 +1,6 @@
-"""Limits and records of sign-ins, and a sign-out that ends every session of the user."""
+"""The form of a sign-in, its limits and records; a sign-out that ends all of a user's sessions."""
 
 import logging
-from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,18 +13,13 @@ from webapp.extensions import db
 from webapp.ledger.audit import record
 from webapp.ledger.transaction import unit_of_work
 from webapp.people import throttle, tries
-from webapp.people.passwords import MAX_PASSWORD
+from webapp.people.passwords import MAX_PASSWORD, hashing
 from webapp.people.service import end_sessions
 from webapp.people.tables import User
 
 log = logging.getLogger(__name__)
 
 SIGN_IN = "security.login"
-MAX_HASHES = 1  # computed at once by one worker; each uses several cores and 64 MiB
-MAX_WAITING = 1  # sign-ins that wait for a hash and keep a thread; the next one is refused at once
-MAX_WAIT = 1.0  # seconds that a sign-in waits for a hash
-_hashing = BoundedSemaphore(MAX_HASHES)
-_admitted = BoundedSemaphore(MAX_HASHES + MAX_WAITING)
 
 
 class SignInForm(LoginForm):
@@ -35,10 +29,10 @@ class SignInForm(LoginForm):
 
     def validate(self, **kwargs: Any) -> bool:  # noqa: ANN401 - Flask-Security's
         name = request.form.get("username", "")
-        tried = tries.count(
-            throttle.of_account(name), throttle.of_address(request.remote_addr or "")
-        )
-        accepted: bool = super().validate(**kwargs)
+        with hashing():
+            address = throttle.of_address(request.remote_addr or "")
+            tried = tries.count(throttle.of_account(name), address)
+            accepted: bool = super().validate(**kwargs)
         if accepted:
             g.accepted = self.user.id, tried  # type: ignore[union-attr]  # there is one
         else:
@@ -47,31 +41,17 @@ class SignInForm(LoginForm):
 
 
 def init_app(app: Flask) -> None:
-    app.before_request(_limit)
+    app.before_request(_check_form)
     app.after_request(_record_accepted)
-    app.teardown_request(_release)
     user_logged_out.connect(_end_sessions, app)
 
 
-def _limit() -> None:
-    """Refuse a sign-in whose form no browser sends, or one too many at the same time."""
+def _check_form() -> None:
+    """Refuse what no browser sends: a `next` that is no URL, or a password that nobody can have."""
     if request.endpoint != SIGN_IN:
-        return
-    _refuse_unreadable_next()
-    if request.method != "POST":
         return
     if len(request.form.get("password", "")) > MAX_PASSWORD:
         abort(400)
-    if not _admitted.acquire(blocking=False):
-        abort(429)
-    g.admitted = True
-    if not _hashing.acquire(timeout=MAX_WAIT):
-        abort(429)
-    g.hashing = True
-
-
-def _refuse_unreadable_next() -> None:
-    """Refuse an invalid `next` URL before anybody is signed in."""
     for given in (request.args, request.form):
         try:
             urlsplit(given.get("next", ""))
@@ -107,11 +87,3 @@ def _end_sessions(app: Flask, *, user: User, **more: object) -> None:
         return  # a sign-in without its second factor must not end the sessions of the person
     with unit_of_work() as transaction:
         end_sessions(transaction, user.id)
-
-
-def _release(error: BaseException | None) -> None:
-    del error
-    if g.pop("hashing", False):
-        _hashing.release()
-    if g.pop("admitted", False):
-        _admitted.release()

@@ -6,6 +6,7 @@ import pytest
 
 from tests.fixtures.databases import CLERK, PASSWORD
 from tests.fixtures.desk import token
+from webapp.people import passwords
 from webapp.people.throttle import MAX_OF_ACCOUNT
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -74,6 +75,15 @@ def test_present_password_may_be_tried_as_often_as_a_sign_in(app, change):
     browser = app.test_client()
     form = {"username": CLERK, "password": PASSWORD, "csrf_token": token(browser, "/login")}
     assert browser.post("/login", data=form).status_code == 429
+
+
+@ON_ONE
+def test_password_is_hashed_only_when_the_worker_has_room(monkeypatch, change, signed_in):
+    """Each hash needs 64 MiB; a few people at once must not use up the memory of the service."""
+    monkeypatch.setattr(passwords, "MAX_WAIT", 0.01)
+    with passwords.hashing():
+        assert change().status_code == 429
+    assert change().status_code == 303
 
 
 @ON_ONE

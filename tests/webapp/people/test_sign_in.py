@@ -8,7 +8,7 @@ import pytest
 
 from tests.fixtures.databases import CLERK, PASSWORD
 from tests.fixtures.desk import token
-from webapp.people import sign_in as guard
+from webapp.people import passwords
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def test_sign_in_with_a_nul_in_the_name_is_refused(sign_in):
 
 
 def test_sign_in_with_a_too_long_password_is_refused(sign_in):
-    assert sign_in(password="x" * (guard.MAX_PASSWORD + 1)).status_code == 400
-    assert sign_in(password="x" * guard.MAX_PASSWORD).status_code == 200
+    assert sign_in(password="x" * (passwords.MAX_PASSWORD + 1)).status_code == 400
+    assert sign_in(password="x" * passwords.MAX_PASSWORD).status_code == 200
     assert sign_in().status_code == 302
 
 
@@ -80,23 +80,23 @@ def test_accepted_sign_in_is_logged(sign_in, caplog, query):
 
 
 def test_too_many_sign_ins_at_once_are_answered_429(sign_in, monkeypatch):
-    monkeypatch.setattr(guard, "MAX_WAIT", 0.01)
-    for _ in range(guard.MAX_HASHES):
-        assert guard._hashing.acquire(timeout=5)
+    monkeypatch.setattr(passwords, "MAX_WAIT", 0.01)
+    for _ in range(passwords.MAX_HASHES):
+        assert passwords._hashing.acquire(timeout=5)
     try:
         answer = sign_in()
         assert answer.status_code == 429
         assert answer.headers["Retry-After"] == "5"
         assert "Too many people are signing in" in answer.text
     finally:
-        for _ in range(guard.MAX_HASHES):
-            guard._hashing.release()
+        for _ in range(passwords.MAX_HASHES):
+            passwords._hashing.release()
     assert sign_in().status_code == 302
 
 
 def test_sign_in_is_refused_at_once_while_another_waits(app, monkeypatch):
-    monkeypatch.setattr(guard, "MAX_WAIT", 30.0)
-    for place in (guard._admitted, guard._hashing):
+    monkeypatch.setattr(passwords, "MAX_WAIT", 30.0)
+    for place in (passwords._admitted, passwords._hashing):
         assert place.acquire(timeout=5)
 
     def enter():
@@ -110,16 +110,16 @@ def test_sign_in_is_refused_at_once_while_another_waits(app, monkeypatch):
         assert {f.result() for f in refused} == {429}
         [waits] = {*several} - {*refused}
         assert not waits.done()
-        for place in (guard._hashing, guard._admitted):
+        for place in (passwords._hashing, passwords._admitted):
             place.release()
         assert waits.result() == 302
 
 
 def test_every_sign_in_releases_its_semaphores(app, sign_in):
-    for number in range(guard.MAX_HASHES + 2):
+    for number in range(passwords.MAX_HASHES + 2):
         assert sign_in(password=f"wrong {number}").status_code == 200
-    assert guard._hashing._value == guard.MAX_HASHES
-    assert guard._admitted._value == guard.MAX_HASHES + guard.MAX_WAITING
+    assert passwords._hashing._value == passwords.MAX_HASHES
+    assert passwords._admitted._value == passwords.MAX_HASHES + passwords.MAX_WAITING
 
 
 def test_https_sends_strict_transport_security_for_a_year(client, app):
