@@ -30,7 +30,7 @@ def prepare() -> None:
         if first:
             click.echo(f"\n  First start: sign in as {FIRST_USER} with the password {password}")
             roles = ", ".join(service.FIRST_ROLES)
-            click.echo(f"  It is not shown again. Roles: {roles}.\n")
+            click.echo(f"  It is not shown again, and you choose another. Roles: {roles}.\n")
         else:
             click.echo(f"\n  Sign in as {FIRST_USER}, or as any other user. A new password:")
             click.echo(f"  {as_typed(f'users set-password {FIRST_USER}')}\n")

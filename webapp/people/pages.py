@@ -40,6 +40,7 @@ def new() -> Answer:
                     password_hash=hashed,
                     roles=form.roles,
                     full_name=form.full_name.data or None,
+                    temporary=True,
                     operator_id=g.operator.id,
                 )
         except NameTaken:
@@ -98,7 +99,11 @@ def _new_password(person: Person) -> Answer:
     password, hashed = passwords.new_password()
     with unit_of_work() as transaction:
         service.set_password(
-            transaction, person.id, password_hash=hashed, operator_id=g.operator.id
+            transaction,
+            person.id,
+            password_hash=hashed,
+            temporary=True,
+            operator_id=g.operator.id,
         )
     return _show_password(person, password)
 

@@ -24,12 +24,16 @@ def create_user(
     password_hash: str,
     roles: Iterable[Role],
     full_name: str | None = None,
+    temporary: bool = False,
     operator_id: int | None = None,
 ) -> int:
-    """Create a user and return its number; without an operator who does so, it is the system."""
+    """Create a user and return its number; without an operator who does so, it is the system.
+
+    The user replaces a temporary password at the next sign-in.
+    """
     name = _as_signed_in(username)
     number = add_operator(transaction, "user", name)
-    password = _password(password_hash, number, operator_id=operator_id)
+    password = {"password": password_hash, "password_is_temporary": temporary}
     row = {**password, "active": True, "full_name": full_name, **_new_sessions()}
     transaction.execute(insert(_users).values(id=number, **row))
     record(transaction, "user.created", f"operator:{number}", operator_id=operator_id)
@@ -43,7 +47,9 @@ def create_first_user(transaction: Connection, username: str, *, password_hash: 
         transaction.exec_driver_sql("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")
     if transaction.scalar(select(_users.c.id).limit(1)) is not None:
         return False
-    create_user(transaction, username, password_hash=password_hash, roles=FIRST_ROLES)
+    create_user(
+        transaction, username, password_hash=password_hash, roles=FIRST_ROLES, temporary=True
+    )
     return True
 
 
@@ -58,11 +64,16 @@ def number_of(transaction: Connection, username: str) -> int:
 
 
 def set_password(
-    transaction: Connection, number: int, *, password_hash: str, operator_id: int | None = None
+    transaction: Connection,
+    number: int,
+    *,
+    password_hash: str,
+    temporary: bool = False,
+    operator_id: int | None = None,
 ) -> str:
     """Set a user's password, end every session of the user, and return what new ones hold."""
     sessions = _new_sessions()
-    password = _password(password_hash, number, operator_id=operator_id)
+    password = {"password": password_hash, "password_is_temporary": temporary}
     _change(transaction, number, **password, **sessions)
     record(transaction, "user.password_set", f"operator:{number}", operator_id=operator_id)
     return sessions["fs_uniquifier"]
@@ -143,11 +154,6 @@ def _keep_an_admin(transaction: Connection, number: int, *, operator_id: int | N
     admins = admins.where(_roles.c.role == "admin", _users.c.active)
     if transaction.scalar(admins.where(_users.c.id == number)) == transaction.scalar(admins) == 1:
         raise LastAdmin("this is the last admin who can sign in: make another one first")
-
-
-def _password(hashed: str, number: int, *, operator_id: int | None) -> dict[str, Any]:
-    """Return the columns of a password, which is temporary if an admin knows it."""
-    return {"password": hashed, "password_is_temporary": operator_id not in (None, number)}
 
 
 def _new_sessions() -> dict[str, str]:

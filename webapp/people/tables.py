@@ -40,7 +40,7 @@ class User(OperatorRow, UserMixin):
 
     id: Mapped[int] = mapped_column(ForeignKey("operators.id"), primary_key=True)
     password: Mapped[str] = mapped_column(String(255))
-    password_is_temporary: Mapped[bool]  # set by an admin: the person chooses another to go on
+    password_is_temporary: Mapped[bool]  # the person chooses another at the next sign-in
     active: Mapped[bool] = mapped_column(default=True)
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
     full_name: Mapped[str | None] = mapped_column(String(MAX_FULL_NAME))

@@ -177,7 +177,8 @@ def test_prepare_prints_the_first_password_once(config, sign_in):
     code, lines, errors = invoked(app, "prepare")
     assert (code, errors) == (0, [])
     password = re.search(r"sign in as admin with the password (\S+)", "\n".join(lines))[1]
-    sign_in(app.test_client(), "admin", password)
+    browser = sign_in(app.test_client(), "admin", password)
+    assert browser.get("/people").location.startswith("/account/password")
     code, lines, errors = invoked(app, "prepare")
     assert (code, errors) == (0, [])
     assert password not in "\n".join(lines)
