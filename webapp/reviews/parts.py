@@ -65,6 +65,12 @@ class Part:
         return next((r for r in self.reviews if r.is_open), None)
 
     @property
+    def waits_for_a_word(self) -> bool:
+        """Whether a reviewer is going to say whether the loan is granted."""
+        referred = self.decision.decision == "referred" and self.last is None
+        return referred and self.open is not None and self.decision.can_have_a_word
+
+    @property
     def closed(self) -> list[Review]:
         return [r for r in self.reviews if not r.is_open]
 

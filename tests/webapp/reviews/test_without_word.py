@@ -73,6 +73,7 @@ def test_pages_lead_from_a_corrected_decision_to_the_correction(
     page = anna.get(f"/decisions/{first}").text
     assert f'<a href="/decisions/{second}">Decision {second}</a>' in page
     assert "is the one to review." in page
+    assert "required if you overturn" not in page
     assert "Overturn: grant the loan" not in page
     assert re.search(r'<option value="replaced" selected>', page)
     chosen = {"close-closing": "lapsed", "close-code": "replaced"}
@@ -130,6 +131,16 @@ def test_a_referral_that_ends_without_a_word_promises_no_reviewer(anna, claimed,
     assert "There is no final word on this application." in page
     assert "closed without one: The applicant withdrew the application." in page
     assert "Send it for review" in page
+
+
+def test_a_corrected_or_erased_referral_promises_no_reviewer(anna, opened, put, refused, do, query):
+    corrected, erased = opened(2, decision="referred", basis="unusual")
+    put(refused, corrects=decision_of(query, corrected))
+    do(erase, [decision_of(query, erased)])
+    for number in (corrected, erased):
+        page = anna.get(f"/decisions/{decision_of(query, number)}").text
+        assert "a person decides" not in page
+        assert "a reviewer looks at the application" not in page
 
 
 def test_a_refusing_rule_is_overturned_also_while_everything_is_referred(
