@@ -34,7 +34,7 @@ def review(app, operator, query):
     def work(number, closing="", code="confirmed", note=""):
         with app.app_context():
             if not query("SELECT 1 FROM operators WHERE name = 'anna'"):
-                add_user("anna", PASSWORD)
+                add_user("anna", PASSWORD, ["reviewer"])
             [(anna,)] = query("SELECT id FROM operators WHERE name = 'anna'")
             reviewer = Operator("user", anna, "anna")
             with unit_of_work() as transaction:
