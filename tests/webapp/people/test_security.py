@@ -189,16 +189,6 @@ def test_session_stays_ended_after_a_reactivation(app, sign_in, stolen):
 
 
 @ON_ONE
-def test_new_password_ends_sessions(app, signed_in):
-    with app.app_context():
-        hashed = hash_password("another long password")
-        with unit_of_work() as transaction:
-            number = people.number_of(transaction, "clerk")
-            people.set_password(transaction, number, password_hash=hashed)
-    assert signed_in.get("/decisions").status_code == 302
-
-
-@ON_ONE
 def test_session_of_an_inactive_user_ends(signed_in, query_at, config):
     query_at(config.instance, "UPDATE users SET active = 0")
     assert signed_in.get("/decisions").status_code == 302
@@ -246,7 +236,8 @@ def test_cookies_have_the_protecting_attributes(tmp_path, bundle, sign_in, https
         assert ("secure" in attributes) == (https == "yes")
 
 
-def test_password_is_kept_as_argon2id(app, query):
-    [(stored,)] = query("SELECT password FROM users")
-    assert stored.startswith("$argon2id$")
-    assert FORM["password"] not in stored
+def test_https_sends_strict_transport_security_for_a_year(client, app):
+    assert "Strict-Transport-Security" not in client.get("/login").headers
+    app.config["SESSION_COOKIE_SECURE"] = True
+    header = client.get("/login").headers["Strict-Transport-Security"]
+    assert header == "max-age=31536000"

@@ -120,10 +120,3 @@ def test_every_sign_in_releases_its_semaphores(app, sign_in):
         assert sign_in(password=f"wrong {number}").status_code == 200
     assert passwords._hashing._value == passwords.MAX_HASHES
     assert passwords._admitted._value == passwords.MAX_HASHES + passwords.MAX_WAITING
-
-
-def test_https_sends_strict_transport_security_for_a_year(client, app):
-    assert "Strict-Transport-Security" not in client.get("/login").headers
-    app.config["SESSION_COOKIE_SECURE"] = True
-    header = client.get("/login").headers["Strict-Transport-Security"]
-    assert header == "max-age=31536000"
