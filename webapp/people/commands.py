@@ -29,8 +29,8 @@ def prepare() -> None:
     with clear_errors():
         if first:
             click.echo(f"\n  First start: sign in as {FIRST_USER} with the password {password}")
-            roles = ", ".join(service.FIRST_ROLES)
-            click.echo(f"  It is not shown again, and you choose another. Roles: {roles}.\n")
+            click.echo("  It is not shown again. When you sign in, you choose another.")
+            click.echo(f"  Roles: {', '.join(service.FIRST_ROLES)}.\n")
         else:
             click.echo(f"\n  Sign in as {FIRST_USER}, or as any other user. A new password:")
             click.echo(f"  {as_typed(f'users set-password {FIRST_USER}')}\n")
