@@ -84,5 +84,8 @@ class People(Screen):
         self.link("Done").click()
         return password
 
-    def turn_second_factor_off(self) -> None:
-        self.button("Turn the second factor off").click()
+    def set_password(self) -> str:
+        """Set a new password of the person whose page is open, and return the one that is shown."""
+        self.page.locator("summary").get_by_text(self.words("Set a new password")).click()
+        self.button("Set a new password").click()
+        return self.page.locator("#secret").inner_text()

@@ -4,7 +4,7 @@ import pytest
 
 from tests.browser.axe import inspect
 from tests.browser.pages import SignIn
-from tests.browser.people import Account, SecondFactorSetup
+from tests.browser.people import Account, People, SecondFactorSetup
 from tests.fixtures.authenticator import Authenticator
 from webapp.people.throttle import MAX_OF_ACCOUNT
 
@@ -76,8 +76,13 @@ def test_pages_with_a_secret_and_a_refusal(desk, inspected, look, words):
     page.get_by_label(words("User name")).fill(f"new-{words.language}")
     page.get_by_role("checkbox", name=words("Analyst"), exact=True).check()
     page.keyboard.press("Enter")
-    temporary = page.locator("#secret").inner_text()
+    page.locator("#secret").wait_for()
     look("a password")
+    page.get_by_role("link", name=words("Done")).click()
+    temporary = People(page, words).set_password()
+    page.go_back()
+    page.locator("summary").first.click()
+    look("a person")
     page.goto(f"{desk.url}/keys")
     page.get_by_label(words("Name of the other system")).fill(f"system-{words.language}")
     page.keyboard.press("Enter")
