@@ -10,21 +10,23 @@ from ml.product.texts import Text
 # 1002.2(z) but for age, which 12 CFR 1002.6(b)(2) lets a statistical system use under conditions.
 WORDS = {
     "en": (
-        "race|racial|ethnic|ethnicity|nationality|citizen|citizenship|national origin|religion|"
-        "religious|belief|beliefs|political|trade union|union member|health|illness|disease|"
-        "medical|disability|disabled|pregnant|pregnancy|genetic|biometric|sex|gender|sexual|"
-        "sexual orientation|skin colou?r|marital|married|public assistance"
+        "race|racial|ethnic|ethnicity|ethnicities|nationality|nationalities|citizen|citizenship|"
+        "national origin|religion|religious|belief|political|trade union|union member|health|"
+        "illness|disease|medical|disability|disabilities|disabled|pregnant|pregnancy|pregnancies|"
+        "genetic|biometric|sex|gender|sexual|sexual orientation|skin colou?r|marital|married|"
+        "public assistance"
     ),
     "fr": (
         "race|racial|raciale|ethnique|ethnie|nationalité|citoyenneté|religion|religieux|religieuse|"
-        "croyance|croyances|opinions? politiques?|syndicat|syndical|syndicale|santé|maladie|"
+        "croyance|opinions? politiques?|syndicat|syndical|syndicale|santé|maladie|"
         "médical|médicale|handicap|handicapé|handicapée|enceinte|grossesse|génétique|biométrique|"
         "sexe|identité de genre|sexuel|sexuelle|couleur de peau|état civil|situation matrimoniale|"
         "marié|mariée"
     ),
 }
 _PATTERNS = {
-    language: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for language, words in WORDS.items()
+    language: re.compile(rf"\b(?:{words})(?:e?s)?\b", re.IGNORECASE)
+    for language, words in WORDS.items()
 }
 
 
