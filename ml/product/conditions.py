@@ -2,13 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import ConfigDict, Field as Bounded, model_validator
 
 from ml.product.quantities import Answers, Finite, Formula, Name
 from ml.product.texts import Stated, Text
+
+MAX_TRIES = 100  # so many earlier decisions on a reference are looked at, at most
 
 
 class Answerable(Protocol):
@@ -25,7 +28,8 @@ class Condition(Formula):
     """A condition on an application; it holds if everything that it states is true.
 
     It can state that a quantity is above or below a bound, that fields have certain answers, and
-    that fields have no answer. A quantity with a missing input is neither above nor below.
+    that fields have no answer. A quantity with a missing input is neither above nor below. A
+    positive number divided by 0 is above every bound, a negative one below, and 0 neither.
     """
 
     model_config = ConfigDict(serialize_by_alias=True)
@@ -104,6 +108,11 @@ class Condition(Formula):
             if name not in fields or not fields[name].optional:
                 raise ValueError(f"{self.name}: {name} is not an optional field")
 
+    def _divided(self, number: float, divisor: float) -> float:
+        if divisor or not number or math.isnan(number):
+            return super()._divided(number, divisor)
+        return math.copysign(math.inf, number)
+
     @model_validator(mode="after")
     def _states_something(self) -> Self:
         bounded = self.above is not None or self.below is not None
@@ -139,7 +148,7 @@ class Referral(Stated):
 
     band: Annotated[Finite, Bounded(ge=0, le=0.5)] = 0.0
     unusual: bool = True  # refer applications that are unlike the training rows
-    tries: Annotated[int, Bounded(ge=1)] = 3
+    tries: Annotated[int, Bounded(ge=1, le=MAX_TRIES)] = 3
     tries_days: Annotated[int, Bounded(ge=1, le=365)] = 7
 
     def is_near(self, probability: float, threshold: float) -> bool:
@@ -155,6 +164,33 @@ class Referral(Stated):
             False for every probability if the band is 0.
         """
         return self.band > 0 and abs(probability - threshold) <= self.band
+
+
+def passing_unanswered(
+    rules: Sequence[PolicyRule], fields: Mapping[str, Answerable]
+) -> Iterator[tuple[str, str]]:
+    """Yield the rules that leaving out an answer keeps, if no rule breaks without the answer.
+
+    Parameters
+    ----------
+    rules : sequence of PolicyRule
+    fields : mapping of str to Field
+        The fields of an application by name.
+
+    Yields
+    ------
+    (str, str)
+        The names of the rule and of the field.
+    """
+    asked = {
+        rule.missing[0]
+        for rule in rules
+        if len(rule.missing) == 1 and not rule.sum and not rule.answers
+    }
+    for rule in rules:
+        for name in rule.inputs:
+            if fields[name].optional and name not in asked:
+                yield rule.name, name
 
 
 def policy_version(rules: Sequence[PolicyRule], referral: Referral) -> str:

@@ -45,8 +45,11 @@ class Formula(Stated):
         for name in self.times:
             total *= _number(application[name])
         for name in self.over:
-            total /= _number(application[name]) or math.nan
+            total = self._divided(total, _number(application[name]))
         return total
+
+    def _divided(self, number: float, divisor: float) -> float:
+        return number / (divisor or math.nan)
 
 
 class Quantity(Formula):

@@ -5,7 +5,14 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from ml.product.conditions import Condition, PolicyRule, Referral, policy_version
+from ml.product.conditions import (
+    MAX_TRIES,
+    Condition,
+    PolicyRule,
+    Referral,
+    passing_unanswered,
+    policy_version,
+)
 from ml.product.files import PRODUCTS, read_product
 from ml.product.quantities import Formula
 
@@ -54,6 +61,37 @@ def test_value_of_a_quantity():
 def test_condition_holds_if_all_that_it_states_is_true(stated, holds, lacking):
     assert condition(**stated).holds(SAID) == holds
     assert condition(**stated).holds(LACKING) == lacking
+
+
+@pytest.mark.parametrize(
+    ("income", "bounds", "holds"),
+    [
+        (1, {"above": 10**300}, True),
+        (1, {"below": -(10**300)}, False),
+        (-1, {"above": 0}, False),
+        (-1, {"below": -(10**300)}, True),
+        (0, {"above": -1, "below": 1}, False),
+        (None, {"above": 0, "below": 0}, False),
+    ],
+)
+def test_number_divided_by_zero_is_beyond_every_bound(income, bounds, holds):
+    this = condition(sum={"income": 1}, over=["amount"], **bounds)
+    assert this.holds({"income": income, "amount": 0}) == holds
+
+
+def test_instalment_without_any_income_breaks_the_rule_that_compares_them():
+    rule = condition(sum={"amount": 1}, over=["term", "income"], above=0.33)
+    assert rule.holds({"amount": 6_000, "term": 12, "income": 0})
+    assert not rule.holds({"amount": 6_000, "term": 12, "income": 2_000})
+
+
+@pytest.mark.parametrize(("bounds", "holds"), [({"below": 1}, False), ({"above": 1}, False)])
+def test_condition_does_not_hold_at_its_bound(bounds, holds):
+    for amount in (7, 49, 1_000_003, 10**15 + 1):
+        this = condition(sum={"income": 1}, times=["term"], over=["amount"], **bounds)
+        assert this.holds({"income": amount // 7, "term": 7, "amount": amount // 7 * 7}) == holds
+        beside = amount // 7 * 7 + (1 if "below" in bounds else -1)
+        assert this.holds({"income": amount // 7, "term": 7, "amount": beside})
 
 
 @pytest.mark.parametrize(
@@ -121,3 +159,21 @@ def test_credit_that_income_cannot_pay_for_is_referred():
 def test_probability_is_near_within_the_band(referral, near):
     some = [0.4, 0.479, 0.48, 0.5, 0.52, 0.521, 0.6]
     assert [p for p in some if referral.is_near(p, 0.5)] == near
+
+
+def test_referral_bounds_the_tries_that_it_looks_at():
+    assert Referral(tries=MAX_TRIES).tries == MAX_TRIES
+    for tries in (0, MAX_TRIES + 1):
+        with pytest.raises(ValidationError):
+            Referral(tries=tries)
+
+
+def test_rules_that_a_missing_answer_keeps_are_named():
+    product = read_product("consumer_credit")
+    affordability, income_known = product.policy_rules
+    assert not list(passing_unanswered(product.policy_rules, product.by_name))
+    narrower = income_known.model_copy(update={"answers": {"home_status": "renting"}})
+    for rules in ([affordability], [affordability, narrower]):
+        assert list(passing_unanswered(rules, product.by_name)) == [
+            ("affordability", "monthly_income")
+        ]
