@@ -8,7 +8,7 @@ from ml.bundle.manifest import InvalidBundle
 from ml.product.errors import InvalidData
 from ml.product.files import InvalidProduct
 
-COMMANDS = ("train", "recalibrate", "evaluate", "fairness", "card", "verify")
+COMMANDS = ("train", "recalibrate", "rules", "evaluate", "fairness", "card", "verify")
 
 
 class Refused(click.ClickException):

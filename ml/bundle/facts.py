@@ -178,6 +178,26 @@ class Recalibration(Fact):
     good: Annotated[int, Field(ge=0)]
 
 
+class RulesChange(Fact):
+    """How the rules and texts of a product were changed without training again.
+
+    Attributes
+    ----------
+    before : str
+        The version of the bundle before.
+    policy : str
+        The version of the policy rules since.
+    changed : tuple of str
+        The keys of the product that differ.
+    changed_at : datetime
+    """
+
+    before: str
+    policy: str
+    changed: tuple[Name, ...]
+    changed_at: Moment
+
+
 class Facts(Fact):
     """The facts about a model that training writes into the manifest."""
 
@@ -199,3 +219,4 @@ class Facts(Fact):
     known_answers: Annotated[tuple[KnownAnswer, ...], Field(min_length=1)]
     trained_at: Moment
     recalibration: Recalibration | None = None
+    rules_change: RulesChange | None = None

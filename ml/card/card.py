@@ -7,6 +7,7 @@ from ml.bundle.facts import (
     Moment,
     Omission,
     Recalibration,
+    RulesChange,
     ScorerKind,
     Settings,
     TrainingData,
@@ -23,7 +24,8 @@ from ml.evaluation.reports import (
     NoveltyWorth,
     Stability,
 )
-from ml.product.formats import decimal, format_integer
+from ml.product.definition import Product
+from ml.product.formats import day, decimal, format_integer
 from ml.product.texts import LANGUAGES, Text
 
 RECALIBRATED = Text(
@@ -33,6 +35,12 @@ RECALIBRATED = Text(
     fr="Les probabilités ont été corrigées par les issues de {rows} prêts accordés ({file}) : "
     "log-cotes fois {slope}, plus {shift}. Les mesures de cette fiche portent sur les données "
     "d’apprentissage, auxquelles ces probabilités ne correspondent plus.",
+)
+CHANGED = Text(
+    en="The policy rules, the referral or texts of the product were changed on {day}, without "
+    "training again. The version before was {before}.",
+    fr="Les règles d’octroi, la transmission ou des textes du produit ont été modifiés le {day}, "
+    "sans nouvel apprentissage. La version précédente était {before}.",
 )
 FIGURES = {  # by the names of `ml.bundle.facts.Metrics`
     "expected_cost": Text(en="Expected cost", fr="Coût attendu"),
@@ -106,6 +114,29 @@ def recalibrated(by: Recalibration | None) -> tuple[Text, ...]:
     return (Text(**said),)
 
 
+def rules_changed(change: RulesChange | None) -> tuple[Text, ...]:
+    """Say when rules and texts were changed without training again.
+
+    Parameters
+    ----------
+    change : RulesChange or None
+
+    Returns
+    -------
+    tuple of Text
+        Empty if they were not.
+    """
+    if change is None:
+        return ()
+    said = {
+        language: CHANGED.in_language(language).format(
+            day=day(change.changed_at, language), before=change.before
+        )
+        for language in LANGUAGES
+    }
+    return (Text(**said),)
+
+
 class CardProduct(Fact):
     """The product of a model."""
 
@@ -113,11 +144,32 @@ class CardProduct(Fact):
     label: Text
 
 
+class CardRule(Fact):
+    """A policy rule: what is true while it is kept, and what follows if it is broken."""
+
+    name: str
+    label: Text
+    then: str
+
+
+class CardRules(Fact):
+    """What decides beside the model, with its version; the numbers are those of `Referral`."""
+
+    version: str
+    rules: tuple[CardRule, ...]
+    band: float
+    unusual: bool
+    tries: int
+    tries_days: int
+
+
 class ModelCard(CardContent):
     """The model card.
 
     Attributes
     ----------
+    policy : CardRules
+        The policy rules of the product, and when a person decides.
     settings : dict of str to object
         The settings of the champion.
     evidence_is : Text
@@ -148,6 +200,7 @@ class ModelCard(CardContent):
     omissions: tuple[Omission, ...]
     target_meaning: Text | None
     limits: tuple[Text, ...]
+    policy: CardRules
 
 
 def card_content(bundle: Bundle) -> CardContent:
@@ -208,5 +261,15 @@ def model_card(bundle: Bundle) -> ModelCard:
         evidence_is=POOLED,
         omissions=manifest.omissions,
         target_meaning=product.target_meaning,
-        limits=(*product.limits, *recalibrated(manifest.recalibration)),
+        limits=(
+            *product.limits,
+            *recalibrated(manifest.recalibration),
+            *rules_changed(manifest.rules_change),
+        ),
+        policy=_rules_of(product),
     )
+
+
+def _rules_of(product: Product) -> CardRules:
+    rules = tuple(CardRule(name=r.name, label=r.label, then=r.then) for r in product.policy_rules)
+    return CardRules(version=product.policy_version, rules=rules, **product.referral.model_dump())

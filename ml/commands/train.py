@@ -15,7 +15,7 @@ from ml.card.card import model_card
 from ml.card.checks import checks
 from ml.commands.options import FiniteRange, left_out_lines
 from ml.evaluation.performance import threshold_for
-from ml.product.files import PRODUCTS, read_product
+from ml.product.files import PRODUCTS, file_of, read_product
 from ml.product.texts import LANGUAGES
 from ml.training.build import Origin, assemble
 from ml.training.dataset import read_rows
@@ -105,10 +105,8 @@ def command(
         seed=seed,
         progress=_progress,
     )
-    source = Path(product)
-    toml = source if source.suffix == ".toml" else PRODUCTS / f"{definition.name}.toml"
     origin = Origin(
-        definition=toml.read_bytes(),
+        definition=file_of(product).read_bytes(),
         data_file=file,
         rows=rows,
         seed=seed,

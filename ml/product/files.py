@@ -57,6 +57,22 @@ def first_error(error: ValidationError) -> str:
     return f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
 
 
+def file_of(name_or_file: str | Path) -> Path:
+    """Return the TOML file of a shipped product, by its name, or that of any other.
+
+    Parameters
+    ----------
+    name_or_file : str or Path
+        The name, such as ``consumer_credit``, or a path that ends in ``.toml``.
+
+    Returns
+    -------
+    Path
+    """
+    path = Path(name_or_file)
+    return path if path.suffix == ".toml" else PRODUCTS / f"{name_or_file}.toml"
+
+
 def read_product(name_or_file: str | Path) -> Product:
     """Read a shipped product by its name, or any product from a TOML file.
 
@@ -74,9 +90,7 @@ def read_product(name_or_file: str | Path) -> Product:
     InvalidProduct
         The file does not exist or cannot be used.
     """
-    path = Path(name_or_file)
-    if path.suffix != ".toml":
-        path = PRODUCTS / f"{name_or_file}.toml"
+    path = file_of(name_or_file)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

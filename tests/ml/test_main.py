@@ -15,7 +15,7 @@ from ml.card.card import card_content
 from tests.fixtures.models import ROWS, cells
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("train", "evaluate", "fairness", "card", "verify")
+COMMANDS = ("train", "recalibrate", "rules", "evaluate", "fairness", "card", "verify")
 KEYS = {
     "n",
     "expected_cost",

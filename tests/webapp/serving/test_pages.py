@@ -87,10 +87,21 @@ def test_show_says_what_the_model_is(show, card, bundle, language):
     for name, version in card["versions"].items():
         assert f"{name} {version}" in words
     cost = {
-        "en": "· granting one bad loan costs as much as refusing 1 good one Candidates",
-        "fr": "· accorder un mauvais prêt coûte autant que refuser 1 bon prêt Candidats",
+        "en": "· granting one bad loan costs as much as refusing 1 good one Rules of the bank",
+        "fr": "· accorder un mauvais prêt coûte autant que refuser 1 bon prêt Règles de la banque",
     }
     assert cost[language] in words
+    policy = card["policy"]
+    assert policy["version"] in words
+    assert [rule["then"] for rule in policy["rules"]] == ["refer", "refer"]
+    referred = {
+        "en": "Referred to a person unless {}",
+        "fr": "Transmission à une personne, sauf si {}",
+    }
+    for rule in policy["rules"]:
+        assert plain(referred[language].format(rule["label"][language])) in words
+    band = {"en": "from 48.0% to 52.0%", "fr": "entre 48,0 % et 52,0 %"}
+    assert band[language] in words
 
 
 @pytest.mark.parametrize(
