@@ -32,7 +32,8 @@ class Verdict(NamedTuple):
         The result of `ml.scoring.novelty.Novelty.measure`. Above 1, the application is marked as
         unusual.
     reasons : list of Reason or None
-        The reasons of a refusal; None for a grant, which is explained only on request.
+        The reasons of a refusal, if it is explained; None for a grant, which is explained only on
+        request.
     """
 
     product: str
@@ -46,19 +47,24 @@ class Verdict(NamedTuple):
     reasons: list[Reason] | None
 
 
-def decide(bundle: Bundle, application: Application) -> Verdict:
+def decide(bundle: Bundle, application: Application, *, explained: bool = True) -> Verdict:
     """Decide an application.
 
     Parameters
     ----------
     bundle : Bundle
     application : Application
+    explained : bool
+        Whether a refusal has reasons, which take seconds for some models.
 
     Returns
     -------
     Verdict
     """
-    return decide_together(bundle, [application])[0]
+    if explained:
+        return decide_together(bundle, [application])[0]
+    score = bundle.scorer.score(application)
+    return _verdict(bundle, application, score, bundle.novelty.measure(score.row), None)
 
 
 def decide_together(bundle: Bundle, applications: Sequence[Application]) -> list[Verdict]:

@@ -40,7 +40,7 @@ def origin_of(form: ApplicationForm, *, operator: Operator) -> int | None:
 
 def is_correctable(decision: Decision) -> bool:
     """Return whether the product of a decision is the one in service, whose form is shown."""
-    return decision.product == model.bundle.product.name
+    return model.product(decision.product) is not None
 
 
 def _find_origin(number: int, *, operator: Operator) -> Origin:
@@ -62,7 +62,7 @@ def _answers(origin: Origin) -> Application:
 
 
 def _of_trial(origin: Origin, number: int) -> Application:
-    for trial in search.list_trials(origin.decision.id):
+    for trial in search.list_trials(origin.decision):
         if trial.id == number and isinstance(trial, Trial) and trial.inputs is not None:
             return trial.inputs
     raise NotFound(f"decision {origin.decision.id} has no trial {number}")

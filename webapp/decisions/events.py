@@ -25,7 +25,7 @@ def decided(decision: Decision) -> Iterator[HistoryEvent]:
 
 
 def tried(decision: Decision) -> Iterator[HistoryEvent]:
-    for trial in search.list_trials(decision.id):
+    for trial in search.list_trials(decision):
         if not isinstance(trial, Damaged):
             result = _("the model would grant") if trial.granted else _("the model would refuse")
             what = str(_("What-if tried"))

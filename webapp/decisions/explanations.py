@@ -1,12 +1,11 @@
 """Explanations of a decision: its reasons, and the changes that would have granted it."""
 
 import hashlib
-import math
 
 from pydantic_core import to_json
 
-from ml.explaining.counterfactual import Changes, nearest_granted
-from ml.product.conditions import Referral
+from ml.bundle import changes
+from ml.explaining.counterfactual import Changes
 from webapp.decisions.kept_changes import KeptChanges
 from webapp.decisions.records import Contents, Decision, StoredReasons
 from webapp.decisions.writing import as_stored
@@ -31,29 +30,18 @@ def explain(decision: Decision, contents: Contents) -> StoredReasons | None:
 
 
 def find_changes(decision: Decision, contents: Contents) -> Changes | None:
-    """Return the changes that the model would have granted; None if it is missing."""
+    """Return the changes with which nothing in the application would stand against a grant.
+
+    None if the model is missing.
+    """
     bundle = model.of(decision.model)
     if bundle is None:
         return None
-    threshold = _granted_from(decision, bundle.product.referral)
-    asked = to_json([bundle.digest, threshold, contents.inputs])
+    asked = to_json([bundle.digest, decision.threshold, contents.inputs])
     return _kept_changes.find(
         hashlib.sha256(asked).digest(),
-        lambda: nearest_granted(
-            bundle.product,
-            bundle.scorer,
-            contents.inputs,
-            threshold=threshold,
-            ranges=bundle.ranges,
-        ),
+        lambda: changes.find_changes(bundle, contents.inputs, threshold=decision.threshold),
     )
 
 
 _kept_changes = KeptChanges(limit=MAX_KEPT_CHANGES)
-
-
-def _granted_from(decision: Decision, referral: Referral) -> float:
-    """Return the lowest probability that is not so near to the threshold that a person decides."""
-    if not referral.band:
-        return decision.threshold
-    return math.nextafter(decision.threshold + referral.band, 1)

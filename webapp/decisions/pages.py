@@ -8,13 +8,14 @@ from werkzeug.wrappers import Response
 
 from ml.bundle.reader import Bundle
 from webapp.decisions import events, explanations, history, search, service
+from webapp.decisions.circumstances import Circumstances
 from webapp.decisions.corrections import is_correctable
 from webapp.decisions.factors import Factor, factors_of
 from webapp.decisions.forms import TypedForm
 from webapp.decisions.records import Contents, Decision
 from webapp.decisions.related import list_chain, list_same_reference
 from webapp.decisions.suggesting import suggest
-from webapp.decisions.trying import form_of, say, tried_of
+from webapp.decisions.trying import applied_now, form_of, say, tried_of
 from webapp.decisions.values import DECISION_NAMES, rows_of
 from webapp.ledger.transaction import unit_of_work
 from webapp.people.access import may
@@ -77,13 +78,16 @@ def _page(decision: Decision, contents: Contents | None, form: TypedForm | None 
     if contents is None:
         return render_template("decisions/erased.html", **facts)
     causes = [c for c in contents.causes if not decision.by_policy or c["then"] == "refuse"]
-    trials = search.list_trials(decision.id)
+    trials = search.list_trials(decision)
+    correctable = is_correctable(decision) and may("applications.new")
+    applied = applied_now(decision, contents.reference, product) if product else Circumstances()
     return render_template(
         "decisions/show.html",
         **facts,
         arrived=_arrived(),
         reference=contents.reference,
-        correctable=is_correctable(decision) and may("applications.new"),
+        correctable=correctable,
+        older=correctable and decision.model != model.bundle.version,
         others=list_same_reference(
             contents.reference, apart_from=[r.decision.id for r in chain], operator=g.operator
         ),
@@ -91,9 +95,11 @@ def _page(decision: Decision, contents: Contents | None, form: TypedForm | None 
         causes=[say(cause) for cause in causes],
         unusual=decision.out_of_range and all(c["cause"] != "unusual" for c in contents.causes),
         factors=_factors(decision, contents, bundle) if _explains(decision) else None,
-        suggested=suggest(decision, contents, product) if _can_change(decision, contents) else None,
+        suggested=suggest(decision, contents, product, applied)
+        if _can_change(decision, contents)
+        else None,
         form=form or (form_of(bundle, contents, trials) if bundle else None),
-        trials=[tried_of(t, contents, bundle) for t in trials],
+        trials=[tried_of(t, contents, bundle, applied) for t in trials],
     )
 
 

@@ -89,18 +89,18 @@ def visible_to(operator: Operator) -> ColumnElement[bool]:
     return true() if sees_all(operator) else _d.operator_id == operator.id
 
 
-def list_trials(decision_id: int) -> Sequence[Trial | Damaged]:
+def list_trials(decision: Decision) -> Sequence[Trial | Damaged]:
     """Return the latest trials on a decision, newest first."""
     facts = (_t.id, readable(_t.created_at), _t.probability, _t.model_decision)
     query = (
         select(*facts, _operators.c.name.label("operator"), readable(TrialContents.inputs))
         .outerjoin(_operators, _operators.c.id == _t.operator_id)
         .outerjoin(TrialContents, TrialContents.trial_id == _t.id)
-        .where(_t.decision_id == decision_id)
+        .where(_t.decision_id == decision.id)
         .order_by(_t.id.desc())
         .limit(PAGE)
     )
-    return [read(Trial, row) for row in db.session.execute(query)]
+    return [_trial(row, decision.model) for row in db.session.execute(query)]
 
 
 def list_erasures(decision_id: int) -> list[tuple[datetime, str]]:
@@ -141,6 +141,13 @@ def _contents(row: Row[Any]) -> Contents | Damaged:
     if not contents.inputs.keys() <= contents.normalised.keys():
         return Damaged(row.id, ("normalised",))
     return contents
+
+
+def _trial(row: Row[Any], version: str) -> Trial | Damaged:
+    trial = read(Trial, row)
+    if isinstance(trial, Damaged) or trial.inputs is None or _keeps_rules(trial.inputs, version):
+        return trial
+    return Damaged(row.id, ("inputs",))
 
 
 def _keeps_rules(inputs: Application, version: str) -> bool:

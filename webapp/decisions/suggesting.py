@@ -8,7 +8,10 @@ from ml.product.application import Application
 from ml.product.definition import Field, Product
 from ml.product.figures import compute, instalment
 from webapp.decisions import explanations
+from webapp.decisions.circumstances import Circumstances
 from webapp.decisions.records import Contents, Decision
+from webapp.decisions.ruling import circumstantial
+from webapp.decisions.trying import say
 from webapp.decisions.values import figure_text, with_unit
 from webapp.language import integer, listed, words
 
@@ -18,8 +21,8 @@ class Suggested:
     """The changes that would have granted a refused application, as text.
 
     ``offers`` holds each suggested loan with its probability, ``without`` a sentence for each field
-    whose values alone are not enough, and ``lacking`` the missing answers that the policy rules
-    need.
+    whose values alone are not enough, ``lacking`` the missing answers that the policy rules need,
+    and ``referring`` why a person would decide on any of these loans at present.
     """
 
     offers: list[tuple[str, float]]
@@ -28,9 +31,15 @@ class Suggested:
     steps: str
     rules: str
     lacking: str
+    referring: list[str]
 
 
-def suggest(decision: Decision, contents: Contents, product: Product | None) -> Suggested | None:
+def suggest(
+    decision: Decision,
+    contents: Contents,
+    product: Product | None,
+    circumstances: Circumstances,
+) -> Suggested | None:
     changes = explanations.find_changes(decision, contents)
     if changes is None or product is None:
         return None
@@ -55,6 +64,7 @@ def suggest(decision: Decision, contents: Contents, product: Product | None) -> 
         lacking=listed(
             words(product.by_name[name].label) for name in needed if contents.inputs[name] is None
         ),
+        referring=[say(cause) for cause in circumstantial(circumstances, product.referral)],
     )
 
 

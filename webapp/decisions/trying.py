@@ -6,14 +6,18 @@ from dataclasses import dataclass, field
 from ml.bundle.decide import decide
 from ml.bundle.reader import Bundle
 from ml.product.application import Submission
+from ml.product.definition import Product
 from ml.product.texts import Text
 from webapp.columns import DecisionValue
+from webapp.decisions.circumstances import Applicant, Circumstances, read_circumstances
 from webapp.decisions.damage import Damaged
 from webapp.decisions.forms import TypedForm, trial_form
-from webapp.decisions.records import Contents, StoredCause, Trial
+from webapp.decisions.records import Contents, Decision, StoredCause, Trial
 from webapp.decisions.ruling import rule
 from webapp.decisions.values import with_unit
+from webapp.extensions import db
 from webapp.language import words
+from webapp.ledger.driver import Driver
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,20 @@ def form_of(
     return trial_form(bundle.product, {**contents.inputs, **(tried or {})})
 
 
-def tried_of(trial: Trial | Damaged, contents: Contents, bundle: Bundle | None) -> Tried:
-    """Return a trial with what the model and the policy rules of its decision say of it."""
+def applied_now(decision: Decision, reference: str | None, product: Product) -> Circumstances:
+    """Return the circumstances in which a correction of a decision would be decided now."""
+    reader, applicant = Driver.of(db.session.connection()), Applicant(reference, decision.id)
+    [circumstances] = read_circumstances(reader, [applicant], product.referral)
+    return circumstances
+
+
+def tried_of(
+    trial: Trial | Damaged,
+    contents: Contents,
+    bundle: Bundle | None,
+    circumstances: Circumstances,
+) -> Tried:
+    """Return a trial with what would now be decided by the model and rules of its decision."""
     if isinstance(trial, Damaged):
         return Tried(trial, [])
     if bundle is None or trial.inputs is None:
@@ -47,9 +63,8 @@ def tried_of(trial: Trial | Damaged, contents: Contents, bundle: Bundle | None) 
         for name, value in trial.inputs.items()
         if value != contents.inputs.get(name)
     ]
-    submission = Submission(trial.inputs)
-    verdict = decide(bundle, trial.inputs)
-    ruling = rule(bundle.product, submission, verdict, referring=False, tries=0)
+    verdict = decide(bundle, trial.inputs, explained=False)
+    ruling = rule(bundle.product, Submission(trial.inputs), verdict, circumstances)
     return Tried(trial, changed, ruling.decision, [say(cause) for cause in ruling.causes])
 
 

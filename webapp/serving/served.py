@@ -76,7 +76,10 @@ class Model:
 
     def product(self, name: str) -> Product | None:
         """Return the product of that name if it is the one that is served."""
-        return self.bundle.product if self.bundle.product.name == name else None
+        with suppress(ModelUnavailable):
+            product = self.bundle.product
+            return product if product.name == name else None
+        return None
 
     def rules_of(self, version: str) -> Rules:
         """Return the rules of the applications that a version decided."""

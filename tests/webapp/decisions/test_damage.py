@@ -31,6 +31,8 @@ ON_BOTH = {
         'normalised = \'{"age": "x"}\'',
         "normalised = '{\"age\": 1e308}'",
     ],
+    "basis": ["basis = 'x'"],
+    "causes": ["causes = '{}'", "causes = '[{}]'", "causes = '[7]'"],
     "reasons": ["reasons = '{}'", "reasons = '[{}]'", "reasons = '[7]'", f"reasons = '[{HUGE}]'"],
 }
 ON_SQLITE = {
@@ -42,6 +44,8 @@ ON_SQLITE = {
     "amount": ["amount = 'x'", "amount = 5.5"],
     "novelty": ["novelty = 'x'"],
     "model": ["model = x'00'"],
+    "policy": ["policy = x'00'"],
+    "corrects": ["corrects = -1", "corrects = 'x'"],
     "inputs": ["inputs = '{'", "inputs = 7", "inputs = x'00'", f"inputs = '{'[' * 100_000}'"],
     "normalised": ["normalised = ''", "normalised = 'NaN'"],
     "reasons": ["reasons = 'x'", f"reasons = '[{SURROGATE}]'"],
@@ -50,7 +54,7 @@ ON_POSTGRESQL = {
     "created_at": ["created_at = 'infinity'", "created_at = '0044-03-15 BC'"],
     "novelty": ["novelty = 'NaN'"],
 }
-NOT_COMPUTED = ("created_at", "operator", "channel")  # columns that a replay only reads
+NOT_COMPUTED = ("created_at", "operator", "channel", "corrects")  # columns that a replay only reads
 
 
 @pytest.fixture
@@ -80,7 +84,7 @@ def test_damaged_decision_is_reported_and_the_others_are_shown(
     assert len(listed) == len(damaged) + 1
     headers = {"Authorization": f"Bearer {api_key}"}
     for number, column in damaged.items():
-        contents = column in ("inputs", "normalised", "reasons")
+        contents = column in ("inputs", "normalised", "reasons", "causes")
         assert columns.get(number) == (None if contents else (column,))
         shown = signed_in.get(f"/decisions/{number}")
         assert shown.status_code == 409, column
@@ -123,15 +127,16 @@ def test_replay_names_every_damaged_decision(app, damaged):
             assert lines[number] == f"decision {number}: {damaged[number]} cannot be read"
 
 
-def test_decision_with_a_damaged_trial_is_shown(signed_in, put, refused, bundle, query):
+@pytest.mark.parametrize("inputs", ['{"age": [7]}', "{}", '{"yacht": 1}', '{"loan_amount": "x"}'])
+def test_decision_with_a_damaged_trial_is_shown(signed_in, put, refused, bundle, query, inputs):
     number = put(refused, model=bundle.version)
     query(
         "INSERT INTO trials (id, created_at, decision_id, operator_id, probability, model_decision)"
         " SELECT id, created_at, id, operator_id, 0.5, 'granted' FROM decisions"
     )
-    age = '{"age": [7]}'
     query(
-        f"INSERT INTO trial_contents (trial_id, inputs, salt) VALUES ({number}, '{age}', '{SALT}')"
+        "INSERT INTO trial_contents (trial_id, inputs, salt) "
+        f"VALUES ({number}, '{inputs}', '{SALT}')"
     )
     page = signed_in.get(f"/decisions/{number}")
     assert page.status_code == 200

@@ -1,14 +1,13 @@
 """Tests of the reasons of decisions: in the API, in the database, and computed if not stored."""
 
 import json
-import math
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from ml.explaining.counterfactual import nearest_granted
+from ml.bundle.changes import find_changes
 from ml.explaining.reasons import MAX_PRINCIPAL_REASONS, MIN_RELATIVE_SHARE
 from ml.product.texts import LANGUAGES
 from webapp.decisions import explanations, search
@@ -114,7 +113,10 @@ def test_grant_gives_its_reasons_when_asked(post, ask, granted, bundle):
         assert answer.json == {
             "id": body["id"],
             "decision": "granted",
+            "basis": "model",
+            "model_decision": "granted",
             "model": bundle.version,
+            "causes": [],
             "reasons": [
                 {
                     "field": r.field,
@@ -166,6 +168,21 @@ def test_reasons_of_a_refusal_without_stored_ones(put, ask, refused, bundle):
     expected = as_stored(bundle.explainer.explain(refused, granted=False).reasons)
     shown_reasons = ask(f"{DECISIONS}/{number}/reasons").json["reasons"]
     assert shown_reasons == [{**r, "text": r["text"]["en"]} for r in expected]
+
+
+@ON_ONE
+def test_policy_refusal_has_its_rules_as_causes_and_no_principal_reason(put, ask, refused, bundle):
+    text = {"en": "The term is too long", "fr": "La durée est trop longue"}
+    rule = {"cause": "rule", "name": "long_term", "then": "refuse", "text": text}
+    ruled = {"decision": "refused", "basis": "policy", "causes": [rule]}
+    number = put(refused, model=bundle.version, **ruled)
+    body = ask(f"{DECISIONS}/{number}").json
+    assert body["reasons"] is None
+    for language in LANGUAGES:
+        body = ask(f"{DECISIONS}/{number}/reasons", language).json
+        assert (body["decision"], body["basis"]) == ("refused", "policy")
+        assert body["causes"] == [{**rule, "text": text[language]}]
+        assert not any(reason["principal"] for reason in body["reasons"])
 
 
 def test_reasons_of_a_missing_model(put, ask, refused, granted):
@@ -223,10 +240,8 @@ def test_find_changes_by_the_decisions_own_threshold(app, put, refusals, bundle,
         number = put(application, model=bundle.version, threshold=threshold)
         with app.app_context():
             changes = explanations.find_changes(*search.find_decision(number))
-        surely = math.nextafter(threshold + product.referral.band, 1)  # no person must decide
-        assert changes == nearest_granted(
-            product, bundle.scorer, application, threshold=surely, ranges=bundle.ranges
-        )
+        expected = find_changes(bundle, application, threshold=threshold)
+        assert changes == expected
         probabilities += [suggestion.probability for suggestion in changes.suggestions]
     assert any(threshold <= probability < bundle.threshold for probability in probabilities)
 

@@ -1,18 +1,12 @@
 """Tests of the decision page: reasons, suggested changes, and decisions of a missing model."""
 
-import math
-from collections import defaultdict
 from xml.etree.ElementTree import Element
 
 import pytest
 
-from ml.explaining.counterfactual import nearest_granted
 from ml.explaining.reasons import Reason
-from ml.product.formats import decimal, format_integer
 from ml.product.texts import LANGUAGES
-from ml.training.dataset import as_applications
 from webapp.decisions.factors import MIN_SHOWN_SHARE
-from webapp.decisions.suggesting import offer
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 MIDDLE, WIDTH = 100, 200  # of the chart of shares
@@ -22,19 +16,6 @@ REASONS = [
     {"field": "assets", "share": -4.5, "principal": True, "text": {"en": "So", "fr": "Ainsi"}},
     {"field": "years_in_job", "share": 0.25, "principal": False, "text": {"en": "Not", "fr": "Ni"}},
 ]
-
-
-@pytest.fixture(scope="module")
-def real_refusals(origin, bundle, product):
-    """Training rows that the model refuses: a few for each set of fields that it suggests."""
-    of_kind = defaultdict(list)
-    this = {"threshold": bundle.threshold, "ranges": bundle.ranges}
-    for application in as_applications(origin.rows.fields):
-        if bundle.scorer.score(application).probability < bundle.threshold:
-            changes = nearest_granted(product, bundle.scorer, application, **this)
-            missing = application["monthly_income"] is None
-            of_kind[missing, *(tuple(s.values) for s in changes.suggestions)].append(application)
-    return [application for some in of_kind.values() for application in some[:3]]
 
 
 def with_plain_spaces(text: str) -> str:
@@ -140,120 +121,6 @@ def test_show_bars_of_shares_that_are_all_zero(put, signed_in, read_page, refuse
     page = read_page(signed_in.get(f"/decisions/{put(refused, reasons=nothing)}").text)
     for _, bar, number in bars(page):
         assert (float(bar["x"]), float(bar["width"]), number) == (MIDDLE, 0, "+0.00")
-
-
-SUGGESTED = {
-    "en": {
-        "offer": "A loan of {} EUR over {} months "
-        "(instalment without interest: {} EUR/month) would be granted (probability {}%)",
-        "loan_amount": "Loan amount: no other value from {} to {} EUR can be suggested on its own",
-        "loan_term_months": "Term: no other value from {} to {} months can be suggested on its own",
-        "found": "All else equal, in steps of 50 EUR and 6 months. "
-        "No smaller change can be suggested.",
-        "apply": "Apply with these values",
-        "nothing": "A lower amount together with another value cannot be suggested either.",
-        "rule": "Suggested only where the instalment is covered by income less expenses and the "
-        "income is known.",
-        "lacking": "Nothing is suggested without an answer to: Monthly income. "
-        "It is needed to check whether the instalment is covered by income less expenses.",
-    },
-    "fr": {
-        "offer": "Un prêt de {} EUR sur {} mois "
-        "(mensualité hors intérêts : {} EUR/mois) serait accordé (probabilité {} %)",
-        "loan_amount": "Montant du prêt : aucune autre valeur de {} à {} EUR "
-        "ne peut être proposée seule",
-        "loan_term_months": "Durée : aucune autre valeur de {} à {} mois "
-        "ne peut être proposée seule",
-        "found": "Toutes choses égales par ailleurs, par pas de 50 EUR et 6 mois. Aucun changement "
-        "moindre ne peut être proposé.",
-        "apply": "Faire une demande avec ces valeurs",
-        "nothing": "Un montant inférieur combiné à une autre valeur "
-        "ne peut pas être proposé non plus.",
-        "rule": "Proposé seulement si la mensualité est couverte par le revenu moins les charges "
-        "et le revenu est connu.",
-        "lacking": "Aucune proposition sans cette réponse : Revenu mensuel. "
-        "Elle est nécessaire pour vérifier que la mensualité est couverte par le revenu moins "
-        "les charges.",
-    },
-}
-
-
-@ON_ONE
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_show_what_would_change_the_decision(
-    put, signed_in, read_page, real_refusals, bundle, product, language
-):
-    words, kinds = SUGGESTED[language], set()
-
-    def number(value):
-        return " ".join(format_integer(value, language).split())
-
-    for application in real_refusals:
-        threshold = math.nextafter(bundle.threshold + product.referral.band, 1)
-        this = {"threshold": threshold, "ranges": bundle.ranges}
-        changes = nearest_granted(product, bundle.scorer, application, **this)
-        lines, alone = [], set()
-        for values, probability in changes.suggestions:
-            loan = application | values
-            p = f"{probability * 100:.1f}".replace(".", "," if language == "fr" else ".")
-            instalment = decimal(loan["loan_amount"] / loan["loan_term_months"], language, places=2)
-            figures = (
-                number(loan["loan_amount"]),
-                loan["loan_term_months"],
-                " ".join(instalment.split()),
-                p,
-            )
-            lines.append(words["offer"].format(*figures))
-            alone |= set(values) if len(values) == 1 else set()
-        for name, searched in changes.searched.items():
-            if name not in alone:
-                lines.append(words[name].format(*map(number, searched)))
-        number_of = put(application, model=bundle.version)
-        headers = {"Accept-Language": language}
-        trials = part(
-            read_page(signed_in.get(f"/decisions/{number_of}", headers=headers).text), "trials"
-        )
-        if application["monthly_income"] is None:
-            assert not trials.findall(".//ul/li")
-            assert text_of(trials.find("./div/p")) == words["lacking"]
-            kinds.add("lacking")
-            continue
-        links = trials.findall(".//ul/li/a")
-        assert len(links) == len(changes.suggestions)
-        shown = [text_of(item) for item in trials.findall(".//ul/li")]
-        assert [line.removesuffix(f" {words['apply']}") for line in shown] == lines
-        kind = "found" if changes.suggestions else "nothing"
-        assert text_of(trials.find("./div/p")) == f"{words[kind]} {words['rule']}"
-        kinds.add((kind, *sorted(alone)))
-    assert {"lacking", ("nothing",), ("found",), ("found", "loan_amount")} <= kinds
-
-
-@ON_ONE
-@pytest.mark.parametrize(
-    ("stated", "values", "expected"),
-    [
-        (
-            {},
-            {"loan_amount": 700},
-            "A loan of 700 EUR over 12 months (instalment without interest: 58.33 EUR/month)",
-        ),
-        (
-            {},
-            {"assets": 1},
-            "A loan of 5,000 EUR over 12 months "
-            "(Assets 1 EUR, instalment without interest: 416.67 EUR/month)",
-        ),
-        ({"term": None}, {"loan_amount": 700}, "A loan of 700 EUR"),
-        ({"term": None}, {"loan_term_months": 6}, "A loan of 5,000 EUR (Term 6 months)"),
-    ],
-)
-def test_offer_describes_the_loan_and_other_changes(
-    app, refused, product, stated, values, expected
-):
-    applied = refused | {"loan_amount": 5_000, "loan_term_months": 12}
-    with app.test_request_context(headers={"Accept-Language": "en"}):
-        text = offer(product.model_copy(update=stated), applied, values)
-    assert " ".join(text.split()) == expected
 
 
 @ON_ONE

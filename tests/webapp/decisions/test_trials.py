@@ -267,8 +267,9 @@ def test_list_trials_of_one_decision_is_at_most_a_page(app, put, refused, operat
                 service.add_trial(transaction, number, refused, verdict, operator=operator)
                 for number in [*[first] * (PAGE + 2), second]
             ]
-        assert [t.id for t in search.list_trials(first)] == ids[PAGE + 1 : 1 : -1]
-        assert [t.id for t in search.list_trials(second)] == ids[-1:]
+        listed = [search.list_trials(search.find_decision(n)[0]) for n in (first, second)]
+    assert [t.id for t in listed[0]] == ids[PAGE + 1 : 1 : -1]
+    assert [t.id for t in listed[1]] == ids[-1:]
 
 
 @ON_ONE

@@ -8,6 +8,7 @@ from ml.product.samples import examples
 from ml.training.dataset import as_applications
 from tests.fixtures.desk import token
 from webapp.columns import now
+from webapp.decisions.circumstances import Circumstances
 from webapp.decisions.damage import Damaged
 from webapp.decisions.forms import trial_form
 from webapp.decisions.records import Contents, Trial
@@ -73,8 +74,8 @@ def clear(origin, bundle, product):
 def test_trial_says_what_the_model_and_the_rules_would_decide(app, bundle, clear):
     dear = clear | {"monthly_income": clear["monthly_expenses"] + 1}
     with app.test_request_context(headers={"Accept-Language": "en"}):
-        granted = tried_of(trial_of(bundle, clear), contents_of(clear), bundle)
-        referred = tried_of(trial_of(bundle, dear), contents_of(clear), bundle)
+        granted = tried_of(trial_of(bundle, clear), contents_of(clear), bundle, Circumstances())
+        referred = tried_of(trial_of(bundle, dear), contents_of(clear), bundle, Circumstances())
     assert (granted.decision, granted.causes, granted.changed) == ("granted", [], [])
     assert referred.decision == "referred"
     assert "The instalment is higher than the income less expenses" in referred.causes
@@ -82,10 +83,28 @@ def test_trial_says_what_the_model_and_the_rules_would_decide(app, bundle, clear
 
 
 @ON_ONE
+@pytest.mark.parametrize(
+    ("circumstances", "cause"),
+    [
+        (Circumstances(referring=True), "Every application is referred to a person at present"),
+        (Circumstances(tries=3), "Several applications of this customer were decided"),
+    ],
+)
+def test_trial_would_be_referred_if_any_application_were(app, bundle, clear, circumstances, cause):
+    with app.test_request_context(headers={"Accept-Language": "en"}):
+        tried = tried_of(trial_of(bundle, clear), contents_of(clear), bundle, circumstances)
+    assert tried.decision == "referred"
+    assert [text.startswith(cause) for text in tried.causes] == [True]
+
+
+@ON_ONE
 def test_trial_of_a_missing_model_has_the_word_of_the_model(app, bundle, refused):
     trial = trial_of(bundle, refused)
     with app.test_request_context():
-        assert tried_of(trial, contents_of(refused), None).decision == trial.model_decision
+        assert (
+            tried_of(trial, contents_of(refused), None, Circumstances()).decision
+            == trial.model_decision
+        )
 
 
 @ON_ONE
@@ -96,3 +115,11 @@ def test_page_keeps_what_was_typed_after_a_trial(send, signed_in, read_page, ref
     page = read_page(signed_in.get(location).text)
     values = {e.get("name"): e.get("value") for e in page.iter("input")}
     assert (values["loan_amount"], values["loan_term_months"]) == ("700", "7")
+
+
+@ON_ONE
+def test_decision_is_shown_while_no_model_can_be_used(send, refused, restart, sign_in, tmp_path):
+    location = send(refused).location
+    page = sign_in(restart(tmp_path / "nothing")).get(location)
+    assert page.status_code == 200
+    assert "Application" in page.text
