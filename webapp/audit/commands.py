@@ -20,7 +20,7 @@ from webapp.audit.checkpoints import (
     write_checkpoint,
 )
 from webapp.audit.contents import Compared, compare
-from webapp.audit.erase import clean, erase, with_reference
+from webapp.audit.erase import clean, erase, still_kept, with_reference
 from webapp.audit.notes import VerifierKey, read_verifier_key
 from webapp.audit.prove import prove
 from webapp.audit.reading import snapshot
@@ -174,9 +174,12 @@ def erase_contents(
         with unit_of_work() as transaction:
             found = [n for r in references for n in with_reference(transaction, r)]
             erased = erase(transaction, [*numbers, *found])
+            kept = still_kept(transaction, list(erased))
         for number, had_contents in erased.items():
             state = "are erased" if had_contents else "had been erased before"
             echo_printable(f"decision {number}: its contents {state}")
+        for number in kept:
+            echo_printable(f"decision {number}: linked to these by corrections, and not erased")
         if problem := clean(db.engine):
             raise click.ClickException(
                 f"{problem}: the database's files may still hold what was erased. "

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from ml.product.application import REFERENCE_PATTERN
 from webapp.columns import MAX_ID
 from webapp.database import write_turn
+from webapp.decisions.circumstances import LINKED
 from webapp.failures import ErasureRefused, NotFound
 from webapp.ledger.audit import record
 from webapp.ledger.driver import Driver, Reader
@@ -41,6 +42,10 @@ LOCKS = (
 )
 FIND = "SELECT id FROM decisions WHERE id = ?"
 REFERRED = "SELECT decision_id FROM decision_contents WHERE reference = ? ORDER BY decision_id"
+STILL_KEPT = (
+    f"{LINKED} SELECT l.id FROM linked l JOIN decision_contents c "  # noqa: S608 - a constant
+    "ON c.decision_id = l.id"
+)
 INSUFFICIENT_PRIVILEGE = "42501"  # PostgreSQL's SQLSTATE
 
 
@@ -72,6 +77,12 @@ def with_reference(transaction: Connection, reference: str) -> list[int]:
     if not rows:
         raise NotFound(f"no decision has the reference {reference}")
     return [number for (number,) in rows]
+
+
+def still_kept(transaction: Connection, numbers: Sequence[int]) -> list[int]:
+    """Return the decisions that corrections link to erased ones, and whose contents are kept."""
+    driver = Driver.of(transaction)
+    return sorted({n for number in numbers for (n,) in driver.fetch(STILL_KEPT, (number,))})
 
 
 def clean(engine: Engine) -> str:

@@ -74,6 +74,30 @@ def test_all_decisions_with_a_reference_are_erased(log, run, query):
     assert run("erase", "--reference", "LOAN/004") == again
 
 
+def test_decisions_that_corrections_link_are_named_and_not_erased(
+    app, run, take, granted, operator, query
+):
+    with app.app_context():
+        first = take(granted, operator=operator, reference="A/1").id
+        second = take(granted, operator=operator, corrects=first).id
+        third = take(granted, operator=operator, reference="B/2", corrects=second).id
+        take(granted, operator=operator)
+    code, lines = run("erase", "--decision", second)
+    assert (code, lines) == (
+        0,
+        [
+            f"decision {second}: its contents are erased",
+            f"decision {first}: linked to these by corrections, and not erased",
+            f"decision {third}: linked to these by corrections, and not erased",
+        ],
+    )
+    assert run("erase", "--reference", "A/1", "--reference", "B/2")[1] == [
+        f"decision {first}: its contents are erased",
+        f"decision {third}: its contents are erased",
+    ]
+    assert query("SELECT count(*) FROM decision_contents") == [(1,)]
+
+
 @pytest.mark.parametrize("unknown", ["LOAN/9", "loan/001", "LOAN/%", "", "' OR ''='", "é"])
 def test_erasing_by_a_reference_that_does_not_exist_changes_nothing(log, run, rows, unknown):
     before = rows()
