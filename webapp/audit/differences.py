@@ -12,6 +12,7 @@ from ml.product.application import Application, Rules, Submission
 from ml.product.errors import InvalidApplication, MalformedApplication
 from ml.scoring.columns import Normalised
 from webapp.columns import Basis, DecisionValue, ModelDecision, decision_value
+from webapp.decisions.circumstances import Circumstances
 from webapp.decisions.damage import Damaged, read
 from webapp.decisions.records import Decision, StoredCauses, StoredReasons
 from webapp.decisions.ruling import rule
@@ -96,15 +97,10 @@ def as_columns(
     bundle: Bundle, application: Application, verdict: Verdict, *, stored_causes: str | None
 ) -> Computed:
     """Return what should be stored; the circumstances of the decision are those of its causes."""
-    circumstances = _causes_in(stored_causes)
-    product = bundle.product
-    ruling = rule(
-        product,
-        Submission(application),
-        verdict,
-        referring="switch" in circumstances,
-        tries=product.referral.tries if "tries" in circumstances else 0,
-    )
+    causes, product = _causes_in(stored_causes), bundle.product
+    tries = product.referral.tries if "tries" in causes else 0
+    circumstances = Circumstances(referring="switch" in causes, tries=tries)
+    ruling = rule(product, Submission(application), verdict, circumstances)
     return {
         "product": verdict.product,
         "probability": verdict.probability,

@@ -13,7 +13,7 @@ from webapp.audit import replay as replaying
 from webapp.audit.differences import name_differences
 from webapp.audit.matching import find_matching
 from webapp.decisions import service
-from webapp.decisions.writing import write_decisions
+from webapp.decisions.deciding import write_judged
 from webapp.ledger.driver import Driver
 from webapp.ledger.transaction import unit_of_work
 
@@ -67,11 +67,11 @@ def test_replay_of_ten_thousand_decisions(app, bundle, operator, tamper, query):
     with app.app_context():
         for some in batched(islice(cycle(as_applications(fields)), 10_000), 100):
             new = [
-                service.decide(Submission(application), operator=operator, channel="api")
+                service.judge(Submission(application), operator=operator, channel="api")
                 for application in some
             ]
             with unit_of_work() as transaction:
-                write_decisions(Driver.of(transaction), new)
+                write_judged(Driver.of(transaction), new)
     numbers = [number for (number,) in query("SELECT id FROM decisions ORDER BY id")]
 
     def replayed():
