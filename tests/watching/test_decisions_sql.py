@@ -122,6 +122,7 @@ def test_panels_equal_the_table_for_time_range_and_products(counted, panels):
             assert answer["Granted"] == [{"granted": granted}], chosen
             assert answer["Refused"] == [{"refused": refused}], chosen
             assert answer["Referred"] == [{"referred": referred}], chosen
+            assert sum(row["referred"] for row in answer["Why referred"]) == referred, chosen
             assert answer["Grant rate"] == [{"grant rate": pytest.approx(granted / total)}]
             channels = count(counted, *chosen, by="channel")
             assert {r["channel"]: _split(r) for r in answer["By channel"]} == channels, chosen
