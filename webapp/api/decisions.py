@@ -9,14 +9,14 @@ from webapp.api.intake import JSON, ROUTE
 from webapp.api.messages import PATH
 from webapp.api.requests import blueprint
 from webapp.decisions import explanations, search, service
-from webapp.decisions.answers import decision_json, reasons_in
-from webapp.decisions.deciding import decide_json
+from webapp.decisions.answers import causes_in, decision_json, reasons_in
+from webapp.decisions.deciding import judge_json
 from webapp.decisions.records import Contents, Decision
-from webapp.decisions.store import store
 from webapp.decisions.writing import NewContents
 from webapp.language import current
 from webapp.ledger.idempotency import Used
 from webapp.problems import problem
+from webapp.reviews.search import final_decision
 from webapp.serving.served import model
 
 
@@ -26,13 +26,7 @@ def create() -> Response:
     body, claim = requests.read(ROUTE)
     outcome = service.store_once(
         claim,
-        lambda: decide_json(
-            body,
-            operator=g.operator,
-            claim=claim,
-            usable=model.usable,
-            reader=store().reader,
-        ),
+        lambda: judge_json(body, operator=g.operator, claim=claim, usable=model.usable),
     )
     if isinstance(outcome, Used):
         return _replayed(outcome)
@@ -58,7 +52,9 @@ def _replayed(used: Used) -> Response:
 @blueprint.get("/decisions/<id:number>")
 def show(number: int) -> Response:
     decision, contents = search.find_decision(number)
-    return Response(decision_json(decision, contents, language=current()), content_type=JSON)
+    final = final_decision(number)
+    body = decision_json(decision, contents, language=current(), final=final)
+    return Response(body, content_type=JSON)
 
 
 @blueprint.get("/decisions/<id:number>/reasons")
@@ -72,7 +68,10 @@ def reasons(number: int) -> Response:
     return jsonify(
         id=decision.id,
         decision=decision.decision,
+        basis=decision.basis,
+        model_decision=decision.model_decision,
         model=decision.model,
+        causes=causes_in(contents.causes, language=current()),
         reasons=reasons_in(explained, language=current()),
     )
 

@@ -4,14 +4,23 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from webapp.columns import DecisionValue
 from webapp.decisions.records import Contents, Decision, StoredCauses, StoredReasons
 from webapp.decisions.writing import NewContents
 
 
 def decision_json(
-    decision: Decision, contents: Contents | NewContents | None, *, language: str
+    decision: Decision,
+    contents: Contents | NewContents | None,
+    *,
+    language: str,
+    final: DecisionValue | None = None,
 ) -> bytes:
-    """Return a decision as JSON; the same arguments always give the same bytes."""
+    """Return a decision as JSON, with its final word if that is given.
+
+    The same arguments always give the same bytes.
+    """
+    more = {} if final is None else {"final_decision": final}
     return to_json(
         {
             "id": decision.id,
@@ -26,12 +35,13 @@ def decision_json(
             "policy": decision.policy,
             "corrects": decision.corrects,
             "out_of_range": decision.out_of_range,
-            "causes": contents and _causes_in(contents.causes, language=language),
+            "causes": contents and causes_in(contents.causes, language=language),
             "reasons": contents and reasons_in(contents.reasons, language=language),
             "features": contents and _features(contents),
             "channel": decision.channel,
             "operator": decision.operator,
             "created_at": decision.created_at.isoformat(),
+            **more,
         }
     )
 
@@ -51,7 +61,8 @@ def reasons_in(reasons: StoredReasons | None, *, language: str) -> list[dict[str
     ]
 
 
-def _causes_in(causes: StoredCauses, *, language: str) -> list[dict[str, Any]]:
+def causes_in(causes: StoredCauses, *, language: str) -> list[dict[str, Any]]:
+    """Return causes with their texts in one language."""
     return [
         {**cause, "text": cause["text"]["fr" if language == "fr" else "en"]} for cause in causes
     ]

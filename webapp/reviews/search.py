@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, func, select
 from sqlalchemy.orm import aliased
 
+from webapp.columns import DecisionValue
 from webapp.decisions.damage import readable
 from webapp.decisions.tables import DecisionContents, DecisionRow
 from webapp.extensions import db
@@ -30,6 +31,17 @@ def last_word() -> ScalarSelect[Any]:
 def final_word() -> ColumnElement[str]:
     """Return the column of the final word on a decision: the last review's, or its own."""
     return func.coalesce(last_word(), _d.decision)
+
+
+def final_decision(number: int) -> DecisionValue:
+    """Return the final word on a decision: granted, refused, or referred if there is none yet.
+
+    Raises NotFound.
+    """
+    word: DecisionValue | None = db.session.scalar(select(final_word()).where(_d.id == number))
+    if word is None:
+        raise NotFound(f"there is no decision {number}")
+    return word
 
 
 def corrected_by() -> ScalarSelect[Any]:

@@ -11,6 +11,9 @@ from ml.product.samples import examples
 from webapp.api.intake import ROUTE
 from webapp.api.messages import PATH
 from webapp.columns import MAX_ID
+from webapp.ledger.transaction import unit_of_work
+from webapp.reviews.closing import NewClosing, close_review
+from webapp.reviews.service import claim
 from webapp.serving.served import model
 
 DECISIONS = "/api/v1/decisions"
@@ -161,7 +164,23 @@ def test_show_equals_the_answer_of_create(post, client, api_key, request, kind):
     headers = {"Authorization": f"bearer  {api_key}"}
     answer = client.get(made.headers["Location"], headers=headers)
     assert answer.status_code == 200
-    assert answer.json == made.json
+    assert answer.json == {**made.json, "final_decision": kind}
+
+
+def test_show_tells_the_final_word_of_a_review(app, post, client, api_key, granted, operator):
+    made = post({**granted, "monthly_income": None})
+    assert (made.json["decision"], made.json["basis"]) == ("referred", "policy")
+
+    def final():
+        headers = {"Authorization": f"Bearer {api_key}"}
+        return client.get(made.headers["Location"], headers=headers).json["final_decision"]
+
+    assert final() == "referred"
+    with app.app_context(), unit_of_work() as transaction:
+        claim(transaction, 1, reviewer=operator)
+        new = NewClosing("refused", "documents_missing", "")
+        close_review(transaction, 1, new, reviewer=operator)
+    assert final() == "refused"
 
 
 def test_create_without_the_optional(post, granted, product):
@@ -177,7 +196,8 @@ def test_reference_is_stored_and_returned(post, client, api_key, granted, query,
     assert (made.status_code, made.json["reference"]) == (201, "2026/000123")
     assert "reference" not in [feature["name"] for feature in made.json["features"]]
     headers = {"Authorization": f"Bearer {api_key}"}
-    assert client.get(made.headers["Location"], headers=headers).json == made.json
+    shown = client.get(made.headers["Location"], headers=headers).json
+    assert shown["reference"] == "2026/000123"
     assert post(granted).json["reference"] is None
     stored = query("SELECT reference FROM decision_contents ORDER BY decision_id")
     assert stored == [("2026/000123",), (None,)]
