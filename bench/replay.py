@@ -15,7 +15,7 @@ from webapp import create_app
 from webapp.audit.replay import replay
 from webapp.config import Config
 from webapp.decisions import service
-from webapp.decisions.writing import write_decisions
+from webapp.decisions.deciding import write_judged
 from webapp.ledger.driver import Driver
 from webapp.ledger.transaction import unit_of_work
 from webapp.people.operators import Operator, add_operator
@@ -37,13 +37,13 @@ def store(product: Product, count: int) -> int:
         operator = Operator("api_key", add_operator(transaction, "api_key", "bench"), "bench")
     some, granted = applications(product, count), 0
     for start in range(0, count, DECISIONS_PER_TRANSACTION):
-        new = []
-        for application in some[start : start + DECISIONS_PER_TRANSACTION]:
-            decided = service.decide(Submission(application), operator=operator, channel="api")
-            granted += decided.ruling.decision == "granted"
-            new.append(decided)
+        new = [
+            service.judge(Submission(application), operator=operator, channel="api")
+            for application in some[start : start + DECISIONS_PER_TRANSACTION]
+        ]
         with unit_of_work() as transaction:
-            write_decisions(Driver.of(transaction), new)
+            stored = write_judged(Driver.of(transaction), new)
+        granted += sum(one.decision.granted for one in stored)
     return granted
 
 

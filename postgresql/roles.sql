@@ -36,6 +36,8 @@ BEGIN
     END LOOP;
 END $$;
 GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock(bigint) TO loan_owner;
--- Of two keys: the service needs them to record outcomes and to watch, and cannot take the lock of the migrations by them.
-GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock(int, int), pg_try_advisory_lock(int, int), pg_advisory_unlock(int, int)
+-- Of two keys: the service needs them to decide, to record outcomes and to watch, and cannot take the lock of the
+-- migrations by them. The owner may change the desk's switch too.
+GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock(int, int) TO loan_writer, loan_owner;
+GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock_shared(int, int), pg_try_advisory_lock(int, int), pg_advisory_unlock(int, int)
     TO loan_writer;

@@ -26,7 +26,8 @@ from ml.training.train import Trained
 from tests.fixtures.databases import disconnect
 from webapp import create_app
 from webapp.config import Config
-from webapp.decisions.ruling import Circumstances, rule_each
+from webapp.decisions.circumstances import Circumstances
+from webapp.decisions.ruling import rule
 
 Send = Callable[..., TestResponse]
 MAX_WAIT_SECONDS = 60  # for a condition
@@ -49,8 +50,10 @@ def undisputed(applications: list[Application], bundle: Bundle) -> list[Applicat
     """Return the applications on which the model alone decides."""
     verdicts = [decide(bundle, application) for application in applications]
     submissions = [Submission(application) for application in applications]
-    usual = Circumstances(referring=False)
-    rulings = rule_each(bundle.product, submissions, verdicts, usual)
+    rulings = [
+        rule(bundle.product, submission, verdict, Circumstances())
+        for submission, verdict in zip(submissions, verdicts, strict=True)
+    ]
     return [a for a, r in zip(applications, rulings, strict=True) if r.basis == "model"]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from webapp.batch.records import SILENCE, Applications, Row
 from webapp.batch.tables import CheckedFile
 from webapp.columns import now
-from webapp.decisions.writing import NewDecision, write_decisions
+from webapp.decisions.deciding import Judged, hold_for, write_judged
 from webapp.extensions import db
 from webapp.failures import NotFound
 from webapp.ledger.audit import record, record_activation
@@ -105,26 +105,27 @@ def note_failure(transaction: Connection, number: int, *, run: str) -> None:
 def store_batch(
     transaction: Connection,
     number: int,
-    decisions: Sequence[tuple[int, NewDecision]],
+    rows: Sequence[tuple[int, Judged]],
     *,
     operator: Operator,
 ) -> None:
-    """Store the decisions of a file, each with its line, and erase the file's applications.
+    """Decide and store the rows of a file, each with its line, and erase its applications.
 
     Raises NotFound if it has been discarded or decided meanwhile, so a batch is stored once.
     """
-    _erase_applications(transaction, number, decided=len(decisions))
+    _erase_applications(transaction, number, decided=len(rows))
     driver = Driver.of(transaction)
-    new = [decision for _, decision in decisions]
-    verdict = new[0].verdict
+    judged = [one for _, one in rows]
+    verdict = judged[0].verdict
+    hold_for(driver, judged)
     record_activation(driver, verdict.model)
-    stored = [s.decision for s in write_decisions(driver, new)]
+    stored = [s.decision for s in write_judged(driver, judged)]
     moment = stored[0].created_at
     counts = Counter[str](s.decision for s in stored)
     counted = (len(stored), counts["granted"], counts["refused"], counts["referred"])
     facts = (number, iso(moment), operator.id, verdict.product, verdict.model, *counted)
     driver.insert("batches", FACTS, [(number, driver.moment(moment), *facts[2:])])
-    lines = zip((line for line, _ in decisions), stored, strict=True)
+    lines = zip((line for line, _ in rows), stored, strict=True)
     driver.insert("batch_decisions", LINKS, [(number, line, d.id) for line, d in lines])
     record(
         driver,

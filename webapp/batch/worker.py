@@ -17,10 +17,7 @@ from ml.bundle.reader import Bundle
 from ml.product.application import Submission
 from webapp.batch import service
 from webapp.batch.records import Row
-from webapp.decisions.deciding import rulings, verdicts_of_many
-from webapp.decisions.ruling import Ruling
-from webapp.decisions.store import store
-from webapp.decisions.writing import NewDecision, contents_of
+from webapp.decisions.deciding import Judged, verdicts_of_many
 from webapp.failures import OutcomeUnknown
 from webapp.ledger.transaction import unit_of_work
 from webapp.metrics import metrics
@@ -68,31 +65,23 @@ def _run(app: Flask, work: Work) -> None:
     number, operator = work.number, work.operator
     with app.app_context():
         try:
-            decisions = _decide(work)
+            judged = _judge(work)
             with metrics.timing_each(metrics.writing, 1), unit_of_work() as transaction:
-                service.store_batch(transaction, number, decisions, operator=operator)
+                service.store_batch(transaction, number, judged, operator=operator)
         except Exception as error:
             _log(number, error)
             with suppress(DBAPIError, OutcomeUnknown), unit_of_work() as transaction:
                 service.note_failure(transaction, number, run=work.run)
 
 
-def _decide(work: Work) -> list[tuple[int, NewDecision]]:
-    """Return the decision on each row with its line; what a person must decide is known last."""
-    submissions = [row.submission for row in work.rows]
-    verdicts = list(_score(work, submissions))
-    ruled = rulings(work.bundle, submissions, verdicts, reader=store().reader)
+def _judge(work: Work) -> list[tuple[int, Judged]]:
+    """Return each row's line, and its application with the model's verdict."""
+    product, operator = work.bundle.product, work.operator
+    verdicts = _score(work, [row.submission for row in work.rows])
     return [
-        (row.line, _decision(row.submission, verdict, ruling, work.operator))
-        for row, verdict, ruling in zip(work.rows, verdicts, ruled, strict=True)
+        (row.line, Judged(operator, "batch", product, row.submission, verdict))
+        for row, verdict in zip(work.rows, verdicts, strict=True)
     ]
-
-
-def _decision(
-    submission: Submission, verdict: Verdict, ruling: Ruling, operator: Operator
-) -> NewDecision:
-    contents = contents_of(submission, verdict, ruling)
-    return NewDecision(operator, "batch", verdict, ruling, contents)
 
 
 def _score(work: Work, submissions: Sequence[Submission]) -> Iterator[Verdict]:

@@ -22,9 +22,9 @@ from ml.bundle.manifest import InvalidBundle
 from ml.product.definition import Product
 from webapp.decisions import service
 from webapp.decisions.corrections import origin_of
+from webapp.decisions.deciding import Judged
 from webapp.decisions.entering import shown_figures
 from webapp.decisions.forms import ApplicationForm, application_form
-from webapp.decisions.writing import NewDecision
 from webapp.extensions import csrf
 from webapp.failures import ModelUnavailable
 from webapp.form_errors import over_form
@@ -57,8 +57,8 @@ def new() -> Response | tuple[str, int]:
         return _page(product, form, problem=expired), 400
     if submission is None or form.has_news(submission, product):
         return _page(product, form), 422 if form.is_submitted() else 200
-    new = service.decide(submission, operator=g.operator, channel="desk", corrects=corrects)
-    number = _store(new, token=str(form.submission.data or ""))
+    judged = service.judge(submission, operator=g.operator, channel="desk", corrects=corrects)
+    number = _store(judged, token=str(form.submission.data or ""))
     return redirect(url_for("decisions.show", number=number), 303)
 
 
@@ -115,13 +115,13 @@ def _refuse_other_sites() -> None:
         abort(HTTPStatus.BAD_REQUEST)
 
 
-def _store(new: NewDecision, *, token: str) -> int:
+def _store(judged: Judged, *, token: str) -> int:
     """Store the decision of a form, or return the one that the same form has led to already."""
     if not token:
-        return service.store_decision(new).id
-    sent = to_json([new.contents.inputs, new.contents.reference, new.corrects])
+        return service.store_decision(judged).decision.id
+    sent = to_json([*judged.submission, judged.corrects])
     # The key includes the values: the same form with changed values is a new application.
     digest = key_digest(NEW, f"{token} {sent.decode()}")
-    claim = Claim(new.operator.id, digest, body_digest(sent), current())
-    outcome = service.store_once(claim, lambda: new._replace(claim=claim))
+    claim = Claim(judged.operator.id, digest, body_digest(sent), current())
+    outcome = service.store_once(claim, lambda: judged._replace(claim=claim))
     return outcome.number if isinstance(outcome, Used) else outcome.decision.id

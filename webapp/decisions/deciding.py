@@ -1,13 +1,22 @@
 """The work of the ledger's writer: decides, writes and answers all that waits at a moment."""
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from ml.bundle.decide import Verdict, decide_each, decide_together
 from ml.bundle.reader import Bundle
 from ml.product.application import Application, Submission
+from ml.product.definition import Product
 from webapp.decisions.answers import decision_json
-from webapp.decisions.ruling import Circumstances, Ruling, rule_each
+from webapp.decisions.circumstances import (
+    Applicant,
+    Circumstances,
+    hold,
+    read_circumstances,
+)
+from webapp.decisions.records import Channel
+from webapp.decisions.ruling import rule
 from webapp.decisions.writing import NewDecision, Stored, contents_of, write_decisions
 from webapp.failures import UnknownKey
 from webapp.ledger.audit import record_activation
@@ -28,23 +37,41 @@ class Submitted(NamedTuple):
     language: str
 
 
+class Judged(NamedTuple):
+    """An application with the model's verdict; what is decided follows when it is written."""
+
+    operator: Operator
+    channel: Channel
+    product: Product
+    submission: Submission
+    verdict: Verdict
+    claim: Claim | None = None
+    language: str = ""  # of an answer in JSON; empty if there is to be none
+    corrects: int | None = None  # the decision that it corrects
+
+    @property
+    def applicant(self) -> Applicant:
+        return Applicant(self.submission.reference, self.corrects)
+
+
 class Deciding:
-    """Decides what has been submitted; a decision that was made elsewhere is only written."""
+    """Judges what has been submitted; what was judged elsewhere is only decided and written."""
 
     def __init__(self, reader: Reader, usable: Callable[[], Usable]) -> None:
         self._reader, self._usable = reader, usable
         self._active = ""  # the model whose activation is known to be in the audit log
 
-    def prepare(self, records: Sequence[Submitted | NewDecision]) -> list[NewDecision | Exception]:
+    def prepare(self, records: Sequence[Submitted | Judged]) -> list[Judged | Exception]:
         submitted = [record for record in records if isinstance(record, Submitted)]
-        decided = iter(self._decide(submitted) if submitted else [])
-        return [r if isinstance(r, NewDecision) else next(decided) for r in records]
+        judged = iter(self._judge(submitted) if submitted else [])
+        return [r if isinstance(r, Judged) else next(judged) for r in records]
 
-    def write(self, driver: Driver, decisions: Sequence[NewDecision]) -> list[Stored]:
-        model = decisions[-1].verdict.model
+    def write(self, driver: Driver, judged: Sequence[Judged]) -> list[Stored]:
+        hold_for(driver, judged)
+        model = judged[-1].verdict.model
         if model != self._active and record_activation(driver, model):
             self._active = model
-        return write_decisions(driver, decisions)
+        return write_judged(driver, judged)
 
     def finish(self, stored: Stored) -> Stored:
         new, decision, _ = stored
@@ -52,58 +79,55 @@ class Deciding:
             return stored
         return stored._replace(json=decision_json(decision, new.contents, language=new.language))
 
-    def _decide(self, submitted: Sequence[Submitted]) -> list[NewDecision | Exception]:
+    def _judge(self, submitted: Sequence[Submitted]) -> list[Judged | Exception]:
         usable = self._usable()
         operators = api_keys.operators_of(self._reader, {s.api_key for s in submitted})
         read = [_read(s, operators.get(s.api_key), usable) for s in submitted]
-        submissions = [r for r in read if isinstance(r, Submission)]
-        decided = iter(judge(usable.bundle, submissions, reader=self._reader))
+        found = iter(
+            verdicts(usable.bundle, [r.application for r in read if isinstance(r, Submission)])
+        )
         return [
-            _decision(s, operators[s.api_key], r, *next(decided))
+            _judged(s, operators[s.api_key], usable.bundle.product, r, next(found))
             if isinstance(r, Submission)
             else r
             for s, r in zip(submitted, read, strict=True)
         ]
 
 
-def decide_json(
-    body: bytes, *, operator: Operator, claim: Claim | None, usable: Usable, reader: Reader
-) -> NewDecision:
-    """Decide one application in JSON; raises what `Rules.check_submission` raises."""
+def hold_for(driver: Driver, judged: Sequence[Judged]) -> None:
+    """Begin a transaction that decides: nothing that decisions depend on changes until it ends."""
+    hold(driver, [one.applicant for one in judged])
+
+
+def write_judged(driver: Driver, judged: Sequence[Judged]) -> list[Stored]:
+    """Decide and write applications, in a transaction that holds what their decisions depend on."""
+    return [
+        stored
+        for _, of_model in groupby(judged, key=lambda one: one.verdict.model)
+        for stored in write_decisions(driver, _decide(driver, list(of_model)))
+    ]
+
+
+def judge_json(body: bytes, *, operator: Operator, claim: Claim | None, usable: Usable) -> Judged:
+    """Judge one application in JSON; raises what `Rules.check_submission` raises."""
     submission = usable.rules.check_submission(body)
-    [(verdict, ruling)] = judge(usable.bundle, [submission], reader=reader)
+    [verdict] = verdicts(usable.bundle, [submission.application])
+    return Judged(operator, "api", usable.bundle.product, submission, verdict, claim)
+
+
+def _decide(driver: Driver, judged: Sequence[Judged]) -> list[NewDecision]:
+    """Return what is decided on applications that one model has judged, as things are now."""
+    product = judged[0].product
+    applicants = [one.applicant for one in judged]
+    circumstances = read_circumstances(driver, applicants, product.referral)
+    return [_decision(one, of_one) for one, of_one in zip(judged, circumstances, strict=True)]
+
+
+def _decision(judged: Judged, circumstances: Circumstances) -> NewDecision:
+    operator, channel, product, submission, verdict, claim, language, corrects = judged
+    ruling = rule(product, submission, verdict, circumstances)
     contents = contents_of(submission, verdict, ruling)
-    return NewDecision(operator, "api", verdict, ruling, contents, claim)
-
-
-def judge(
-    bundle: Bundle,
-    submissions: Sequence[Submission],
-    *,
-    reader: Driver | Reader,
-    corrects: int | None = None,
-) -> list[tuple[Verdict, Ruling]]:
-    """Return the model's verdict on each application, and what is decided."""
-    if not submissions:
-        return []
-    found = verdicts(bundle, [submission.application for submission in submissions])
-    ruled = rulings(bundle, submissions, found, reader=reader, corrects=corrects)
-    return list(zip(found, ruled, strict=True))
-
-
-def rulings(
-    bundle: Bundle,
-    submissions: Sequence[Submission],
-    verdicts: Sequence[Verdict],
-    *,
-    reader: Driver | Reader,
-    corrects: int | None = None,
-) -> list[Ruling]:
-    """Return what is decided on each application, as things are at this moment."""
-    product = bundle.product
-    references = (submission.reference for submission in submissions)
-    circumstances = Circumstances.read(reader, references, product.referral, corrects=corrects)
-    return rule_each(product, submissions, verdicts, circumstances)
+    return NewDecision(operator, channel, verdict, ruling, contents, claim, language, corrects)
 
 
 def _read(
@@ -130,14 +154,13 @@ def verdicts_of_many(bundle: Bundle, applications: Sequence[Application]) -> lis
         return decide_each(bundle, applications)
 
 
-def _decision(
+def _judged(
     submitted: Submitted,
     operator: Operator,
+    product: Product,
     submission: Submission,
     verdict: Verdict,
-    ruling: Ruling,
-) -> NewDecision:
+) -> Judged:
     body, _, key, language = submitted
     claim = None if key is None else Claim(operator.id, key, body_digest(body), language)
-    contents = contents_of(submission, verdict, ruling)
-    return NewDecision(operator, "api", verdict, ruling, contents, claim, language)
+    return Judged(operator, "api", product, submission, verdict, claim, language)

@@ -9,11 +9,11 @@ from sqlalchemy import Connection, select
 from ml.bundle.decide import Verdict, decide as score
 from ml.product.application import Application, Submission
 from webapp.columns import decision_value, now
-from webapp.decisions.deciding import judge
+from webapp.decisions.deciding import Judged, verdicts
 from webapp.decisions.records import Channel, Decision
 from webapp.decisions.store import store
 from webapp.decisions.tables import DecisionContents, TrialRow
-from webapp.decisions.writing import NewDecision, Stored, contents_of
+from webapp.decisions.writing import Stored
 from webapp.failures import ModelUnavailable, NotFound, OutcomeUnknown
 from webapp.ledger import idempotency
 from webapp.ledger.audit import record
@@ -26,44 +26,39 @@ from webapp.people.operators import Operator
 from webapp.serving.served import model
 
 
-def decide(
+def judge(
     submission: Submission,
     *,
     operator: Operator,
     channel: Channel,
     claim: Claim | None = None,
     corrects: int | None = None,
-) -> NewDecision:
-    """Decide an application with the bundle in service, and return what is to be stored."""
-    [(verdict, ruling)] = judge(
-        model.bundle, [submission], reader=store().reader, corrects=corrects
+) -> Judged:
+    """Judge an application with the bundle in service; it is decided when it is stored."""
+    bundle = model.bundle
+    [verdict] = verdicts(bundle, [submission.application])
+    return Judged(
+        operator, channel, bundle.product, submission, verdict, claim=claim, corrects=corrects
     )
-    contents = contents_of(submission, verdict, ruling)
-    return NewDecision(operator, channel, verdict, ruling, contents, claim=claim, corrects=corrects)
 
 
-def store_once(claim: Claim | None, decide: Callable[[], NewDecision]) -> Stored | Used:
-    """Decide and store, or return what the claim's key was used for before.
+def store_once(claim: Claim | None, judge: Callable[[], Judged]) -> Stored | Used:
+    """Judge, decide and store, or return what the claim's key was used for before.
 
-    Raises as `idempotency.store_once`, and what `decide` and `store_decision` raise.
+    Raises as `idempotency.store_once`, and what `judge` and `store_decision` raise.
     """
-
-    def decide_and_store() -> Stored:
-        new = decide()
-        return Stored(new, store_decision(new))
-
-    return idempotency.store_once(store().find_use, claim, decide_and_store)
+    return idempotency.store_once(store().find_use, claim, lambda: store_decision(judge()))
 
 
-def store_decision(new: NewDecision) -> Decision:
-    """Store a decision, and return it once it is on disk; raises as `DecisionStore.add`."""
+def store_decision(judged: Judged) -> Stored:
+    """Decide and store; return the decision once it is on disk. Raises as `DecisionStore.add`."""
     try:
-        decision = store().add(new)
+        stored = store().add(judged)
     except OutcomeUnknown:
         mark_commit()
         raise
     mark_commit()
-    return decision
+    return stored
 
 
 def add_trial(
@@ -119,4 +114,4 @@ def judge_trial(decision: Decision, application: Application) -> Verdict:
     bundle = model.of(decision.model)
     if bundle is None:
         raise ModelUnavailable(f"the model of decision {decision.id} is missing")
-    return score(bundle, application)
+    return score(bundle, application, explained=False)

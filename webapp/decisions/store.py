@@ -6,9 +6,8 @@ from functools import partial
 from flask import Flask, current_app
 from sqlalchemy import Engine
 
-from webapp.decisions.deciding import Deciding, Submitted
-from webapp.decisions.records import Decision
-from webapp.decisions.writing import NewDecision, Stored
+from webapp.decisions.deciding import Deciding, Judged, Submitted
+from webapp.decisions.writing import Stored
 from webapp.extensions import db
 from webapp.ledger.driver import Reader
 from webapp.ledger.idempotency import Claim, Used, claiming, find_use, of_key
@@ -24,7 +23,7 @@ class DecisionStore:
     def __init__(self, engine: Engine, usable: Callable[[], Usable]) -> None:
         self.reader = Reader(engine)
         work = Deciding(self.reader, usable)
-        self._writer: Writer[Submitted | NewDecision, NewDecision, Stored] = Writer(
+        self._writer: Writer[Submitted | Judged, Judged, Stored] = Writer(
             engine, work, observe=partial(metrics.observe_each, metrics.writing)
         )
 
@@ -53,15 +52,15 @@ class DecisionStore:
             for outcome, key in zip(outcomes, keys, strict=True)
         ]
 
-    def add(self, new: NewDecision) -> Decision:
-        """Store a decision, and return it once it is on disk.
+    def add(self, judged: Judged) -> Stored:
+        """Decide on what was judged; return the decision once it is on disk.
 
         Raises as `Writer.submit`, and KeyClaimed if its idempotency key has been used meanwhile.
         """
-        claim = new.claim
+        claim = judged.claim
         key = None if claim is None else (claim.operator_id, claim.digest)
         with claiming(key):
-            return self._writer.submit(new, key=key).decision
+            return self._writer.submit(judged, key=key)
 
     def close(self) -> None:
         """Give the connections back that are not in use."""

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, exists, select
 from ml.product.application import Submission
 from webapp.challenger.worker import Challenger
 from webapp.columns import now
+from webapp.decisions.circumstances import Circumstances
 from webapp.decisions.deciding import verdicts
 from webapp.decisions.records import Decision
-from webapp.decisions.ruling import Circumstances, rule_each
+from webapp.decisions.ruling import rule
 from webapp.decisions.tables import DecisionRow
 from webapp.decisions.writing import NewDecision, contents_of, write_decisions
 from webapp.demo.history import History, Moment, Row, read_rows
@@ -104,11 +105,11 @@ def _decide(
     driver = Driver.of(transaction)
     for moment, rows in moments:
         new = []
-        submissions = [Submission(row.application) for row in rows]
-        found = verdicts(model.bundle, [row.application for row in rows])
-        usual = Circumstances(referring=False)
-        rulings = rule_each(model.bundle.product, submissions, found, usual)
-        for submission, verdict, ruling in zip(submissions, found, rulings, strict=True):
+        for row, verdict in zip(
+            rows, verdicts(model.bundle, [row.application for row in rows]), strict=True
+        ):
+            submission = Submission(row.application)
+            ruling = rule(model.bundle.product, submission, verdict, Circumstances())
             channel = "api" if random.random() < BY_API else "desk"
             contents = contents_of(submission, verdict, ruling)
             new.append(NewDecision(operators[channel], channel, verdict, ruling, contents))  # type: ignore[arg-type]

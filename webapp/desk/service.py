@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import IntegrityError
 
 from webapp.columns import now
 from webapp.desk.tables import MAX_REASON, DeskSwitch
@@ -20,6 +19,10 @@ from webapp.people.tables import OperatorRow
 
 SHOWN = 20  # of the latest changes
 REFERRING = "SELECT referring FROM desk_switches ORDER BY id DESC LIMIT 1"
+# Of PostgreSQL's advisory locks: decisions share it, and a change of the switch excludes them.
+# Whatever is stored after the change has therefore seen it.
+LOCK = "hashtext('loan_desk'), hashtext('switch')"
+HOLD_SWITCH = f"SELECT pg_advisory_xact_lock_shared({LOCK})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +59,15 @@ def switch(transaction: Connection, *, referring: bool, reason: str, operator: O
     reason = " ".join(reason.split())
     if not 1 <= len(reason) <= MAX_REASON or not reason.isprintable():
         raise SwitchRefused(f"state a reason of 1 to {MAX_REASON} printable characters")
+    if transaction.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
+        transaction.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
     latest = select(DeskSwitch.id, DeskSwitch.referring).order_by(DeskSwitch.id.desc()).limit(1)
     last, refers = transaction.execute(latest).first() or (0, False)
-    already = f"the desk {'refers everything' if referring else 'decides'} already"
     if refers == referring:
-        raise SwitchRefused(already)
+        raise SwitchRefused(f"the desk {'refers everything' if referring else 'decides'} already")
     number, moment = last + 1, now()
     facts = {"created_at": moment, "operator_id": operator.id, "referring": referring}
-    try:
-        add_row(transaction, DeskSwitch, id=number, **facts, reason=reason)
-    except IntegrityError:  # another transaction has added the row of this number meanwhile
-        raise SwitchRefused(already) from None
+    add_row(transaction, DeskSwitch, id=number, **facts, reason=reason)
     event: Event = "desk.referring" if referring else "desk.deciding"
     digest = facts_digest([number, iso(moment), operator.id, referring, reason])
     subject = f"switch:{number}"

@@ -1,7 +1,6 @@
 """Tests what is decided: the model’s word, a rule’s refusal, or a referral, and what is stored."""
 
 import json
-from collections import Counter
 
 import pytest
 from pydantic import TypeAdapter
@@ -11,8 +10,9 @@ from ml.product.application import Submission
 from ml.product.conditions import PolicyRule, Referral
 from ml.product.definition import Product
 from webapp.decisions import search
+from webapp.decisions.circumstances import Circumstances
 from webapp.decisions.records import StoredCauses
-from webapp.decisions.ruling import Circumstances, rule
+from webapp.decisions.ruling import rule
 from webapp.desk.service import switch
 from webapp.ledger.transaction import unit_of_work
 
@@ -39,7 +39,7 @@ def ruled(product, granted, verdict):
         more = {"policy_rules": tuple(rules), "referral": referral or Referral(tries=3)}
         bank: Product = product.model_copy(update=more)
         this = verdict._replace(**changed)
-        return rule(bank, Submission(granted), this, referring=referring, tries=tries)
+        return rule(bank, Submission(granted), this, Circumstances(referring, tries))
 
     return get
 
@@ -159,13 +159,6 @@ def post_api(client, api_key):
     return lambda application: client.post("/api/v1/decisions", json=application, headers=headers)
 
 
-def test_circumstances_count_the_tries_of_a_group():
-    circumstances = Circumstances(referring=False, tries=Counter({"A": 1}))
-    assert [circumstances.count(r) for r in ("A", "B", "A", None, "A", "B", None)] == [
-        *(1, 0, 2, 0, 3, 1, 0)
-    ]
-
-
 def test_policy_refusal_keeps_no_reasons_of_the_model(bundle, refused, product):
     from webapp.decisions.writing import contents_of
 
@@ -174,7 +167,7 @@ def test_policy_refusal_keeps_no_reasons_of_the_model(bundle, refused, product):
     )
     bank = product.model_copy(update={"policy_rules": (always_refuse,)})
     submission, verdict = Submission(refused), decide(bundle, refused)
-    ruling = rule(bank, submission, verdict, referring=False, tries=0)
+    ruling = rule(bank, submission, verdict, Circumstances())
     assert (ruling.decision, ruling.basis) == ("refused", "policy")
     contents = contents_of(submission, verdict, ruling)
     assert contents.reasons is None

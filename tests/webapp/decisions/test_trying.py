@@ -1,7 +1,6 @@
 """Tests of trials on the page of a decision: which fields, which values stay, what is said."""
 
 import pytest
-from webapp.decisions.circumstances import Circumstances
 
 from ml.bundle.decide import decide
 from ml.product.files import read_product
@@ -9,6 +8,7 @@ from ml.product.samples import examples
 from ml.training.dataset import as_applications
 from tests.fixtures.desk import token
 from webapp.columns import now
+from webapp.decisions.circumstances import Circumstances
 from webapp.decisions.damage import Damaged
 from webapp.decisions.forms import trial_form
 from webapp.decisions.records import Contents, Trial
