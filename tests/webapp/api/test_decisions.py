@@ -8,10 +8,12 @@ import pytest
 from flask import url_for
 
 from ml.product.samples import examples
+from tests.fixtures.databases import PASSWORD, add_user
 from webapp.api.intake import ROUTE
 from webapp.api.messages import PATH
 from webapp.columns import MAX_ID
 from webapp.ledger.transaction import unit_of_work
+from webapp.people.operators import Operator
 from webapp.reviews.closing import NewClosing, close_review
 from webapp.reviews.service import claim
 from webapp.serving.served import model
@@ -167,7 +169,7 @@ def test_show_equals_the_answer_of_create(post, client, api_key, request, kind):
     assert answer.json == {**made.json, "final_decision": kind}
 
 
-def test_show_tells_the_final_word_of_a_review(app, post, client, api_key, granted, operator):
+def test_show_tells_the_final_word_of_a_review(app, post, client, api_key, granted, query):
     made = post({**granted, "monthly_income": None})
     assert (made.json["decision"], made.json["basis"]) == ("referred", "policy")
 
@@ -176,10 +178,14 @@ def test_show_tells_the_final_word_of_a_review(app, post, client, api_key, grant
         return client.get(made.headers["Location"], headers=headers).json["final_decision"]
 
     assert final() == "referred"
-    with app.app_context(), unit_of_work() as transaction:
-        claim(transaction, 1, reviewer=operator)
-        new = NewClosing("refused", "documents_missing", "")
-        close_review(transaction, 1, new, reviewer=operator)
+    with app.app_context():
+        add_user("anna", PASSWORD, ["reviewer"])
+        [(number,)] = query("SELECT id FROM operators WHERE name = 'anna'")
+        anna = Operator("user", number, "anna")
+        with unit_of_work() as transaction:
+            claim(transaction, 1, reviewer=anna)
+            new = NewClosing("refused", "documents_missing", "")
+            close_review(transaction, 1, new, reviewer=anna)
     assert final() == "refused"
 
 
