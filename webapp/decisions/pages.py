@@ -12,7 +12,7 @@ from webapp.decisions.circumstances import Circumstances
 from webapp.decisions.corrections import is_correctable
 from webapp.decisions.factors import Factor, factors_of
 from webapp.decisions.forms import TypedForm
-from webapp.decisions.records import Contents, Decision
+from webapp.decisions.records import Contents, Decision, causes_of
 from webapp.decisions.related import list_chain, list_same_reference
 from webapp.decisions.suggesting import suggest
 from webapp.decisions.trying import applied_now, form_of, say, tried_of
@@ -77,7 +77,6 @@ def _page(decision: Decision, contents: Contents | None, form: TypedForm | None 
     }
     if contents is None:
         return render_template("decisions/erased.html", **facts)
-    causes = [c for c in contents.causes if not decision.by_policy or c["then"] == "refuse"]
     trials = search.list_trials(decision)
     correctable = is_correctable(decision) and may("applications.new")
     applied = applied_now(decision, contents.reference, product) if product else Circumstances()
@@ -85,14 +84,14 @@ def _page(decision: Decision, contents: Contents | None, form: TypedForm | None 
         "decisions/show.html",
         **facts,
         arrived=_arrived(),
-        reference=contents.reference,
+        contents=contents,
         correctable=correctable,
         older=correctable and decision.model != model.bundle.version,
         others=list_same_reference(
             contents.reference, apart_from=[r.decision.id for r in chain], operator=g.operator
         ),
         rows=rows_of(contents, product),
-        causes=[say(cause) for cause in causes],
+        causes=[say(cause) for cause in causes_of(decision, contents)],
         unusual=decision.out_of_range and all(c["cause"] != "unusual" for c in contents.causes),
         factors=_factors(decision, contents, bundle) if _explains(decision) else None,
         suggested=suggest(decision, contents, product, applied)

@@ -110,6 +110,11 @@ class Decision:
         return self.novelty > 1
 
 
+def causes_of(decision: Decision, contents: Contents) -> StoredCauses:
+    """Return why a decision is not the model's: of a policy refusal, the rules that refuse."""
+    return [c for c in contents.causes if not decision.by_policy or c["then"] == "refuse"]
+
+
 @dataclass(config=STRICT, frozen=True, slots=True)
 class Trial:
     """A trial as it is stored; its inputs are None once they are erased."""

@@ -1,5 +1,7 @@
 """The form of a new letter."""
 
+from unicodedata import category
+
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from wtforms import HiddenField, RadioField, TextAreaField
@@ -13,6 +15,11 @@ LANGUAGES: dict[Language, str] = {"en": "English", "fr": "Français"}
 MAX_NUMBER_DIGITS = 9
 MAX_RECIPIENT = 300  # characters
 MAX_RECIPIENT_LINES = 6
+
+
+def _printable(text: str | None) -> str:
+    """Leave out characters that HTML does not allow, or that change the direction of others."""
+    return "".join(c for c in text or "" if category(c)[0] != "C" or c in "\r\n\t")
 
 
 class LetterForm(FlaskForm):  # type: ignore[misc]
@@ -30,9 +37,8 @@ class LetterForm(FlaskForm):  # type: ignore[misc]
     recipient = TextAreaField(
         _("Name and address (optional)"),
         id="letter-recipient",
-        validators=[
-            Length(max=MAX_RECIPIENT, message=_("Enter at most 300 characters.")),
-        ],
+        filters=[_printable],
+        validators=[Length(max=MAX_RECIPIENT, message=_("Enter at most 300 characters."))],
     )
 
     def validate_recipient(self, field: TextAreaField) -> None:

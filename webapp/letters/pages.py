@@ -35,7 +35,7 @@ from webapp.letters import drafting, service, wording
 from webapp.letters.forms import LANGUAGES, LetterForm, language_of, new_form
 from webapp.letters.records import Draft, Kind, Letter, Rendered
 from webapp.letters.sheet import sheet_of
-from webapp.letters.standing import kind_of, standing_of
+from webapp.letters.standing import standing_of
 from webapp.reviews.records import CODES
 from webapp.reviews.search import list_reviews
 from webapp.serving.served import model
@@ -79,7 +79,8 @@ class Part:
     """What the page of a decision shows of its letters."""
 
     letters: Sequence[Letter | Damaged]
-    kind: Kind | None  # of the letter that can be made now
+    kind: Kind | None  # of the letter that can be made now, if one can
+    obstacle: str  # why none can: a key of NO_LETTER, or nothing
     form: LetterForm
     meanwhile: str  # what has changed since the form was opened: "letter", "decision" or nothing
 
@@ -94,15 +95,23 @@ def _in_templates() -> dict[str, object]:
     }
 
 
-def _letters_of(decision: Decision) -> Part:
+def _letters_of(decision: Decision, contents: Contents | None) -> Part:
     letters = service.list_letters(decision.id)
-    kind = kind_of(decision, list_reviews(decision.id))
+    kind, obstacle = _kind_of(decision, contents) if contents else (None, "")
     form = g.get("letter_form")
     meanwhile = g.get("letter_meanwhile", "")
     if form is None or meanwhile:  # the form is for what there is now
         language, recipient = (form.language.data, form.recipient.data) if form else (current(), "")
         form = new_form(kind=kind, letters=len(letters), language=language, recipient=recipient)
-    return Part(letters, kind, form, meanwhile)
+    return Part(letters, kind, obstacle, form, meanwhile)
+
+
+def _kind_of(decision: Decision, contents: Contents) -> tuple[Kind | None, str]:
+    """Return the kind of letter that can be made now, or why none can."""
+    try:
+        return standing_of(decision, contents, list_reviews(decision.id)).kind, ""
+    except NoLetter as error:
+        return None, error.reason
 
 
 @blueprint.errorhandler(LetterBroken)
@@ -119,7 +128,7 @@ def _broken(error: LetterBroken) -> Response:
 
 @blueprint.errorhandler(NoLetter)
 def _no_letter(error: NoLetter) -> Response:
-    log.error("no letter: %s", error)
+    log.info("no letter: %s", error)
     explanation = str(NO_LETTER[error.reason])
     return Response(error_page(409, explanation=explanation, request_id=request_id()), 409)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
 from webapp.columns import now
 from webapp.decisions.damage import Damaged, read, readable
@@ -44,13 +44,15 @@ def make_letter(
     """Store a letter, with its number among those of the decision, and return that number.
 
     The number is one more than that of the last letter which the operator had seen. If it is taken
-    by the same letter of the same operator, the form was sent twice: nothing is stored again.
-    Raises LetterMeanwhile if it is taken by another, and NotFound if the contents of the decision
-    have been erased.
+    by a letter of the same operator with the same text, the form was sent twice: nothing is stored
+    again. Raises LetterMeanwhile if it is taken by another letter, and NotFound if the contents of
+    the decision have been erased.
     """
     if transaction.dialect.name == "postgresql":
         transaction.exec_driver_sql(LOCK)
-    if _is_made(transaction, draft, decision_id=decision_id, number=number, operator=operator):
+    if _is_made(
+        transaction, rendered.text, decision_id=decision_id, number=number, operator=operator
+    ):
         return number
     facts = {
         "created_at": now(),
@@ -98,19 +100,20 @@ def find_letter(decision_id: int, number: int) -> tuple[Letter, str | None]:
 
 
 def _is_made(
-    transaction: Connection, draft: Draft, *, decision_id: int, number: int, operator: Operator
+    transaction: Connection, text: str, *, decision_id: int, number: int, operator: Operator
 ) -> bool:
     """Return whether this letter is stored already; raises LetterMeanwhile for another one."""
-    query = select(_l.number, _l.operator_id, _l.kind, _l.language).where(
-        _l.decision_id == decision_id
-    )
-    made = {row.number: row for row in transaction.execute(query)}
-    same = made.get(number)
-    if same is None:
-        if number != len(made) + 1:
-            raise NotFound(f"letter {number} of decision {decision_id} cannot be the next one")
+    of_decision = _l.decision_id == decision_id
+    last = transaction.scalar(select(func.max(_l.number)).where(of_decision)) or 0
+    if number == last + 1:
         return False
-    if tuple(same)[1:] != (operator.id, draft.kind, draft.language):
+    query = select(_l.operator_id, LetterContents.text).outerjoin(
+        LetterContents, LetterContents.letter_id == _l.id
+    )
+    made = transaction.execute(query.where(of_decision, _l.number == number)).first()
+    if made is None:
+        raise NotFound(f"letter {number} of decision {decision_id} cannot be the next one")
+    if tuple(made) != (operator.id, text):
         raise LetterMeanwhile(f"letter {number} of decision {decision_id} has been made")
     return True
 

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from ml.product.definition import Product
 from ml.product.texts import Text
-from webapp.decisions.records import Contents, Decision
+from webapp.decisions.records import Contents, Decision, causes_of
 from webapp.decisions.tables import DecisionRow
 from webapp.decisions.values import with_unit
 from webapp.decisions.writing import FACTS
@@ -36,7 +36,7 @@ class Sheet:
     answers: list[tuple[str, str]]  # label and value
     causes: list[str]  # of a decision that is not the model's alone
     reasons: list[Weight]
-    words: list[Review]  # the reviews that left a final word, the newest first
+    reviews: list[Review]  # those that left a final word, the newest first
     erased: bool
     digest: str  # SHA-256 of the facts, as in the audit log
 
@@ -55,8 +55,10 @@ def sheet_of(decision: Decision, contents: Contents | None) -> Sheet:
             for n, v in inputs.items()
         ],
         reasons=[Weight(words(Text(**r["text"])), r["share"], r["principal"]) for r in reasons],
-        causes=[words(Text(**c["text"])) for c in (contents.causes if contents else [])],
-        words=[review for review in list_reviews(decision.id) if review.final is not None],
+        causes=[words(Text(**c["text"])) for c in causes_of(decision, contents)]
+        if contents
+        else [],
+        reviews=[review for review in list_reviews(decision.id) if review.final is not None],
         erased=contents is None,
         digest=_digest(decision.id),
     )

@@ -1,4 +1,4 @@
-"""What stands of a decision when a letter is written: the kind of letter, and its reasons."""
+"""Finds the kind of letter that a decision calls for, and the reasons that the letter gives."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -23,11 +23,11 @@ class Standing(NamedTuple):
 
 
 def standing_of(decision: Decision, contents: Contents, reviews: Sequence[Review]) -> Standing:
-    """Return what stands of a decision; its reviews are given newest first.
+    """Return the kind of letter for a decision, with its reasons; reviews are given newest first.
 
-    Raises NoLetter for a refusal without stored reasons, and for a review that lapsed.
+    Raises NoLetter for a refusal without reasons that may be told, and for a review that lapsed.
     """
-    kind = kind_of(decision, reviews)
+    kind = _kind_of(decision, reviews)
     if kind is None:
         raise NoLetter("lapsed")
     reasons: list[Text] = []
@@ -42,8 +42,8 @@ def standing_of(decision: Decision, contents: Contents, reviews: Sequence[Review
     return Standing(kind, _first(reasons))
 
 
-def kind_of(decision: Decision, reviews: Sequence[Review]) -> Kind | None:
-    """Return the kind of letter for what stands now; None if the review of a referral lapsed."""
+def _kind_of(decision: Decision, reviews: Sequence[Review]) -> Kind | None:
+    """Return the kind of letter; None if the review of a referred decision lapsed."""
     closed = _closed(reviews)
     if closed is not None:
         return "granted_review" if closed.final == "granted" else "refused_review"

@@ -94,7 +94,7 @@ def test_letter_that_another_clerk_made_meanwhile_is_said(
     write(refusal, language="en")
     answer = anna.post(f"/decisions/{refusal}/letters", data=form)
     assert answer.status_code == 409
-    assert "Another letter on this decision was made" in answer.text
+    assert re.search(r"autofocus>Another letter on this decision was made", answer.text)
     assert "made by clerk" in answer.text
     assert "B. Durand" in answer.text
     assert len(stored(query)) == 1
@@ -103,11 +103,17 @@ def test_letter_that_another_clerk_made_meanwhile_is_said(
     assert [row[1:4] for row in stored(query)] == [(1, "refused", "en"), (2, "refused", "fr")]
 
 
-def test_same_clerk_with_another_language_is_told_too(refusal, write, query):
-    write(refusal, language="en")
-    assert write(refusal, language="fr").status_code == 409
-    assert write(refusal, language="fr", number=2).status_code == 303
+@pytest.mark.parametrize("change", [{"language": "fr"}, {"recipient": "B. Durand"}])
+def test_same_clerk_with_another_letter_is_told_too(refusal, write, signed_in, query, change):
+    """For example after Back, to correct a wrong address."""
+    first = {"language": "en", "recipient": "A. Martin"}
+    write(refusal, **first)
+    assert write(refusal, **{**first, **change}).status_code == 409
+    made = write(refusal, **{**first, **change}, number=2)
+    assert made.status_code == 303
     assert len(stored(query)) == 2
+    letter = article(signed_in.get(made.location).text)
+    assert ("A. Martin" in letter) == ("recipient" not in change)
 
 
 @ON_SQLITE
@@ -119,6 +125,12 @@ def test_preview_stores_nothing(refusal, write, signed_in, query):
     assert "LOAN_BANK_NAME" in answer.text
     assert "Do not send it yet." in answer.text
     assert stored(query) == []
+
+
+def test_recipient_may_have_any_characters(refusal, write, signed_in):
+    made = write(refusal, recipient="A\0\u202e\u00a0Ω 王 😀")
+    assert made.status_code == 303
+    assert "A\u00a0Ω 王 😀" in article(signed_in.get(made.location).text)
 
 
 @ON_SQLITE
@@ -134,6 +146,7 @@ def test_wrong_values_are_said(refusal, write, query, values, message):
     answer = write(refusal, **values)
     assert answer.status_code == 422
     assert message in answer.text
+    assert bool(re.search("<textarea[^>]* autofocus", answer.text)) == ("recipient" in values)
     assert stored(query) == []
 
 
