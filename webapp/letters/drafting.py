@@ -1,4 +1,4 @@
-"""Says what a letter on a decision is written from, in its language."""
+"""Fills in a draft: all that a letter on a decision may say, in its language."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -11,7 +11,7 @@ from webapp.config import Config
 from webapp.decisions.records import Contents, Decision
 from webapp.decisions.values import with_unit
 from webapp.language import current, integer, words
-from webapp.letters.records import Bank, Draft, Language, Regime
+from webapp.letters.records import Bank, Draft, Kind, Language, Regime
 from webapp.letters.standing import Standing
 
 
@@ -26,7 +26,7 @@ def draft_letter(
     moment: datetime,
     config: Config,
 ) -> Draft:
-    """Return what a letter says of a decision as it stands."""
+    """Return what a letter on a decision may say; `standing` is its kind with the reasons."""
     with force_locale(language):
         return Draft(
             kind=standing.kind,
@@ -40,7 +40,7 @@ def draft_letter(
             loan=_loan(decision, contents, product),
             decided_on=_day(decision.created_at, config),
             reasons=tuple(words(reason) for reason in standing.reasons),
-            register_fields=_register_fields(contents, product),
+            register_fields=_register_fields(contents, product, standing.kind),
             bank=bank_of(config),
         )
 
@@ -68,14 +68,24 @@ def lines(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(stripped for text in texts if (stripped := text.strip()))
 
 
-def _register_fields(contents: Contents, product: Product | None) -> tuple[str, ...]:
-    """Return the answers that came from a credit register, such as "Adverse credit record: Yes"."""
+def _register_fields(contents: Contents, product: Product | None, kind: Kind) -> tuple[str, ...]:
+    """Return what the decision used of a credit register, such as "Adverse credit record: Yes"."""
+    if product is None:
+        return ()
     colon = "\u00a0: " if current() == "fr" else ": "
+    used = _of_refusing_rules(contents, product) if kind == "refused_policy" else product.by_name
     return tuple(
         f"{words(f.label)}{colon}{with_unit(f, contents.inputs[f.name])}"
-        for f in (product.inputs if product else ())
-        if f.source == "credit_register" and contents.inputs.get(f.name) is not None
+        for f in product.inputs
+        if f.source == "credit_register" and f.name in used
+        if contents.inputs.get(f.name) is not None
     )
+
+
+def _of_refusing_rules(contents: Contents, product: Product) -> set[str]:
+    """Return the names of the fields of the policy rules that refuse."""
+    refusing = {cause["name"] for cause in contents.causes if cause["then"] == "refuse"}
+    return {name for r in product.policy_rules if r.name in refusing for name in r.fields}
 
 
 def _loan(decision: Decision, contents: Contents, product: Product | None) -> str:

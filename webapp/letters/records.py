@@ -43,7 +43,7 @@ class Draft:
     loan: str  # amount and term
     decided_on: str
     reasons: tuple[str, ...]  # the principal reasons of a refusal
-    register_fields: tuple[str, ...]  # labels of the answers that came from a credit register
+    register_fields: tuple[str, ...]  # answers from a credit register that the decision used
     bank: Bank
 
     @property

@@ -1,13 +1,19 @@
-"""Tests of what a letter is about: what stands after the model, the rules and reviews."""
+"""Tests of the kind of a letter and its reasons, after the model, the rules and reviews."""
 
 import html
 import re
 
 import pytest
 
+from ml.product.conditions import PolicyRule
 from tests.fixtures.databases import PASSWORD, add_user
 from tests.webapp.letters.conftest import article
+from webapp.columns import now
+from webapp.config import Config
+from webapp.decisions.search import find_decision
 from webapp.ledger.transaction import unit_of_work
+from webapp.letters.drafting import draft_letter
+from webapp.letters.standing import standing_of
 from webapp.people.operators import Operator
 from webapp.reviews import service
 from webapp.reviews.closing import NewClosing, close_review
@@ -72,23 +78,21 @@ def test_policy_refusal_gives_the_rules_that_refuse(put, refused, letter):
     text, reasons = letter(number, "refused_policy")
     assert reasons == [RULE]
     assert "A rule of the bank’s lending policy" in text
+    assert "credit register" not in text  # the rule has no field of it
 
 
 def test_model_refusal_gives_only_its_principal_reasons(put, refused, letter):
-    _, reasons = letter(put(refused, reasons=REASONS), "refused")
+    text, reasons = letter(put(refused, reasons=REASONS), "refused")
     assert reasons == [REASON]
+    assert "Part of it comes from a credit register" in text
 
 
-def test_referred_decision_has_letters_before_and_after_its_review(
-    put, refused, letter, review, query
-):
+def test_letter_on_a_referred_decision_gives_no_reasons(put, refused, letter, review, query):
     number = put(refused, **REFERRED, reasons=REASONS)
     review(number)
     text, reasons = letter(number, "referred")
     assert "has not been decided yet" in text
     assert (reasons, RULE in text, REASON in text) == ([], False, False)
-    [(opened,)] = query("SELECT id FROM reviews")
-    assert opened
     assert query("SELECT kind FROM letters") == [("referred",)]
 
 
@@ -120,9 +124,12 @@ def test_refusal_that_is_overturned_is_granted_by_a_person(put, refused, letter,
     assert reasons == ["Doubts about documents or identity", REASON]
 
 
-def test_grant_that_is_refused_without_a_reason_to_tell(put, refused, write, review):
+def test_grant_that_is_refused_without_a_reason_to_tell(put, refused, write, review, signed_in):
     number = put(refused, probability=0.9)
     review(number, "refused", "other", "He was rude.")
+    page = signed_in.get(f"/decisions/{number}").text
+    assert "no reason for this refusal is stored that may be told" in page
+    assert "Make the letter" not in page
     answer = write(number, kind="refused_review")
     assert answer.status_code == 409
     assert "no reason for this refusal is stored that may be told" in answer.text
@@ -147,6 +154,31 @@ def test_decision_that_changed_meanwhile_is_read_again(put, refused, write, revi
     assert "A. Martin" in answer.text
     assert 'value="granted_review"' in answer.text
     assert query("SELECT count(*) FROM letters") == [(0,)]
+
+
+def test_letter_names_the_register_if_the_rule_that_refuses_uses_it(app, put, refused, product):
+    record = {"name": "record", "label": CAUSES[0]["text"], "reason": CAUSES[0]["text"]}
+    rule = PolicyRule(**record, then="refuse", **{"is": {"adverse_credit_record": True}})
+    number = put(refused, **POLICY | {"causes": [{**CAUSES[0], "name": "record"}]})
+    with app.test_request_context():
+        decision, contents = find_decision(number)
+        draft = draft_letter(
+            decision,
+            contents,
+            standing_of(decision, contents, []),
+            product.model_copy(update={"policy_rules": (rule,)}),
+            language="fr",
+            recipient="",
+            moment=now(),
+            config=Config(),
+        )
+    assert draft.register_fields[0].startswith("Incident de crédit enregistré\u00a0: ")
+
+
+def test_sheet_of_a_policy_refusal_shows_only_the_rules(put, refused, signed_in):
+    sheet = signed_in.get(f"/decisions/{put(refused, **POLICY)}/sheet").text
+    assert f"<li>{RULE}</li>" in sheet
+    assert "<li>Unusual</li>" not in sheet
 
 
 def test_sheet_shows_causes_and_the_final_word(put, refused, review, signed_in):

@@ -119,8 +119,25 @@ def test_consumer_report_is_named_only_if_a_field_came_from_one():
         assert CONSUMER_REPORT not in said
         assert BANK.register not in said
     eu = text_of(render(draft(register_fields=()), folder=OURS).text)
-    assert "Only the information in your application was used." in eu
     assert "credit register" not in eu
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_letter_says_what_the_decision_used(kind, regime):
+    """A person may have used more than the application: documents, earlier loans."""
+    said = {
+        language: text_of(
+            render(draft(kind, regime, language, register_fields=()), folder=OURS).text
+        )
+        for language in LANGUAGES
+    }
+    by_person = kind.endswith("review")
+    only_application = not by_person and kind != "referred"
+    assert ("Only the information in your application" in said["en"]) == only_application
+    assert ("Seules les informations de votre demande" in said["fr"]) == only_application
+    assert ("your earlier loans with us" in said["en"]) == by_person
+    assert ("vos crédits précédents chez nous" in said["fr"]) == by_person
 
 
 def test_reasons_are_all_there_and_nothing_else_is():
@@ -217,6 +234,9 @@ def test_broken_templates_are_explained(written, source, problem):
 def test_missing_template(tmp_path):
     with pytest.raises(LetterBroken, match=r"eu/en\.html: No such file"):
         render(draft(), folder=tmp_path)
+
+
+def test_longest_letter_of_ours_is_far_below_the_limit():
     assert 5 * len(render(draft("refused", "us", "fr"), folder=OURS).text) < MAX_CHARACTERS
 
 
