@@ -1,17 +1,6 @@
 // What is typed into an application stays in its tab, under the token of its form, which stands in the
 // address. So a reload, a change of language, signing in again and Back find it; any other form is empty.
-const PREFIX = "draft:";
 const KEPT = 5;
-const channel = new BroadcastChannel("loan-desk");
-
-const read = (token) => {
-  try { return JSON.parse(sessionStorage.getItem(PREFIX + token)); } catch { return null; }
-};
-const drafts = () => Object.keys(sessionStorage)
-  .filter((key) => key.startsWith(PREFIX))
-  .map((key) => ({ token: key.slice(PREFIX.length), ...read(key.slice(PREFIX.length)) }))
-  .sort((a, b) => b.saved - a.saved);
-const forget = (which) => drafts().filter(which).forEach((draft) => sessionStorage.removeItem(PREFIX + draft.token));
 
 const fields = (form) => [...form.elements].filter((field) => field.name && field.type !== "hidden");
 const values = (form) => fields(form)
@@ -24,13 +13,14 @@ const fill = (form, typed) => {
   form.dispatchEvent(new Event("input"));
 };
 
+const drop = (token) => forget((draft) => draft.token === token);
 const keep = (form, sent) => {
   const typed = values(form);
   const token = form.elements.submission.value;
-  if (!typed.length) return sessionStorage.removeItem(PREFIX + token);
-  const draft = { owner: form.elements.owner.value, saved: Date.now(), sent, typed, corrects: form.elements.corrects.value };
-  sessionStorage.setItem(PREFIX + token, JSON.stringify(draft));
-  drafts().slice(KEPT).forEach((old) => sessionStorage.removeItem(PREFIX + old.token));
+  if (!typed.length) return drop(token);
+  const draft = { owner: form.elements["opened-by"].value, saved: Date.now(), sent, typed, corrects: form.elements.corrects.value };
+  try { sessionStorage.setItem(PREFIX + token, JSON.stringify(draft)); } catch { return drop(token); } // full, or switched off
+  drafts().slice(KEPT).forEach((old) => drop(old.token));
 };
 
 const offer = () => {
@@ -57,24 +47,18 @@ const restore = (form) => {
 };
 
 const follow = (form) => {
-  forget((draft) => draft.owner !== form.elements.owner.value);
+  forget((draft) => draft.owner !== form.elements["opened-by"].value);
   restore(form);
   const here = new URLSearchParams(location.search);
   here.set("form", form.elements.submission.value);
   history.replaceState(null, "", `?${here}`);
   form.addEventListener("input", () => keep(form, false));
   form.addEventListener("submit", () => keep(form, true));
-  document.getElementById("start-over").addEventListener("click", () => sessionStorage.removeItem(PREFIX + form.elements.submission.value));
+  document.getElementById("start-over").addEventListener("click", () => drop(form.elements.submission.value));
   // Back may show the page as it was left, although its application has been decided.
   addEventListener("pageshow", (event) => {
     if (event.persisted && values(form).length && !read(form.elements.submission.value)) location.replace(location.pathname);
   });
-  channel.addEventListener("message", () => { forget(() => true); location.replace(location.pathname); });
 };
 
-const page = document.currentScript.dataset.page;
-if (page === "decided") forget((draft) => draft.sent);
-else if (page === "signed-out") {
-  forget(() => true);
-  channel.postMessage("signed-out");
-} else follow(document.getElementById("application"));
+follow(document.getElementById("application"));

@@ -8,7 +8,15 @@ import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.pages import GRANTED, DecisionPage, Navigation, NewApplication, SignIn
+from tests.browser.letters import LettersPart
+from tests.browser.pages import (
+    GRANTED,
+    REFUSED_BY_MODEL,
+    DecisionPage,
+    Navigation,
+    NewApplication,
+    SignIn,
+)
 
 TYPED = {
     "loan_amount": "3,000",
@@ -22,12 +30,15 @@ GROUPED = {
     "monthly_income": "2,500",
     "assets": "60,000",
 }
+NO_STORAGE = "Object.defineProperty(window, 'sessionStorage', { get() { throw Error('off'); } })"
+FULL_STORAGE = "Storage.prototype.setItem = () => { throw Error('full'); }"
+HEARD = "new Promise(hear => { new BroadcastChannel('test').onmessage = hear; })"
 KEPT = "Object.keys(sessionStorage).filter(key => key.startsWith('draft:')).length"
 
 
 @pytest.fixture
 def refusals() -> set[int]:
-    return {400, 422, 503}
+    return {400, 422, 500, 503}
 
 
 def kept(page: Page) -> int:
@@ -181,13 +192,84 @@ def test_draft_is_not_the_next_users(desk, page, words):
     assert kept(page) == 0
 
 
-def test_sign_out_in_another_tab_forgets_the_draft(desk, page, words):
+@pytest.mark.parametrize("shown", ["New application", "Decisions"])
+def test_sign_out_in_another_tab_forgets_the_draft(desk, page, words, shown):
     form = desk.sign_in(page, words)
     form.fill(TYPED)
+    if shown != "New application":
+        Navigation(page, words).go_to(shown)
     other = page.context.new_page()
     other.goto(f"{desk.url}/decisions")
     Navigation(other, words).sign_out()
     expect(SignIn(page, words).button("Sign in")).to_be_visible()
     assert kept(page) == 0
+    page.goto(f"{desk.url}/applications/new")
     SignIn(page, words).enter("admin", desk.password)
     form.expect_values({})
+
+
+def test_session_that_ends_in_another_tab_leaves_the_draft(desk, page, words):
+    """Only a sign-out forgets it: the same person may sign in again."""
+    password = desk.flask("users", "create", "third")
+    page.goto(desk.url)
+    SignIn(page, words).enter("third", password)
+    other = page.context.new_page()
+    other.goto(f"{desk.url}/applications/new")
+    NewApplication(other, words).enter(REFUSED_BY_MODEL)
+    form = NewApplication(page, words)
+    form.fill(TYPED)
+    desk.flask("users", "set-password", "third")
+    part = LettersPart(other, words)
+    part.open_form()
+    part.button("Make the letter").click()
+    expect(SignIn(other, words).heading).to_have_text(words("Sign in"))
+    # What the sign-in may have told the other tabs has arrived before this.
+    page.evaluate(f"() => {{ window.heard = {HEARD} }}")
+    other.evaluate("new BroadcastChannel('test').postMessage('')")
+    page.evaluate("heard.then(() => true)")
+    assert kept(page) == 1
+    form.expect_values(TYPED)
+
+
+def test_error_after_sending_leaves_the_draft(desk, page, words):
+    """Even if somebody looks at decisions then, to see whether it was stored."""
+    form = desk.sign_in(page, words)
+    form.enter(GRANTED)
+    DecisionPage(page, words).next_application()
+    form.fill(TYPED)
+    page.route(
+        "**/applications/new?*",
+        lambda route: route.fulfill(
+            status=500, body="<a href='/decisions'>Look</a>", content_type="text/html"
+        ),
+    )
+    form.decide()
+    page.get_by_role("link", name="Look").click()
+    page.unroute_all()
+    page.get_by_role("main").get_by_role("row").nth(1).get_by_role("link").first.click()
+    expect(DecisionPage(page, words).verdict).to_be_visible()
+    assert kept(page) == 1
+
+
+@pytest.mark.parametrize("script", [NO_STORAGE, FULL_STORAGE])
+def test_form_works_if_nothing_can_be_kept(desk, page, words, script):
+    page.add_init_script(script)
+    form = desk.sign_in(page, words)
+    form.fill({**GRANTED, "loan_term_months": "1"})
+    form.decide()
+    expect(form.alert).to_be_focused()
+    form.enter(GRANTED)
+    Navigation(page, words).sign_out()
+
+
+def test_form_can_be_sent_again_after_it_was_stopped(desk, page, words):
+    page.clock.install()
+    form = desk.sign_in(page, words)
+    form.fill(GRANTED)
+    page.route("**/applications/new?*", lambda route: route.fulfill(status=204))  # as if stopped
+    with page.expect_response("**/applications/new?*"):
+        form.decide()
+    page.unroute_all()
+    page.clock.fast_forward(10_000)
+    form.decide()
+    page.wait_for_url("**/decisions/*")

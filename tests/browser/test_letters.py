@@ -82,7 +82,7 @@ def test_a_referral_leads_to_a_letter_before_and_after_its_review(desk, person, 
     address = clerk.url
     make_letter(clerk, words, "Français")
     letter = LetterPage(clerk, words)
-    expect(letter.letter).to_contain_text("Votre demande n’est pas encore tranchée")
+    expect(letter.letter).to_contain_text("Votre demande est encore à l’étude")
     reviewer.goto(address)
     review = Screen(reviewer, words)
     review.button("Claim this review").click()
@@ -116,6 +116,21 @@ def test_every_letter_fits_on_one_page_with_four_long_reasons(desk, page, words)
                 page.evaluate(REPLACE, render(draft, folder=OURS).text)
                 pages[kind, regime, language] = letter.pages_in_pdf()
     assert [letter for letter, count in pages.items() if count != 1] == []
+
+
+def test_what_the_desk_tells_its_staff_is_not_printed(desk, page, words):
+    desk.sign_in(page, words).enter(REFUSED_BY_MODEL)
+    make_letter(page, words)
+    desk.flask("desk", "refer", "--reason", "test")
+    try:
+        page.reload()
+        told = page.get_by_text(words("Every application is referred to a person."))
+        expect(told).to_be_visible()
+        page.emulate_media(media="print")
+        expect(told).to_be_hidden()
+        expect(LetterPage(page, words).letter).to_be_visible()
+    finally:
+        desk.flask("desk", "decide", "--reason", "test")
 
 
 def test_a_double_click_makes_one_letter(desk, page, words):

@@ -110,7 +110,7 @@ def test_pages_show_the_product_s_texts(serve, house, unseen):
         page = browser.get("/applications/new")
         hidden = {
             name: re.search(rf'name="{name}"[^>]*value="([^"]*)"', page)[1]
-            for name in ("csrf_token", "submission", "owner")
+            for name in ("csrf_token", "submission", "opened-by")
         }
         page = browser.get("/applications/new", form={**typed, **hidden})
         number = int(re.search(r"<title>[^<]*decision (\d+)", page)[1])

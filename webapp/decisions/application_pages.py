@@ -49,7 +49,7 @@ def new() -> Response | tuple[str, int]:
     corrects = origin_of(form, operator=g.operator)
     submission = form.read_submission(model.rules)
     if form.is_submitted() and not _is_own():
-        other = _("Somebody else had opened this form. Nothing of it was stored.")
+        other = _("This form was opened before you signed in. Nothing of it was stored.")
         return _page(product, application_form(product, empty=True), problem=other), 400
     if "csrf_token" in form.errors:
         _refuse_other_sites()
@@ -106,7 +106,7 @@ def _owner() -> str:
 
 def _is_own() -> bool:
     """Return whether the form that was sent was opened in a session of the same user."""
-    return hmac.compare_digest(request.form.get("owner", "").encode(), _owner().encode())
+    return hmac.compare_digest(request.form.get("opened-by", "").encode(), _owner().encode())
 
 
 def _refuse_other_sites() -> None:

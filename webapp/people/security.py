@@ -92,6 +92,8 @@ def _require_operator() -> BaseResponse | None:
         return None
     if not current_user.is_authenticated:
         sessions.end()  # a sign-out elsewhere, a new password or other roles may have ended it
+        if endpoint == SIGN_OUT:
+            sessions.mark_signed_out()
         return redirect(url_for("security.login", next=_next_page()))
     step = sessions.next_step(current_user)
     if step is not None:

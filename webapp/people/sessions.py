@@ -3,13 +3,14 @@
 import time
 
 from flask import Flask, request, session
-from flask_login import user_logged_in
+from flask_login import user_logged_in, user_logged_out
 
 from webapp.extensions import settings
 from webapp.people.second_factor import mark_of
 from webapp.people.tables import User
 
-BEGUN, SEEN, PASSED, ENDED = "begun", "seen", "second_factor", "ended"
+BEGUN, SEEN, PASSED = "begun", "seen", "second_factor"
+ENDED, SIGNED_OUT = "ended", "signed_out"  # for the sign-in page
 WRITTEN_SECONDS = 60  # a page sets the cookie again only if the last moment is older
 # The pages of the steps.
 CODE, PASSWORD, ENROL = "account.code", "account.password", "account.enrol"
@@ -18,11 +19,17 @@ CODE, PASSWORD, ENROL = "account.code", "account.password", "account.enrol"
 def init_app(app: Flask) -> None:
     app.before_request(_end_if_over)
     user_logged_in.connect(_begin, app)
+    user_logged_out.connect(_end, app)
 
 
 def pass_second_factor(secret: str) -> None:
     """Note in this session that its user has proved to have the second factor."""
     session[PASSED] = mark_of(secret)
+
+
+def mark_signed_out() -> None:
+    """Note for the sign-in page that the user has signed out: no tab keeps anything then."""
+    session[SIGNED_OUT] = True
 
 
 def keep(uniquifier: str) -> None:
@@ -50,8 +57,14 @@ def next_step(user: User) -> str | None:
 def _begin(app: Flask, **more: object) -> None:
     del app, more
     session.pop(ENDED, None)
+    session.pop(SIGNED_OUT, None)
     session.pop(PASSED, None)
     session[BEGUN] = session[SEEN] = int(time.time())
+
+
+def _end(app: Flask, **more: object) -> None:
+    del app, more
+    mark_signed_out()
 
 
 def _end_if_over() -> None:

@@ -57,6 +57,18 @@ def test_form_of_an_idle_session_leads_to_the_sign_in(app, signed_in, earlier):
 
 
 @ON_ONE
+def test_every_tab_ends_after_a_sign_out_and_only_then(signed_in, earlier):
+    ends = 'data-ends="all"'
+    form = {"csrf_token": token(signed_in, "/decisions")}
+    idle, left = (earlier(signed_in, **{SEEN: 24 * 3600}) for _ in range(2))
+    assert ends not in idle.get(idle.post("/outcomes", data=form).location).text
+    assert ends in left.get(left.post("/logout", data=form).location).text
+    answer = signed_in.post("/logout", data=form)
+    assert ends in signed_in.get(answer.location).text
+    assert ends not in signed_in.get(answer.location).text
+
+
+@ON_ONE
 def test_cookie_is_written_again_only_now_and_then(signed_in, earlier):
     assert "Set-Cookie" not in signed_in.get("/decisions").headers
     later = earlier(signed_in, **{SEEN: WRITTEN_SECONDS + 5})
