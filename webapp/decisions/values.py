@@ -12,7 +12,7 @@ from ml.product.formats import decimal, percent
 from webapp.decisions.records import Contents
 from webapp.language import current, integer, words
 
-PLACES, SHARE_PLACES = 2, 1  # decimals of figures, also in static/figures.js
+PLACES, SHARE_PLACES = 2, 1  # decimals of figures, also in static/numbers.js
 
 DECISION_NAMES = {
     "granted": lazy_gettext("Granted"),

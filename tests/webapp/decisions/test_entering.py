@@ -1,11 +1,13 @@
 """What helps while an application is entered: cents, the bank's own reference, the figures."""
 
 import json
+import re
 
 import pytest
 
 from ml.product.figures import figures_of
 from ml.product.files import read_product
+from ml.product.texts import Text
 from webapp.decisions.entering import shown_figures
 from webapp.decisions.forms import application_form
 
@@ -159,6 +161,20 @@ def test_figures_of_an_empty_form_wait(signed_in, read_page):
     figures = by_id(read_page(signed_in.get(FORM).text), "figures")
     assert "hidden" in figures.attrib
     assert [text(dd) for dd in figures.iter("dd")] == ["– EUR/month", "–"]
+
+
+@ON_ONE
+def test_help_is_shown_for_every_kind_of_field(app, product):
+    text_of_help = Text(en="Ask for a proof.", fr="Demander un justificatif.")
+    fields = [f.model_copy(update={"help": text_of_help}) for f in product.inputs]
+    with app.test_request_context():
+        form = application_form(product)
+        question = app.jinja_env.get_template("decisions/questions.html").module.question
+        shown = {field.kind: str(question(field, form[field.name])) for field in fields}
+    assert shown.keys() == {"integer", "choice", "flag"}
+    for html in shown.values():
+        [described] = re.findall(r'aria-describedby="([^"]*)"', html)
+        assert re.search(rf'id="{described}">[^<]*Ask for a proof\.</div>', html)
 
 
 @ON_ONE
