@@ -19,7 +19,7 @@ CODE, PASSWORD, ENROL = "account.code", "account.password", "account.enrol"
 def init_app(app: Flask) -> None:
     app.before_request(_end_if_over)
     user_logged_in.connect(_begin, app)
-    user_logged_out.connect(_end, app)
+    user_logged_out.connect(_note_sign_out, app)
 
 
 def pass_second_factor(secret: str) -> None:
@@ -62,7 +62,7 @@ def _begin(app: Flask, **more: object) -> None:
     session[BEGUN] = session[SEEN] = int(time.time())
 
 
-def _end(app: Flask, **more: object) -> None:
+def _note_sign_out(app: Flask, **more: object) -> None:
     del app, more
     mark_signed_out()
 
