@@ -63,7 +63,7 @@ def close_reviews(
         final = _word(one, random)
         code = str(random.choice(CODES[final]))
         reviewed = ReviewedDecision(
-            decision.id, 0, decision.decision, decision.model_decision, False, None
+            decision.id, decision.decision, decision.model_decision, False, None
         )
         result = reviewed.result(final)
         values = (reviewer.id, stored, stored, reviewer.id, result, final, code, decision.id)

@@ -12,11 +12,12 @@ from ml.product.definition import Product
 from webapp.columns import now
 from webapp.decisions.history import HistoryEvent
 from webapp.decisions.records import Decision
+from webapp.decisions.tables import DecisionRow
 from webapp.extensions import db, settings
 from webapp.people.access import may
 from webapp.people.operators import Operator
-from webapp.people.persons import same_person
 from webapp.reviews import queue, search
+from webapp.reviews.entering import own_of
 from webapp.reviews.forms import AssignForm, CloseForm, DayForm, NoteForm, OpenForm, assign_form
 from webapp.reviews.queue import Counts, Waiting
 from webapp.reviews.records import Clock, Note, Person, Review, ReviewedDecision, ReviewRefused
@@ -166,15 +167,14 @@ def in_groups(waiting: Iterable[Waiting], *, operator: Operator) -> dict[str, li
     groups: dict[str, list[Row]] = {name: [] for name in GROUPS}
     connection, at = db.session.connection(), clock()
     reviewers = {person.id for person in list_reviewers(connection)}
-    own: dict[int, bool] = {}
-    for one in waiting:
-        entered = one.subject.entered_by
-        if entered not in own:
-            own[entered] = same_person(connection, entered, operator.id)
+    shown = list(waiting)
+    numbers = [one.review.decision_id for one in shown]
+    own = own_of(connection, operator.id, DecisionRow.id.in_(numbers))
+    for one in shown:
         mine = one.review.claimed_by_id == operator.id and one.group != "snoozed"
         age = (at.today - one.review.opened_on(at)).days
         free = one.review.claimed_by_id not in reviewers
-        row = Row(one, model.product(one.subject.product), own[entered], free, age)
+        row = Row(one, model.product(one.subject.product), one.review.decision_id in own, free, age)
         groups["mine" if mine else one.group].append(row)
     return {name: rows for name, rows in groups.items() if rows}
 
@@ -194,7 +194,7 @@ def _part(decision: Decision) -> Part:
         forms=_forms(reviewed, at, people if reviews_it else []),
         clock=at,
         free=any(r.is_open and r.claimed_by_id not in reviewers for r in reviews),
-        own=same_person(connection, reviewed.operator_id, g.operator.id),
+        own=bool(own_of(connection, g.operator.id, DecisionRow.id == decision.id)),
         reviews_it=reviews_it,
         refused=refusal_text(refused) if refused else "",
         lost=_lost(reviews, reviewed) if refused else "",

@@ -24,6 +24,7 @@ from webapp.decisions.tables import DecisionContents, DecisionRow
 from webapp.extensions import db
 from webapp.people.operators import Operator
 from webapp.people.persons import same_person
+from webapp.reviews.entering import own_of
 from webapp.reviews.records import Clock, Review
 from webapp.reviews.reviewers import without_reviewer
 from webapp.reviews.search import corrected_by, select_reviews
@@ -49,7 +50,6 @@ class Subject(NamedTuple):
     amount: int
     decision: str
     model_decision: str
-    entered_by: int
     corrected_by: int | None
     causes: Any  # why it was referred, as stored; None once it is erased
 
@@ -96,11 +96,14 @@ def claim_next(transaction: Connection, *, reviewer: Operator, clock: Clock) -> 
     one such transaction at a time.
     """
     own = [n for n in _entering(transaction) if same_person(transaction, n, reviewer.id)]
+    in_review = select(_r.decision_id).where(_r.closed_at.is_(None))
+    is_correction = (_d.corrects.is_not(None), _d.id.in_(in_review))
+    corrections = own_of(transaction, reviewer.id, *is_correction)
     free = (
         select(_r.id)
         .join(_d, _d.id == _r.decision_id)
         .where(_r.closed_at.is_(None), without_reviewer(), _awake(clock))
-        .where(_d.operator_id.not_in(own))
+        .where(_d.operator_id.not_in(own), _d.id.not_in(corrections))
         .order_by(_due_date(transaction.engine, clock), _r.id)
         .limit(1)
         .with_for_update(of=_r, skip_locked=True)
@@ -119,7 +122,7 @@ def list_queue(clock: Clock, *, reviewer: int) -> list[Waiting]:
         select_reviews()
         .join(_d, _d.id == _r.decision_id)
         .add_columns(_d.product, _d.model, _d.amount, _d.decision, _d.model_decision)
-        .add_columns(_d.operator_id, corrected_by(), readable(DecisionContents.causes))
+        .add_columns(corrected_by(), readable(DecisionContents.causes))
         .outerjoin(DecisionContents, DecisionContents.decision_id == _d.id)
         .where(_r.closed_at.is_(None))
         .order_by(rank, due, _r.id)

@@ -69,7 +69,6 @@ class ReviewedDecision(NamedTuple):
     """What matters to a review of its decision."""
 
     id: int
-    operator_id: int  # who entered it
     decision: str
     model_decision: DecisionValue
     by_policy: bool  # a policy rule refuses it, also if everything is referred at present

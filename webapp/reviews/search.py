@@ -54,7 +54,7 @@ def find_reviewed(connection: Connection, number: int) -> ReviewedDecision:
     """Return what matters to a review of a decision; raises NotFound."""
     refused = (_d.decision == "refused") & (_d.basis == "policy")
     query = (
-        select(_d.operator_id, _d.decision, _d.model_decision, refused.label("refused"))
+        select(_d.decision, _d.model_decision, refused.label("refused"))
         .add_columns(last_word().label("final"), corrected_by().label("corrected_by"))
         .add_columns(_c.decision_id, readable(_c.causes))
         .outerjoin(_c, _c.decision_id == _d.id)
@@ -64,7 +64,6 @@ def find_reviewed(connection: Connection, number: int) -> ReviewedDecision:
         raise NotFound(f"there is no decision {number}")
     return ReviewedDecision(
         id=number,
-        operator_id=row.operator_id,
         decision=row.decision,
         model_decision=row.model_decision,
         by_policy=row.refused or _has_refusing_rule(row.causes),

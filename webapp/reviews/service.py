@@ -16,8 +16,8 @@ from webapp.ledger.driver import Driver
 from webapp.ledger.tables import SALT_BYTES
 from webapp.ledger.transaction import add_row
 from webapp.people.operators import Operator
-from webapp.people.persons import same_person
 from webapp.people.tables import OperatorRow
+from webapp.reviews.entering import own_of
 from webapp.reviews.records import Cause, NoteKind, ReviewRefused
 from webapp.reviews.reviewers import is_reviewer
 from webapp.reviews.search import find_reviewed
@@ -167,9 +167,8 @@ def lock_workable(transaction: Connection, number: int, *, reviewer: Operator) -
 
 
 def check_reviewer(transaction: Connection, review: Locked, reviewer: Operator) -> None:
-    """Raise ReviewRefused if the reviewer is the person who entered the decision."""
-    entered = transaction.scalar(select(_d.operator_id).where(_d.id == review.decision_id))
-    if entered is None or same_person(transaction, entered, reviewer.id):
+    """Raise ReviewRefused if the reviewer is a person who entered the application."""
+    if own_of(transaction, reviewer.id, _d.id == review.decision_id):
         raise ReviewRefused("own", name=reviewer.name)
 
 

@@ -53,8 +53,8 @@ REFUSALS = {
     "claimed": lazy_gettext("%(name)s has claimed this review meanwhile. Nothing was changed."),
     "not_yours": lazy_gettext("You no longer have this review. Nothing was changed."),
     "own": lazy_gettext(
-        "%(name)s entered this decision, also if under another account or by an API key. Somebody "
-        "else must review it."
+        "%(name)s entered this decision or one that it corrects, also if under another account or "
+        "by an API key. Somebody else must review it."
     ),
     "not_erased": lazy_gettext(
         "The applicant’s data have not been erased. Choose the reason that applies."

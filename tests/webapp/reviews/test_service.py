@@ -6,8 +6,10 @@ from threading import Barrier
 
 import pytest
 
+from webapp.extensions import db
 from webapp.failures import NotFound
 from webapp.reviews import queue, service
+from webapp.reviews.entering import own_of
 from webapp.reviews.records import ReviewRefused
 
 AT_ONCE = 6
@@ -99,6 +101,24 @@ def test_nobody_takes_a_review_of_the_own_decision(opened, do, people, clock, qu
     assert refusal(do, service.assign, number, to=clerk, operator=people["anna"])[0] == "own"
     assert do(queue.claim_next, reviewer=clerk, clock=clock) is None
     assert holder(query, number) is None
+
+
+def test_nobody_takes_a_review_of_a_correction_of_the_own_decision(
+    app, put, refused, do, people, clock, query
+):
+    """However many corrections lie between."""
+    anna, boris, clerk = (people[name] for name in ("anna", "boris", "clerk"))
+    number = put(refused, operator_id=anna.id)
+    for _ in range(2):
+        number = put(refused, corrects=number)
+    review = do(service.open_review, number, cause="staff", operator=clerk)
+    assert refusal(do, service.claim, review, reviewer=anna) == ("own", "anna")
+    assert do(queue.claim_next, reviewer=anna, clock=clock) is None
+    assert do(queue.claim_next, reviewer=boris, clock=clock) == review
+    assert refusal(do, service.assign, review, to=anna, operator=boris) == ("own", "anna")
+    with app.app_context():
+        assert own_of(db.session.connection(), anna.id) == {number - 2, number - 1, number}
+        assert own_of(db.session.connection(), boris.id) == set()
 
 
 def test_a_review_is_given_only_to_who_reviews(opened, do, people, query):
