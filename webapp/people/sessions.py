@@ -69,7 +69,7 @@ def _note_sign_out(app: Flask, **more: object) -> None:
 
 def _end_if_over() -> None:
     """End a session that has been idle, or has lasted, for too long."""
-    if request.endpoint in (None, "static") or "_user_id" not in session:
+    if request.endpoint == "static" or "_user_id" not in session:
         return
     moment = int(time.time())
     idle, lasted = (moment - int(session.get(name, 0)) for name in (SEEN, BEGUN))

@@ -33,6 +33,7 @@ def test_session_ends_when_idle(app, signed_in, earlier):
     ended = earlier(signed_in, **{SEEN: idle + 5})
     answer = ended.get("/decisions")
     assert (answer.status_code, answer.location) == (302, "/login?next=/decisions")
+    assert 'href="/decisions"' not in earlier(signed_in, **{SEEN: idle + 5}).get("/nowhere").text
     page = ended.get(answer.location)
     assert "Your session has ended." in page.text
     assert "Your session has ended." not in ended.get("/login").text
