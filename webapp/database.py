@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 # several connections write to.
 SAFE_WAL = (3, 51, 3)
 BUSY_MILLISECONDS = 10_000
+# Of the write-ahead log, 16 MB, before they are copied into the database. Decisions change the same
+# pages again and again, each of which is then copied once.
+CHECKPOINT_PAGES = 4_000
 MIGRATION_LOCK_SECONDS = 60  # longer than the migrations of another start take
 PG_OPTIONS = "-c statement_timeout=10000 -c lock_timeout=5000 -c timezone=UTC"
 # Execution options of a connection whose transaction will write. SQLite then takes the write lock
@@ -246,6 +249,7 @@ def prepare_sqlite(engine: Engine) -> None:
         connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
         connection.execute(f"PRAGMA journal_mode={journal}")
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()  # opens the log
         file.opened(entry)

@@ -44,7 +44,7 @@ def downgrade() -> None:
         *("review_note_contents", "review_notes", "reviews"),
         *("challenger_counts", "challenger_scores", "trial_counts", "trial_contents", "trials"),
         *("protected_attributes", "protected_answer_contents", "protected_answers"),
-        *("decision_counts", "decision_contents", "decisions"),
+        *("decision_counts", "indexed_values", "decision_contents", "decisions"),
         "desk_switches",
         *("api_keys", "sign_in_attempts", "recovery_codes", "user_roles", "users", "operators"),
     ):
@@ -225,9 +225,18 @@ def create_decisions() -> None:
     )
     op.create_index("ix_decisions_operator_id_created_at", "decisions", ["operator_id", "created_at", "id"])
     op.create_index("ix_decisions_model_created_at", "decisions", ["model", "created_at", "id"])
+    op.create_table(
+        "indexed_values",
+        sa.Column("id", Identifier, nullable=False, autoincrement=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        probability(),
+        sa.Column("novelty", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(["id"], ["decisions.id"], name=op.f("fk_indexed_values_id_decisions")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_indexed_values")),
+    )
     segment = sa.text(f"(id / {SEGMENT})")
     for value in ("amount", "probability", "novelty"):
-        op.create_index(f"ix_decisions_segment_{value}", "decisions", [segment, value, "id"])
+        op.create_index(f"ix_indexed_values_{value}", "indexed_values", [segment, value, "id"])
     op.create_table(
         "decision_contents",
         sa.Column("decision_id", Identifier, nullable=False, autoincrement=False),

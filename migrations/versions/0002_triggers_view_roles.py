@@ -32,7 +32,7 @@ CONTENTS = (
 )
 # Of the watch, which can compute them again at any time.
 RESULTS = (
-    *("watched_hours", "decision_hours", "training_scores"),
+    *("watched_hours", "decision_hours", "indexed_values", "training_scores"),
     *("field_counts", "field_stability", "score_evidence"),
     *("realised_months", "realised_bands", "calibration_evidence"),
     *("estimated_months", "estimated_figures", "challenger_evidence"),

@@ -71,8 +71,13 @@ class Condition(Formula):
         -------
         bool
         """
-        answered = all(application[name] == answer for name, answer in self.answers.items())
-        return answered and all(application[name] is None for name in self.missing)
+        for name, answer in self.answers.items():
+            if application[name] != answer:
+                return False
+        for name in self.missing:  # noqa: SIM110 - every decision pays for a generator
+            if application[name] is not None:
+                return False
+        return True
 
     def outside(self, value: float) -> bool:
         """Return whether a value of the quantity is above or below the bounds.

@@ -21,7 +21,7 @@ TABLES = {
     *("protected_answers", "protected_answer_contents", "protected_attributes"),
     *("fairness_months", "fairness_groups"),
     *("trials", "trial_contents", "trial_counts", "challenger_scores", "challenger_counts"),
-    *("watched_hours", "decision_hours", "training_scores"),
+    *("watched_hours", "decision_hours", "indexed_values", "training_scores"),
     *("field_counts", "field_stability", "score_evidence"),
     *("realised_months", "realised_bands", "calibration_evidence"),
     *("estimated_months", "estimated_figures", "challenger_evidence"),

@@ -13,7 +13,8 @@ from webapp.decisions.filters import Filter
 from webapp.decisions.order import Order
 from webapp.decisions.search import visible_to
 from webapp.decisions.tables import DecisionContents, DecisionRow
-from webapp.decisions.walking import Way, segments, way_of_values
+from webapp.decisions.value_index import Bounds, select_within
+from webapp.decisions.walking import MAX_GATHERED, Way
 from webapp.extensions import db
 from webapp.people.access import sees_all
 from webapp.people.operators import Operator
@@ -57,9 +58,7 @@ def parts_of(question: Question) -> Parts:
         "operator_id": [] if number is None else [_d.operator_id == number],
         "model": [] if f.model is None else [_d.model == f.model],
         "created_at": _days(f.since, f.until, question.zone),
-        "amount": _between(_d.amount, f.amount_from, f.amount_to),
-        "probability": _between(_d.probability, f.probability_from, f.probability_to),
-        "novelty": _novelty(f.novelty),
+        **{name: bounds_of(question, name)(_d.__table__) for name in VALUES},
         "reviewed": _reviewed(f.reviewed),
         "other": [] if sees_all(question.operator) else [visible_to(question.operator)],
     }
@@ -70,6 +69,21 @@ def parts_of(question: Question) -> Parts:
     if f.operator is not None and (ids := _ids_of(f.operator)) != [number]:
         parts["other"].append(_d.operator_id.in_(ids))
     return parts
+
+
+def bounds_of(question: Question, name: str) -> Bounds:
+    """Return the conditions on a value."""
+    f = question.filter
+
+    def bounds(table: Any) -> list[ColumnElement[bool]]:  # noqa: ANN401
+        value = table.c[name]
+        if name == "novelty":
+            return _novelty(value, f.novelty)
+        low, high = (getattr(f, f"{name}_{end}") for end in ("from", "to"))
+        above = [] if low is None else [value >= low]
+        return above if high is None else [*above, value <= high]
+
+    return bounds
 
 
 def all_of(parts: Parts) -> list[ColumnElement[bool]]:
@@ -89,13 +103,13 @@ def short_ways(question: Question, parts: Parts, order: Order) -> Iterator[Way]:
                 yield time_way(parts, name)
     for name in VALUES:
         if parts[name]:
-            yield way_of_values(name, parts[name], segments())
+            yield from _known(select_within(name, bounds_of(question, name)), MAX_GATHERED)
 
 
-def _known(query: Select[Any]) -> Iterator[Way]:
+def _known(query: Select[Any], limit: int = MAX_KNOWN) -> Iterator[Way]:
     """Yield the way to decisions whose numbers a query returns, unless there are many."""
-    numbers = list(db.session.scalars(query.limit(MAX_KNOWN + 1)))
-    if len(numbers) <= MAX_KNOWN:
+    numbers = list(db.session.scalars(query.limit(limit + 1)))
+    if len(numbers) <= limit:
         yield Way("", [_d.id.in_(numbers)])
 
 
@@ -128,15 +142,10 @@ def _days(since: date | None, until: date | None, zone: ZoneInfo) -> list[Column
     return after if until is None else [*after, _d.created_at < start(until + timedelta(days=1))]
 
 
-def _between(value: Any, low: float | None, high: float | None) -> list[ColumnElement[bool]]:  # noqa: ANN401 - of numbers
-    above = [] if low is None else [value >= low]
-    return above if high is None else [*above, value <= high]
-
-
-def _novelty(chosen: str | None) -> list[ColumnElement[bool]]:
+def _novelty(value: Any, chosen: str | None) -> list[ColumnElement[bool]]:  # noqa: ANN401
     if chosen is None:
         return []
-    return [_d.novelty > UNUSUAL if chosen == "unusual" else _d.novelty <= UNUSUAL]
+    return [value > UNUSUAL if chosen == "unusual" else value <= UNUSUAL]
 
 
 def _reviewed(chosen: str | None) -> list[ColumnElement[bool]]:

@@ -11,6 +11,7 @@ from webapp.columns import MAX_ID
 from webapp.decisions.conditions import (
     Question,
     all_of,
+    bounds_of,
     parts_of,
     short_ways,
     time_way,
@@ -124,7 +125,8 @@ def _find(question: Question, order: Order, after: int | None, *, limit: int) ->
         place = [] if after is None else [order.after(after)]
         return gather(way, [*all_of(parts), *place], order, limit=limit)
     if not order.by_time:
-        bounds = parts.pop(order.column)
+        del parts[order.column]
+        bounds = bounds_of(question, order.column)
         return walk_by_value(bounds, all_of(parts), order, after=after, limit=limit)
     column = next((c for c in ("operator_id", "model") if parts[c]), "created_at")
     rest = {c: part for c, part in parts.items() if c not in (column, "created_at")}

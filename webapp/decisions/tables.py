@@ -30,7 +30,7 @@ from webapp.ledger.tables import salt_length
 
 # In the order of its characters in every database, so that an index finds what begins alike.
 Ordered = String(64).with_variant(String(64, collation="C"), "postgresql")
-SEGMENT = 8192  # decisions with numbers next to each other, in the indexes by segment
+SEGMENT = 8192  # decisions with numbers next to each other, in the indexes of values
 HAS_REFERENCE = text("reference IS NOT NULL")
 CORRECTS = text("corrects IS NOT NULL")
 # No policy rule may grant what the model refuses.
@@ -80,10 +80,6 @@ class DecisionRow(Base):
         ),
         Index("ix_decisions_operator_id_created_at", "operator_id", "created_at", "id"),
         Index("ix_decisions_model_created_at", "model", "created_at", "id"),
-        *(
-            Index(f"ix_decisions_segment_{value}", text(f"(id / {SEGMENT})"), value, "id")
-            for value in ("amount", "probability", "novelty")
-        ),
     )
 
     id: Mapped[int] = mapped_column(Identifier, primary_key=True)
@@ -101,6 +97,24 @@ class DecisionRow(Base):
     corrects: Mapped[int | None] = mapped_column(ForeignKey("decisions.id"))
     amount: Mapped[int] = mapped_column(BigInteger)
     novelty: Mapped[float]  # over 1: unlike nearly all training rows
+
+
+class IndexedValues(Base):
+    """What decisions are ordered by besides their time, copied by the watch; ADR 0025.
+
+    Indexes on the decisions themselves would be paid for by every decision that is made.
+    """
+
+    __tablename__ = "indexed_values"
+    __table_args__ = tuple(
+        Index(f"ix_indexed_values_{value}", text(f"(id / {SEGMENT})"), value, "id")
+        for value in ("amount", "probability", "novelty")
+    )
+
+    id: Mapped[int] = mapped_column(ForeignKey("decisions.id"), primary_key=True)
+    amount: Mapped[int] = mapped_column(BigInteger)
+    probability: Mapped[float]
+    novelty: Mapped[float]
 
 
 class DecisionContents(Base):

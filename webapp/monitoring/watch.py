@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from webapp.batch import service as batch
 from webapp.beside import parent_runs
 from webapp.columns import now
+from webapp.decisions.value_index import add_values, find_unindexed, last_indexed
 from webapp.extensions import db, settings
 from webapp.failures import OutcomeUnknown
 from webapp.ledger.transaction import unit_of_work
@@ -46,6 +47,7 @@ log = logging.getLogger(__name__)
 # After the first run, only hours that can still change are looked at: a decision is on disk within
 # a minute of the moment that it states, and clocks of several machines differ.
 STILL_CHANGES = timedelta(days=2)
+SETTLED = timedelta(minutes=5)  # after which no decision of an earlier number is stored
 # One process of a database watches at a time. The others would compute the same. A lock of two keys
 # is not that of the migrations, whose function the service's role may not call.
 LOCK = "pg_try_advisory_lock(hashtext('loan_desk'), hashtext('monitoring'))"
@@ -148,6 +150,7 @@ def _watch(since: datetime | None, *, with_outcomes: bool) -> Watched:
     this_hour = moment.replace(minute=0, second=0, microsecond=0)
     missing: dict[str, None] = {}
     hours = days = 0
+    _index_values(after=0 if since is None else last_indexed(), before=moment - SETTLED)
     _break_down(before=this_hour, since=since)
     _begin_reading()
     waiting = uncounted_hours(before=this_hour, since=since)
@@ -170,6 +173,15 @@ def _watch(since: datetime | None, *, with_outcomes: bool) -> Watched:
         _count_groups(before=this_hour)
         estimates = _estimate()
     return Watched(hours, days, months, estimates, list(missing))
+
+
+def _index_values(*, after: int, before: datetime) -> None:
+    """Index the values of decisions that were made before a moment, some in each transaction."""
+    _begin_reading()
+    while rows := find_unindexed(after=after, before=before):
+        _store(partial(add_values, rows=rows))
+        after = rows[-1].id
+        _begin_reading()
 
 
 def _discard_old_files() -> None:

@@ -5,13 +5,15 @@ from random import Random
 
 import pytest
 
-from webapp.columns import decision_value
-from webapp.decisions import walking
+from webapp.columns import decision_value, now
+from webapp.decisions import value_index, walking
 from webapp.decisions.conditions import Question
 from webapp.decisions.filters import SORTS, Filter
 from webapp.decisions.listing import Position, list_decisions, list_models
 from webapp.decisions.order import order_of
+from webapp.decisions.value_index import add_values, find_unindexed
 from webapp.extensions import db
+from webapp.ledger.transaction import unit_of_work
 from webapp.people.operators import Operator
 
 SIZE = 6
@@ -51,6 +53,20 @@ def many(app, put, granted):
             )
 
     return store
+
+
+@pytest.fixture
+def index(app):
+    """Index the values of the decisions up to a number."""
+
+    def add(*, up_to: int) -> None:
+        with app.app_context():
+            rows = [row for row in find_unindexed(after=0, before=now()) if row.id <= up_to]
+            if rows:
+                with unit_of_work() as transaction:
+                    add_values(transaction, rows)
+
+    return add
 
 
 @pytest.fixture
@@ -113,14 +129,19 @@ def how(request, monkeypatch):
     if request.param != "as it is":
         monkeypatch.setattr(walking, "MAX_GATHERED", -1)
         monkeypatch.setattr("webapp.decisions.conditions.MAX_KNOWN", -1)
+        monkeypatch.setattr("webapp.decisions.conditions.MAX_GATHERED", -1)
     if request.param == "in steps":
         monkeypatch.setattr(walking, "STEPS_BY_TIME", (3,))
         monkeypatch.setattr(walking, "STEPS_BY_VALUE", (2, 3))
 
 
 @pytest.mark.usefixtures("how")
-def test_pages_have_each_decision_once_forwards_and_backwards(app, many, expected, list_page):
+@pytest.mark.parametrize("indexed", [0, 17, 30])
+def test_pages_have_each_decision_once_forwards_and_backwards(
+    app, many, index, expected, list_page, indexed
+):
     many(30, seed=1)
+    index(up_to=indexed * SPREAD)
     with app.app_context():
         for chosen in FILTERS:
             for sort in SORTS:
@@ -131,7 +152,7 @@ def test_pages_have_each_decision_once_forwards_and_backwards(app, many, expecte
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_pages_while_decisions_are_made(app, many, expected, list_page, seed):
+def test_pages_while_decisions_are_made_and_indexed(app, many, index, expected, list_page, seed):
     many(20, seed=seed)
     draw = Random(seed)
     made = 20
@@ -144,6 +165,7 @@ def test_pages_while_decisions_are_made(app, many, expected, list_page, seed):
                 nonlocal made
                 many(1, seed=made, first=made + 1)
                 made += 1
+                index(up_to=draw.randrange(made) * SPREAD)
 
             seen, last = forwards(list_page, make, sort=sort, **chosen)
             now = expected(chosen, sort)
@@ -219,7 +241,7 @@ def test_models_in_use(app, put, granted):
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_sqlite_searches_each_segment_by_its_index(app, query):
     with app.app_context():
-        step = walking._place_at([], order_of("amount_high"), 1, nth=1)
+        step = value_index._place_at(order_of("amount_high"), lambda table: [], 1, nth=1)
         statement = step.compile(db.engine, compile_kwargs={"literal_binds": True})
     plan = [row[3] for row in query(f"EXPLAIN QUERY PLAN {statement}")]
-    assert any(line.startswith("SEARCH decisions USING COVERING INDEX") for line in plan), plan
+    assert any(line.startswith("SEARCH indexed_values USING COVERING INDEX") for line in plan), plan

@@ -14,7 +14,7 @@ from webapp.monitoring.watch import Watched, _alone as alone
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 TABLES = (
-    *("watched_hours", "decision_hours", "training_scores"),
+    *("watched_hours", "decision_hours", "indexed_values", "training_scores"),
     *("field_counts", "field_stability", "score_evidence"),
     *("realised_months", "realised_bands", "calibration_evidence"),
     *("estimated_months", "estimated_figures"),
