@@ -4,24 +4,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    Field as Bounded,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import BaseModel, Field as Bounded, StringConstraints, model_validator
 
 from ml.product.conditions import Condition, Notice, PolicyRule, Referral, policy_version
 from ml.product.formats import plural_form
 from ml.product.quantities import Direction, Finite, Name, Quantity, Ratio
 from ml.product.special import refuse_special
-from ml.product.texts import (
-    CASES,
-    LANGUAGES,
-    Stated,
-    Text,
-    Wording,
-)
+from ml.product.texts import CASES, LANGUAGES, Stated, Text, Wording
 from ml.product.tolerances import Fairness, RowFlaws
 
 DATA = Path(__file__).parents[1] / "data"

@@ -63,6 +63,9 @@ class _Known(NamedTuple):
     corrected: frozenset[int] = frozenset()
 
 
+NOBODY = _Known(frozenset())
+
+
 def hold(driver: Driver, applicants: Sequence[Applicant]) -> None:
     """Let no other transaction decide on the same customers, or switch, until this one ends.
 
@@ -83,8 +86,13 @@ def read_circumstances(
     known = [_known(reader, applicant, since) for applicant in applicants]
     references = {reference for one in known for reference in one.references}
     recent = _recent(reader, sorted(references), since, limit=referral.tries)
-    referring, together, found = is_referring(reader), Counter[object](), []
-    for applicant, (names, corrected) in zip(applicants, known, strict=True):
+    referring, together = is_referring(reader), Counter[object]()
+    unknown, found = Circumstances(referring), []
+    for applicant, one in zip(applicants, known, strict=True):
+        if one is NOBODY:
+            found.append(unknown)
+            continue
+        names, corrected = one
         earlier = corrected.union(*(recent[name] for name in names))
         shared = [*names, *([applicant.corrects] if applicant.corrects else [])]
         found.append(
@@ -96,9 +104,9 @@ def read_circumstances(
 
 def _known(reader: Driver | Reader, applicant: Applicant, since: datetime) -> _Known:
     reference, corrects = applicant
-    own = [reference] if reference else []
     if corrects is None:
-        return _Known(frozenset(own))
+        return _Known(frozenset([reference])) if reference else NOBODY
+    own = [reference] if reference else []
     rows = reader.fetch(CHAIN, (corrects, reader.moment(since), MAX_TRIES))
     return _Known(
         frozenset([*own, *(other for _, _, other in rows if other)]),

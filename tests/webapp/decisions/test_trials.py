@@ -13,7 +13,7 @@ from ml.product.files import parse_product
 from ml.product.formats import format_integer
 from ml.product.texts import LANGUAGES
 from ml.training.build import assemble
-from tests.fixtures.desk import token
+from tests.fixtures.desk import shown, token
 from webapp.columns import decision_value
 from webapp.decisions import search, service
 from webapp.decisions.search import PAGE
@@ -67,11 +67,6 @@ def last_trial(page):
 def parsed(inputs):
     """Parse the JSON text of SQLite; PostgreSQL's driver has parsed it already."""
     return json.loads(inputs) if isinstance(inputs, str) else inputs
-
-
-def shown(page, name):
-    [control] = [e for e in page.iter("input") if e.get("name") == name]
-    return control.get("value", "")
 
 
 def counter(client, name):
