@@ -113,11 +113,11 @@ def store_batch(
 
     Raises NotFound if it has been discarded or decided meanwhile, so a batch is stored once.
     """
-    _erase_applications(transaction, number, decided=len(rows))
     driver = Driver.of(transaction)
     judged = [one for _, one in rows]
     verdict = judged[0].verdict
     hold_for(driver, judged)
+    _erase_applications(transaction, number, decided=len(rows))
     record_activation(driver, verdict.model)
     stored = [s.decision for s in write_judged(driver, judged)]
     moment = stored[0].created_at
