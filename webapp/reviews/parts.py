@@ -55,8 +55,8 @@ class Part:
     notes: dict[int, list[Note]]
     forms: Forms
     clock: Clock
-    free: bool  # an open review, which nobody has, or somebody who no longer reviews
-    own: bool  # entered by the operator who looks at it
+    free: bool  # a review is open that nobody has, or somebody who no longer reviews
+    own: bool  # a review is open, and the operator who looks at it entered the application
     reviews_it: bool  # whether the operator may review at all
     refused: str  # why the last step was refused
     lost: str  # what was entered and cannot be stored any more
@@ -182,10 +182,10 @@ def in_groups(waiting: Iterable[Waiting], *, operator: Operator) -> dict[str, li
 def _part(decision: Decision) -> Part:
     reviews, at = search.list_reviews(decision.id), clock()
     connection = db.session.connection()
-    people = list_reviewers(connection)
-    reviewers = {person.id for person in people}
+    held_by = next((r.claimed_by_id for r in reviews if r.is_open), None)
+    is_open, reviews_it = any(r.is_open for r in reviews), may("reviews.claim")
+    people = list_reviewers(connection) if is_open else []
     reviewed = search.find_reviewed(connection, decision.id)
-    reviews_it = may("reviews.claim")
     refused: ReviewRefused | None = g.get("review_refused")
     return Part(
         decision=reviewed,
@@ -193,8 +193,8 @@ def _part(decision: Decision) -> Part:
         notes=search.list_notes(reviews),
         forms=_forms(reviewed, at, people if reviews_it else []),
         clock=at,
-        free=any(r.is_open and r.claimed_by_id not in reviewers for r in reviews),
-        own=bool(own_of(connection, g.operator.id, DecisionRow.id == decision.id)),
+        free=is_open and all(person.id != held_by for person in people),
+        own=is_open and bool(own_of(connection, g.operator.id, DecisionRow.id == decision.id)),
         reviews_it=reviews_it,
         refused=refusal_text(refused) if refused else "",
         lost=_lost(reviews, reviewed) if refused else "",
