@@ -114,9 +114,9 @@ class LetterBroken(Exception):
 
 
 class NoLetter(Exception):
-    """No letter can be written: a refusal has no stored reasons, or a review has lapsed."""
+    """No letter can be written: a refusal has no stored reasons, or nobody is going to decide."""
 
-    def __init__(self, reason: Literal["no_reasons", "lapsed"]) -> None:
+    def __init__(self, reason: Literal["no_reasons", "lapsed", "corrected"]) -> None:
         super().__init__(reason)
         self.reason = reason
 

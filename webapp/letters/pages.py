@@ -27,7 +27,7 @@ from webapp.decisions.history import HistoryEvent
 from webapp.decisions.records import Contents, Decision
 from webapp.error_pages import error_page
 from webapp.errors import request_id
-from webapp.extensions import settings
+from webapp.extensions import db, settings
 from webapp.failures import LetterBroken, LetterMeanwhile, NoLetter, NotFound
 from webapp.language import current, day, moment
 from webapp.ledger.transaction import end_reading, unit_of_work
@@ -35,9 +35,9 @@ from webapp.letters import drafting, service, wording
 from webapp.letters.forms import LANGUAGES, LetterForm, language_of, new_form
 from webapp.letters.records import Draft, Kind, Letter, Rendered
 from webapp.letters.sheet import sheet_of
-from webapp.letters.standing import standing_of
+from webapp.letters.standing import Standing, standing_of
 from webapp.reviews.records import CODES
-from webapp.reviews.search import list_reviews
+from webapp.reviews.search import find_reviewed, list_reviews
 from webapp.serving.served import model
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,10 @@ NO_LETTER = {
     ),
     "lapsed": lazy_gettext(
         "No letter can be written here: the review of this decision lapsed without a final word."
+    ),
+    "corrected": lazy_gettext(
+        "No letter can be written here: this application was corrected before a person had "
+        "decided. Write the letter on the decision that corrects it."
     ),
 }
 
@@ -109,9 +113,18 @@ def _letters_of(decision: Decision, contents: Contents | None) -> Part:
 def _kind_of(decision: Decision, contents: Contents) -> tuple[Kind | None, str]:
     """Return the kind of letter that can be made now, or why none can."""
     try:
-        return standing_of(decision, contents, list_reviews(decision.id)).kind, ""
+        return _standing_of(decision, contents).kind, ""
     except NoLetter as error:
         return None, error.reason
+
+
+def _standing_of(decision: Decision, contents: Contents) -> Standing:
+    corrected = decision.referred and _is_corrected(decision)
+    return standing_of(decision, contents, list_reviews(decision.id), corrected=corrected)
+
+
+def _is_corrected(decision: Decision) -> bool:
+    return find_reviewed(db.session.connection(), decision.id).corrected_by is not None
 
 
 @blueprint.errorhandler(LetterBroken)
@@ -216,7 +229,7 @@ def _write(decision: Decision, contents: Contents, form: LetterForm) -> tuple[Dr
     draft = drafting.draft_letter(
         decision,
         contents,
-        standing_of(decision, contents, list_reviews(decision.id)),
+        _standing_of(decision, contents),
         bundle.product if bundle else model.product(decision.product),
         language=language_of(form),
         recipient=form.recipient.data or "",

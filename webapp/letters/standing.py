@@ -22,14 +22,19 @@ class Standing(NamedTuple):
     reasons: tuple[Text, ...]
 
 
-def standing_of(decision: Decision, contents: Contents, reviews: Sequence[Review]) -> Standing:
+def standing_of(
+    decision: Decision, contents: Contents, reviews: Sequence[Review], *, corrected: bool = False
+) -> Standing:
     """Return the kind of letter for a decision, with its reasons; reviews are given newest first.
 
-    Raises NoLetter for a refusal without reasons that may be told, and for a review that lapsed.
+    Raises NoLetter for a refusal without reasons that may be told, and for a referred decision on
+    which nobody is going to decide: its review lapsed, or it has been corrected.
     """
     kind = _kind_of(decision, reviews)
     if kind is None:
         raise NoLetter("lapsed")
+    if kind == "referred" and corrected:
+        raise NoLetter("corrected")
     reasons: list[Text] = []
     if kind == "refused_policy":
         reasons = _of_rules(contents, "refuse")

@@ -4,6 +4,8 @@ import pytest
 
 from ml.product.texts import LANGUAGES
 from webapp.decisions.writing import as_stored
+from webapp.ledger.transaction import unit_of_work
+from webapp.reviews.service import open_review
 
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -28,11 +30,14 @@ def items(page, path):
 
 
 @pytest.fixture
-def show(put, signed_in, read_page, bundle):
-    """Store a decision and return its page."""
+def show(app, put, signed_in, read_page, bundle, operator):
+    """Store a decision, in review if it is said so, and return its page."""
 
-    def read(application, *, language="en", asked="", **columns):
+    def read(application, *, language="en", asked="", in_review=False, **columns):
         number = put(application, model=bundle.version, **columns)
+        if in_review:
+            with app.app_context(), unit_of_work() as transaction:
+                open_review(transaction, number, cause="referred", operator=operator)
         headers = {"Accept-Language": language}
         return read_page(signed_in.get(f"/decisions/{number}{asked}", headers=headers).text)
 
@@ -75,6 +80,7 @@ def test_referral_says_why_and_what_happens_next(show, granted, language):
         decision="referred",
         basis="policy",
         causes=[REFERRING_RULE, NEAR],
+        in_review=True,
         **GRANTED,
     )
     english = language == "en"
@@ -131,6 +137,6 @@ def test_erased_referral_keeps_its_verdict(show, signed_in, read_page, query, gr
     show(granted, decision="referred", basis="unusual", causes=[UNUSUAL], **GRANTED)
     query("DELETE FROM decision_contents")
     page = read_page(signed_in.get("/decisions/1").text)
-    assert text_of(page.find(".//h1")) == "→ Referred: a person decides"
+    assert text_of(page.find(".//h1")) == "→ Referred"
     assert "Referred to a person because" not in text_of(page)
     assert "The model alone would grant the loan." in text_of(page)

@@ -145,6 +145,16 @@ def test_review_that_lapsed_leaves_nothing_to_write(put, refused, write, review,
     assert write(number, kind="referred").status_code == 409
 
 
+def test_referral_that_was_corrected_promises_no_decision(put, refused, write, review, signed_in):
+    number = put(refused, **REFERRED)
+    review(number)
+    put(refused, corrects=number)
+    page = signed_in.get(f"/decisions/{number}").text
+    assert "Write the letter on the decision that corrects it." in page
+    assert "Make the letter" not in page
+    assert write(number, kind="referred").status_code == 409
+
+
 def test_decision_that_changed_meanwhile_is_read_again(put, refused, write, review, query):
     number = put(refused, reasons=REASONS)
     review(number, "granted", "income_verified")
