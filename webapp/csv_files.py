@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -94,6 +95,7 @@ def filled(text: Text, **details: str) -> Text:
 def file_name(given: str) -> str:
     """Return the name of an uploaded file as it can be shown: short, printable, without folders."""
     name = given.replace("\\", "/").rpartition("/")[2]
+    name = re.sub("[\u00a0\u202f]", " ", name)  # macOS writes them into times
     return "".join(c if c.isprintable() else "?" for c in name)[:MAX_NAME_LENGTH]
 
 

@@ -79,6 +79,7 @@ def test_what_is_downloaded_has_no_formula(app, language, delimiter, number):
         ("C:\\files\\june.csv", "june.csv"),
         ("../../etc/passwd", "passwd"),
         ("a\nb\u202e.csv", "a?b?.csv"),
+        ("juin\u00a02026 à 10.30\u202fh.csv", "juin 2026 à 10.30 h.csv"),
         ("é" * 500, "é" * 120),
     ],
 )
