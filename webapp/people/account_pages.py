@@ -55,7 +55,8 @@ def password() -> Answer:
 def enrol() -> Answer:
     """Set up an authenticator app."""
     if current_user.totp_secret is not None:
-        return redirect(url_for("account.show"))
+        done = "on" if request.method == "POST" else None  # the form was sent twice
+        return redirect(url_for("account.show", done=done), 303)
     form = EnrolForm()
     if sessions.next_step(current_user) == sessions.ENROL:
         del form.present  # the password has just been entered

@@ -75,6 +75,13 @@ def test_code_is_asked_for_after_the_password(enrolled, half, events):
 
 
 @ON_ONE
+def test_setup_that_is_sent_twice_leads_to_new_recovery_codes(signed_in, enrolled):
+    answer = signed_in.post(ENROL, data={"csrf_token": token(signed_in, "/account/password")})
+    assert answer.location == "/account?done=on"
+    assert "make new ones" in signed_in.get(answer.location).text
+
+
+@ON_ONE
 def test_without_the_code_nothing_else_can_be_done(app, enrolled, half, query):
     browser = half()
     for rule in app.url_map.iter_rules("decisions.index"), app.url_map.iter_rules("account.show"):
