@@ -114,10 +114,15 @@ class DayForm(FlaskForm):  # type: ignore[misc]
         return chosen
 
 
+def _number(text: object) -> int:
+    """Return a number that was chosen; 0 if none was."""
+    return int(str(text)) if str(text).isdecimal() else 0
+
+
 class AssignForm(FlaskForm):  # type: ignore[misc]
     """Gives a review to another reviewer."""
 
-    to = SelectField(_("Reviewer"), coerce=int, validate_choice=False)
+    to = SelectField(_("Reviewer"), coerce=_number, validate_choice=False)
 
 
 class CloseForm(FlaskForm):  # type: ignore[misc]
@@ -165,5 +170,5 @@ def _codes(texts: Mapping[str, Text]) -> list[tuple[str, str]]:
 
 def assign_form(people: Iterable[Person], **more: Any) -> AssignForm:  # noqa: ANN401
     form = AssignForm(prefix="assign", **more)
-    form.to.choices = [(person.id, person.name) for person in people]
+    form.to.choices = [(0, _("Choose…")), *((person.id, person.name) for person in people)]
     return form

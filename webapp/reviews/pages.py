@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, g, redirect, render_template, request, url_for
+from flask_babel import gettext as _
 from flask_wtf import FlaskForm
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response
@@ -101,8 +102,11 @@ def assign(number: int) -> Answer:
     people = list_reviewers(db.session.connection())
     form = assign_form(people)
     chosen = next((p for p in people if p.id == form.to.data), None)
-    if request.method == "GET" or chosen is None:
+    if request.method == "GET":
         return _to_review(number)
+    if chosen is None:
+        form.to.errors = [_("Choose a reviewer.")]
+        return _again(review.decision_id, form)
     to = Operator("user", chosen.id, chosen.name)
 
     def hand_over(transaction: Connection) -> None:

@@ -153,7 +153,10 @@ def test_later_and_by_somebody_else(anna, opened, do, people, query, clock):
     given = step(anna, f"{path}/assign", **{"assign-to": str(people["boris"].id)})
     assert given.status_code == 303
     assert query("SELECT claimed_by, snoozed_until FROM reviews") == [(people["boris"].id, None)]
-    assert step(anna, f"{path}/assign", **{"assign-to": "x"}).status_code == 303  # nobody
+    for nobody in ("0", "x", "9" * 5_000, str(people["clerk"].id)):
+        answer = step(anna, f"{path}/assign", **{"assign-to": nobody})
+        assert (answer.status_code, "Choose a reviewer." in answer.text) == (422, True)
+    assert '<option value="0">Choose…</option>' in answer.text
 
 
 def test_a_review_of_who_no_longer_reviews_is_claimed_from_the_page(
