@@ -155,7 +155,7 @@ def day(when: date, language: str) -> str:
     return format_date(when, "medium", locale=_locale(language))
 
 
-def long_day(when: date, language: str) -> str:
+def long_day(when: date, language: str, *, american: bool = False) -> str:
     """Format a date as a letter has it, with the month's full name; French writes "1er" for 1.
 
     Parameters
@@ -163,12 +163,15 @@ def long_day(when: date, language: str) -> str:
     when : date
     language : str
         Its two-letter code.
+    american : bool
+        Whether English has the month before the day.
 
     Returns
     -------
     str
     """
-    written = format_date(when, "long", locale=_locale(language))
+    locale = Locale("en", "US") if american and language == "en" else _locale(language)
+    written = format_date(when, "long", locale=locale)
     return written.replace("1 ", "1er ", 1) if language == "fr" and when.day == 1 else written
 
 

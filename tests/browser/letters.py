@@ -7,6 +7,8 @@ from playwright.sync_api import Locator, Page
 from tests.browser.pages import DecisionPage, Screen
 from tests.browser.words import Words
 
+PAPERS = {"eu": (595, 842), "us": (612, 792)}  # A4 and Letter, in points
+
 
 class LettersPart(Screen):
     """The part of a decision's page with its letters and the form of a new one."""
@@ -55,8 +57,9 @@ class LetterPage(Screen):
     def stamp(self) -> Locator:
         return self.page.locator(".stamp")
 
-    def pages_in_pdf(self) -> int:
-        """Print it as PDF, and count the pages."""
+    def pages_in_pdf(self, *, regime: str = "eu") -> int:
+        """Print it as PDF, on the paper of a regime, and count the pages."""
         pdf = self.page.pdf(prefer_css_page_size=True)
-        assert re.search(rb"/MediaBox\s*\[\s*0 0 59[45]\.\d+ 84[12]\.\d+\s*\]", pdf)  # A4
+        boxes = re.findall(rb"/MediaBox\s*\[\s*0 0 ([0-9.]+) ([0-9.]+)\s*\]", pdf)
+        assert {(round(float(w)), round(float(h))) for w, h in boxes} == {PAPERS[regime]}
         return len(re.findall(rb"/Type\s*/Page\b", pdf))

@@ -27,18 +27,19 @@ def draft_letter(
     config: Config,
 ) -> Draft:
     """Return what a letter on a decision may say; `standing` is its kind with the reasons."""
+    regime = regime_of(product, config)
     with force_locale(language):
         return Draft(
             kind=standing.kind,
-            regime=regime_of(product, config),
+            regime=regime,
             language=language,
-            day=_day(moment, config),
+            day=_day(moment, regime, config),
             number=integer(decision.id),
             reference=contents.reference or "",
             recipient=lines(recipient.splitlines()),
             product=words(product.label) if product else decision.product,
             loan=_loan(decision, contents, product),
-            decided_on=_day(decision.created_at, config),
+            decided_on=_day(decision.created_at, regime, config),
             reasons=tuple(words(reason) for reason in standing.reasons),
             register_fields=_register_fields(contents, product, standing.kind),
             bank=bank_of(config),
@@ -100,5 +101,6 @@ def _loan(decision: Decision, contents: Contents, product: Product | None) -> st
     return str(_("%(amount)s over %(term)s", amount=amount, term=term))
 
 
-def _day(moment: datetime, config: Config) -> str:
-    return formats.long_day(moment.astimezone(config.timezone).date(), current())
+def _day(moment: datetime, regime: Regime, config: Config) -> str:
+    day = moment.astimezone(config.timezone).date()
+    return formats.long_day(day, current(), american=regime == "us")

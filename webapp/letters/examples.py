@@ -38,7 +38,7 @@ def example(
     *,
     reasons: Sequence[Text] = REASONS,
 ) -> Draft:
-    day = formats.long_day(DAY, language)
+    day = formats.long_day(DAY, language, american=regime == "us")
     refused = kind.startswith("refused")
     return Draft(
         kind=kind,

@@ -202,4 +202,6 @@ def test_long_day():
         "27 novembre 2026",
     ]
     assert long_day(date(2026, 3, 1), "fr") == "1er mars 2026"
+    assert long_day(date(2026, 3, 1), "fr", american=True) == "1er mars 2026"
+    assert long_day(date(2026, 3, 1), "en", american=True) == "March 1, 2026"
     assert long_day(date(2026, 3, 21), "fr") == "21 mars 2026"
