@@ -9,6 +9,8 @@ import click
 from pydantic import BaseModel
 
 from ml.bundle.facts import REPEATED
+from ml.product.conditions import passing_unanswered
+from ml.product.definition import Product
 
 bundle_option = click.option(
     "--bundle",
@@ -38,6 +40,12 @@ def left_out_lines(left_out: Mapping[str, int]) -> Iterator[str]:
     for name, count in left_out.items():
         rows = f"{count:,} row{'' if count == 1 else 's'} left out"
         yield f"{rows}: {'repeated' if name == REPEATED else f'no {name}'}."
+
+
+def unchecked_lines(product: Product) -> Iterator[str]:
+    """Yield one line for each policy rule that leaving out an answer keeps."""
+    for rule, field in passing_unanswered(product.policy_rules, product.by_name):
+        yield f"{rule} is not checked without {field}, and no rule says that it is missing."
 
 
 def print_json(answer: BaseModel) -> None:

@@ -7,8 +7,7 @@ import click
 from ml.bundle.reader import read_bundle
 from ml.bundle.rules import change_rules
 from ml.bundle.writer import refuse_foreign
-from ml.commands.options import bundle_option
-from ml.product.conditions import passing_unanswered
+from ml.commands.options import bundle_option, unchecked_lines
 from ml.product.files import file_of, read_product
 
 
@@ -36,6 +35,6 @@ def command(bundle: Path, product: str, out: Path | None) -> None:
     change = new.manifest.rules_change
     click.echo(f"Changed: {', '.join(change.changed) if change else ''}.")
     click.echo(f"Rules: {old.product.policy_version} → {new.product.policy_version}.")
-    for rule, field in passing_unanswered(new.product.policy_rules, new.product.by_name):
-        click.echo(f"{rule} is not checked without {field}, and no rule says that it is missing.")
+    for line in unchecked_lines(new.product):
+        click.echo(line)
     click.echo(f"Written to {new.directory}, version {new.version}.")

@@ -13,7 +13,7 @@ from ml.bundle.reader import Bundle
 from ml.bundle.writer import refuse_foreign
 from ml.card.card import model_card
 from ml.card.checks import checks
-from ml.commands.options import FiniteRange, left_out_lines
+from ml.commands.options import FiniteRange, left_out_lines, unchecked_lines
 from ml.evaluation.performance import threshold_for
 from ml.product.files import PRODUCTS, file_of, read_product
 from ml.product.texts import LANGUAGES
@@ -147,5 +147,7 @@ def _report(bundle: Bundle) -> None:
         )
     for sentence in checks(model_card(bundle), LANGUAGES[0]):
         console.print(f"- {sentence}")
+    for line in unchecked_lines(bundle.product):
+        console.print(f"- {line}")
     console.print(f"Threshold {manifest.threshold:.4g} ({manifest.threshold_from}).")
     console.print(f"Written to {bundle.directory}, version {bundle.version}.")

@@ -115,15 +115,15 @@ def store_batch(
     """
     driver = Driver.of(transaction)
     judged = [one for _, one in rows]
-    verdict = judged[0].verdict
+    bundle = judged[0].bundle
     hold_for(driver, judged)
     _erase_applications(transaction, number, decided=len(rows))
-    record_activation(driver, verdict.model)
+    record_activation(driver, bundle.version, digest=bundle.digest)
     stored = [s.decision for s in write_judged(driver, judged)]
     moment = stored[0].created_at
     counts = Counter[str](s.decision for s in stored)
     counted = (len(stored), counts["granted"], counts["refused"], counts["referred"])
-    facts = (number, iso(moment), operator.id, verdict.product, verdict.model, *counted)
+    facts = (number, iso(moment), operator.id, bundle.product.name, bundle.version, *counted)
     driver.insert("batches", FACTS, [(number, driver.moment(moment), *facts[2:])])
     lines = zip((line for line, _ in rows), stored, strict=True)
     driver.insert("batch_decisions", LINKS, [(number, line, d.id) for line, d in lines])

@@ -76,10 +76,9 @@ def _run(app: Flask, work: Work) -> None:
 
 def _judge(work: Work) -> list[tuple[int, Judged]]:
     """Return each row's line, and its application with the model's verdict."""
-    product, operator = work.bundle.product, work.operator
     verdicts = _score(work, [row.submission for row in work.rows])
     return [
-        (row.line, Judged(operator, "batch", product, row.submission, verdict))
+        (row.line, Judged(work.operator, "batch", work.bundle, row.submission, verdict))
         for row, verdict in zip(work.rows, verdicts, strict=True)
     ]
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from ml.bundle.decide import Verdict, decide_each, decide_together
 from ml.bundle.reader import Bundle
 from ml.product.application import Application, Submission
-from ml.product.definition import Product
 from webapp.decisions.answers import decision_json
 from webapp.decisions.circumstances import (
     Applicant,
@@ -42,7 +41,7 @@ class Judged(NamedTuple):
 
     operator: Operator
     channel: Channel
-    product: Product
+    bundle: Bundle
     submission: Submission
     verdict: Verdict
     claim: Claim | None = None
@@ -59,7 +58,9 @@ class Deciding:
 
     def __init__(self, reader: Reader, usable: Callable[[], Usable]) -> None:
         self._reader, self._usable = reader, usable
-        self._active = ""  # the model whose activation is known to be in the audit log
+        self._active = (
+            ""  # the digest of the bundle whose activation is known to be in the audit log
+        )
 
     def prepare(self, records: Sequence[Submitted | Judged]) -> list[Judged | Exception]:
         submitted = [record for record in records if isinstance(record, Submitted)]
@@ -68,9 +69,11 @@ class Deciding:
 
     def write(self, driver: Driver, judged: Sequence[Judged]) -> list[Stored]:
         hold_for(driver, judged)
-        model = judged[-1].verdict.model
-        if model != self._active and record_activation(driver, model):
-            self._active = model
+        bundle = judged[-1].bundle
+        if bundle.digest != self._active and record_activation(
+            driver, bundle.version, digest=bundle.digest
+        ):
+            self._active = bundle.digest
         return write_judged(driver, judged)
 
     def finish(self, stored: Stored) -> Stored:
@@ -87,7 +90,7 @@ class Deciding:
             verdicts(usable.bundle, [r.application for r in read if isinstance(r, Submission)])
         )
         return [
-            _judged(s, operators[s.api_key], usable.bundle.product, r, next(found))
+            _judged(s, operators[s.api_key], usable.bundle, r, next(found))
             if isinstance(r, Submission)
             else r
             for s, r in zip(submitted, read, strict=True)
@@ -103,7 +106,7 @@ def write_judged(driver: Driver, judged: Sequence[Judged]) -> list[Stored]:
     """Decide and write applications, in a transaction that holds what their decisions depend on."""
     return [
         stored
-        for _, of_model in groupby(judged, key=lambda one: one.verdict.model)
+        for _, of_model in groupby(judged, key=lambda one: one.bundle.digest)
         for stored in write_decisions(driver, _decide(driver, list(of_model)))
     ]
 
@@ -112,20 +115,20 @@ def judge_json(body: bytes, *, operator: Operator, claim: Claim | None, usable: 
     """Judge one application in JSON; raises what `Rules.check_submission` raises."""
     submission = usable.rules.check_submission(body)
     [verdict] = verdicts(usable.bundle, [submission.application])
-    return Judged(operator, "api", usable.bundle.product, submission, verdict, claim)
+    return Judged(operator, "api", usable.bundle, submission, verdict, claim)
 
 
 def _decide(driver: Driver, judged: Sequence[Judged]) -> list[NewDecision]:
     """Return what is decided on applications that one model has judged, as things are now."""
-    product = judged[0].product
+    product = judged[0].bundle.product
     applicants = [one.applicant for one in judged]
     circumstances = read_circumstances(driver, applicants, product.referral)
     return [_decision(one, of_one) for one, of_one in zip(judged, circumstances, strict=True)]
 
 
 def _decision(judged: Judged, circumstances: Circumstances) -> NewDecision:
-    operator, channel, product, submission, verdict, claim, language, corrects = judged
-    ruling = rule(product, submission, verdict, circumstances)
+    operator, channel, bundle, submission, verdict, claim, language, corrects = judged
+    ruling = rule(bundle.product, submission, verdict, circumstances)
     contents = contents_of(submission, verdict, ruling)
     return NewDecision(operator, channel, verdict, ruling, contents, claim, language, corrects)
 
@@ -157,10 +160,10 @@ def verdicts_of_many(bundle: Bundle, applications: Sequence[Application]) -> lis
 def _judged(
     submitted: Submitted,
     operator: Operator,
-    product: Product,
+    bundle: Bundle,
     submission: Submission,
     verdict: Verdict,
 ) -> Judged:
     body, _, key, language = submitted
     claim = None if key is None else Claim(operator.id, key, body_digest(body), language)
-    return Judged(operator, "api", product, submission, verdict, claim, language)
+    return Judged(operator, "api", bundle, submission, verdict, claim, language)

@@ -37,9 +37,7 @@ def judge(
     """Judge an application with the bundle in service; it is decided when it is stored."""
     bundle = model.bundle
     [verdict] = verdicts(bundle, [submission.application])
-    return Judged(
-        operator, channel, bundle.product, submission, verdict, claim=claim, corrects=corrects
-    )
+    return Judged(operator, channel, bundle, submission, verdict, claim=claim, corrects=corrects)
 
 
 def store_once(claim: Claim | None, judge: Callable[[], Judged]) -> Stored | Used:

@@ -48,7 +48,7 @@ def store_history(history: History, report: Callable[[str], None]) -> None:
     with unit_of_work() as transaction:
         operators = _operators(transaction)
         reviewers = add_reviewers(transaction)
-        record_activation(Driver.of(transaction), bundle.version)
+        record_activation(Driver.of(transaction), bundle.version, digest=bundle.digest)
     loans: list[tuple[date, int, Row]] = []  # the day of the decision, its number
     waiting: list[Referred] = []
     moments = history.moments(bundle.product, read_rows(bundle.product))

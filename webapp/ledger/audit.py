@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from webapp.columns import now
-from webapp.ledger.chain import IS_FEW, START, Entry, Event, NewEntry, iso, link
+from webapp.ledger.chain import IS_FEW, START, Entry, Event, NewEntry, facts_digest, iso, link
 from webapp.ledger.driver import Driver
 
 COLUMNS = Entry._fields
@@ -25,7 +25,7 @@ FROM take_lane()
 NEXT_LANE = "SELECT max(id) + 1 FROM audit_lanes"
 SYSTEM = "SELECT id FROM operators WHERE kind = 'system'"
 ACTIVE = (
-    "SELECT subject FROM audit_log WHERE event = 'bundle.activated' "  # noqa: S608 - a constant
+    "SELECT subject, facts FROM audit_log WHERE event = 'bundle.activated' "  # noqa: S608 - a constant
     f"AND {IS_FEW} ORDER BY created_at DESC LIMIT 1"
 )
 
@@ -82,12 +82,15 @@ def record(
     lane.add([NewEntry(operator, event, subject, facts, commitment)], moment)
 
 
-def record_activation(driver: Driver, model: str) -> bool:
-    """Return whether a model is the last one that was activated; if not, add an entry."""
-    subject = f"model:{model}"
-    last: bool = driver.fetch(ACTIVE) == [(subject,)]
+def record_activation(driver: Driver, model: str, *, digest: str) -> bool:
+    """Return whether a bundle is the last one that was activated; if not, add an entry.
+
+    Its facts are the version and the digest of the manifest, which names the hash of every file.
+    """
+    subject, facts = f"model:{model}", facts_digest([model, digest])
+    last: bool = driver.fetch(ACTIVE) == [(subject, facts)]
     if not last:
-        record(driver, "bundle.activated", subject)
+        record(driver, "bundle.activated", subject, facts=facts)
     return last
 
 
