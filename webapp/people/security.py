@@ -29,6 +29,8 @@ HEADERS = {
 
 def settings(config: Config) -> dict[str, Any]:
     return {
+        # With this prefix, browsers take no cookie that another host of the bank's domain sets.
+        "SESSION_COOKIE_NAME": "__Host-session" if config.https else "session",
         "SESSION_COOKIE_SECURE": config.https,
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",

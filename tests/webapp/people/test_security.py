@@ -229,11 +229,13 @@ def test_cookies_have_the_protecting_attributes(tmp_path, bundle, sign_in, https
     chosen = browser.post("/language/fr", data=form, base_url=base, headers=headers)
     assert chosen.status_code == 303
     cookies = [*page.headers.getlist("Set-Cookie"), *chosen.headers.getlist("Set-Cookie")]
-    assert {c.partition("=")[0] for c in cookies} == {"session", "language"}
+    session = "__Host-session" if https == "yes" else "session"
+    assert {c.partition("=")[0] for c in cookies} == {session, "language"}
     for cookie in cookies:
         attributes = {a.strip().lower() for a in cookie.split(";")[1:]}
         assert {"httponly", "samesite=lax", "path=/"} <= attributes
         assert ("secure" in attributes) == (https == "yes")
+        assert not any(a.startswith("domain=") for a in attributes)
 
 
 def test_https_sends_strict_transport_security_for_a_year(client, app):
