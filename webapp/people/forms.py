@@ -8,7 +8,7 @@ from wtforms import BooleanField, Field, HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
 from webapp.people.access import ROLES
-from webapp.people.passwords import MIN_PASSWORD, Fault
+from webapp.people.passwords import MIN_DIFFERENT, MIN_PASSWORD, Fault
 from webapp.people.tables import MAX_FULL_NAME, MAX_NAME, Role
 
 ROLE_NAMES = {
@@ -29,6 +29,7 @@ ROLE_HELP = {
 FAULTS: dict[Fault, Any] = {
     "short": _("A password has at least %(count)s characters.", count=MIN_PASSWORD),
     "long": _("This password is too long."),
+    "simple": _("Use at least %(count)s different characters.", count=MIN_DIFFERENT),
     "name": _("The user name is not a password."),
     "same": _("This is the present password."),
 }

@@ -13,13 +13,14 @@ from werkzeug.exceptions import TooManyRequests
 from webapp.extensions import security
 
 MIN_PASSWORD = 12  # characters
+MIN_DIFFERENT = 5  # characters: otherwise it is one key pressed often, or a short word repeated
 MAX_PASSWORD = 1_000  # generated passwords are shorter, and long ones are slow to hash
 MAX_HASHES = 1  # computed at once by one worker; each uses several cores and 64 MiB
 MAX_WAITING = 1  # requests that wait for a hash and keep a thread; the next one is refused at once
 MAX_WAIT = 1.0  # seconds that a request waits for a hash
 _hashing = BoundedSemaphore(MAX_HASHES)
 _admitted = BoundedSemaphore(MAX_HASHES + MAX_WAITING)
-Fault = Literal["short", "long", "name", "same"]
+Fault = Literal["short", "long", "simple", "name", "same"]
 
 
 @contextmanager
@@ -64,6 +65,8 @@ def fault_of(password: str, *, username: str, present: str) -> Fault | None:
         return "short"
     if len(password) > MAX_PASSWORD:
         return "long"
+    if len(set(password.casefold())) < MIN_DIFFERENT:
+        return "simple"
     if password.casefold() in (username.casefold(), username.casefold() * 2):
         return "name"
     return "same" if matches(password, present) else None

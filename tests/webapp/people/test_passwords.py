@@ -4,9 +4,15 @@ import pytest
 from flask import Flask
 
 from tests.fixtures.databases import add_user
+from webapp.people.passwords import fault_of
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 CHEAP = "SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS"  # which tests/fixtures/desk.py sets
+
+
+@pytest.mark.parametrize("password", ["Marie-Claude", "marie-claudemarie-claude"])
+def test_name_of_the_user_is_no_password(password):
+    assert fault_of(password, username="marie-claude", present="") == "name"
 
 
 @pytest.fixture
