@@ -11,7 +11,6 @@ from flask import (
     redirect,
     render_template,
     request,
-    session,
     url_for,
 )
 from flask_babel import gettext as _
@@ -31,6 +30,7 @@ from webapp.form_errors import over_form
 from webapp.language import current
 from webapp.ledger.idempotency import Claim, Used, body_digest, key_digest
 from webapp.people.access import first_page
+from webapp.people.sessions import person
 from webapp.serving.served import model
 
 blueprint = Blueprint("applications", __name__)
@@ -49,7 +49,7 @@ def new() -> Response | tuple[str, int]:
     corrects = origin_of(form, operator=g.operator)
     submission = form.read_submission(model.rules)
     if form.is_submitted() and not _is_own():
-        other = _("This form was opened before you signed in. Nothing of it was stored.")
+        other = _("Somebody else had opened this form. Nothing of it was stored.")
         return _page(product, application_form(product, empty=True), problem=other), 400
     if "csrf_token" in form.errors:
         _refuse_other_sites()
@@ -99,13 +99,13 @@ def _page(
 
 
 def _owner() -> str:
-    """Return what identifies the user's sessions until a sign-out, and nothing else to anybody."""
-    key, who = str(current_app.config["SECRET_KEY"]), str(session.get("_user_id", ""))
-    return hmac.digest(key.encode(), f"draft {who}".encode(), "sha256").hex()[:32]
+    """Return what identifies the user to the desk, and nobody to anybody else."""
+    key = str(current_app.config["SECRET_KEY"])
+    return hmac.digest(key.encode(), f"draft {person()}".encode(), "sha256").hex()[:32]
 
 
 def _is_own() -> bool:
-    """Return whether the form that was sent was opened in a session of the same user."""
+    """Return whether the form that was sent was opened by the same user."""
     return hmac.compare_digest(request.form.get("opened-by", "").encode(), _owner().encode())
 
 

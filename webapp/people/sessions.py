@@ -9,7 +9,7 @@ from webapp.extensions import settings
 from webapp.people.second_factor import mark_of
 from webapp.people.tables import User
 
-BEGUN, SEEN, PASSED = "begun", "seen", "second_factor"
+BEGUN, SEEN, PASSED, PERSON = "begun", "seen", "second_factor", "person"
 ENDED, SIGNED_OUT = "ended", "signed_out"  # for the sign-in page
 WRITTEN_SECONDS = 60  # a page sets the cookie again only if the last moment is older
 # The pages of the steps.
@@ -37,6 +37,11 @@ def keep(uniquifier: str) -> None:
     session["_user_id"] = uniquifier
 
 
+def person() -> int | None:
+    """Return the number of the user, without a look into the database."""
+    return session.get(PERSON)
+
+
 def end() -> None:
     """End this session, if somebody had signed in, so that the sign-in page says so."""
     if "_user_id" in session:
@@ -54,12 +59,13 @@ def next_step(user: User) -> str | None:
     return ENROL if secret is None and settings().require_second_factor else None
 
 
-def _begin(app: Flask, **more: object) -> None:
+def _begin(app: Flask, *, user: User, **more: object) -> None:
     del app, more
     session.pop(ENDED, None)
     session.pop(SIGNED_OUT, None)
     session.pop(PASSED, None)
     session[BEGUN] = session[SEEN] = int(time.time())
+    session[PERSON] = user.id
 
 
 def _note_sign_out(app: Flask, **more: object) -> None:

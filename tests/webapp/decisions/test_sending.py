@@ -105,7 +105,7 @@ def test_new_of_another_user_is_neither_stored_nor_shown(
     for token in (form["csrf_token"], hidden(anna)["csrf_token"]):
         answer = anna.post(FORM, data={**form, "csrf_token": token})
         assert answer.status_code == 400
-        assert "This form was opened before you signed in." in answer.text
+        assert "Somebody else had opened this form." in answer.text
         assert "theirs" not in answer.text
         page = read_page(answer.text)
         assert shown(page, "loan_amount") == ""
