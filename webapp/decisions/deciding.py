@@ -58,9 +58,7 @@ class Deciding:
 
     def __init__(self, reader: Reader, usable: Callable[[], Usable]) -> None:
         self._reader, self._usable = reader, usable
-        self._active = (
-            ""  # the digest of the bundle whose activation is known to be in the audit log
-        )
+        self._active = ""  # the digest of the bundle that the audit log names as active
 
     def prepare(self, records: Sequence[Submitted | Judged]) -> list[Judged | Exception]:
         submitted = [record for record in records if isinstance(record, Submitted)]
@@ -86,9 +84,8 @@ class Deciding:
         usable = self._usable()
         operators = api_keys.operators_of(self._reader, {s.api_key for s in submitted})
         read = [_read(s, operators.get(s.api_key), usable) for s in submitted]
-        found = iter(
-            verdicts(usable.bundle, [r.application for r in read if isinstance(r, Submission)])
-        )
+        applications = [r.application for r in read if isinstance(r, Submission)]
+        found = iter(verdicts(usable.bundle, applications) if applications else [])
         return [
             _judged(s, operators[s.api_key], usable.bundle, r, next(found))
             if isinstance(r, Submission)
@@ -146,13 +143,13 @@ def _read(
 
 
 def verdicts(bundle: Bundle, applications: Sequence[Application]) -> list[Verdict]:
-    """Decide applications with a bundle, and measure how long that takes."""
+    """Let a bundle judge applications, and measure how long that takes."""
     with metrics.timing_each(metrics.scoring, len(applications)):
         return decide_together(bundle, applications)
 
 
 def verdicts_of_many(bundle: Bundle, applications: Sequence[Application]) -> list[Verdict]:
-    """Decide many applications at once, which is quicker, and measure how long that takes."""
+    """Let a bundle judge many applications, quicker, and measure how long that takes."""
     with metrics.timing_each(metrics.scoring, len(applications)):
         return decide_each(bundle, applications)
 
