@@ -55,7 +55,6 @@ def open_one(number: int) -> Answer:
     cause = form.read()
     if cause is None:
         return _again(number, form)
-
     text = form.text.data or ""
     try:
         with unit_of_work() as transaction:
