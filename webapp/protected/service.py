@@ -36,7 +36,12 @@ class NewAnswer(NamedTuple):
 
 
 def state_of(decision: Decision, operator: Operator) -> State:
-    """Return whether an operator may ask the applicant of a decision, and has not asked yet."""
+    """Return whether an operator may ask the applicant of a decision, and has not asked yet.
+
+    Only who entered it at the desk may: the applicant of a row in a batch is not there.
+    """
+    if decision.channel != "desk":
+        return "not_asked"
     d, a = DecisionRow, ProtectedAnswer
     query = select(d.operator_id, a.id.label("answer")).outerjoin(a, a.id == d.id)
     row = db.session.execute(query.where(d.id == decision.id)).one()._mapping

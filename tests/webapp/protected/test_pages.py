@@ -119,6 +119,13 @@ def test_decisions_of_an_api_key_are_not_asked_about(post, granted, signed_in):
 
 
 @ON_ONE
+def test_decisions_of_a_batch_are_not_asked_about(put, granted, bundle, signed_in):
+    number = put(granted, channel="batch", model=bundle.version)
+    assert LINK not in signed_in.get(f"/decisions/{number}").text
+    assert signed_in.get(f"/decisions/{number}/protected").status_code == 404
+
+
+@ON_ONE
 def test_questions_end_after_a_day(put, granted, bundle, signed_in, query):
     late = now() - ANSWER_WITHIN - timedelta(seconds=5)
     number = put(granted, created_at=late, model=bundle.version)
