@@ -155,6 +155,14 @@ def test_admin_does_not_lock_him_or_herself_out(send, number, action, admin, app
     assert admin.get("/people").status_code == 200
 
 
+@ON_ONE
+def test_role_that_an_admin_takes_is_in_the_audit_log(send, number, entries, admin):
+    boss = number("boss")
+    assert send(f"/people/{boss}", action="save", admin="y", reviewer="y").status_code == 303
+    assert entries(boss) == [("user.roles_set", f"operator:{boss} admin+reviewer")]
+    assert admin.get("/people").location.startswith("/login")
+
+
 def test_last_admin_stays(app, admin, number, sign_in):
     run = app.test_cli_runner()
     for command in (["disable", "boss"], ["set-roles", "boss", "clerk"]):
