@@ -1,7 +1,5 @@
 """Fixtures of reviews: decisions, reviewers, and steps in transactions of their own."""
 
-from zoneinfo import ZoneInfo
-
 import pytest
 
 from tests.fixtures.databases import add_user
@@ -55,8 +53,9 @@ def opened(put, refused, do, people):
 
 
 @pytest.fixture
-def clock():
-    return Clock(now().date(), 7, ZoneInfo("UTC"))
+def clock(config):
+    """The day of the bank, which is another one than in UTC in some hours of the night."""
+    return Clock(now().astimezone(config.timezone).date(), 7, config.timezone)
 
 
 @pytest.fixture
