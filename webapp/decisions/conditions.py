@@ -14,7 +14,7 @@ from webapp.decisions.order import Order
 from webapp.decisions.search import visible_to
 from webapp.decisions.tables import DecisionContents, DecisionRow
 from webapp.decisions.value_index import Bounds, select_within
-from webapp.decisions.walking import MAX_GATHERED, Way
+from webapp.decisions.walking import Way, are_few, is_among
 from webapp.extensions import db
 from webapp.people.access import sees_all
 from webapp.people.operators import Operator
@@ -98,18 +98,18 @@ def short_ways(question: Question, parts: Parts, order: Order) -> Iterator[Way]:
     if question.filter.reviewed == "open":
         yield from _known(select(_reviews.c.decision_id).where(_reviews.c.closed_at.is_(None)))
     if not order.by_time:
-        for name in TIME_INDEXES:
-            if parts[name]:
-                yield time_way(parts, name)
-    for name in VALUES:
-        if parts[name]:
-            yield from _known(select_within(name, bounds_of(question, name)), MAX_GATHERED)
+        for name in filter(parts.get, TIME_INDEXES):
+            yield time_way(parts, name)
+    for name in filter(parts.get, VALUES):
+        numbers = select_within(name, bounds_of(question, name))
+        if are_few(numbers):
+            yield Way("", [is_among(numbers)])
 
 
-def _known(query: Select[Any], limit: int = MAX_KNOWN) -> Iterator[Way]:
+def _known(query: Select[Any]) -> Iterator[Way]:
     """Yield the way to decisions whose numbers a query returns, unless there are many."""
-    numbers = list(db.session.scalars(query.limit(limit + 1)))
-    if len(numbers) <= limit:
+    numbers = list(db.session.scalars(query.limit(MAX_KNOWN + 1)))
+    if len(numbers) <= MAX_KNOWN:
         yield Way("", [_d.id.in_(numbers)])
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, any_, func, select
 
 from webapp.decisions.order import Order
 from webapp.decisions.tables import DecisionRow
@@ -45,10 +45,25 @@ class Found(NamedTuple):
 
 def is_short(way: Way) -> bool:
     """Return whether a way leads to few enough decisions to gather."""
-    if not way.via:
-        return True
-    some = way.to().limit(MAX_GATHERED + 1).subquery()
+    return not way.via or are_few(way.to())
+
+
+def are_few(numbers: Select[Any]) -> bool:
+    """Return whether a query returns few enough numbers to gather their decisions."""
+    some = numbers.limit(MAX_GATHERED + 1).subquery()
     return (db.session.scalar(select(func.count()).select_from(some)) or 0) <= MAX_GATHERED
+
+
+def is_among(numbers: Select[Any]) -> ColumnElement[bool]:
+    """Return the condition that a decision's number is one of those that a query returns.
+
+    Its decisions are looked up one by one: as an array, because for a subquery PostgreSQL would
+    rather read all decisions.
+    """
+    number: ColumnElement[int] = _d.c.id
+    if db.engine.dialect.name == "postgresql":
+        return number == any_(func.array(numbers.scalar_subquery()))
+    return number.in_(numbers)
 
 
 def gather(way: Way, conditions: Conditions, order: Order, *, limit: int) -> Found:

@@ -129,7 +129,6 @@ def how(request, monkeypatch):
     if request.param != "as it is":
         monkeypatch.setattr(walking, "MAX_GATHERED", -1)
         monkeypatch.setattr("webapp.decisions.conditions.MAX_KNOWN", -1)
-        monkeypatch.setattr("webapp.decisions.conditions.MAX_GATHERED", -1)
     if request.param == "in steps":
         monkeypatch.setattr(walking, "STEPS_BY_TIME", (3,))
         monkeypatch.setattr(walking, "STEPS_BY_VALUE", (2, 3))
