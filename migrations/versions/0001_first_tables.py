@@ -468,8 +468,13 @@ def create_reviews() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reviews")),
     )
-    for column in ("decision_id", "closed_at"):
-        op.create_index(op.f(f"ix_reviews_{column}"), "reviews", [column])
+    op.create_index(op.f("ix_reviews_decision_id"), "reviews", ["decision_id"])
+    is_closed = sa.text("closed_at IS NOT NULL")
+    op.create_index(
+        *("ix_reviews_closed_at", "reviews", ["closed_at"]),
+        sqlite_where=is_closed,
+        postgresql_where=is_closed,
+    )
     # One open review a decision.
     is_open = sa.text("closed_at IS NULL")
     op.create_index(

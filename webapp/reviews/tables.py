@@ -19,6 +19,7 @@ from webapp.extensions import Base
 from webapp.ledger.tables import salt_length
 
 IS_OPEN = text("closed_at IS NULL")
+IS_CLOSED = text("closed_at IS NOT NULL")
 
 
 class ReviewRow(Base):
@@ -58,6 +59,13 @@ class ReviewRow(Base):
             sqlite_where=IS_OPEN,
             postgresql_where=IS_OPEN,
         ),
+        # Only of closed ones: every decision that is referred opens one.
+        Index(
+            "ix_reviews_closed_at",
+            "closed_at",
+            sqlite_where=IS_CLOSED,
+            postgresql_where=IS_CLOSED,
+        ),
     )
 
     id: Mapped[int] = mapped_column(Identifier, primary_key=True)
@@ -69,7 +77,7 @@ class ReviewRow(Base):
     claimed_at: Mapped[datetime | None] = mapped_column(Instant)
     snoozed_until: Mapped[date | None] = mapped_column(Date)  # the day on which it comes back
     due_on: Mapped[date | None] = mapped_column(Date)  # if not the setting's number of days later
-    closed_at: Mapped[datetime | None] = mapped_column(Instant, index=True)
+    closed_at: Mapped[datetime | None] = mapped_column(Instant)
     closed_by: Mapped[int | None] = mapped_column(ForeignKey("operators.id"))
     result: Mapped[str | None] = mapped_column(String(17))
     final: Mapped[str | None] = mapped_column(String(8))  # the final word on the decision
