@@ -80,10 +80,10 @@ def fill(config: Config, count: int) -> None:
     else:
         _fill_sqlite(config, count)
     newest = timedelta(days=DAYS) * UNINDEXED / count
-    while rows := find_unindexed(after=last_indexed(), before=now() - newest):
+    while numbers := find_unindexed(after=last_indexed(), before=now() - newest):
         end_reading()
         with unit_of_work() as transaction:
-            add_values(transaction, rows)
+            add_values(transaction, numbers)
     if config.database_url:
         with psycopg.connect(config.database_url, autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE")  # as the server does by itself after a while

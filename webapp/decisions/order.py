@@ -6,7 +6,7 @@ A place is the number of a decision: what a list is ordered by never changes.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, and_, literal, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, String, and_, literal, select, tuple_
 
 from webapp.decisions.filters import Sort
 from webapp.decisions.tables import DecisionRow
@@ -69,12 +69,16 @@ class Order(NamedTuple):
         return and_(column <= value if self.descending else column >= value, condition)
 
     def _value_of(self, number: int) -> Any:  # noqa: ANN401
-        """Return what a decision is ordered by; a damaged moment stays in the database."""
+        """Return what a decision is ordered by; a damaged moment stays in the database.
+
+        A damaged number is a text in SQLite.
+        """
         there = _table.alias()
         query = select(there.c[self.column]).where(there.c.id == number)
         if self.by_time:
             return query.scalar_subquery()
-        return literal(db.session.scalar(query), self.value().type)
+        value = db.session.scalar(query)
+        return literal(value, String() if isinstance(value, str) else self.value().type)
 
 
 def order_of(sort: Sort) -> Order:

@@ -11,7 +11,6 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    Row,
     Select,
     cast,
     func,
@@ -38,20 +37,26 @@ def last_indexed() -> int:
     return db.session.scalar(select(func.max(_i.c.id))) or 0
 
 
-def find_unindexed(*, after: int, before: datetime) -> Sequence[Row[Any]]:
-    """Return the values of decisions after a number that are not in the index, up to a limit.
+def find_unindexed(*, after: int, before: datetime) -> Sequence[int]:
+    """Return the numbers of decisions after one that are not in the index, up to a limit.
 
-    They have no greater number than the newest decision that was made before a moment.
+    None is greater than that of the newest decision that was made before a moment.
     """
     newest = select(_d.c.id).where(_d.c.created_at < before).order_by(_d.c.created_at.desc())
     last = newest.limit(1).scalar_subquery()
-    query = select(*(_d.c[column.name] for column in _i.c)).outerjoin(_i, _i.c.id == _d.c.id)
-    wanted = query.where(_d.c.id > after, _d.c.id <= last, _i.c.id.is_(None))
-    return db.session.execute(wanted.order_by(_d.c.id).limit(ROWS_PER_TRANSACTION)).all()
+    wanted = _unindexed(_d.c.id).where(_d.c.id > after, _d.c.id <= last)
+    return db.session.scalars(wanted.order_by(_d.c.id).limit(ROWS_PER_TRANSACTION)).all()
 
 
-def add_values(transaction: Connection, rows: Sequence[Row[Any]]) -> None:
-    transaction.execute(insert(_i), [dict(row._mapping) for row in rows])
+def add_values(transaction: Connection, numbers: Sequence[int]) -> None:
+    """Add the values of decisions whose numbers are in order, also damaged ones."""
+    rows = _unindexed(*(_d.c[column.name] for column in _i.c))
+    some = rows.where(_d.c.id.between(numbers[0], numbers[-1]))
+    transaction.execute(insert(_i).from_select([column.name for column in _i.c], some))
+
+
+def _unindexed(*columns: ColumnElement[Any]) -> Select[Any]:
+    return select(*columns).outerjoin(_i, _i.c.id == _d.c.id).where(_i.c.id.is_(None))
 
 
 def select_first(order: Order, bounds: Bounds, *, limit: int) -> Select[Any]:

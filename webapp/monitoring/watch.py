@@ -178,9 +178,9 @@ def _watch(since: datetime | None, *, with_outcomes: bool) -> Watched:
 def _index_values(*, after: int, before: datetime) -> None:
     """Index the values of decisions that were made before a moment, some in each transaction."""
     _begin_reading()
-    while rows := find_unindexed(after=after, before=before):
-        _store(partial(add_values, rows=rows))
-        after = rows[-1].id
+    while numbers := find_unindexed(after=after, before=before):
+        _store(partial(add_values, numbers=numbers))
+        after = numbers[-1]
         _begin_reading()
 
 

@@ -61,10 +61,10 @@ def index(app):
 
     def add(*, up_to: int) -> None:
         with app.app_context():
-            rows = [row for row in find_unindexed(after=0, before=now()) if row.id <= up_to]
-            if rows:
+            numbers = [n for n in find_unindexed(after=0, before=now()) if n <= up_to]
+            if numbers:
                 with unit_of_work() as transaction:
-                    add_values(transaction, rows)
+                    add_values(transaction, numbers)
 
     return add
 
@@ -180,6 +180,22 @@ def test_every_decision_of_an_equal_value_once(app, put, granted, list_page):
             assert forwards(list_page, sort=sort)[0] == numbers[::-1]
         for sort in ("amount_low", "oldest", "novelty_low"):
             assert forwards(list_page, sort=sort)[0] == numbers
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # which stores any type
+@pytest.mark.parametrize("indexed", [False, True])
+def test_damaged_values_have_a_place(app, put, granted, tamper, index, list_page, indexed):
+    numbers = [put(granted, novelty=i / 100) for i in range(11)]
+    damaged = numbers[2:10]
+    for number in damaged:
+        tamper("novelty = 'x'", number)
+    if indexed:
+        index(up_to=numbers[-1])
+    with app.app_context():
+        assert sorted(forwards(list_page, sort="novelty_low")[0]) == numbers
+        assert sorted(forwards(list_page, sort="novelty_high")[0]) == numbers
+        usual = forwards(list_page, sort="novelty_low", novelty="usual")[0]
+        assert sorted(usual) == [n for n in numbers if n not in damaged]
 
 
 def test_search_that_stops_says_where(app, put, granted, list_page, monkeypatch):
