@@ -63,9 +63,6 @@ class _Known(NamedTuple):
     corrected: frozenset[int] = frozenset()
 
 
-NOBODY = _Known(frozenset())
-
-
 def hold(driver: Driver, applicants: Sequence[Applicant]) -> None:
     """Let no other transaction decide on the same customers, or switch, until this one ends.
 
@@ -82,17 +79,15 @@ def read_circumstances(
     reader: Driver | Reader, applicants: Sequence[Applicant], referral: Referral
 ) -> list[Circumstances]:
     """Return the circumstances of applications, each of which counts as a try for later ones."""
+    referring = is_referring(reader)
+    if not any(reference or corrects for reference, corrects in applicants):
+        return [Circumstances(referring)] * len(applicants)
     since = now() - timedelta(days=referral.tries_days)
     known = [_known(reader, applicant, since) for applicant in applicants]
     references = {reference for one in known for reference in one.references}
     recent = _recent(reader, sorted(references), since, limit=referral.tries)
-    referring, together = is_referring(reader), Counter[object]()
-    unknown, found = Circumstances(referring), []
-    for applicant, one in zip(applicants, known, strict=True):
-        if one is NOBODY:
-            found.append(unknown)
-            continue
-        names, corrected = one
+    together, found = Counter[object](), []
+    for applicant, (names, corrected) in zip(applicants, known, strict=True):
         earlier = corrected.union(*(recent[name] for name in names))
         shared = [*names, *([applicant.corrects] if applicant.corrects else [])]
         found.append(
@@ -104,9 +99,9 @@ def read_circumstances(
 
 def _known(reader: Driver | Reader, applicant: Applicant, since: datetime) -> _Known:
     reference, corrects = applicant
-    if corrects is None:
-        return _Known(frozenset([reference])) if reference else NOBODY
     own = [reference] if reference else []
+    if corrects is None:
+        return _Known(frozenset(own))
     rows = reader.fetch(CHAIN, (corrects, reader.moment(since), MAX_TRIES))
     return _Known(
         frozenset([*own, *(other for _, _, other in rows if other)]),

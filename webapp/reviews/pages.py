@@ -39,8 +39,14 @@ def take_next() -> Answer:
     """Claim the most urgent free review, once for a double click; a reload sends a GET."""
     if request.method == "GET":
         return redirect(url_for("reviews.index"))
+    held = request.form.get("held", "").split()
     with unit_of_work() as transaction:
-        number = queue.take_next(transaction, reviewer=g.operator, clock=parts.clock())
+        number = queue.take_next(
+            transaction,
+            reviewer=g.operator,
+            clock=parts.clock(),
+            held={int(number) for number in held if _is_number(number)},
+        )
     if number is None:
         return redirect(url_for("reviews.index", none="yes"), 303)
     return _to_review(number)
@@ -211,18 +217,22 @@ def _to_review(number: int) -> Response:
     return _to_decision(search.find_review(number).decision_id)
 
 
+def _is_number(text: str) -> bool:
+    """Return whether a text of a form or an address can be the number of a review."""
+    return text.isascii() and text.isdigit() and len(text) < len(str(2**63))
+
+
 def _queue() -> str:
     at = parts.clock()
     waiting = queue.list_queue(at, reviewer=g.operator.id)
     number = request.args.get("closed", "")
-    closed: Review | None = None
-    if number.isascii() and number.isdigit() and len(number) < len(str(2**63)):
-        closed = search.find_closed(int(number))
+    closed: Review | None = search.find_closed(int(number)) if _is_number(number) else None
     return render_template(
         "reviews/index.html",
         groups=parts.in_groups(waiting, operator=g.operator),
         counts=queue.count_reviews(at, reviewer=g.operator.id),
         closed=closed,
+        held=queue.held_by(db.session.connection(), g.operator.id),
         shown=queue.SHOWN,
         none="none" in request.args,
     )

@@ -1,6 +1,6 @@
 """The queue of open reviews: the next one, all of them by urgency, and how many there are."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any, Literal, NamedTuple
@@ -18,7 +18,6 @@ from sqlalchemy import (
     select,
 )
 
-from webapp.columns import now
 from webapp.decisions.damage import readable
 from webapp.decisions.tables import DecisionContents, DecisionRow
 from webapp.extensions import db
@@ -35,7 +34,6 @@ Group = Literal["overdue", "soon", "later", "snoozed"]
 GROUPS: tuple[Group, ...] = ("overdue", "soon", "later", "snoozed")
 SOON_DAYS = 2  # today and so many days more
 SHOWN = 200  # reviews on the page
-DOUBLE_CLICK = timedelta(seconds=2)
 # So that the second click of one reviewer sees what the first one has claimed.
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('loan_desk next review'), CAST(%s AS integer))"
 
@@ -79,14 +77,24 @@ class Counts:
     open: int
 
 
-def take_next(transaction: Connection, *, reviewer: Operator, clock: Clock) -> int | None:
-    """Claim the next review as `claim_next` does, but only one for a double click."""
+def take_next(
+    transaction: Connection, *, reviewer: Operator, clock: Clock, held: Container[int]
+) -> int | None:
+    """Claim the next review as `claim_next` does, but only one for a double click.
+
+    `held` has the reviewer's reviews that the page with the button knew of. If there is another by
+    now, that is the one which the first click has claimed.
+    """
     if transaction.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
         transaction.exec_driver_sql(LOCK, (reviewer.id,))
-    just_now = (_r.claimed_by == reviewer.id, _r.claimed_at > now() - DOUBLE_CLICK)
-    query = select(_r.id).where(_r.closed_at.is_(None), *just_now).order_by(_r.claimed_at.desc())
-    number: int | None = transaction.scalar(query.limit(1))
-    return number or claim_next(transaction, reviewer=reviewer, clock=clock)
+    claimed = (n for n in held_by(transaction, reviewer.id) if n not in held)
+    return next(claimed, None) or claim_next(transaction, reviewer=reviewer, clock=clock)
+
+
+def held_by(transaction: Connection, reviewer: int) -> Sequence[int]:
+    """Return the open reviews of a reviewer, the newest first."""
+    query = select(_r.id).where(_r.closed_at.is_(None), _r.claimed_by == reviewer)
+    return transaction.scalars(query.order_by(_r.claimed_at.desc(), _r.id.desc())).all()
 
 
 def claim_next(transaction: Connection, *, reviewer: Operator, clock: Clock) -> int | None:

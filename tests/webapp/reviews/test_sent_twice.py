@@ -1,5 +1,6 @@
 """Tests of forms that are sent twice, as by a double click, and of what is kept of a text."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -11,7 +12,7 @@ from webapp.reviews import queue, service
 ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 DONE = {"close-closing": "granted", "close-code": "documents_seen", "close-note": "Payslips seen."}
 TEXTS = "SELECT text FROM review_note_contents ORDER BY note_id"
-LONG_AGO = "2026-01-01 00:00:00.000000"
+HELD = re.compile(r'name="held" value="([^"]*)"')
 CLAIMED = "SELECT id FROM reviews WHERE claimed_by IS NOT NULL"
 
 
@@ -21,23 +22,27 @@ def test_two_clicks_claim_one_review(opened, do, people, clock, query):
 
     def click(_):
         start.wait()
-        return do(queue.take_next, reviewer=anna, clock=clock)
+        return do(queue.take_next, reviewer=anna, clock=clock, held=())
 
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(click, range(2))
     assert first == second
     assert query(CLAIMED) == [(first,)]
-    assert do(queue.take_next, reviewer=people["boris"], clock=clock) != first
-    query(f"UPDATE reviews SET claimed_at = '{LONG_AGO}' WHERE claimed_by IS NOT NULL")
-    assert do(queue.take_next, reviewer=anna, clock=clock) != first
+    assert do(queue.take_next, reviewer=people["boris"], clock=clock, held=()) != first
+    assert do(queue.take_next, reviewer=anna, clock=clock, held={first}) != first
     assert len(query(CLAIMED)) == 3
 
 
-def test_the_next_one_is_claimed_once_from_the_page(anna, opened, query):
-    opened(2)
-    first, second = (step(anna, "/reviews/next").location for _ in range(2))
+def test_the_next_one_is_claimed_once_from_each_page(anna, opened, query):
+    opened(3)
+    page = HELD.search(anna.get("/reviews").text)[1]
+    first, second = (step(anna, "/reviews/next", held=page).location for _ in range(2))
     assert first == second
-    assert len(query(CLAIMED)) == 1
+    [(number,)] = query(CLAIMED)
+    page = HELD.search(anna.get("/reviews").text)[1]
+    assert page == str(number)
+    assert step(anna, "/reviews/next", held=page).location != first
+    assert step(anna, "/reviews/next", held="1" * 30 + " x ²").status_code == 303
 
 
 def test_a_closing_that_is_sent_twice_is_not_refused(anna, boris, opened, do, people, query):
