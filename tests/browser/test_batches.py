@@ -102,6 +102,6 @@ def test_same_file_by_a_double_click_is_kept_once(desk, page, words, written, tm
     batches = Batches(page, words).open(desk.url)
     page.get_by_label(words("CSV file")).set_input_files(written({}))
     batches.button("Check the file").dblclick()
-    page.wait_for_url(re.compile(r"/batches/\d+$"))
+    expect(page).to_have_url(re.compile(r"/batches/\d+$"))  # though one of two answers is dropped
     batches.open(desk.url)
     expect(page.get_by_role("link", name="june.csv")).to_have_count(1)

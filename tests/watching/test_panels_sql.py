@@ -9,7 +9,7 @@ from bench.grafana import Shown, expand, sql_of
 from tests.fixtures.databases import disconnect
 from webapp import create_app
 
-DAYS, DECISIONS = 130, 5_200  # a whole month is older than KNOWN_DAYS
+DAYS, DECISIONS = 130, 9_000  # a whole month is older than KNOWN_DAYS
 KNOWN_DAYS = 60
 UNTIL = datetime.now(UTC) + timedelta(hours=1)
 

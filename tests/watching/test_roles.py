@@ -192,7 +192,7 @@ def review_next(app):
         number = db.session.scalar(select(OperatorRow.id).where(OperatorRow.name == "boris"))
         reviewer = Operator("user", number, "boris")
         with unit_of_work() as transaction:
-            review = take_next(transaction, reviewer=reviewer, clock=clock())
+            review = take_next(transaction, reviewer=reviewer, clock=clock(), held=())
             add_note(transaction, review, "Called.", operator=reviewer)
             closing = NewClosing("refused", "documents_missing", "Nothing came.")
             close_review(transaction, review, closing, reviewer=reviewer)

@@ -14,8 +14,8 @@ from webapp.reviews import service
 from webapp.reviews.closing import NewClosing, close_review
 
 TODAY = now().date()
-TOMORROW = TODAY + timedelta(days=1)
-PERIOD = {"first": TODAY, "before": TOMORROW, "ripe": TOMORROW}
+LATER = TODAY + timedelta(days=2)  # also if the tests run on past midnight
+PERIOD = {"first": TODAY, "before": LATER, "ripe": LATER}
 REFERRED = {"decision": "referred", "basis": "unusual"}
 
 
