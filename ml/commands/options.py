@@ -21,6 +21,14 @@ bundle_option = click.option(
     help="The bundle: the folder that a training wrote.",
 )
 
+out_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The folder to write the new bundle to. Default: that of the bundle, which is kept "
+    "beside it.",
+)
+
 
 class FiniteRange(click.FloatRange):
     """A range of finite numbers; click's own range accepts NaN and, without a bound, infinity."""

@@ -6,7 +6,7 @@ import click
 
 from ml.bundle.reader import read_bundle
 from ml.bundle.writer import refuse_foreign
-from ml.commands.options import bundle_option
+from ml.commands.options import bundle_option, out_option
 from ml.training.recalibrate import recalibrate
 
 
@@ -25,13 +25,7 @@ from ml.training.recalibrate import recalibrate
     metavar="CSV",
     help="The rows that the bundle was trained on. Default: the product's own data.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="The folder to write the new bundle to. Default: that of the bundle, which is kept "
-    "beside it.",
-)
+@out_option
 def command(bundle: Path, outcomes: Path, data: Path | None, out: Path | None) -> None:
     """Correct the probabilities of a model by outcomes: write a new bundle.
 

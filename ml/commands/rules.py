@@ -7,7 +7,7 @@ import click
 from ml.bundle.reader import read_bundle
 from ml.bundle.rules import change_rules
 from ml.bundle.writer import refuse_foreign
-from ml.commands.options import bundle_option, unchecked_lines
+from ml.commands.options import bundle_option, out_option, unchecked_lines
 from ml.product.files import file_of, read_product
 
 
@@ -18,13 +18,7 @@ from ml.product.files import file_of, read_product
     required=True,
     help="The product with the changed rules: a shipped one, or the path of a TOML file.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="The folder to write the new bundle to. Default: that of the bundle, which is kept "
-    "beside it.",
-)
+@out_option
 def command(bundle: Path, product: str, out: Path | None) -> None:
     """Change the policy rules, the referral and the texts of a bundle; the model stays the same."""
     old, folder = read_bundle(bundle), out or bundle

@@ -17,14 +17,8 @@ ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def typed(granted, texts):
-    return {
-        **texts(granted),
-        "monthly_income": "2000",
-        "loan_amount": "7000",
-        "purchase_price": "9000",
-        "loan_term_months": "24",
-    }
+def typed(typed):
+    return {**typed, "loan_term_months": "24"}
 
 
 def by_id(page, name):

@@ -53,6 +53,18 @@ def opened(put, refused, do, people):
 
 
 @pytest.fixture
+def claimed(opened, do, people):
+    """A review that anna has claimed."""
+
+    def make(**columns):
+        [number] = opened(**columns)
+        do(service.claim, number, reviewer=people["anna"])
+        return number
+
+    return make
+
+
+@pytest.fixture
 def clock(config):
     """The day of the bank, which is another one than in UTC in some hours of the night."""
     return Clock(now().astimezone(config.timezone).date(), 7, config.timezone)

@@ -24,18 +24,6 @@ def refusal(do, act, *arguments, **more):
 
 
 @pytest.fixture
-def claimed(opened, do, people):
-    """A review that anna has claimed."""
-
-    def make(**columns):
-        [number] = opened(**columns)
-        do(service.claim, number, reviewer=people["anna"])
-        return number
-
-    return make
-
-
-@pytest.fixture
 def close(do, people):
     def act(number, new, name="anna"):
         return do(close_review, number, new, reviewer=people[name])

@@ -18,18 +18,6 @@ SWITCH = {"cause": "switch", "name": "", "then": "refer", "text": {"en": "All", 
 
 
 @pytest.fixture
-def claimed(opened, do, people):
-    """A review that anna has claimed."""
-
-    def make(**columns):
-        [number] = opened(**columns)
-        do(service.claim, number, reviewer=people["anna"])
-        return number
-
-    return make
-
-
-@pytest.fixture
 def close(do, people):
     """Close a review, or return why that is refused."""
 
